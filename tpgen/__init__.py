@@ -1,0 +1,3 @@
+"""tpgen: what a Linux tracepoint hands to a program, found out and compiled into accessors."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,176 @@
+"""The C types of generated BPF code: what a header can say without vmlinux.h, in BPF's data model.
+
+BPF is a 64-bit target whatever the kernel's, so a 32-bit kernel's `long` becomes an `int`. A typedef becomes what it
+stands for, which is the same type to C; the kernel's own spelling stands in a comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from tpgen.model import (
+    Array,
+    CType,
+    Enum,
+    Float,
+    FuncProto,
+    Int,
+    Pointer,
+    Qualified,
+    Struct,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.spelling import spell
+from tpgen.typequery import stripped
+
+_BY_SIZE = {1: "char", 2: "short", 4: "int", 8: "long long"}
+#: The size in bytes of a pointer in a BPF program.
+POINTER_BYTES = 8
+
+
+def sized_integer(size_bytes: int, signed: bool) -> Int:
+    """The integer type of that size in BPF's data model."""
+    sign = "signed " if signed and size_bytes == 1 else "" if signed else "unsigned "
+    return Int(f"{sign}{_BY_SIZE[size_bytes]}", size_bytes, signed)
+
+
+def portable(ctype: CType) -> CType:
+    """`ctype` as a header without vmlinux.h can spell it; an incomplete or nameless type becomes `void`."""
+    match ctype:
+        case Void() | Float():
+            return ctype
+        case Typedef(name="bool"):
+            return Typedef("bool")
+        case Typedef(target=None):
+            return Void()
+        case Typedef(target=target) | TypeTag(target=target):
+            assert target is not None
+            return portable(target)
+        case Int():
+            if ctype.is_bool or (ctype.name.endswith("long") and ctype.size_bytes == POINTER_BYTES):
+                return ctype
+            return sized_integer(ctype.size_bytes, ctype.signed) if ctype.name.endswith("long") else ctype
+        case Enum():
+            return sized_integer(ctype.size_bytes or 4, bool(ctype.signed))
+        case Struct():
+            return Struct(ctype.keyword, ctype.name) if ctype.name else Void()
+        case Qualified():
+            return Qualified(ctype.qualifier, portable(ctype.target))
+        case Pointer():
+            return Pointer(portable(ctype.target))
+        case Array():
+            element = portable(ctype.element)
+            # C has no arrays of incomplete elements.
+            return Void() if isinstance(element, Struct | Void) else Array(element, ctype.length)
+        case FuncProto():
+            # By-value structs are incomplete here, and nobody calls a kernel function through its pointer.
+            whole = (ctype.result, *ctype.params)
+            if any(isinstance(stripped(part), Struct) for part in whole):
+                return Void()
+            return FuncProto(portable(ctype.result), tuple(map(portable, ctype.params)), ctype.variadic)
+        case _:
+            assert_never(ctype)
+
+
+def loses_type(ctype: CType) -> bool:
+    """Whether `portable` cannot express this type, so that only vmlinux.h can: a nameless or by-value struct."""
+    match stripped(ctype):
+        case Struct():
+            return True
+        case Pointer(target=target):
+            return _becomes_void(target)
+        case _:
+            return False
+
+
+def _becomes_void(ctype: CType) -> bool:
+    bare = stripped(ctype)
+    if isinstance(bare, Pointer):
+        return _becomes_void(bare.target)
+    return not isinstance(bare, Void) and isinstance(stripped(portable(ctype)), Void) and not _unknown(bare)
+
+
+def _unknown(ctype: CType) -> bool:
+    return isinstance(ctype, Typedef)
+
+
+def tags_in(ctype: CType) -> Iterator[str]:
+    """The struct and union tags that a spelled type mentions, to be declared in front of it."""
+    match ctype:
+        case Struct(name=str(name)):
+            yield f"{ctype.keyword} {name}"
+        case Pointer(target=inner) | Qualified(target=inner) | Array(element=inner) | TypeTag(target=inner):
+            yield from tags_in(inner)
+        case FuncProto():
+            for part in (ctype.result, *ctype.params):
+                yield from tags_in(part)
+        case _:
+            pass
+
+
+def uses_bool(ctype: CType) -> bool:
+    """Whether a spelled type mentions `bool`, which a header must then declare."""
+    match ctype:
+        case Typedef(name="bool"):
+            return True
+        case Pointer(target=inner) | Qualified(target=inner) | Array(element=inner) | TypeTag(target=inner):
+            return uses_bool(inner)
+        case FuncProto():
+            return any(map(uses_bool, (ctype.result, *ctype.params)))
+        case _:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """How a value of `size_bytes` in a slot or a record becomes a value of C type.
+
+    `type` is what the accessor returns. `narrow` is the unsigned integer of the value's size, to which the loaded bits
+    are cut first. `by_bytes` tells that the bits are reinterpreted, as a by-value struct's are. `own` is the type's
+    spelling with vmlinux.h, None where `type` is that already.
+    """
+
+    type: CType
+    size_bytes: int
+    narrow: str
+    by_bytes: bool = False
+    own: str | None = None
+
+    def declare(self, name: str) -> str:
+        return spell(self.type, name)
+
+
+def value_type(ctype: CType | None, size_bytes: int, signed: bool | None) -> ValueType | None:
+    """The C value for a kernel value of `ctype` and `size_bytes`; None where it is no scalar."""
+    bare = None if ctype is None else stripped(ctype)
+    if size_bytes not in _BY_SIZE:
+        return None
+    narrow = sized_integer(size_bytes, signed=False).name
+    match bare:
+        case None | Typedef():
+            return ValueType(sized_integer(size_bytes, bool(signed)), size_bytes, narrow)
+        case Pointer() | FuncProto():
+            assert ctype is not None
+            pointer = ctype if isinstance(bare, Pointer) else Pointer(ctype)
+            own = spell(_unqualified(pointer)) if loses_type(pointer) else None
+            return ValueType(_unqualified(portable(pointer)), POINTER_BYTES, narrow, own=own)
+        case Int() | Enum():
+            assert ctype is not None
+            return ValueType(_unqualified(portable(ctype)), size_bytes, narrow)
+        case Struct():
+            assert ctype is not None
+            bits = sized_integer(size_bytes, signed=False)
+            return ValueType(bits, size_bytes, narrow, by_bytes=True, own=spell(_unqualified(ctype)))
+        case _:
+            return None
+
+
+def _unqualified(ctype: CType) -> CType:
+    """The type of a value: qualifiers of the value itself mean nothing once it is copied."""
+    while isinstance(ctype, Qualified | TypeTag):
+        ctype = ctype.target
+    return ctype

@@ -1,0 +1,271 @@
+"""C declarations, parsed by pycparser: the parameters of a TP_PROTO and the types of fields.
+
+The only module that imports pycparser. Kernels repeat themselves: thousands of declarations use a few hundred types.
+All distinct texts of one call go into one translation unit, since the cost is per parse and per typedef preamble.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tpgen.model import (
+    Array,
+    CType,
+    Enum,
+    FuncProto,
+    Pointer,
+    Qualified,
+    Struct,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.target import Target
+
+if TYPE_CHECKING:
+    from pycparser import c_ast
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One parameter or field: its name (None for an unnamed one) and its type."""
+
+    name: str | None
+    type: CType
+
+
+@dataclass(frozen=True, slots=True)
+class BadDeclaration:
+    """A text that is not a C declaration, and what the parser said of it."""
+
+    text: str
+    reason: str
+
+
+def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration | BadDeclaration]:
+    """Each distinct text with the declaration it makes, or with the reason why it makes none.
+
+    A text is one declaration without a semicolon, named or abstract: `struct task_struct *prev`, `char [16]`. Names
+    that nothing in the text explains are taken for typedefs of unknown target.
+    """
+    split = {text: _split_name(text) for text in texts}
+    types = _parse_types(dict.fromkeys(type_text for type_text, _ in split.values()), target)
+    parsed: dict[str, Declaration | BadDeclaration] = {}
+    for text, (type_text, name) in split.items():
+        found = types[type_text]
+        named = Declaration(name, found.type) if name and isinstance(found, Declaration) else found
+        parsed[text] = named
+    return parsed
+
+
+# `type name` without brackets, which is nearly all of them: the types repeat even where the declarations do not. A name
+# must follow a star, or a word that is neither a qualifier nor a tag keyword.
+_PLAIN = re.compile(r"\s*([^()\[\]]*?(?:[*]|\b(?!(?:struct|union|enum|const|volatile|restrict)\b)\w+\s))\s*(\w+)\s*\Z")
+_WORD = re.compile(r"[A-Za-z_]\w*|[(),\[\]*]|\.\.\.")
+_QUALIFIERS = frozenset(("const", "volatile", "restrict", "__restrict", "_Atomic", "register"))
+_INTEGER_WORDS = frozenset(
+    ("char", "short", "int", "long", "signed", "unsigned", "_Bool", "__int128", "__signed__", "float", "double", "void")
+)
+_TAG_KEYWORDS = frozenset(("struct", "union", "enum"))
+_ADDRESS_SPACES = re.compile(r"\b__(user|rcu|percpu|iomem|kernel|force|seg_gs|seg_fs|bitwise|nocast)\b")
+_UNSPELLED = frozenset(("kernel", "force", "bitwise", "nocast"))
+_ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)")
+
+
+def _split_name(text: str) -> tuple[str, str | None]:
+    """The type and the name of a plain declaration; the whole text and None for any other."""
+    match = _PLAIN.match(text)
+    if match and match[2] not in _INTEGER_WORDS and not match[2].startswith("__attribute"):
+        type_text = match[1].strip()
+        # In `unsigned long` and `const u8` the last word is the type itself.
+        if any(word not in _QUALIFIERS for word in re.findall(r"\w+", type_text)) and not _ADDRESS_SPACES.match(
+            match[2]
+        ):
+            return type_text, match[2]
+    return text.strip(), None
+
+
+def _parse_types(texts: Mapping[str, None], target: Target) -> dict[str, Declaration | BadDeclaration]:
+    prepared = [(text, *_without_address_spaces(text)) for text in texts]
+    typedefs = sorted({name for _, plain, _ in prepared for name in _typedef_names(plain)})
+    preamble = "".join(f"typedef int {name};" for name in typedefs)
+    results: dict[str, Declaration | BadDeclaration] = {}
+    _parse_unit(preamble, prepared, target, results)
+    return results
+
+
+def _parse_unit(
+    preamble: str,
+    prepared: list[tuple[str, str, tuple[str, ...]]],
+    target: Target,
+    results: dict[str, Declaration | BadDeclaration],
+) -> None:
+    """Parse all of `prepared` as one unit; where it fails, halve it until the faulty declaration stands alone."""
+    if not prepared:
+        return
+    from pycparser.c_parser import CParser, ParseError
+
+    try:
+        unit = CParser().parse(preamble + "".join(f"void f({plain});\n" for _, plain, _ in prepared))
+        functions = [node.type for node in unit.ext[preamble.count(";") :]]
+        for (text, _, tags), function in zip(prepared, functions, strict=True):
+            results[text] = _convert(text, function, target, tags)
+    # pycparser lets AssertionError, AttributeError and RecursionError out on text that is not C.
+    except (ParseError, AssertionError, AttributeError, ValueError, RecursionError) as error:
+        if len(prepared) == 1:
+            reason = re.sub(r"^.*?\d+:\d+: ", "", str(error)) or "not a C declaration"
+            results[prepared[0][0]] = BadDeclaration(prepared[0][0], reason)
+            return
+        middle = len(prepared) // 2
+        _parse_unit(preamble, prepared[:middle], target, results)
+        _parse_unit(preamble, prepared[middle:], target, results)
+
+
+def _without_address_spaces(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text as standard C, and its address-space tags in order.
+
+    pycparser knows no attributes but keeps the place of every qualifier, and the kernel does not use `_Atomic`. So the
+    n-th distinct tag of a text travels as n times `_Atomic`.
+    """
+    text = _ATTRIBUTE.sub(" ", text)
+    tags: list[str] = []
+
+    def stand_in(match: re.Match[str]) -> str:
+        if match[1] in _UNSPELLED:
+            return " "
+        if match[1] not in tags:
+            tags.append(match[1])
+        return " ".join(["_Atomic"] * (tags.index(match[1]) + 1))
+
+    return _ADDRESS_SPACES.sub(stand_in, text), tuple(tags)
+
+
+def _typedef_names(text: str) -> Iterable[str]:
+    """The identifiers that stand where a type specifier is due: typedef names, since C has no other."""
+    due, skip, brackets = True, False, 0
+    for word in _WORD.findall(text):
+        if word in "[]":
+            brackets += 1 if word == "[" else -1
+        elif brackets:
+            continue
+        elif word in ("(", ","):
+            due = True
+        elif word in _TAG_KEYWORDS:
+            due, skip = False, True
+        elif skip:
+            skip = False
+        elif word in _QUALIFIERS or not due:
+            continue
+        else:
+            due = False
+            if word[0] not in "*)." and word not in _INTEGER_WORDS:
+                yield word
+
+
+def _convert(
+    text: str, function: c_ast.FuncDecl, target: Target, tags: tuple[str, ...]
+) -> Declaration | BadDeclaration:
+    params = function.args.params if function.args else []
+    if len(params) != 1 or not hasattr(params[0], "type"):
+        return BadDeclaration(text, "one declaration expected")
+    return Declaration(params[0].name, _Converter(target, tags).ctype(params[0].type))
+
+
+class _Converter:
+    """pycparser's syntax tree to our C types."""
+
+    def __init__(self, target: Target, tags: tuple[str, ...]) -> None:
+        self._target = target
+        self._tags = tags
+
+    def ctype(self, node: c_ast.Node) -> CType:
+        from pycparser import c_ast
+
+        match node:
+            case c_ast.PtrDecl():
+                return self._qualified(Pointer(self.ctype(node.type)), node.quals)
+            case c_ast.ArrayDecl():
+                return self._array(node)
+            case c_ast.FuncDecl():
+                return self._function(node)
+            case c_ast.TypeDecl():
+                return self._qualified(self._specifier(node.type), node.quals)
+            case _:
+                raise ValueError(f"unexpected {type(node).__name__}")
+
+    def _specifier(self, node: c_ast.Node) -> CType:
+        from pycparser import c_ast
+
+        match node:
+            case c_ast.Struct(decls=None):
+                return Struct("struct", node.name)
+            case c_ast.Union(decls=None):
+                return Struct("union", node.name)
+            case c_ast.Enum(values=None):
+                return Enum(node.name)
+            case c_ast.IdentifierType(names=["void"]):
+                return Void()
+            case c_ast.IdentifierType(names=[name]) if name not in _INTEGER_WORDS:
+                return Typedef(name)
+            case c_ast.IdentifierType(names=names):
+                integer = self._target.integer(" ".join(names))
+                if integer is None:
+                    raise ValueError(f"not an integer type: {' '.join(names)}")
+                return integer
+            case _:
+                raise ValueError(f"unexpected {type(node).__name__}")
+
+    def _array(self, node: c_ast.ArrayDecl) -> Array:
+        from pycparser.c_generator import CGenerator
+
+        element = self.ctype(node.type)
+        if node.dim is None:
+            return Array(element, None)
+        length = _constant(node.dim)
+        return Array(element, length, None if length is not None else CGenerator().visit(node.dim))
+
+    def _function(self, node: c_ast.FuncDecl) -> FuncProto:
+        from pycparser import c_ast
+
+        params = node.args.params if node.args else []
+        variadic = bool(params) and isinstance(params[-1], c_ast.EllipsisParam)
+        types = tuple(self.ctype(param.type) for param in params if not isinstance(param, c_ast.EllipsisParam))
+        return FuncProto(self.ctype(node.type), () if types == (Void(),) else types, variadic)
+
+    def _qualified(self, ctype: CType, qualifiers: list[str]) -> CType:
+        if count := qualifiers.count("_Atomic"):
+            ctype = TypeTag(self._tags[min(count, len(self._tags)) - 1], ctype)
+        for qualifier in ("volatile", "const", "restrict"):
+            if qualifier in qualifiers:
+                ctype = Qualified(qualifier, ctype)
+        return ctype
+
+
+def _constant(node: c_ast.Node) -> int | None:
+    """The value of a constant expression of literals, None for one that names something."""
+    from pycparser import c_ast
+
+    match node:
+        case c_ast.Constant(value=value):
+            try:
+                return int(re.sub(r"[uUlL]+\Z", "", value), 0)
+            except ValueError:
+                return None
+        case c_ast.BinaryOp():
+            left, right = _constant(node.left), _constant(node.right)
+            operation = _OPERATIONS.get(node.op)
+            return None if left is None or right is None or not operation else operation(left, right)
+        case _:
+            return None
+
+
+_OPERATIONS = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a // b if b else None,
+    "<<": lambda a, b: a << b if 0 <= b < 64 else None,
+}

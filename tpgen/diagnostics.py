@@ -1,0 +1,78 @@
+"""What went wrong and where: the one error type that reaches a user.
+
+The input's fault is a `Diagnostic`; tpgen's own fault is an assert. A stage collects diagnostics and the next stage does
+not run on broken input. Only `tpgen.cli` prints them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a diagnostic weighs: an `ERROR` ends in exit 1 or 2, a `NOTE` is only told."""
+
+    ERROR = "error"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in an input. `line` and `column` count from 1; both are None for binary or whole-file positions."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a stable `code` for programs, a `message` and a `hint` for people.
+
+    `chain` tells how the place came about, innermost first: the macro expansions of a header, for example.
+    """
+
+    code: str
+    message: str
+    position: Position | None = None
+    hint: str | None = None
+    severity: Severity = Severity.ERROR
+    chain: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The one line a user reads: `FILE:LINE:COL: message [code]; hint`.
+
+        Text from an input may hold anything, so control characters are shown escaped: one line stays one line.
+        """
+        where = f"{self.position}: " if self.position else ""
+        chain = "".join(f", {link}" for link in self.chain)
+        hint = f"; {self.hint}" if self.hint else ""
+        return _printable(f"{where}{self.message}{chain} [{self.code}]{hint}")
+
+
+class TpgenError(Exception):
+    """Raised where a stage cannot go on; carries the diagnostics that say why."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        assert diagnostics, "an error without a diagnostic explains nothing"
+        super().__init__("\n".join(map(str, diagnostics)))
+        self.diagnostics = diagnostics
+
+
+def fail(code: str, message: str, position: Position | str | None = None, hint: str | None = None) -> TpgenError:
+    """The `TpgenError` of a single diagnostic, to be raised by the caller. A `str` position is a whole file."""
+    where = Position(position) if isinstance(position, str) else position
+    return TpgenError(Diagnostic(code, message, where, hint))
+
+
+def unreadable(path: str, error: OSError, hint: str | None = None) -> TpgenError:
+    """The `TpgenError` for a file that the operating system refuses to read."""
+    return fail("unreadable", f"cannot read: {error.strerror or error}", path, hint)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

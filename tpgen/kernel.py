@@ -1,0 +1,154 @@
+"""Opening what is known of one kernel: its BTF, its tracefs, its headers, wherever the user says that they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail, unreadable
+from tpgen.sources.btf import Btf, is_split
+from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
+from tpgen.sources.headers.facts import HeaderFacts
+from tpgen.sources.images import btf_sections
+from tpgen.sources.tracefs import TraceFs, live_tracefs
+from tpgen.target import Target, target_named
+
+LIVE_BTF = "/sys/kernel/btf"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The opened sources of one kernel; what it lacks is empty or None.
+
+    `label` names it in messages, `release` is its uname -r where that is known. `notes` say what could not be read and
+    why that matters.
+    """
+
+    label: str
+    target: Target
+    release: str | None = None
+    btfs: tuple[BtfTracepoints, ...] = ()
+    tracefs: TraceFs | None = None
+    headers: HeaderFacts | None = None
+    notes: tuple[Diagnostic, ...] = field(default=())
+
+
+def live_kernel_readable() -> bool:
+    """Whether this machine's own kernel can be asked, which takes no privilege but BTF."""
+    return os.access(os.path.join(LIVE_BTF, "vmlinux"), os.R_OK)
+
+
+def open_live(headers: str | None = None) -> Sources:
+    """The running kernel: vmlinux and every module with BTF, and tracefs where this user may read it.
+
+    Raises `TpgenError` where the kernel has no BTF.
+    """
+    uname = os.uname()
+    btfs = _open_btf(_live_btf_paths(), uname.machine)
+    target = btfs[0].target
+    tracefs, notes = _open_live_tracefs(target)
+    return Sources("the running kernel", target, uname.release, btfs, tracefs, _read_headers(headers, target), notes)
+
+
+def open_files(
+    btf: Sequence[str] = (), tracefs: str | None = None, headers: str | None = None, arch: str | None = None
+) -> Sources:
+    """A kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
+
+    `arch` names the target where BTF does not show it; without either it is this machine's.
+    """
+    btfs = _open_btf(btf, arch)
+    if arch is not None:
+        target = target_named(arch)
+        if btfs and (target.pointer_size, target.big_endian) != (
+            btfs[0].target.pointer_size,
+            btfs[0].target.big_endian,
+        ):
+            raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
+    else:
+        target = btfs[0].target if btfs else target_named(os.uname().machine)
+    facts = _read_headers(headers, target)
+    opened = TraceFs(tracefs, target) if tracefs else None
+    label = ", ".join(filter(None, (*btf, tracefs, headers)))
+    return Sources(label, target, None, btfs, opened, facts)
+
+
+def _live_btf_paths() -> list[str]:
+    """vmlinux first, then the modules in a stable order."""
+    try:
+        modules = sorted(set(os.listdir(LIVE_BTF)) - {"vmlinux"})
+    except OSError as error:
+        raise unreadable(LIVE_BTF, error, "this kernel has no BTF; give --btf, --tracefs or --headers") from None
+    return [os.path.join(LIVE_BTF, name) for name in ("vmlinux", *modules)]
+
+
+def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic, ...]]:
+    path = live_tracefs()
+    if path is None:
+        hint = "as root: mount -t tracefs tracefs /sys/kernel/tracing"
+        note = Diagnostic("tracefs-missing", "tracefs is not mounted", hint=hint, severity=Severity.NOTE)
+        return None, (note,)
+    if not os.access(path, os.R_OK | os.X_OK):
+        message = "tracefs is readable for root only; systems and dynamic fields' types are unknown"
+        return None, (Diagnostic("tracefs-unreadable", message, severity=Severity.NOTE),)
+    return TraceFs(path, target), ()
+
+
+def _read_headers(path: str | None, target: Target) -> HeaderFacts | None:
+    if path is None:
+        return None
+    from tpgen.sources.headers.read import read_headers
+
+    return read_headers(path, target)
+
+
+# --- BTF
+
+
+def _open_btf(paths: Sequence[str], arch: str | None) -> tuple[BtfTracepoints, ...]:
+    """The BTF of all `paths`: those that stand alone first, then the split ones on their base."""
+    blobs = [(path, btf_sections(_read(path), path)) for path in paths]
+    alone = [(path, sections) for path, sections in blobs if not is_split(sections.btf, path)]
+    split = [(path, sections) for path, sections in blobs if is_split(sections.btf, path)]
+    if len(alone) > 1:
+        raise fail(
+            "btf-two-kernels", f"both this and {alone[0][0]} are a kernel's BTF", alone[1][0], "give one of them"
+        )
+    opened = [BtfTracepoints(Btf(s.btf, path, names=TRACEPOINT_NAMES, arch=arch)) for path, s in alone]
+    for path, sections in split:
+        if sections.base is not None:  # an out-of-tree module carries the part of the base that it needs
+            base = Btf(sections.base, path, names=TRACEPOINT_NAMES, arch=arch)
+        elif alone:
+            base = opened[0].btf
+        else:
+            hint = "give the kernel's own BTF as well: --btf vmlinux --btf MODULE"
+            raise fail("btf-no-base", "this is the BTF of a module, which continues that of its kernel", path, hint)
+        opened.append(BtfTracepoints(Btf(sections.btf, path, base, TRACEPOINT_NAMES), _module_name(path)))
+    return tuple(opened)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _module_name(path: str) -> str:
+    """`i2c-core.ko.xz` is the module i2c_core."""
+    name = os.path.basename(path)
+    for suffix in (".xz", ".zst", ".gz", ".debug", ".btf", ".ko"):
+        name = name.removesuffix(suffix)
+    return name.replace("-", "_")
+
+
+def all_notes(sources: Sources) -> Iterator[Diagnostic]:
+    """What was not read or not taken, of all sources."""
+    yield from sources.notes
+    if sources.headers:
+        yield from sources.headers.skipped
+
+
+__all__ = ["Sources", "TpgenError", "all_notes", "live_kernel_readable", "open_files", "open_live"]

@@ -1,0 +1,214 @@
+"""The facts tpgen deals in, as plain frozen data in the kernel's own words.
+
+C types are one class per BTF kind. Whatever is unknown is None, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from tpgen.diagnostics import Position
+
+# --- C types, by BTF kind
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """`void`, BTF type id 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """An integer as C spells it canonically (`unsigned long`, `_Bool`), with its size on the target."""
+
+    name: str
+    size_bytes: int
+    signed: bool
+    is_bool: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A floating point type; none occurs in a tracepoint, but BTF has the kind."""
+
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    target: CType
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array; `length` is None when it is unknown, `length_text` then keeps what the source wrote."""
+
+    element: CType
+    length: int | None
+    length_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A struct or a union (`keyword`), opaque: a tracepoint hands out its address or its bytes.
+
+    `name` is None for an anonymous one; `size_bytes` and `align_bytes` are None when unknown or not asked for (behind a
+    pointer).
+    """
+
+    keyword: str
+    name: str | None
+    size_bytes: int | None = None
+    align_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """An enum; `size_bytes` may be 1 for a packed one, and is None when unknown. `signed` as BTF's kind_flag has it."""
+
+    name: str | None
+    size_bytes: int | None = None
+    signed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Typedef:
+    """A typedef name; `target` is None when the source only used the name."""
+
+    name: str
+    target: CType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """`const`, `volatile` or `restrict` (`qualifier`) applied to a type."""
+
+    qualifier: str
+    target: CType
+
+
+@dataclass(frozen=True, slots=True)
+class TypeTag:
+    """An address-space or BTF type tag (`user`, `rcu`, `percpu`) applied to a type."""
+
+    tag: str
+    target: CType
+
+
+@dataclass(frozen=True, slots=True)
+class FuncProto:
+    """A function's type; the result and the parameters in order, `variadic` for a trailing `...`."""
+
+    result: CType
+    params: tuple[CType, ...]
+    variadic: bool = False
+
+
+CType: TypeAlias = Void | Int | Float | Pointer | Array | Struct | Enum | Typedef | Qualified | TypeTag | FuncProto
+
+# --- what a tracepoint hands out
+
+
+class Dynamic(StrEnum):
+    """How a dynamic field says where its data lies: from the start of the record, or from its own end."""
+
+    DATA_LOC = "data_loc"
+    REL_LOC = "rel_loc"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Argument number `slot` (a u64 at `ctx[slot]`) of a raw tracepoint; `name` is None where no source names it."""
+
+    name: str | None
+    type: CType
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A member of the classic record, as TP_STRUCT__entry declares it.
+
+    `type` is the declared type; for a dynamic field it is the element's type (None when no source tells it) and
+    `offset_bytes`/`size_bytes` are those of the u32 locator. A syscalls: argument is declared narrower than the
+    `size_bytes` of the slot that holds it. `name` is without the `__data_loc_`/`__rel_loc_` prefix.
+    """
+
+    name: str
+    type: CType | None
+    offset_bytes: int | None
+    size_bytes: int | None
+    signed: bool | None
+    dynamic: Dynamic | None = None
+
+    @property
+    def member_name(self) -> str:
+        """The member's name in the kernel's struct, prefix included."""
+        return f"__{self.dynamic}_{self.name}" if self.dynamic else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The classic record: `header_bytes` of common header (the pad), then the fields.
+
+    `size_bytes` is the struct's without its flexible tail, None when unknown.
+    """
+
+    header_bytes: int
+    size_bytes: int | None
+    fields: tuple[Field, ...]
+
+
+class Kind(StrEnum):
+    """What an event is: a trace event with a record, a bare tracepoint without one, or a syscalls: event."""
+
+    TRACE_EVENT = "trace_event"
+    TRACEPOINT = "tracepoint"
+    SYSCALL = "syscall"
+
+
+class Origin(StrEnum):
+    """Where a fact comes from; said to the user beside the fact."""
+
+    HEADERS = "headers"
+    TRACEFS = "tracefs"
+    BTF = "btf"
+    PROBESTUB = "btf:__probestub"
+    TRACEITER = "btf:__traceiter"
+    NAME = "btf: class of the same name"
+    LAYOUT = "equal layout"
+    PROTOTYPE = "equal prototype"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Everything known about one tracepoint of one kernel, each fact with its origin.
+
+    The key is (`module`, `name`): module is None for vmlinux. `attach_name` is what raw_tp and tp_btf attach to, None
+    when the event has no tracepoint of its own (syscalls:). `args` is None when unknown and () when there are none.
+    `class_candidates` holds the equally good classes where `class_name` could not be decided.
+    """
+
+    system: str | None
+    name: str
+    module: str | None
+    kind: Kind
+    attach_name: str | None
+    class_name: str | None
+    class_origin: Origin | None
+    class_candidates: tuple[str, ...]
+    header: Position | None
+    args: tuple[Argument, ...] | None
+    args_origin: Origin | None
+    names_origin: Origin | None
+    record: Record | None
+    record_origin: Origin | None
+    print_fmt: str | None
+
+    @property
+    def title(self) -> str:
+        """`system:name`, or the bare name where no source tells the system."""
+        return f"{self.system}:{self.name}" if self.system else self.name

@@ -1,0 +1,78 @@
+"""Writing generated files: all or nothing, atomically, and only what changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+
+from tpgen.backends.base import GeneratedFile
+from tpgen.diagnostics import TpgenError, fail
+
+
+def write_files(directory: str, files: Sequence[GeneratedFile]) -> list[str]:
+    """Write `files` below `directory`, which is made if need be; the paths that were really written are returned.
+
+    Every file is first written in full beside its place and only then renamed into it, so that a failure leaves what
+    was there before. Raises `TpgenError` `unwritable`.
+    """
+    names = [file.name for file in files]
+    for name in names:
+        if names.count(name) > 1:
+            raise fail("same-name", f"two events make the same file {name}", hint="pick one with --module")
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(directory, error) from None
+    return _replace([(os.path.join(directory, file.name), file.text) for file in files])
+
+
+def write_file(path: str, text: str) -> list[str]:
+    """Write one file, atomically and only if it changes. Raises `TpgenError` `unwritable`."""
+    return _replace([(path, text)])
+
+
+def _replace(contents: Sequence[tuple[str, str]]) -> list[str]:
+    changed = [(path, text.encode()) for path, text in contents if not _holds(path, text.encode())]
+    staged: list[tuple[str, str]] = []
+    path = ""
+    try:
+        for path, data in changed:
+            staged.append((_stage(path, data), path))
+        for temporary, path in staged:
+            os.replace(temporary, path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+    return [path for path, _ in changed]
+
+
+def _stage(path: str, data: bytes) -> str:
+    """`data` in a new file beside `path`, with the permissions that a plainly created file gets."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".tpgen-", dir=os.path.dirname(path) or ".")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    return temporary
+
+
+def _holds(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read() == data
+    except OSError:
+        return False
+
+
+def _unwritable(path: str, error: OSError) -> TpgenError:
+    return fail("unwritable", f"cannot write: {error.strerror or error}", path)

@@ -1,0 +1,151 @@
+"""Does a kernel support raw tracepoints (BPF_PROG_TYPE_RAW_TRACEPOINT), and how do we know?
+
+The most decisive evidence is asked for first. Live, a program of two instructions is loaded and opened; nothing is ever
+attached. Offline, BTF tells; a release is only a hint, since vendors backport.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tpgen.kernel import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was looked at. `supported` is None where it does not decide."""
+
+    what: str
+    supported: bool | None
+
+
+def probe(sources: Sources, live: bool) -> list[Evidence]:
+    """The evidence in the order of its weight: the first that decides is the answer."""
+    found = [_open_a_program()] if live else []
+    found += _btf_evidence(sources)
+    if live:
+        found.append(_symbol_evidence())
+    if sources.release:
+        found.append(_release_evidence(sources.release))
+    return found
+
+
+def answer(evidence: list[Evidence]) -> bool | None:
+    """Whether raw tracepoints are supported; None where nothing decides."""
+    return next((item.supported for item in evidence if item.supported is not None), None)
+
+
+# --- live
+
+# Numbers of bpf(2), by uname's machine.
+_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "i686": 357, "armv7l": 386}
+_BPF_PROG_LOAD, _BPF_RAW_TRACEPOINT_OPEN = 5, 17
+_BPF_PROG_TYPE_RAW_TRACEPOINT = 17
+# r0 = 0; exit. Both are the same in either byte order: their only set bits are in the opcode.
+_TWO_INSTRUCTIONS = bytes.fromhex("b7000000000000009500000000000000")
+
+
+def _open_a_program() -> Evidence:
+    """Load a program, and open it on a tracepoint that does not exist: a kernel that knows how says ENOENT."""
+    program = _load()
+    if isinstance(program, OSError):
+        known = {errno.EINVAL: False}.get(program.errno or 0)
+        return Evidence(f"loading a two-instruction raw tracepoint program: {program.strerror}", known)
+    try:
+        error = _open(program)
+    finally:
+        os.close(program)
+    supported = error.errno == errno.ENOENT
+    what = "a two-instruction raw tracepoint program loads"
+    if supported:
+        return Evidence(f"{what}, and the kernel looks for a tracepoint to open it on", True)
+    return Evidence(f"{what}, opening it: {error.strerror}", False if error.errno == errno.EINVAL else None)
+
+
+def _load() -> int | OSError:
+    import ctypes
+
+    code = ctypes.create_string_buffer(_TWO_INSTRUCTIONS, len(_TWO_INSTRUCTIONS))
+    licence = ctypes.create_string_buffer(b"GPL")
+    # union bpf_attr for BPF_PROG_LOAD: prog_type, insn_cnt, insns, license, and nothing else of it.
+    attributes = (
+        _u32(_BPF_PROG_TYPE_RAW_TRACEPOINT) + _u32(len(_TWO_INSTRUCTIONS) // 8)
+        + _u64(ctypes.addressof(code)) + _u64(ctypes.addressof(licence))
+    )  # fmt: skip
+    return _bpf(_BPF_PROG_LOAD, attributes.ljust(64, b"\0"))
+
+
+def _open(program: int) -> OSError:
+    import ctypes
+
+    name = ctypes.create_string_buffer(b"tpgen_no_such_tracepoint")
+    opened = _bpf(_BPF_RAW_TRACEPOINT_OPEN, _u64(ctypes.addressof(name)) + _u32(program).ljust(8, b"\0"))
+    if isinstance(opened, OSError):
+        return opened
+    os.close(opened)
+    return OSError(0, "a tracepoint that does not exist was opened")
+
+
+def _bpf(command: int, attributes: bytes) -> int | OSError:
+    import ctypes
+
+    number = _BPF_SYSCALL.get(os.uname().machine)
+    if number is None:
+        return OSError(errno.ENOSYS, "the number of bpf(2) is not known for this machine")
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    result: int = libc.syscall(number, command, buffer, len(attributes))
+    if result < 0:
+        number = ctypes.get_errno()
+        return OSError(number, os.strerror(number))
+    return result
+
+
+def _u32(value: int) -> bytes:
+    import sys
+
+    return value.to_bytes(4, sys.byteorder)
+
+
+def _u64(value: int) -> bytes:
+    import sys
+
+    return value.to_bytes(8, sys.byteorder)
+
+
+# --- offline
+
+
+def _btf_evidence(sources: Sources) -> Iterator[Evidence]:
+    """What the kernel's own BTF tells; its silence on one count does not prove anything."""
+    for tracepoints in (btf for btf in sources.btfs if btf.module is None):
+        enumerator = "BPF_PROG_TYPE_RAW_TRACEPOINT"
+        has = tracepoints.btf.has_string(enumerator)
+        yield Evidence(f"BTF {'has' if has else 'lacks'} the enumerator {enumerator}", True if has else None)
+        has = tracepoints.has_raw_event_map
+        yield Evidence(f"BTF {'has' if has else 'lacks'} struct bpf_raw_event_map", True if has else None)
+        count = len(tracepoints.events)
+        yield Evidence(f"BTF has {count} btf_trace_* prototypes", True if count else None)
+
+
+def _symbol_evidence() -> Evidence:
+    path = "/proc/kallsyms"
+    try:
+        with open(path, "rb") as symbols:
+            found = re.search(rb"\bbpf_(?:get|find)_raw_tracepoint\b", symbols.read())
+    except OSError as error:
+        return Evidence(f"{path}: {error.strerror}", None)
+    if found:
+        return Evidence(f"{path} has {found[0].decode()}", True)
+    return Evidence(f"{path} has no bpf_get_raw_tracepoint, which proves nothing", None)
+
+
+def _release_evidence(release: str) -> Evidence:
+    """Since Linux c4f6699dfcb8 ("bpf: introduce BPF_RAW_TRACEPOINT") (in v4.17)."""
+    version = re.match(r"(\d+)\.(\d+)", release)
+    newer = version is not None and (int(version[1]), int(version[2])) >= (4, 17)
+    return Evidence(f"release {release} is {'4.17 or newer' if newer else 'older than 4.17'}: a hint", None)

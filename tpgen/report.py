@@ -1,0 +1,60 @@
+"""The text of `tpgen check`: what was compared, how much of it agrees, every finding, and what could not be compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from tpgen.check import Comparison, Subject
+from tpgen.kernel import Sources
+
+# So many examples of a reason are enough to know what is meant.
+_EXAMPLES = 3
+
+
+def report(sources: Sources, comparisons: Sequence[Comparison], verbose: bool = False) -> str:
+    """A table with a line per subject, the findings, the reasons; `verbose` names all that a reason holds for."""
+    return "".join(f"{line}\n" for line in _lines(sources, comparisons, verbose))
+
+
+def _lines(sources: Sources, comparisons: Sequence[Comparison], verbose: bool) -> Iterator[str]:
+    yield f"{sources.label}{f', Linux {sources.release}' if sources.release else ''}"
+    width = max(len(subject) for subject in Subject)
+    yield f"  {'':<{width}}  compared   agree  differ  not comparable"
+    for subject in Subject:
+        about = [comparison for comparison in comparisons if comparison.subject == subject]
+        if about:
+            differ = sum(any(d.severity == "error" for d in c.findings) for c in about)
+            without = sum(c.reason is not None for c in about)
+            compared = len(about) - without
+            yield f"  {subject:<{width}}  {compared:>8}  {compared - differ:>6}  {differ:>6}  {without:>14}"
+    yield from _findings(comparisons)
+    yield from _reasons(comparisons, verbose)
+    yield from _not_taken(sources)
+
+
+def _findings(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    for diagnostic in (d for c in comparisons for d in c.findings):
+        yield f"{diagnostic.severity}: {diagnostic}"
+
+
+def _reasons(comparisons: Sequence[Comparison], verbose: bool) -> Iterator[str]:
+    by_reason: dict[tuple[Subject, str], list[str]] = {}
+    for comparison in comparisons:
+        if comparison.reason is not None:
+            by_reason.setdefault((comparison.subject, comparison.reason), []).append(comparison.what)
+    for (subject, reason), names in by_reason.items():
+        shown = names if verbose else names[:_EXAMPLES]
+        rest = f" and {len(names) - len(shown)} more (-v lists them)" if len(names) > len(shown) else ""
+        yield f"not comparable: {len(names)} × {subject}: {reason}: {', '.join(shown)}{rest}"
+
+
+def _not_taken(sources: Sources) -> Iterator[str]:
+    for note in sources.notes:
+        yield f"note: {note}"
+    if sources.headers is not None and sources.headers.skipped:
+        skipped = sources.headers.skipped
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(Counter(d.code for d in skipped).items()))
+        yield f"not taken from the headers: {len(skipped)} ({codes})"
+        for diagnostic in skipped:
+            yield f"note: {diagnostic}"

@@ -1,0 +1,489 @@
+"""Resolve: the facts of all sources of one kernel, joined into one `Event` per tracepoint.
+
+Each fact is taken from the source that knows it best: raw arguments' types from BTF, their order from TP_ARGS in the
+headers, offsets as the kernel reports them, dynamic fields' element types from tracefs. The event says which.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+from tpgen.diagnostics import TpgenError, fail
+from tpgen.kernel import Sources
+from tpgen.layout import SLOT_BYTES, lay_out
+from tpgen.model import Argument, Event, Field, Kind, Origin, Record
+from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+from tpgen.sources.tracefs import Format
+from tpgen.target import Target
+from tpgen.typequery import same_type
+
+SYSCALLS_SYSTEM = "syscalls"
+_GLOB = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class EventKey:
+    """What tells two events of one kernel apart. `system` and `module` are None where unknown, module for vmlinux too."""
+
+    system: str | None
+    name: str
+    module: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.system}:{self.name}" if self.system else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChoice:
+    """An event's class and how it was found, or None and the classes that fit equally well."""
+
+    name: str | None
+    origin: Origin | None
+    candidates: tuple[str, ...] = ()
+
+
+class Kernel:
+    """One kernel's events, resolved when asked for."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.target: Target = sources.target
+        self._events: dict[EventKey, Event] = {}
+        self._formats: dict[tuple[str, str], Format] = {}
+
+    # --- which events there are
+
+    @cached_property
+    def _tracefs_systems(self) -> dict[str, list[str]]:
+        """Every tracefs event's systems. Listing takes a while, so a run that asks for one event goes around it."""
+        systems = defaultdict(list)
+        if self.sources.tracefs:
+            for system, name in self.sources.tracefs.events():
+                systems[name].append(system)
+        return dict(systems)
+
+    @cached_property
+    def _btfs_of(self) -> dict[str, list[BtfTracepoints]]:
+        found = defaultdict(list)
+        for btf in self.sources.btfs:
+            for name in btf.events:
+                found[name].append(btf)
+        return dict(found)
+
+    @cached_property
+    def _header_events(self) -> dict[str, list[HeaderEvent]]:
+        found = defaultdict(list)
+        for event in self.sources.headers.events if self.sources.headers else ():
+            found[event.name].append(event)
+        return dict(found)
+
+    @cached_property
+    def _header_classes(self) -> dict[str, list[HeaderClass]]:
+        found = defaultdict(list)
+        for event_class in self.sources.headers.classes if self.sources.headers else ():
+            found[event_class.name].append(event_class)
+        return dict(found)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all events, sorted."""
+        names = {*self._tracefs_systems, *self._btfs_of}
+        # Headers tell of what a kernel could have; where it can be asked itself, it decides.
+        return tuple(sorted(names or self._header_events))
+
+    def _systems_of(self, name: str) -> tuple[str, ...]:
+        if "_tracefs_systems" in self.__dict__:
+            return tuple(self._tracefs_systems.get(name, ()))
+        return self.sources.tracefs.systems_of(name) if self.sources.tracefs else ()
+
+    def keys_of(self, name: str) -> list[EventKey]:
+        """Every event of exactly this name."""
+        systems = list(self._systems_of(name))
+        keys = []
+        for btf in self._btfs_of.get(name, ()):
+            system = self._system_in(systems, btf.module)
+            if system in systems:
+                systems.remove(system)
+            keys.append(EventKey(system or self._header_system(name), name, btf.module))
+        keys += [EventKey(system, name) for system in systems]
+        if not keys and not self.sources.btfs and not self.sources.tracefs:
+            found = dict.fromkeys(EventKey(event.system, name) for event in self._header_events.get(name, ()))
+            keys = list(found)
+        return keys
+
+    @staticmethod
+    def _system_in(systems: list[str], module: str | None) -> str | None:
+        """Which of the systems with an event of this name is the module's: by its name where there are several."""
+        if len(systems) > 1 and module in systems:
+            return module
+        return systems[0] if systems else None
+
+    def _header_system(self, name: str) -> str | None:
+        systems = {event.system for event in self._header_events.get(name, ())}
+        return systems.pop() if len(systems) == 1 else None
+
+    def keys(self) -> list[EventKey]:
+        """Every event, sorted by system and name."""
+        _ = self._tracefs_systems  # all are wanted, so list them once
+        keys = [key for name in self.names for key in self.keys_of(name)]
+        return sorted(keys, key=lambda key: (key.system or "", key.name, key.module or ""))
+
+    # --- finding events by what a user writes
+
+    def select(self, pattern: str, module: str | None = None) -> list[EventKey]:
+        """The events that `pattern` means: `name`, `system:name`, or either with `*`, `?` and `[…]`.
+
+        Raises `TpgenError`: `bad-pattern` for an empty name or system, `unknown-event` where nothing matches.
+        """
+        system, name = split_pattern(pattern)
+        if _GLOB & set(pattern):
+            candidates = [key for key in self.keys() if fnmatch.fnmatchcase(key.name, name)]
+        else:
+            candidates = self.keys_of(name)
+        found = [
+            key
+            for key in candidates
+            if (system is None or (key.system is not None and fnmatch.fnmatchcase(key.system, system)))
+            and (module is None or key.module == (None if module == "vmlinux" else module))
+        ]
+        if not found:
+            raise self._unknown(pattern, system, candidates, module)
+        return found
+
+    def _unknown(self, pattern: str, system: str | None, candidates: list[EventKey], module: str | None) -> TpgenError:
+        where = f"in {self.sources.label}"
+        if candidates and module is not None:
+            modules = sorted({key.module or "vmlinux" for key in candidates})
+            return fail(
+                "unknown-event", f"no event {pattern!r} of module {module} {where}", hint=_or("it is of", modules)
+            )
+        if candidates and all(key.system is None for key in candidates):
+            hint = f"only tracefs and headers tell the system, and neither was read: give {candidates[0].name!r} alone"
+            return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
+        if candidates and system is not None:
+            known = sorted({str(key) for key in candidates})
+            return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known[:5], "?"))
+        notes = "; ".join(note.message for note in self.sources.notes)
+        near = self._near_misses(pattern)
+        hint = _or("did you mean", near, "?") if near else notes or "`tpgen list` lists all events"
+        return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
+
+    def _near_misses(self, pattern: str) -> list[str]:
+        import difflib
+
+        name = pattern.rpartition(":")[2]
+        return difflib.get_close_matches(name, self.names, n=3, cutoff=0.7)
+
+    # --- one event
+
+    def events(self, keys: list[EventKey]) -> list[Event]:
+        """The resolved events of `keys`; asking for many at once reads their format files in one go."""
+        self._read_formats(keys)
+        return [self.event(key) for key in keys]
+
+    def event(self, key: EventKey) -> Event:
+        """The resolved event; sources that disagree about it are compared by `check`, not here."""
+        found = self._events.get(key)
+        if found is None:
+            self._read_formats([key])
+            found = self._events[key] = self._resolve(key)
+        return found
+
+    def _read_formats(self, keys: list[EventKey]) -> None:
+        wanted = [
+            (key.system, key.name)
+            for key in keys
+            if key.system and (key.system, key.name) not in self._formats and key.system in self._systems_of(key.name)
+        ]
+        if wanted:
+            assert self.sources.tracefs
+            self._formats |= zip(wanted, self.sources.tracefs.formats(wanted), strict=True)
+
+    def format(self, key: EventKey) -> Format | None:
+        """What tracefs says of the event, None where it does not know it."""
+        self._read_formats([key])
+        return self._formats.get((key.system or "", key.name))
+
+    def btf(self, key: EventKey) -> BtfTracepoints | None:
+        """The BTF of the image that has the event's raw tracepoint, None where none has."""
+        return next((btf for btf in self._btfs_of.get(key.name, ()) if btf.module == key.module), None)
+
+    def raw(self, key: EventKey) -> RawPrototype | None:
+        """What BTF says of the event's raw arguments."""
+        btf = self.btf(key)
+        return btf.raw(key.name) if btf else None
+
+    def header_event(self, key: EventKey) -> HeaderEvent | None:
+        """What the headers say of the event: where they say several things, that which fits the kernel best."""
+        events = self._header_events.get(key.name, [])
+        if len(events) < 2:
+            return events[0] if events else None
+        raw = self.raw(key)
+
+        def fits(event: HeaderEvent) -> tuple[bool, bool, bool]:
+            same = raw is not None and _same_arguments(event.args, raw.args)
+            return event.system == key.system, same, event.condition is None
+
+        return max(events, key=fits)
+
+    def header_class(self, key: EventKey) -> HeaderClass | None:
+        """The class that the headers give the event; the one of the same header where the name exists twice."""
+        event = self.header_event(key)
+        if event is None:
+            return None
+        classes = self._header_classes.get(event.class_name, [])
+        return max(classes, key=lambda c: c.position.path == event.position.path, default=None)
+
+    @cached_property
+    def headers_match(self) -> bool:
+        """Whether headers and kernel are of the same release, as far as both tell: else the headers do not decide."""
+        headers, release = self.sources.headers, self.sources.release
+        if headers is None or headers.release is None or release is None:
+            return True
+        return headers.release.split("-")[0] == release.split("-")[0]
+
+    def _resolve(self, key: EventKey) -> Event:
+        btf, form = self.btf(key), self.format(key)
+        header = self.header_event(key)
+        if key.system == SYSCALLS_SYSTEM and btf is None:
+            return self._syscall(key, form)
+        kind = self._kind(key, btf, form, header)
+        choice = self.class_choice(key) if kind == Kind.TRACE_EVENT else ClassChoice(_bare_class(key, header), None)
+        args, args_origin, names_origin = self._arguments(key, btf, header)
+        record, record_origin = (None, None)
+        if kind == Kind.TRACE_EVENT:
+            record, record_origin = self._record(key, btf, form, choice)
+        attachable = btf is not None or (header is not None and header.attachable)
+        return Event(
+            system=key.system,
+            name=key.name,
+            module=key.module,
+            kind=kind,
+            attach_name=key.name if attachable else None,
+            class_name=choice.name,
+            class_origin=choice.origin,
+            class_candidates=choice.candidates,
+            header=header.position if header else None,
+            args=args,
+            args_origin=args_origin,
+            names_origin=names_origin,
+            record=record,
+            record_origin=record_origin,
+            print_fmt=form.print_fmt if form else None,
+        )
+
+    def _kind(self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, header: HeaderEvent | None) -> Kind:
+        """A bare tracepoint is an event without a record; who can tell depends on what could be read."""
+        if form is not None:
+            return Kind.TRACE_EVENT
+        if self.sources.tracefs is not None and btf is not None and btf.module is None:
+            return Kind.TRACEPOINT
+        if header is not None:
+            return header.kind
+        if btf is not None and btf.class_prototype(key.name) is not None and key.name not in btf.classes:
+            return Kind.TRACEPOINT  # __bpf_trace_<name> is its class's function, and the class has no record
+        return Kind.TRACE_EVENT
+
+    # --- raw arguments
+
+    def _arguments(
+        self, key: EventKey, btf: BtfTracepoints | None, header: HeaderEvent | None
+    ) -> tuple[tuple[Argument, ...] | None, Origin | None, Origin | None]:
+        """The arguments, where they are from, and where their names are from."""
+        raw = btf.raw(key.name) if btf else None
+        if raw is None:
+            return (header.args, Origin.HEADERS, Origin.HEADERS) if header else (None, None, None)
+        if header is None or not self.headers_match or len(header.args) != len(raw.args):
+            return raw.args, Origin.BTF, raw.names_origin
+        if not all(arg.name for arg in raw.args):
+            named = tuple(replace(arg, name=said.name) for arg, said in zip(raw.args, header.args, strict=True))
+            return named, Origin.BTF, Origin.HEADERS
+        ordered = _in_order_of(header.args, raw.args)
+        if ordered is not None and ordered != raw.args:
+            return ordered, Origin.HEADERS, raw.names_origin
+        return raw.args, Origin.BTF, raw.names_origin
+
+    # --- the class
+
+    @lru_cache(maxsize=None)  # noqa: B019  # a kernel lives as long as the run
+    def class_choice(self, key: EventKey) -> ClassChoice:
+        """The event's class: from the headers, else of the same name, else the one whose prototype and layout fit."""
+        header, btf = self.header_event(key), self.btf(key)
+        if btf is None:
+            return ClassChoice(header.class_name, Origin.HEADERS) if header else ClassChoice(None, None)
+        fitting = self._fitting_classes(key, btf)
+        if header is not None and (header.class_name in fitting or (self.headers_match and not fitting)):
+            return ClassChoice(header.class_name, Origin.HEADERS)
+        if key.name in fitting:
+            return ClassChoice(key.name, Origin.NAME)
+        if len(fitting) == 1:
+            return ClassChoice(fitting[0], Origin.LAYOUT if self.format(key) else Origin.PROTOTYPE)
+        return ClassChoice(None, None, tuple(fitting))
+
+    def _fitting_classes(self, key: EventKey, btf: BtfTracepoints) -> list[str]:
+        """The classes that have the event's prototype, and where tracefs shows its record, the same record."""
+        form = self.format(key)
+        alike = btf.classes_like(key.name)
+        if form is None:
+            return list(alike)
+        fitting = [name for name in alike if _same_record(btf.record(name), form)]
+        # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
+        return fitting or [name for name in btf.classes if _same_record(btf.record(name), form)]
+
+    # --- the record
+
+    def _record(
+        self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, choice: ClassChoice
+    ) -> tuple[Record | None, Origin | None]:
+        """The record as the kernel reports it: from BTF, else from tracefs, else computed from the headers."""
+        declared = self.header_class(key)
+        if btf is not None:
+            names = [choice.name] if choice.name else list(choice.candidates)
+            records = [record for name in names if (record := btf.record(name))]
+            # Where several classes fit, the record is known all the same if they agree on it.
+            if records and all(_placement(record) == _placement(records[0]) for record in records):
+                return _with_elements(records[0], form, declared), Origin.BTF
+        if form is not None:
+            return _format_record(form, self.target), Origin.TRACEFS
+        if declared is not None and btf is None:
+            header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
+            return lay_out(declared.fields, header_bytes, self.target), Origin.HEADERS
+        return None, None
+
+    def _syscall(self, key: EventKey, form: Format | None) -> Event:
+        """A syscalls: event. It has no tracepoint of its own; its program is given a record made for the purpose."""
+        assert form is not None
+        return Event(
+            system=key.system,
+            name=key.name,
+            module=None,
+            kind=Kind.SYSCALL,
+            attach_name=None,
+            class_name=None,
+            class_origin=None,
+            class_candidates=(),
+            header=None,
+            args=(),
+            args_origin=Origin.TRACEFS,
+            names_origin=None,
+            record=self._syscall_record(key, form),
+            record_origin=Origin.TRACEFS,
+            print_fmt=form.print_fmt,
+        )
+
+    def _syscall_record(self, key: EventKey, form: Format) -> Record:
+        """The fields of the format file, at the offsets of the `struct syscall_tp_t` where BTF has one.
+
+        `__data_loc` fields (since Linux 7.0) are in the record but not in what a program is given.
+        """
+        record = _format_record(form, self.target)
+        fields = [field for field in record.fields if field.dynamic is None]
+        given = self.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if self.sources.btfs else None
+        if given is not None and fields:
+            number, values = given.fields
+            first = values.offset_bytes or 0
+            offsets = [number.offset_bytes, *range(first, first + SLOT_BYTES * (len(fields) - 1), SLOT_BYTES)]
+            sizes = [number.size_bytes] + [field.size_bytes for field in fields[1:]]
+            fields = [
+                replace(field, offset_bytes=offset, size_bytes=size)
+                for field, offset, size in zip(fields, offsets, sizes, strict=True)
+            ]
+        # The kernel prints signed:0 for every argument; the declared type knows better.
+        signed = tuple(replace(field, signed=_declared_sign(field)) for field in fields)
+        # A program that reads past the last field is refused when it is attached, so there the record ends.
+        end = max(((field.offset_bytes or 0) + (field.size_bytes or 0) for field in signed), default=None)
+        return Record(record.header_bytes, end, signed)
+
+
+# --- patterns
+
+
+def split_pattern(pattern: str) -> tuple[str | None, str]:
+    """The system (None where none is given) and the name of a pattern. Raises `bad-pattern` for an empty part."""
+    system, colon, name = pattern.rpartition(":")
+    if not name:
+        raise fail("bad-pattern", f"no event name in {pattern!r}", hint="write EVENT or SYSTEM:EVENT")
+    if colon and not system:
+        raise fail(
+            "bad-pattern", f"no system in front of the colon in {pattern!r}", hint=f"write {name!r} or '*:{name}'"
+        )
+    return (system if colon else None), name
+
+
+def _or(before: str, choices: list[str], after: str = "") -> str:
+    return f"{before} {', '.join(choices[:-1])}{' or ' if len(choices) > 1 else ''}{choices[-1]}{after}"
+
+
+# --- joining
+
+
+def _same_arguments(left: tuple[Argument, ...], right: tuple[Argument, ...]) -> bool:
+    return len(left) == len(right) and all(same_type(a.type, b.type) for a, b in zip(left, right, strict=True))
+
+
+def _in_order_of(said: tuple[Argument, ...], args: tuple[Argument, ...]) -> tuple[Argument, ...] | None:
+    """`args` in the order in which `said` names them, None where the names are not the same ones."""
+    by_name = {arg.name: arg for arg in args}
+    if len(by_name) != len(args) or {arg.name for arg in said} != set(by_name):
+        return None
+    return tuple(replace(by_name[arg.name], slot=slot) for slot, arg in enumerate(said))
+
+
+def _bare_class(key: EventKey, header: HeaderEvent | None) -> str:
+    return header.class_name if header else key.name
+
+
+def _placement(record: Record) -> tuple[tuple[str, int | None, int | None], ...]:
+    return tuple((field.member_name, field.offset_bytes, field.size_bytes) for field in record.fields)
+
+
+def _same_record(record: Record | None, form: Format) -> bool:
+    """Whether a class's record is the one that tracefs shows: names, offsets, sizes and types."""
+    if record is None or len(record.fields) != len(form.fields):
+        return False
+    return all(_same_field(ours, shown) for ours, shown in zip(record.fields, form.fields, strict=True))
+
+
+def _same_field(ours: Field, shown: Field) -> bool:
+    return (
+        (ours.name, ours.dynamic, ours.offset_bytes, ours.size_bytes)
+        == (shown.name, shown.dynamic, shown.offset_bytes, shown.size_bytes)
+    ) and (ours.type is None or shown.type is None or same_type(ours.type, shown.type))
+
+
+def _with_elements(record: Record, form: Format | None, declared: HeaderClass | None) -> Record:
+    """The record with the element types of its dynamic fields, and the signs, from a source that knows them."""
+    others = form.fields if form else declared.fields if declared else ()
+    by_name = {(field.name, field.dynamic): field for field in others}
+    fields = []
+    for field in record.fields:
+        other = by_name.get((field.name, field.dynamic))
+        if other is not None:
+            ctype = other.type if field.dynamic else field.type
+            signed = field.signed if other.signed is None else other.signed
+            field = replace(field, type=ctype, signed=signed)
+        fields.append(field)
+    return replace(record, fields=tuple(fields))
+
+
+def _format_record(form: Format, target: Target) -> Record:
+    """The record as tracefs alone shows it, whose tail padding it does not tell."""
+    header_bytes = max(((f.offset_bytes or 0) + (f.size_bytes or 0) for f in form.common), default=SLOT_BYTES)
+    return Record(-(-header_bytes // 4) * 4, None, form.fields)
+
+
+def _declared_sign(field: Field) -> bool | None:
+    from tpgen.typequery import is_signed
+
+    return None if field.type is None else is_signed(field.type)
+
+
+def iter_events(kernel: Kernel, patterns: list[str], module: str | None = None) -> Iterator[Event]:
+    """The events that any of the patterns means, each once, in the order of the patterns."""
+    keys = dict.fromkeys(key for pattern in patterns for key in kernel.select(pattern, module))
+    yield from kernel.events(list(keys))

@@ -1,0 +1,221 @@
+"""What tpgen knows of an event, for people and for programs.
+
+Everything here returns text or plain data; the command line prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tpgen.backends.base import Form, missing
+from tpgen.check import Comparison
+from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
+from tpgen.model import Argument, Dynamic, Event, Field, Kind, Record
+from tpgen.spelling import spell
+from tpgen.target import Target
+from tpgen.typequery import is_signed, kind_of, size_of
+
+# --- for programs: the contract of DESIGN §3
+
+
+def event_json(event: Event, target: Target) -> dict[str, Any]:
+    """The event as `show --json` prints it; unknown is None."""
+    return {
+        "system": event.system,
+        "name": event.name,
+        "attach_name": event.attach_name,
+        "module": event.module,
+        "class": event.class_name,
+        "kind": event.kind.value,
+        "header": event.header.path if event.header else None,
+        "args": None if event.args is None else [_arg_json(arg, target) for arg in event.args],
+        "record": None if event.record is None else _record_json(event.record),
+    }
+
+
+def _arg_json(arg: Argument, target: Target) -> dict[str, Any]:
+    kind = kind_of(arg.type)
+    return {
+        "name": arg.name,
+        "type": type_text(arg.type),
+        "slot": arg.slot,
+        "size": target.pointer_size if kind == "ptr" else size_of(arg.type, target),
+        "signed": is_signed(arg.type) if kind != "ptr" else False,
+        "kind": kind,
+    }
+
+
+def _record_json(record: Record) -> dict[str, Any]:
+    return {
+        "size": record.size_bytes,
+        "fields": [
+            {
+                "name": field.name,
+                "type": field_type_text(field),
+                "offset": field.offset_bytes,
+                "size": field.size_bytes,
+                "signed": field.signed,
+                "dynamic": field.dynamic.value if field.dynamic else None,
+            }
+            for field in record.fields
+        ],
+    }
+
+
+def type_text(ctype: Any) -> str:
+    """A type by itself, `char[16]` rather than `char [16]`."""
+    return spell(ctype).replace(" [", "[")
+
+
+def field_type_text(field: Field) -> str | None:
+    """A field's declared type; a dynamic field's is its element's with `[]`; None where no source tells it."""
+    if field.type is None:
+        return None
+    return f"{type_text(field.type)}[]" if field.dynamic else type_text(field.type)
+
+
+# --- for people
+
+
+def event_text(event: Event, target: Target, comparisons: Iterable[Comparison]) -> str:
+    """The event with its arguments and its record drawn byte by byte, where each fact is from, what was checked."""
+    lines = [event.title, *_facts(event, comparisons)]
+    if (reason := missing(event, Form.RAW)) is None:
+        lines += ["", *_raw_text(event, target)]
+    else:
+        lines += ["", f"raw arguments: none, {reason}"]
+    if event.record is not None and (reason := missing(event, Form.CLASSIC)) is None:
+        lines += ["", *_record_text(event, event.record, target)]
+    else:
+        lines += ["", f"classic record: none, {missing(event, Form.CLASSIC)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
+    kinds = {Kind.TRACE_EVENT: "trace event", Kind.TRACEPOINT: "bare tracepoint", Kind.SYSCALL: "syscall event"}
+    yield f"  kind     {kinds[event.kind]}" + (f" of module {event.module}" if event.module else "")
+    if event.class_name and event.class_origin:
+        yield f"  class    {event.class_name} (from {event.class_origin})"
+    elif event.class_candidates:
+        yield f"  class    one of {', '.join(event.class_candidates)}: same prototype and record"
+    if event.header:
+        yield f"  header   {event.header}"
+    programs = [f"raw_tp/{event.attach_name}", f"tp_btf/{event.attach_name}"] if event.attach_name else []
+    if event.record is not None and event.system:
+        programs.append(f"tp/{event.system}/{event.name}")
+    if programs:
+        yield f"  attach   {', '.join(programs)}"
+    for comparison in comparisons:
+        outcome = f"not compared, {comparison.reason}" if comparison.reason else "agree"
+        if comparison.findings:
+            outcome = "; ".join(map(str, comparison.findings))
+        yield f"  checked  {comparison.subject}: {outcome}"
+
+
+def _raw_text(event: Event, target: Target) -> Iterator[str]:
+    assert event.args is not None
+    origin = f"types from {event.args_origin}"
+    if event.names_origin:
+        origin += f", names from {event.names_origin}"
+    yield f"raw arguments: {len(event.args)}, a u64 each ({origin})"
+    for arg in event.args:
+        size = _arg_json(arg, target)["size"]
+        name = arg.name or f"arg{arg.slot}"
+        drawn = "?" * SLOT_BYTES if size is None else _in_slot(size, target)
+        yield f"  ctx[{arg.slot}]{' ' * (arg.slot < 10)}  |{drawn}|  {spell(arg.type, name)}"
+
+
+def _in_slot(size: int, target: Target) -> str:
+    """A u64 slot with the bytes of its value as `#`: at the end of it on a big-endian target."""
+    value, rest = "#" * size, "." * (SLOT_BYTES - size)
+    return rest + value if target.big_endian else value + rest
+
+
+_ROW = 8
+# More rows of one field than this are drawn as their first and last.
+_LONG = 4
+
+
+def _record_text(event: Event, record: Record, target: Target) -> Iterator[str]:
+    size = f"{record.size_bytes} bytes" if record.size_bytes is not None else "size unknown"
+    yield f"classic record: {size} (from {event.record_origin}); `-` is the pad, `.` a hole"
+    cells = ["-"] * record.header_bytes
+    legends: dict[int, list[str]] = {0: ["the common header, which programs may not read"]}
+    for index, field in enumerate(record.fields):
+        assert field.offset_bytes is not None and field.size_bytes is not None
+        letter = _LETTERS[index % len(_LETTERS)]
+        cells += ["."] * (field.offset_bytes - len(cells))
+        cells[field.offset_bytes : field.offset_bytes + field.size_bytes] = letter * field.size_bytes
+        legends.setdefault(field.offset_bytes // _ROW, []).append(f"{letter} {_legend(field)}")
+    cells += ["."] * ((record.size_bytes or 0) - len(cells))
+    rows = ["".join(cells[at : at + _ROW]) for at in range(0, len(cells), _ROW)]
+    for index in _rows_shown(rows, legends):
+        if index is None:
+            yield f"  {'':>6}  :{'':{_ROW}}:"
+        else:
+            row = f"  {index * _ROW:>6}  |{rows[index]:{_ROW}}|  {'; '.join(legends.get(index, []))}"
+            yield row.rstrip()
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _rows_shown(rows: Sequence[str], legends: dict[int, list[str]]) -> Iterator[int | None]:
+    """The rows to draw; None stands for the middle of a long field."""
+    index = 0
+    while index < len(rows):
+        end = index
+        while end + 1 < len(rows) and rows[end + 1] == rows[index] and end + 1 not in legends:
+            end += 1
+        if end - index >= _LONG:
+            yield from (index, None, end)
+        else:
+            yield from range(index, end + 1)
+        index = end + 1
+
+
+def _legend(field: Field) -> str:
+    if field.dynamic is None:
+        declared = field.name if field.type is None else spell(field.type, field.name)
+        return f"{declared} @{field.offset_bytes}"
+    start = "the record's start" if field.dynamic == Dynamic.DATA_LOC else f"byte {field.offset_bytes or 0 + LOCATOR_BYTES}"
+    element = "elements of unknown type" if field.type is None else spell(field.type)
+    return f"{field.member_name} @{field.offset_bytes}: where {element} {field.name}[] lies, from {start}"
+
+
+# --- lists
+
+
+def list_text(events: Sequence[Event]) -> str:
+    """A line per event: its name, how many raw arguments it has, its class and its module."""
+    rows = [
+        (
+            event.title,
+            "?" if event.args is None else "-" if event.attach_name is None else str(len(event.args)),
+            event.class_name or "|".join(event.class_candidates) or "-",
+            event.module or "vmlinux",
+        )
+        for event in events
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    lines = (
+        f"{title:<{widths[0]}}  {count:>{widths[1]}}  {event_class:<{widths[2]}}  {module}"
+        for title, count, event_class, module in rows
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def list_json(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [
+        {
+            "system": event.system,
+            "name": event.name,
+            "module": event.module,
+            "class": event.class_name,
+            "kind": event.kind.value,
+            "args": None if event.args is None else len(event.args),
+        }
+        for event in events
+    ]

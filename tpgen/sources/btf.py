@@ -1,0 +1,462 @@
+"""BTF, read by ourselves: every kind, either byte order, split BTF on its base.
+
+A kernel holds some hundred thousand types of which a tracepoint needs a handful. So the constructor walks the type
+section once, only to learn where each type starts and which names are asked for; everything else is decoded on demand.
+Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tpgen.diagnostics import TpgenError, fail
+from tpgen.model import (
+    Array,
+    CType,
+    Enum,
+    Float,
+    FuncProto,
+    Int,
+    Pointer,
+    Qualified,
+    Struct,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.target import Target, canonical_integer, target_like
+
+
+class BtfKind(IntEnum):
+    """BTF_KIND_* of include/uapi/linux/btf.h."""
+
+    VOID = 0
+    INT = 1
+    PTR = 2
+    ARRAY = 3
+    STRUCT = 4
+    UNION = 5
+    ENUM = 6
+    FWD = 7
+    TYPEDEF = 8
+    VOLATILE = 9
+    CONST = 10
+    RESTRICT = 11
+    FUNC = 12
+    FUNC_PROTO = 13
+    VAR = 14
+    DATASEC = 15
+    FLOAT = 16
+    DECL_TAG = 17
+    TYPE_TAG = 18
+    ENUM64 = 19
+
+
+# What follows the three words of a type, in words: a fixed part and a part per element (vlen).
+# An unknown kind gets a stride that leads past every end.
+_FIXED = [0 if 0 < kind < 20 else 1 << 40 for kind in range(32)]
+_PER_ELEMENT = [0] * 32
+_FIXED[BtfKind.INT] = _FIXED[BtfKind.VAR] = _FIXED[BtfKind.DECL_TAG] = 1
+_FIXED[BtfKind.ARRAY] = 3
+_PER_ELEMENT[BtfKind.ENUM] = _PER_ELEMENT[BtfKind.FUNC_PROTO] = 2
+_PER_ELEMENT[BtfKind.STRUCT] = _PER_ELEMENT[BtfKind.UNION] = 3
+_PER_ELEMENT[BtfKind.DATASEC] = _PER_ELEMENT[BtfKind.ENUM64] = 3
+
+_QUALIFIERS = {BtfKind.CONST: "const", BtfKind.VOLATILE: "volatile", BtfKind.RESTRICT: "restrict"}
+_SIZED = frozenset((BtfKind.INT, BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.FLOAT))
+_INT_SIGNED, _INT_BOOL = 1, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a struct or union; `bit_size` is 0 unless it is a bit-field."""
+
+    name: str
+    type_id: int
+    offset_bits: int
+    bit_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of a function; `name` is None where BTF has none."""
+
+    name: str | None
+    type_id: int
+
+
+class Btf:
+    """The types of one kernel image or module.
+
+    `data` is a raw `.BTF` section; `base` is what split BTF continues, both in type ids and in strings. `names` is a
+    regular expression: the ids of the types that it matches are found in the same walk and kept in `named`.
+
+    Raises `TpgenError` with a `btf-*` code for a section that cannot be walked; methods raise it for a type, a name or
+    an id that is corrupt, when it is asked for.
+    """
+
+    def __init__(
+        self, data: bytes, path: str, base: Btf | None = None, names: str = "", arch: str | None = None
+    ) -> None:
+        self.path = path
+        self.base = base
+        self._arch = arch
+        order, type_bytes, self._strings = _split_sections(data, path)
+        self.big_endian = order == ">"
+        self._words = array("I")
+        self._words.frombytes(type_bytes)
+        if self.big_endian != (sys.byteorder == "big"):
+            self._words.byteswap()
+        self._first_id = base.count if base else 1
+        self._first_string = base.strings_end if base else 0
+        self._starts: list[int] = []
+        self.named: dict[int, str] = {}
+        self._walk(names)
+        self._ctypes: dict[tuple[int, bool], CType] = {}
+        self._pending: set[int] = set()
+        self._aligns: dict[int, int] = {}
+
+    # --- the walk
+
+    def _walk(self, names: str) -> None:
+        """Note where each type starts, and the ids of the types whose names are asked for.
+
+        This loop runs once per type of the kernel, so it does nothing that can be done later.
+        """
+        wanted = self._string_offsets(names) if names else {}
+        words, starts = self._words, self._starts
+        fixed, per_element, note = _FIXED, _PER_ELEMENT, self._starts.append
+        found: list[int] = []
+        at, end = 0, len(words)
+        try:
+            while at < end:
+                if words[at] in wanted:
+                    found.append(len(starts))
+                note(at)
+                info = words[at + 1]
+                kind = info >> 24 & 31
+                at += 3 + fixed[kind] + per_element[kind] * (info & 0xFFFF)
+        except IndexError:
+            at = end + 1
+        if at != end:
+            raise self._cut_short()
+        self.named = {self._first_id + index: wanted[words[starts[index]]] for index in found}
+
+    def _cut_short(self) -> TpgenError:
+        """Why the walk did not end at the end of the type section: the last type that it saw has no proper end."""
+        at, type_id = self._starts[-1], self.count - 1
+        if at + 1 < len(self._words) and not 0 < (kind := self._words[at + 1] >> 24 & 31) < 20:
+            return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {kind}")
+        return self._bad("btf-truncated", f"the type section ends inside type {type_id}")
+
+    def _string_offsets(self, names: str) -> dict[int, str]:
+        """The name offsets of the strings that match `names`, which is a pattern for a whole name."""
+        # The NUL before a string leads the pattern, so that the search skips from string to string.
+        pattern = re.compile(rb"\0(" + names.encode() + rb")(?=\0)")
+        offset = self._first_string - 1
+        # Split BTF has no empty string at the front; the NUL stands in for the end of the base's last string.
+        found = {offset + m.start(1): m[1].decode("ascii") for m in pattern.finditer(b"\0" + self._strings)}
+        base = self.base
+        while base is not None:
+            found |= base._string_offsets(names)
+            base = base.base
+        return found
+
+    # --- raw access
+
+    @property
+    def count(self) -> int:
+        """How many type ids there are, void and those of the base included."""
+        return self._first_id + len(self._starts)
+
+    @property
+    def strings_end(self) -> int:
+        """The first string offset that is not ours: where split BTF on top of this continues."""
+        return self._first_string + len(self._strings)
+
+    def own_ids(self) -> range:
+        """The type ids that this BTF adds to its base."""
+        return range(self._first_id, self.count)
+
+    def _bad(self, code: str, message: str) -> TpgenError:
+        return fail(code, f"corrupt BTF: {message}", self.path)
+
+    def _at(self, type_id: int) -> tuple[Btf, int]:
+        """The BTF that holds a type and the index of its first word there; never called for void."""
+        index = type_id - self._first_id
+        if index >= len(self._starts):
+            raise self._bad("btf-bad-id", f"type id {type_id} is out of range, there are {self.count} types")
+        if index < 0:
+            assert self.base is not None
+            return self.base._at(type_id)
+        return self, self._starts[index]
+
+    def string(self, offset: int) -> str:
+        """The string at a name offset. Raises `btf-bad-name` for an offset outside of the string section."""
+        index = offset - self._first_string
+        if index < 0 and self.base is not None:
+            return self.base.string(offset)
+        end = self._strings.find(b"\0", index)
+        if end < 0 or index < 0:
+            raise self._bad("btf-bad-name", f"name offset {offset} is outside of the string section")
+        try:
+            return self._strings[index:end].decode("ascii")
+        except UnicodeDecodeError:
+            raise self._bad("btf-bad-name", f"the name at offset {offset} is not ASCII") from None
+
+    def has_string(self, text: str) -> bool:
+        """Whether the string section has `text` as a name of something: a type, a member, an enumerator."""
+        return b"\0" + text.encode() + b"\0" in self._strings
+
+    def kind(self, type_id: int) -> BtfKind:
+        """The kind of a type; VOID for id 0."""
+        if type_id == 0:
+            return BtfKind.VOID
+        btf, at = self._at(type_id)
+        return BtfKind(btf._words[at + 1] >> 24 & 0x1F)
+
+    def name(self, type_id: int) -> str:
+        """The name of a type, "" for a nameless one."""
+        if type_id == 0:
+            return "void"
+        btf, at = self._at(type_id)
+        # A name that only the base has is looked up from the split side, which knows both string sections.
+        return self.string(btf._words[at])
+
+    def target_id(self, type_id: int) -> int:
+        """The type that a pointer, qualifier, typedef, function, variable or tag refers to."""
+        btf, at = self._at(type_id)
+        return btf._words[at + 2]
+
+    def members(self, type_id: int) -> tuple[Member, ...]:
+        """The members of a struct or union in order."""
+        btf, at = self._at(type_id)
+        words = btf._words
+        info = words[at + 1]
+        bit_fields = info >> 31
+        found = []
+        for index in range(at + 3, at + 3 + 3 * (info & 0xFFFF), 3):
+            name, member_type, offset = words[index], words[index + 1], words[index + 2]
+            bits = offset >> 24 if bit_fields else 0
+            found.append(Member(self.string(name), member_type, offset & 0xFFFFFF if bit_fields else offset, bits))
+        return tuple(found)
+
+    def params(self, type_id: int) -> tuple[Param, ...]:
+        """The parameters of a FUNC or FUNC_PROTO; a trailing `...` has type id 0 and no name."""
+        if self.kind(type_id) == BtfKind.FUNC:
+            type_id = self.target_id(type_id)
+        if self.kind(type_id) != BtfKind.FUNC_PROTO:
+            raise self._bad("btf-bad-kind", f"type {type_id} is not a function prototype")
+        btf, at = self._at(type_id)
+        words = btf._words
+        count = words[at + 1] & 0xFFFF
+        slots = range(at + 3, at + 3 + 2 * count, 2)
+        return tuple(Param(self.string(words[i]) or None, words[i + 1]) for i in slots)
+
+    def strip(self, type_id: int) -> int:
+        """The type behind typedefs, qualifiers and tags. Raises `btf-cycle` where there is no end to them."""
+        seen = 0
+        while self.kind(type_id) in _TRANSPARENT:
+            type_id = self.target_id(type_id)
+            seen += 1
+            if seen > _DEEP:
+                raise self._bad("btf-cycle", f"type {type_id} refers to itself")
+        return type_id
+
+    def size(self, type_id: int) -> int:
+        """The size in bytes of a type. Raises `btf-bad-kind` for one that has none."""
+        type_id = self.strip(type_id)
+        kind = self.kind(type_id)
+        if kind == BtfKind.PTR:
+            return self.target.pointer_size
+        btf, at = self._at(type_id) if type_id else (self, 0)
+        if kind in _SIZED:
+            return btf._words[at + 2]
+        if kind == BtfKind.ARRAY:
+            return self.size(btf._words[at + 3]) * btf._words[at + 5]
+        raise self._bad("btf-bad-kind", f"type {type_id} has no size")
+
+    def align(self, type_id: int) -> int:
+        """The alignment in bytes that a member of this type gets.
+
+        BTF does not state it. A struct is taken to have its strictest member's: one that was packed or aligned by an
+        attribute cannot be told from one that was not.
+        """
+        type_id = self.strip(type_id)
+        if type_id not in self._aligns:
+            self._aligns[type_id] = 1  # holds while the members are looked at, should a corrupt struct contain itself
+            self._aligns[type_id] = self._align(type_id)
+        return self._aligns[type_id]
+
+    def _align(self, type_id: int) -> int:
+        kind = self.kind(type_id)
+        if kind == BtfKind.ARRAY:
+            btf, at = self._at(type_id)
+            return self.align(btf._words[at + 3])
+        if kind in (BtfKind.STRUCT, BtfKind.UNION):
+            return max((self.align(member.type_id) for member in self.members(type_id)), default=1)
+        return self.target.integer_align(self.size(type_id))
+
+    # --- the target
+
+    @property
+    def target(self) -> Target:
+        """The ABI that this BTF was made for, as far as it shows: byte order, and the size of `unsigned long`."""
+        if self.base is not None:
+            return self.base.target
+        if self._target is None:
+            self._target = target_like(self._long_size(), self.big_endian, self._arch)
+        return self._target
+
+    _target: Target | None = None
+
+    def _long_size(self) -> int:
+        # Not by way of ctype(), which asks for the target.
+        for type_id in self.own_ids():
+            if self.kind(type_id) == BtfKind.INT and canonical_integer(self.name(type_id)) == "unsigned long":
+                return self.size(type_id)
+        return 8
+
+    # --- C types
+
+    def ctype(self, type_id: int, by_value: bool = True) -> CType:
+        """The type as the model has it. Structs are opaque; those passed `by_value` carry size and alignment.
+
+        Raises `btf-cycle` for a type that contains itself other than through a struct, which C does not allow.
+        """
+        key = (type_id, by_value)
+        found = self._ctypes.get(key)
+        if found is None:
+            if type_id in self._pending:
+                raise self._bad("btf-cycle", f"type {type_id} refers to itself")
+            self._pending.add(type_id)
+            try:
+                found = self._ctypes[key] = self._ctype(type_id, by_value)
+            except RecursionError:
+                raise self._bad("btf-cycle", f"type {type_id} nests too deeply") from None
+            finally:
+                self._pending.discard(type_id)
+        return found
+
+    def _ctype(self, type_id: int, by_value: bool) -> CType:
+        kind = self.kind(type_id)
+        if kind == BtfKind.VOID:
+            return Void()
+        btf, at = self._at(type_id)
+        name, info, third = self.string(btf._words[at]), btf._words[at + 1], btf._words[at + 2]
+        match kind:
+            case BtfKind.INT:
+                return self._int(name, third, btf._words[at + 3])
+            case BtfKind.FLOAT:
+                return Float(name, third)
+            case BtfKind.PTR:
+                return Pointer(self.ctype(third, by_value=False))
+            case BtfKind.ARRAY:
+                return Array(self.ctype(btf._words[at + 3], by_value), btf._words[at + 5])
+            case BtfKind.STRUCT | BtfKind.UNION:
+                sized = (third, self.align(type_id)) if by_value else (None, None)
+                return Struct("struct" if kind == BtfKind.STRUCT else "union", name or None, *sized)
+            case BtfKind.FWD:
+                return Struct("union" if info >> 31 else "struct", name or None)
+            case BtfKind.ENUM | BtfKind.ENUM64:
+                return Enum(name or None, third, bool(info >> 31))
+            case BtfKind.TYPEDEF:
+                return Typedef(name, self.ctype(third, by_value))
+            case BtfKind.CONST | BtfKind.VOLATILE | BtfKind.RESTRICT:
+                return Qualified(_QUALIFIERS[kind], self.ctype(third, by_value))
+            case BtfKind.TYPE_TAG:
+                return TypeTag(name, self.ctype(third, by_value))
+            case BtfKind.FUNC_PROTO:
+                return self._func_proto(type_id, third)
+            case _:
+                raise self._bad("btf-bad-kind", f"type {type_id} of kind {kind.name} is used as a type")
+
+    def _int(self, name: str, size_bytes: int, encoding: int) -> Int:
+        flags = encoding >> 24 & 0xF
+        known = self.target.integer(name)
+        if known is None:
+            return Int(name, size_bytes, bool(flags & _INT_SIGNED), bool(flags & _INT_BOOL))
+        # Old pahole marks no char type as signed, not even `signed char`: the name tells, but for plain char.
+        signed = bool(flags & _INT_SIGNED) if known.name == "char" else known.signed
+        return Int(known.name, size_bytes, signed, known.is_bool)
+
+    def _func_proto(self, type_id: int, result: int) -> FuncProto:
+        params = self.params(type_id)
+        variadic = bool(params) and params[-1].type_id == 0
+        types = params[:-1] if variadic else params
+        return FuncProto(
+            self.ctype(result, by_value=False), tuple(self.ctype(p.type_id, by_value=False) for p in types), variadic
+        )
+
+    # --- all of it
+
+    def validate(self) -> None:
+        """Look at every type once, so that corruption shows even where no tracepoint leads to it."""
+        for type_id in self.own_ids():
+            for referred in self._references(type_id):
+                if referred >= self.count:
+                    raise self._bad("btf-bad-id", f"type {type_id} refers to type {referred}, there are {self.count}")
+            self.name(type_id)
+            if self.kind(type_id) in _TRANSPARENT:
+                self.strip(type_id)
+
+    def _references(self, type_id: int) -> Iterator[int]:
+        btf, at = self._at(type_id)
+        match self.kind(type_id):
+            case BtfKind.ARRAY:
+                yield from btf._words[at + 3 : at + 5]
+            case BtfKind.STRUCT | BtfKind.UNION:
+                yield from (member.type_id for member in self.members(type_id))
+            case BtfKind.FUNC_PROTO:
+                yield self.target_id(type_id)
+                yield from (param.type_id for param in self.params(type_id))
+            case BtfKind.DATASEC:
+                yield from btf._words[at + 3 : at + 3 + 3 * (btf._words[at + 1] & 0xFFFF) : 3]
+            case BtfKind.INT | BtfKind.ENUM | BtfKind.ENUM64 | BtfKind.FLOAT | BtfKind.FWD:
+                pass
+            case _:
+                yield self.target_id(type_id)
+
+
+_TRANSPARENT = frozenset((BtfKind.TYPEDEF, BtfKind.CONST, BtfKind.VOLATILE, BtfKind.RESTRICT, BtfKind.TYPE_TAG))
+# No chain of typedefs and qualifiers in a kernel is longer than a dozen.
+_DEEP = 1000
+
+
+def is_split(data: bytes, path: str) -> bool:
+    """Whether a `.BTF` section continues another: only then does its string section not start with the empty string."""
+    _, _, strings = _split_sections(data, path)
+    return strings[:1] != b"\0"
+
+
+def _split_sections(data: bytes, path: str) -> tuple[str, bytes, bytes]:
+    """The byte order ("<" or ">"), the type section and the string section of a `.BTF` section."""
+    order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(bytes(data[:2]))
+    if order is None:
+        raise fail("btf-bad-magic", "corrupt BTF: it does not start with the magic 0xeb9f", path)
+    try:
+        version, _, header, type_offset, type_length, string_offset, string_length = struct.unpack_from(
+            order + "BBIIIII", data, 2
+        )
+    except struct.error:
+        raise fail("btf-truncated", f"corrupt BTF: the header ends after {len(data)} of 24 bytes", path) from None
+    if version != 1:
+        raise fail("btf-bad-version", f"BTF version {version} is not known", path, "tpgen reads version 1")
+    if type_length % 4 or type_offset % 4:
+        raise fail("btf-truncated", "corrupt BTF: the type section is not made of whole words", path)
+    sections = []
+    for what, offset, length in (("type", type_offset, type_length), ("string", string_offset, string_length)):
+        start = header + offset
+        if start + length > len(data):
+            missing = start + length - len(data)
+            raise fail("btf-truncated", f"corrupt BTF: the {what} section lacks {missing} of {length} bytes", path)
+        sections.append(bytes(data[start : start + length]))
+    if sections[1] and sections[1][-1]:
+        raise fail("btf-truncated", "corrupt BTF: the string section does not end with a NUL", path)
+    return order, sections[0], sections[1]

@@ -1,0 +1,205 @@
+"""The tracepoints that a kernel's or module's BTF tells of.
+
+For an event the kernel's headers make a typedef `btf_trace_<event>` with the raw arguments' types, and the functions
+`__traceiter_<event>` and (since Linux 6.6) `__probestub_<event>` whose parameters also have names. For an event class
+they make a `struct trace_event_raw_<class>`, the classic record, and a function `__bpf_trace_<class>`.
+Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/stages/stage1_struct_define.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from tpgen.diagnostics import fail
+from tpgen.typequery import is_signed
+from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record
+from tpgen.sources.btf import Btf, BtfKind, Member, Param
+from tpgen.target import Target
+
+_EVENT_TYPEDEF, _CLASS_RECORD, _CLASS_FUNCTION = "btf_trace_", "trace_event_raw_", "__bpf_trace_"
+_NAMED_FUNCTIONS = {"__probestub_": Origin.PROBESTUB, "__traceiter_": Origin.TRACEITER}
+_SYSCALL_RECORDS = ("syscall_trace_enter", "syscall_trace_exit", "syscall_tp_t")
+
+#: What `Btf` is to look for in its walk, for `BtfTracepoints` to read.
+TRACEPOINT_NAMES = (
+    rf"(?:{'|'.join((_EVENT_TYPEDEF, _CLASS_RECORD, _CLASS_FUNCTION, *_NAMED_FUNCTIONS))})\w+"
+    rf"|trace_entry|{'|'.join(_SYSCALL_RECORDS)}|bpf_raw_event_map"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawPrototype:
+    """The raw arguments of one event. `names_origin` is None where BTF names none of them.
+
+    `disagreement` says how the functions that should have the same parameters differ, None where they agree.
+    """
+
+    args: tuple[Argument, ...]
+    names_origin: Origin | None
+    disagreement: str | None
+
+
+class BtfTracepoints:
+    """The tracepoints of one `Btf`, of vmlinux where `module` is None. The `Btf` was made with TRACEPOINT_NAMES."""
+
+    def __init__(self, btf: Btf, module: str | None = None) -> None:
+        self.btf = btf
+        self.module = module
+        self._events: dict[str, int] = {}
+        self._records: dict[str, int] = {}
+        self._class_functions: dict[str, int] = {}
+        self._named_functions: dict[Origin, dict[str, int]] = {origin: {} for origin in _NAMED_FUNCTIONS.values()}
+        self._built_records: dict[str, Record] = {}
+        self._others: dict[str, list[int]] = {}
+        for type_id, name in btf.named.items():
+            self._sort_in(type_id, name)
+
+    def _sort_in(self, type_id: int, name: str) -> None:
+        kind = self.btf.kind(type_id)
+        if kind == BtfKind.TYPEDEF and name.startswith(_EVENT_TYPEDEF):
+            self._events[name.removeprefix(_EVENT_TYPEDEF)] = type_id
+        elif kind == BtfKind.FUNC:
+            # trace_event_raw_event_<class> is the function that fills the record in, and not of interest.
+            if name.startswith(_CLASS_FUNCTION):
+                self._class_functions[name.removeprefix(_CLASS_FUNCTION)] = type_id
+            for prefix, origin in _NAMED_FUNCTIONS.items():
+                if name.startswith(prefix):
+                    self._named_functions[origin][name.removeprefix(prefix)] = type_id
+        elif kind == BtfKind.STRUCT:
+            if name.startswith(_CLASS_RECORD):
+                self._records[name.removeprefix(_CLASS_RECORD)] = type_id
+            else:
+                self._others.setdefault(name, []).append(type_id)
+
+    @property
+    def target(self) -> Target:
+        return self.btf.target
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The names of the raw tracepoints, in the order of BTF."""
+        return tuple(self._events)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the event classes that have a record."""
+        return tuple(self._records)
+
+    @property
+    def has_raw_event_map(self) -> bool:
+        """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
+        return "bpf_raw_event_map" in self._others
+
+    # --- raw
+
+    def raw(self, event: str) -> RawPrototype | None:
+        """The raw arguments of an event in the order of `btf_trace_<event>`; None where there is no such event."""
+        if event not in self._events:
+            return None
+        types = self._types(self._event_params(event))
+        names, origin, disagreement = self._names(event, types)
+        args = tuple(Argument(name, ctype, slot) for slot, (name, ctype) in enumerate(zip(names, types, strict=True)))
+        return RawPrototype(args, origin, disagreement)
+
+    def class_prototype(self, event_class: str) -> tuple[CType, ...] | None:
+        """The parameter types that `__bpf_trace_<class>` takes; None where BTF has no such function."""
+        type_id = self._class_functions.get(event_class)
+        return None if type_id is None else self._types(self.btf.params(type_id)[1:])
+
+    def classes_like(self, event: str) -> tuple[str, ...]:
+        """The classes whose `__bpf_trace_<class>` takes just what `btf_trace_<event>` is given.
+
+        Compared by type id: event and class are compiled together, and BTF has equal types once.
+        """
+        return tuple(self._classes_by_types.get(self._type_ids(self._event_params(event)), ()))
+
+    @cached_property
+    def _classes_by_types(self) -> dict[tuple[int, ...], list[str]]:
+        found: dict[tuple[int, ...], list[str]] = {}
+        for name, type_id in self._class_functions.items():
+            if name in self._records:
+                found.setdefault(self._type_ids(self.btf.params(type_id)[1:]), []).append(name)
+        return found
+
+    @staticmethod
+    def _type_ids(params: tuple[Param, ...]) -> tuple[int, ...]:
+        return tuple(param.type_id for param in params)
+
+    def _event_params(self, event: str) -> tuple[Param, ...]:
+        # typedef void (*btf_trace_<event>)(void *__data, ...)
+        pointer = self.btf.target_id(self._events[event])
+        if self.btf.kind(pointer) != BtfKind.PTR:
+            raise fail("btf-bad-kind", f"corrupt BTF: btf_trace_{event} is not a function pointer", self.btf.path)
+        return self.btf.params(self.btf.target_id(pointer))[1:]
+
+    def _types(self, params: tuple[Param, ...]) -> tuple[CType, ...]:
+        return tuple(self.btf.ctype(param.type_id) for param in params)
+
+    def _names(self, event: str, types: tuple[CType, ...]) -> tuple[tuple[str | None, ...], Origin | None, str | None]:
+        """The arguments' names, where they are from, and a disagreement on the way to them."""
+        for prefix, origin in _NAMED_FUNCTIONS.items():
+            type_id = self._named_functions[origin].get(event)
+            if type_id is None:
+                continue
+            params = self.btf.params(type_id)[1:]
+            if self._types(params) != types:
+                return (None,) * len(types), None, f"{prefix}{event} has other parameters than btf_trace_{event}"
+            names = tuple(param.name for param in params)
+            if all(names):
+                return names, origin, None
+        return (None,) * len(types), None, None
+
+    # --- classic
+
+    @cached_property
+    def header_bytes(self) -> int:
+        """The size of the common header, `struct trace_entry`: 8, or more on vendors' real-time kernels."""
+        entry = self._others.get("trace_entry")
+        if entry is None and self.btf.base is not None:
+            return BtfTracepoints(self.btf.base).header_bytes
+        return self.btf.size(entry[0]) if entry else 8
+
+    def record(self, event_class: str) -> Record | None:
+        """The classic record of a class from `struct trace_event_raw_<class>`; None where BTF has none."""
+        type_id = self._records.get(event_class)
+        if type_id is None:
+            return None
+        if event_class not in self._built_records:
+            self._built_records[event_class] = self._record(type_id)
+        return self._built_records[event_class]
+
+    def syscall_record(self, entering: bool) -> Record | None:
+        """What a program at sys_enter_* or sys_exit_* is given: the `struct syscall_tp_t` that the kernel builds.
+
+        It has two fields: the number `syscall_nr`, and the array `args` or the value `ret`. Both structs have the same
+        name. None where BTF lacks them.
+        """
+        for type_id in self._others.get("syscall_tp_t", ()):
+            fields = self._record(type_id).fields[-2:]
+            if len(fields) == 2 and fields[-1].name == ("args" if entering else "ret"):
+                return Record(self.header_bytes, self.btf.size(type_id), fields)
+        return None
+
+    def _record(self, type_id: int) -> Record:
+        members = [m for m in self.btf.members(type_id) if m.name not in ("ent", "__data")]
+        fields = tuple(self._field(member) for member in members)
+        return Record(self.header_bytes, self.btf.size(type_id), fields)
+
+    def _field(self, member: Member) -> Field:
+        name, dynamic = member.name, None
+        ctype: CType | None = self.btf.ctype(member.type_id)
+        for kind in Dynamic:
+            prefix = f"__{kind}_"
+            # Only a u32 locates dynamic data; nothing stops a plain field from having such a name.
+            if name.startswith(prefix) and self.btf.size(member.type_id) == 4:
+                # What it locates, BTF does not tell.
+                name, dynamic, ctype = name.removeprefix(prefix), kind, None
+        return Field(
+            name,
+            ctype,
+            member.offset_bits // 8,
+            self.btf.size(member.type_id),
+            None if ctype is None else is_signed(ctype),
+            dynamic,
+        )

@@ -1,0 +1,54 @@
+"""What trace headers state: event classes, events and bare tracepoints, each with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tpgen.diagnostics import Diagnostic, Position
+from tpgen.model import Argument, Field, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderClass:
+    """A DECLARE_EVENT_CLASS, or the class half of a TRACE_EVENT.
+
+    `args` are in the order of TP_ARGS, which is the order of the raw arguments. `fields` have neither offset nor size.
+    `condition` is the preprocessor condition it stands under, None where there is none.
+    """
+
+    name: str
+    args: tuple[Argument, ...]
+    fields: tuple[Field, ...]
+    position: Position
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderEvent:
+    """An event of a class, or a bare tracepoint (`kind` TRACEPOINT), whose class is the name as written.
+
+    `args` carry the event's own names (a DEFINE_EVENT may name them differently from its class), in TP_ARGS order.
+    `attachable` is False where the kernel makes no `btf_trace_` typedef for it (DECLARE_TRACE_CONDITION).
+    """
+
+    system: str | None
+    name: str
+    class_name: str
+    kind: Kind
+    args: tuple[Argument, ...]
+    position: Position
+    attachable: bool = True
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """All that a set of headers states; `skipped` says with file and line what they hold that was not taken.
+
+    `release` is the kernel release the tree is of (`6.1.192`), None where the tree does not tell.
+    """
+
+    release: str | None
+    classes: tuple[HeaderClass, ...]
+    events: tuple[HeaderEvent, ...]
+    skipped: tuple[Diagnostic, ...]

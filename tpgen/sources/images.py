@@ -1,0 +1,203 @@
+"""Where BTF hides: raw blobs, ELF files (vmlinux, .ko), compressed files and compressed kernel images.
+
+Everything here turns bytes into BTF sections; nothing looks inside a section.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from tpgen.diagnostics import TpgenError, fail
+
+# An image is never unpacked beyond this: a distribution's vmlinux is 50 to 900 MB with its debug info, a bomb has no end.
+UNPACKED_LIMIT = 1 << 30
+
+_ELF = b"\x7fELF"
+_BTF_MAGICS = (b"\x9f\xeb\x01", b"\xeb\x9f\x01")
+# A BTF header as it stands in memory in the middle of an unpacked image: magic, version 1, no flags, 24 bytes long.
+_BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\x00\x18")
+
+
+@dataclass(frozen=True, slots=True)
+class BtfSections:
+    """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None."""
+
+    btf: bytes
+    base: bytes | None = None
+
+
+def btf_sections(data: bytes, path: str) -> BtfSections:
+    """The BTF sections in `data`, the contents of `path` (used in messages only).
+
+    Raises `TpgenError`: `image-unknown`, `image-no-btf`, `image-truncated`, `image-corrupt`, `image-too-large`.
+    """
+    for _ in range(4):  # a compressed kernel image can itself lie in a compressed file
+        if data[:3] in _BTF_MAGICS:
+            return BtfSections(data)
+        if data[:4] == _ELF:
+            return _elf_sections(data, path)
+        unpack = _unpacker(data)
+        if unpack is None:
+            return _inside_image(data, path)
+        data = _unpacked(unpack, data, path)
+    raise fail("image-corrupt", "compressed more than three times over", path)
+
+
+# --- ELF
+
+
+def _elf_sections(data: bytes, path: str) -> BtfSections:
+    sections = dict(elf_sections(data, path, (".BTF", ".BTF.base")))
+    if ".BTF" not in sections:
+        raise fail("image-no-btf", "ELF file without a .BTF section", path, "was it built with CONFIG_DEBUG_INFO_BTF?")
+    return BtfSections(sections[".BTF"], sections.get(".BTF.base"))
+
+
+def elf_sections(data: bytes, path: str, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """The contents of the sections of an ELF file whose names are `wanted`, 32 or 64 bits, either byte order."""
+    try:
+        order = {1: "<", 2: ">"}[data[5]]
+        wide = {1: False, 2: True}[data[4]]
+        headers = list(_section_headers(data, order, wide))
+        _, _, names_offset, names_size = headers[struct.unpack_from(order + "H", data, 62 if wide else 50)[0]]
+        names = _slice(data, names_offset, names_size)
+        for name_offset, flags, offset, size in headers:
+            name = names[name_offset : names.index(b"\0", name_offset)].decode("utf-8", "replace")
+            if name in wanted:
+                if flags & 0x800:  # SHF_COMPRESSED
+                    raise fail("image-corrupt", f"section {name} is compressed", path, "decompress it with objcopy")
+                yield name, _slice(data, offset, size)
+    except (struct.error, IndexError, KeyError, ValueError):
+        raise fail("image-truncated", "truncated or corrupt ELF file", path) from None
+
+
+def _section_headers(data: bytes, order: str, wide: bool) -> Iterator[tuple[int, int, int, int]]:
+    """Per section header: offset of its name, flags, file offset and size of the section."""
+    table = struct.unpack_from(order + ("Q" if wide else "I"), data, 40 if wide else 32)[0]
+    entry_size, count = struct.unpack_from(order + "HH", data, 58 if wide else 46)
+    for index in range(count):
+        where = table + index * entry_size
+        name, _, flags, _, offset, size = struct.unpack_from(order + ("IIQQQQ" if wide else "IIIIII"), data, where)
+        yield name, flags, offset, size
+
+
+def _slice(data: bytes, offset: int, size: int) -> bytes:
+    if offset + size > len(data):
+        raise ValueError("section past the end")
+    return data[offset : offset + size]
+
+
+# --- compression
+
+
+class _Decompressor(Protocol):
+    def __call__(self, data: bytes, /) -> bytes: ...
+
+
+def _gzip(data: bytes) -> bytes:
+    import zlib
+
+    return zlib.decompressobj(31).decompress(data, UNPACKED_LIMIT)
+
+
+def _xz(data: bytes) -> bytes:
+    import lzma
+
+    return lzma.LZMADecompressor().decompress(data, UNPACKED_LIMIT)
+
+
+def _bzip2(data: bytes) -> bytes:
+    import bz2
+
+    return bz2.BZ2Decompressor().decompress(data, UNPACKED_LIMIT)
+
+
+def _zstd(data: bytes) -> bytes:
+    import zstandard
+
+    # A size in the frame would be trusted for the allocation; streaming is not told it.
+    with zstandard.ZstdDecompressor().stream_reader(data) as reader:
+        return bytes(reader.read(UNPACKED_LIMIT))
+
+
+_UNPACKERS: dict[bytes, _Decompressor] = {
+    b"\x1f\x8b\x08": _gzip,
+    b"\xfd7zXZ\x00": _xz,
+    b"\x5d\x00\x00\x00": _xz,  # lzma alone
+    b"\x28\xb5\x2f\xfd": _zstd,
+    b"BZh": _bzip2,
+}
+
+
+def _unpacker(data: bytes) -> _Decompressor | None:
+    return next((unpack for magic, unpack in _UNPACKERS.items() if data.startswith(magic)), None)
+
+
+def _unpacked(unpack: _Decompressor, data: bytes, path: str) -> bytes:
+    try:
+        unpacked = unpack(data)
+    # Every library has an error class of its own (zlib.error, LZMAError, ZstdError, OSError, EOFError).
+    except Exception as error:
+        raise fail("image-corrupt", f"cannot decompress: {error}", path) from None
+    if len(unpacked) >= UNPACKED_LIMIT:
+        raise fail("image-too-large", f"unpacks to more than {UNPACKED_LIMIT >> 20} MiB", path)
+    if not unpacked:
+        raise fail("image-truncated", "compressed data ends early", path)
+    return unpacked
+
+
+# --- kernel images
+
+
+def _inside_image(data: bytes, path: str) -> BtfSections:
+    """The BTF in a bootable image: behind a boot loader stub lies the kernel, compressed or plain.
+
+    Each architecture has its own stub. What they share is a payload that starts with its compressor's magic and unpacks
+    to something that holds BTF, so that is what is looked for.
+    """
+    for start, unpack in _payloads(data):
+        try:
+            payload = _unpacked(unpack, data[start:], path)
+            return _elf_sections(payload, path) if payload[:4] == _ELF else BtfSections(_blob_in(payload, path))
+        except TpgenError:
+            continue
+    return BtfSections(_blob_in(data, path))
+
+
+def _payloads(data: bytes) -> Iterator[tuple[int, _Decompressor]]:
+    """Candidate payloads, the boot protocol's own statement first."""
+    if data[0x202:0x206] == b"HdrS" and len(data) > 0x250:  # x86 boot protocol, Documentation/arch/x86/boot.rst
+        setup_sectors = data[0x1F1] or 4
+        start = (setup_sectors + 1) * 512 + int.from_bytes(data[0x248:0x24C], "little")
+        if unpack := _unpacker(data[start : start + 8]):
+            yield start, unpack
+    for magic, unpack in _UNPACKERS.items():
+        if len(magic) < 4:
+            magic += {b"BZh": b"9"}.get(magic, b"\x00")
+        start = data.find(magic)
+        while start >= 0:
+            yield start, unpack
+            start = data.find(magic, start + 1)
+
+
+def _blob_in(data: bytes, path: str) -> bytes:
+    """The BTF blob in the middle of `data`, cut to the length that its header states."""
+    for header, order in zip(_BTF_HEADERS, "<>", strict=True):
+        start = data.find(header)
+        while start >= 0:
+            fields = data[start + 8 : start + 24]
+            if len(fields) == 16:
+                type_offset, type_length, string_offset, string_length = struct.unpack(order + "4I", fields)
+                end = start + 24 + string_offset + string_length
+                if type_offset == 0 and string_offset == type_length > 0 and end <= len(data) and string_length:
+                    return data[start:end]
+            start = data.find(header, start + 1)
+    raise fail(
+        "image-unknown",
+        "neither BTF nor an ELF file nor a kernel image with BTF inside",
+        path,
+        "give /sys/kernel/btf/vmlinux, a vmlinux, a .ko, a vmlinuz or a raw BTF blob",
+    )

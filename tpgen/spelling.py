@@ -1,0 +1,72 @@
+"""C types as C writes them."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tpgen.model import (
+    Array,
+    CType,
+    Enum,
+    Float,
+    FuncProto,
+    Int,
+    Pointer,
+    Qualified,
+    Struct,
+    Typedef,
+    TypeTag,
+    Void,
+)
+
+
+def spell(ctype: CType, name: str = "") -> str:
+    """The C declaration of `name` with type `ctype`, or the bare type where `name` is empty.
+
+    >>> spell(Pointer(Qualified("const", Struct("struct", "sk_buff"))), "skb")
+    'const struct sk_buff *skb'
+    """
+    return _declare(ctype, name, "").rstrip()
+
+
+def _declare(ctype: CType, declarator: str, qualifiers: str) -> str:
+    """`declarator` wrapped in what `ctype` puts around it, reading C's declarators from the inside out."""
+    match ctype:
+        case Void():
+            return _base("void", declarator, qualifiers)
+        case Int() | Float() | Typedef():
+            return _base(ctype.name, declarator, qualifiers)
+        case Struct():
+            return _base(f"{ctype.keyword} {ctype.name or '{...}'}", declarator, qualifiers)
+        case Enum():
+            return _base(f"enum {ctype.name or '{...}'}", declarator, qualifiers)
+        case Pointer():
+            inner = f"*{qualifiers}{declarator}"
+            if isinstance(_unqualified(ctype.target), Array | FuncProto):
+                inner = f"({inner.rstrip()})"
+            return _declare(ctype.target, inner, "")
+        case Array():
+            length = ctype.length_text if ctype.length is None else str(ctype.length)
+            return _declare(ctype.element, f"{declarator}[{length or ''}]", qualifiers)
+        case FuncProto():
+            params = [spell(param) for param in ctype.params] + ["..."] * ctype.variadic
+            return _declare(ctype.result, f"{declarator}({', '.join(params) or 'void'})", "")
+        case Qualified():
+            return _declare(ctype.target, declarator, f"{ctype.qualifier} {qualifiers}")
+        case TypeTag():
+            # The kernel writes a tag behind the pointee and before the star: `char __user *`.
+            if isinstance(ctype.target, Pointer):
+                return _declare(ctype.target, declarator, f"__{ctype.tag} {qualifiers}")
+            return _declare(ctype.target, f"__{ctype.tag} {declarator}", qualifiers)
+        case _:
+            assert_never(ctype)
+
+
+def _base(name: str, declarator: str, qualifiers: str) -> str:
+    return f"{qualifiers}{name} {declarator}"
+
+
+def _unqualified(ctype: CType) -> CType:
+    while isinstance(ctype, Qualified | TypeTag):
+        ctype = ctype.target
+    return ctype

@@ -1,0 +1,95 @@
+"""Targets: what a kernel's ABI says about the size, sign and alignment of a basic type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from tpgen.diagnostics import fail
+from tpgen.model import Int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An ABI, as far as a tracepoint's layout depends on it. Sizes and alignments in bytes."""
+
+    arch: str
+    pointer_size: int
+    big_endian: bool
+    # The alignment of an 8-byte integer inside a struct: 4 in the i386 ABI, 8 everywhere else.
+    long_long_align: int = 8
+
+    def integer(self, words: str) -> Int | None:
+        """The integer that `words` spell in any order (`long unsigned int`), None where they spell none."""
+        name = canonical_integer(words)
+        if name is None:
+            return None
+        size = self.pointer_size if name.endswith("long") and "long long" not in name else _SIZES[name]
+        # Plain char counts as unsigned: since Linux 3bc753c06dd0 ("kbuild: treat char as always unsigned") (in v6.2).
+        signed = not name.startswith("unsigned") and name not in ("char", "_Bool")
+        return Int(name, size, signed, is_bool=name == "_Bool")
+
+    def integer_align(self, size_bytes: int) -> int:
+        """The alignment of an integer of `size_bytes` as a struct member."""
+        return self.long_long_align if size_bytes == 8 else size_bytes
+
+
+_TARGETS = {
+    target.arch: target
+    for target in (
+        Target("x86_64", 8, False),
+        Target("aarch64", 8, False),
+        Target("riscv64", 8, False),
+        Target("s390x", 8, True),
+        Target("i386", 4, False, long_long_align=4),
+        Target("arm", 4, False),
+    )
+}
+# What uname, Debian and the kernel's own ARCH= call the same targets.
+_ALIASES = {"amd64": "x86_64", "x86": "x86_64", "arm64": "aarch64", "riscv": "riscv64", "s390": "s390x"} | {
+    "i686": "i386", "i586": "i386", "armhf": "arm", "armv7l": "arm", "armv6l": "arm",
+}  # fmt: skip
+
+_SIZES = {
+    "_Bool": 1, "char": 1, "signed char": 1, "unsigned char": 1, "short": 2, "unsigned short": 2, "int": 4,
+    "unsigned int": 4, "long": 0, "unsigned long": 0, "long long": 8, "unsigned long long": 8, "__int128": 16,
+    "unsigned __int128": 16,
+}  # fmt: skip
+
+
+def target_named(arch: str) -> Target:
+    """The target that `arch` names, by any of its usual names. Raises `TpgenError` for an unknown one."""
+    target = _TARGETS.get(_ALIASES.get(arch, arch))
+    if target is None:
+        known = ", ".join(sorted(_TARGETS))
+        raise fail("unknown-arch", f"unknown architecture {arch!r}", hint=f"known are {known}")
+    return target
+
+
+def target_like(pointer_size: int, big_endian: bool, arch: str | None = None) -> Target:
+    """A target with the given properties: the named one where it has them, else a nameless one of that shape."""
+    named = _TARGETS.get(_ALIASES.get(arch or "", arch or ""))
+    if named and (named.pointer_size, named.big_endian) == (pointer_size, big_endian):
+        return named
+    return Target("unknown", pointer_size, big_endian)
+
+
+def canonical_integer(words: str) -> str | None:
+    """`words` in the order that the kernel writes an integer type, None when they are not one.
+
+    >>> canonical_integer("long unsigned int")
+    'unsigned long'
+    """
+    count = Counter(words.split())
+    unsigned, signed = count.pop("unsigned", 0), count.pop("signed", 0) + count.pop("__signed__", 0)
+    base = " ".join(word for word in _BASE_ORDER for _ in range(count.pop(word, 0)))
+    if count or (not base and not unsigned and not signed):
+        return None
+    if base not in ("int", "char", "_Bool", "__int128"):
+        base = base.removesuffix(" int")
+    base = base or "int"
+    name = f"unsigned {base}" if unsigned else "signed char" if signed and base == "char" else base
+    return name if name in _SIZES else None
+
+
+_BASE_ORDER = ("short", "long", "_Bool", "char", "int", "__int128")

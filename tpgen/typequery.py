@@ -1,0 +1,146 @@
+"""Questions that everybody asks of a C type: size, alignment, sign, and whether two sources mean the same type."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tpgen.model import (
+    Array,
+    CType,
+    Enum,
+    Float,
+    FuncProto,
+    Int,
+    Pointer,
+    Qualified,
+    Struct,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.target import Target
+
+
+def stripped(ctype: CType) -> CType:
+    """The type behind typedefs, qualifiers and tags; a `Typedef` where its target is unknown."""
+    while True:
+        match ctype:
+            case Qualified(target=target) | TypeTag(target=target):
+                ctype = target
+            case Typedef(target=known) if known is not None:
+                ctype = known
+            case _:
+                return ctype
+
+
+def size_of(ctype: CType, target: Target) -> int | None:
+    """The size in bytes of a value of this type, None where it is unknown."""
+    match bare := stripped(ctype):
+        case Int() | Float() | Struct() | Enum():
+            return bare.size_bytes
+        case Pointer():
+            return target.pointer_size
+        case Array():
+            element = size_of(bare.element, target)
+            return None if element is None or bare.length is None else element * bare.length
+        case Typedef() | Void() | FuncProto():
+            return None
+        case _:
+            assert_never(bare)
+
+
+def align_of(ctype: CType, target: Target) -> int | None:
+    """The alignment in bytes of a struct member of this type, None where it is unknown."""
+    match bare := stripped(ctype):
+        case Struct():
+            return bare.align_bytes
+        case Array():
+            return align_of(bare.element, target)
+        case _:
+            size = size_of(bare, target)
+            return None if size is None else target.integer_align(size)
+
+
+def is_signed(ctype: CType) -> bool | None:
+    """Whether a value of this type, or of an array's element, is signed; None where the source does not tell."""
+    match bare := stripped(ctype):
+        case Int() | Enum():
+            return bare.signed
+        case Array():
+            return is_signed(bare.element)
+        case Typedef():
+            return None
+        case _:
+            return False
+
+
+def element_of(ctype: CType) -> CType:
+    """The type of an array's elements, through any number of dimensions; any other type itself."""
+    while isinstance(array := stripped(ctype), Array):
+        ctype = array.element
+    return ctype
+
+
+def kind_of(ctype: CType) -> str | None:
+    """What a raw argument of this type is: int, ptr, enum, struct or union; None where it is unknown."""
+    match bare := stripped(ctype):
+        case Int():
+            return "int"
+        case Pointer() | Array() | FuncProto():  # the latter two decay as parameters
+            return "ptr"
+        case Enum():
+            return "enum"
+        case Struct():
+            return bare.keyword
+        case _:
+            return None
+
+
+def is_string(ctype: CType | None) -> bool:
+    """Whether elements of this type make a string: the kernel's strings are of plain `char`."""
+    return ctype is not None and isinstance(bare := stripped(ctype), Int) and bare.name == "char"
+
+
+def same_type(left: CType, right: CType) -> bool:
+    """Whether two sources mean the same type, as far as both of them tell.
+
+    A typedef's name stands for itself where one side does not know its target. Tags are left out, since only some
+    compilers put them into BTF, and so are lengths and sizes that one side does not know.
+    """
+    left, right = _untagged(left), _untagged(right)
+    match left, right:
+        case Typedef(), Typedef() if left.name == right.name:
+            return True
+        case Typedef(target=None), Typedef(target=inner) if inner is not None:
+            return same_type(left, inner)
+        case Typedef(target=inner), Typedef(target=None) if inner is not None:
+            return same_type(inner, right)
+        case Typedef(target=inner), _ if inner is not None:
+            return same_type(inner, right)
+        case _, Typedef(target=inner) if inner is not None:
+            return same_type(left, inner)
+        case Int(), Int():
+            return left.name == right.name
+        case Struct(), Struct():
+            return (left.keyword, left.name) == (right.keyword, right.name)
+        case Enum(), Enum():
+            return left.name == right.name
+        case Pointer(), Pointer():
+            return same_type(left.target, right.target)
+        case Qualified(), Qualified() if left.qualifier == right.qualifier:
+            return same_type(left.target, right.target)
+        case Array(), Array():
+            lengths = {left.length, right.length} - {None}
+            return len(lengths) < 2 and same_type(left.element, right.element)
+        case FuncProto(), FuncProto():
+            pairs = zip((left.result, *left.params), (right.result, *right.params), strict=False)
+            alike = len(left.params) == len(right.params) and left.variadic == right.variadic
+            return alike and all(same_type(a, b) for a, b in pairs)
+        case _:
+            return left == right
+
+
+def _untagged(ctype: CType) -> CType:
+    while isinstance(ctype, TypeTag):
+        ctype = ctype.target
+    return ctype
