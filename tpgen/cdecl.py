@@ -7,7 +7,7 @@ All distinct texts of one call go into one translation unit, since the cost is p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -262,7 +262,7 @@ def _constant(node: c_ast.Node) -> int | None:
             return None
 
 
-_OPERATIONS = {
+_OPERATIONS: dict[str, Callable[[int, int], int | None]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,

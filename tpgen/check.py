@@ -33,12 +33,16 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One comparison: no `findings` and no `reason` means that the sources agree; a `reason` that there was none."""
+    """One comparison: no `findings` and no `reason` means that the sources agree; a `reason` that there was none.
+
+    `reason` is the same text for all events that it holds for; what is special to this one stands in `detail`.
+    """
 
     subject: Subject
     what: str
     findings: tuple[Diagnostic, ...] = ()
     reason: str | None = None
+    detail: Diagnostic | None = None
 
 
 def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
@@ -60,11 +64,11 @@ def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterat
         yield _syscall(kernel, key)
         return
     if kernel.btf(key) is not None:
-        yield _raw(kernel, key)
+        yield _raw(kernel, key, raw_only)
     if kernel.sources.tracefs is not None and not raw_only:
         yield _record(kernel, key)
     if kernel.sources.headers is not None:
-        yield from _headers(kernel, key)
+        yield from _headers(kernel, key, raw_only)
 
 
 def layout_of(kernel: Kernel, key: EventKey) -> Iterator[Comparison]:
@@ -77,14 +81,14 @@ def layout_of(kernel: Kernel, key: EventKey) -> Iterator[Comparison]:
 # --- raw arguments
 
 
-def _raw(kernel: Kernel, key: EventKey) -> Comparison:
+def _raw(kernel: Kernel, key: EventKey, raw_only: bool) -> Comparison:
     btf, raw = kernel.btf(key), kernel.raw(key)
     assert btf is not None and raw is not None
     where = Position(btf.btf.path)
     findings = []
     if raw.disagreement:
         findings.append(Diagnostic("raw-names", f"{key}: {raw.disagreement}", where))
-    event_class = kernel.event(key).class_name
+    event_class = None if raw_only else kernel.event(key).class_name
     prototype = btf.class_prototype(event_class) if event_class else None
     if prototype is not None:
         types = tuple(arg.type for arg in raw.args)
@@ -243,7 +247,7 @@ def _packed(record: Record, target: Target) -> CType | None:
 # --- headers
 
 
-def _headers(kernel: Kernel, key: EventKey) -> Iterator[Comparison]:
+def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparison]:
     header, raw, what = kernel.header_event(key), kernel.raw(key), str(key)
     if header is None:
         yield Comparison(Subject.HEADER_RAW, what, reason="the headers do not have it")
@@ -253,6 +257,8 @@ def _headers(kernel: Kernel, key: EventKey) -> Iterator[Comparison]:
     else:
         findings = _compare_arguments(key, header.args, raw.args, header.position)
         yield _of_headers(kernel, Subject.HEADER_RAW, what, findings)
+    if raw_only:
+        return
     event, declared = kernel.event(key), kernel.header_class(key)
     if event.record is None or event.kind != Kind.TRACE_EVENT:
         return
@@ -262,7 +268,9 @@ def _headers(kernel: Kernel, key: EventKey) -> Iterator[Comparison]:
         yield Comparison(Subject.HEADER_RECORD, what, reason="neither BTF nor tracefs was given")
     else:
         judge = "BTF" if raw is not None else "tracefs"
-        record_findings = _compare_records(what, declared.fields, event.record, declared.position, "the headers", judge)
+        typed = tuple(replace(field, type=kernel.completed(field.type)) for field in declared.fields)
+        computed = lay_out(typed, event.record.header_bytes, kernel.target)
+        record_findings = _compare_records(what, computed.fields, event.record, declared.position, "the headers", judge)
         yield _of_headers(kernel, Subject.HEADER_RECORD, what, record_findings)
 
 
@@ -270,8 +278,9 @@ def _of_headers(kernel: Kernel, subject: Subject, what: str, findings: list[Diag
     """A comparison with the headers; those of another release can differ without anything being wrong."""
     if findings and not kernel.headers_match:
         assert kernel.sources.headers is not None
-        releases = f"the headers are of {kernel.sources.headers.release}, the kernel is {kernel.sources.release}"
-        return Comparison(subject, what, reason=f"{releases}, and differ: {findings[0]}")
+        headers, release = kernel.sources.headers.release, kernel.sources.release
+        reason = f"it differs, but the headers are of Linux {headers} and the kernel is {release}"
+        return Comparison(subject, what, reason=reason, detail=findings[0])
     return Comparison(subject, what, tuple(findings))
 
 

@@ -9,10 +9,18 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
 
 from tpgen import __version__
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+
+if TYPE_CHECKING:
+    from tpgen.backends.base import Form, GeneratedFile, Request
+    from tpgen.check import Comparison
+    from tpgen.kernel import Sources
+    from tpgen.model import Event
+    from tpgen.resolve import EventKey, Kernel
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
@@ -128,14 +136,14 @@ def _probe_parser() -> _Parser:
 # --- the kernel
 
 
-def _kernel(options: argparse.Namespace, join_live: bool = False):  # type: ignore[no-untyped-def]  # imported late
+def _kernel(options: argparse.Namespace, join_live: bool = False) -> Kernel:
     """The kernel that the source options mean. With `join_live`, headers alone are held against the running one."""
     from tpgen.resolve import Kernel
 
     return Kernel(_sources(options, join_live))
 
 
-def _sources(options: argparse.Namespace, join_live: bool = False):  # type: ignore[no-untyped-def]  # imported late
+def _sources(options: argparse.Namespace, join_live: bool = False) -> Sources:
     from tpgen.kernel import live_kernel_readable, open_files, open_live
 
     if options.kernel not in (None, "live"):
@@ -159,58 +167,80 @@ def _sources(options: argparse.Namespace, join_live: bool = False):  # type: ign
     return sources
 
 
+def _selected(kernel: Kernel, options: argparse.Namespace) -> list[EventKey]:
+    """The events that the user means, each once: all where none is named."""
+    patterns = options.events or ["*"]
+    return list(dict.fromkeys(key for pattern in patterns for key in kernel.select(pattern, options.module)))
+
+
 # --- commands
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from tpgen import output
-    from tpgen.backends.base import Form, Request, missing
+    from tpgen.backends.base import Form
     from tpgen.backends.registry import backend
 
     renderer = backend(options.backend)
     kernel = _kernel(options)
     forms = [form for form in Form if getattr(options, form)] or list(Form)
-    keys = list(dict.fromkeys(key for pattern in options.events for key in kernel.select(pattern, options.module)))
+    keys = _selected(kernel, options)
     if len(keys) > 1 and options.output is None:
         raise fail("usage", f"{len(keys)} events are meant", hint="give -o DIR for one header per event and form")
-    requests = []
-    for event in kernel.events(keys):
-        reasons = {form: reason for form in forms if (reason := missing(event, form))}
-        requests += [Request(event, form) for form in forms if form not in reasons]
-        # What was asked for by name must be there; what a pattern or the lack of an option meant need not.
-        if len(reasons) == len(forms) or (len(keys) == 1 and (options.raw or options.classic) and reasons):
-            diagnostics = [
-                Diagnostic("no-such-form", f"no {form} form of {event.title}: {reason}", severity=severity)
-                for form, reason in reasons.items()
-                if (severity := Severity.ERROR if len(keys) == 1 else Severity.NOTE)
-            ]
-            if len(keys) == 1:
-                raise TpgenError(*diagnostics)
-            _say(diagnostics)
+    requests = _requests(kernel.events(keys, raw_only=forms == [Form.RAW]), forms, options.raw or options.classic)
     if findings := _findings(kernel, keys, forms):
         _say(findings)
         return EXIT_CHECK_FAILED
     files = renderer.render(kernel.target, kernel.sources.release, requests)
-    if options.output is None:
-        sys.stdout.write("\n".join(file.text for file in files))
-    elif len(keys) > 1 or os.path.isdir(options.output) or options.output.endswith(os.sep):
-        output.write_files(options.output, files)
-    else:
-        output.write_file(options.output, "\n".join(file.text for file in files))
+    _deliver(files, options.output, several=len(keys) > 1)
     return EXIT_DONE
 
 
-def _findings(kernel, keys, forms):  # type: ignore[no-untyped-def]  # imported late
+def _requests(events: Sequence[Event], forms: Sequence[Form], named: bool) -> list[Request]:
+    """The forms that the events have.
+
+    Raises `TpgenError` `no-such-form` for a single event without any, or without one that was `named`. What a pattern
+    meant as well is left out with a note.
+    """
+    from tpgen.backends.base import Request, missing
+
+    requests = []
+    for event in events:
+        reasons = {form: reason for form in forms if (reason := missing(event, form))}
+        requests += [Request(event, form) for form in forms if form not in reasons]
+        lacking = [
+            Diagnostic("no-such-form", f"no {form} form of {event.title}: {reason}", severity=Severity.NOTE)
+            for form, reason in reasons.items()
+            if named or len(reasons) == len(forms)
+        ]
+        if lacking and len(events) == 1:
+            raise TpgenError(*(replace(diagnostic, severity=Severity.ERROR) for diagnostic in lacking))
+        _say(lacking)
+    return requests
+
+
+def _deliver(files: Sequence[GeneratedFile], path: str | None, several: bool) -> None:
+    """The files to stdout, into one file, or below a directory."""
+    text = "\n".join(file.text for file in files)
+    if path is None:
+        sys.stdout.write(text)
+        return
+    from tpgen import output
+
+    if several or os.path.isdir(path) or path.endswith(os.sep):
+        output.write_files(path, files)
+    else:
+        output.write_file(path, text)
+
+
+def _findings(kernel: Kernel, keys: list[EventKey], forms: list[Form]) -> list[Diagnostic]:
     """The findings that forbid generating: only what passed its checks reaches a backend."""
     from tpgen.backends.base import Form
-    from tpgen.check import Subject, check_event, errors, layout_of
+    from tpgen.check import check_event, errors, layout_of
 
-    about = {Form.RAW: (Subject.RAW, Subject.HEADER_RAW)}
     raw_only = forms == [Form.RAW]
-    comparisons = []
+    comparisons: list[Comparison] = []
     for key in keys:
-        found = check_event(kernel, key, raw_only)
-        comparisons += [c for c in found if not raw_only or c.subject in about[Form.RAW]]
+        comparisons += check_event(kernel, key, raw_only)
         if not raw_only:
             comparisons += layout_of(kernel, key)
     return errors(comparisons)
@@ -221,7 +251,7 @@ def _show(options: argparse.Namespace) -> int:
     from tpgen.show import event_json, event_text
 
     kernel = _kernel(options)
-    keys = list(dict.fromkeys(key for pattern in options.events for key in kernel.select(pattern, options.module)))
+    keys = _selected(kernel, options)
     events = kernel.events(keys)
     if options.json:
         _print_json([event_json(event, kernel.target) for event in events])
@@ -238,9 +268,7 @@ def _list(options: argparse.Namespace) -> int:
     from tpgen.show import list_json, list_text
 
     kernel = _kernel(options)
-    patterns = options.events or ["*"]
-    keys = dict.fromkeys(key for pattern in patterns for key in kernel.select(pattern, options.module))
-    events = kernel.events(list(keys))
+    events = kernel.events(_selected(kernel, options))
     if options.json:
         _print_json(list_json(events))
     else:
@@ -262,8 +290,7 @@ def _check(options: argparse.Namespace) -> int:
     from tpgen.report import report
 
     kernel = _kernel(options, join_live=True)
-    patterns = options.events or ["*"]
-    keys = list(dict.fromkeys(key for pattern in patterns for key in kernel.select(pattern, options.module)))
+    keys = _selected(kernel, options)
     comparisons = check_kernel(kernel, keys)
     sys.stdout.write(report(kernel.sources, comparisons, options.verbose))
     return EXIT_CHECK_FAILED if errors(comparisons) else EXIT_DONE

@@ -1,7 +1,7 @@
 """What went wrong and where: the one error type that reaches a user.
 
-The input's fault is a `Diagnostic`; tpgen's own fault is an assert. A stage collects diagnostics and the next stage does
-not run on broken input. Only `tpgen.cli` prints them.
+The input's fault is a `Diagnostic`; tpgen's own fault is an assert. A stage collects diagnostics and the next stage
+does not run on broken input. Only `tpgen.cli` prints them.
 """
 
 from __future__ import annotations

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail, unreadable
+from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
 from tpgen.sources.btf import Btf, is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
-from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.images import btf_sections
 from tpgen.sources.tracefs import TraceFs, live_tracefs
 from tpgen.target import Target, target_named
+
+if TYPE_CHECKING:
+    from tpgen.sources.headers.facts import HeaderFacts
+    from tpgen.sources.images import BtfSections
 
 LIVE_BTF = "/sys/kernel/btf"
 
@@ -31,7 +34,7 @@ class Sources:
     btfs: tuple[BtfTracepoints, ...] = ()
     tracefs: TraceFs | None = None
     headers: HeaderFacts | None = None
-    notes: tuple[Diagnostic, ...] = field(default=())
+    notes: tuple[Diagnostic, ...] = ()
 
 
 def live_kernel_readable() -> bool:
@@ -108,9 +111,13 @@ def _read_headers(path: str | None, target: Target) -> HeaderFacts | None:
 
 def _open_btf(paths: Sequence[str], arch: str | None) -> tuple[BtfTracepoints, ...]:
     """The BTF of all `paths`: those that stand alone first, then the split ones on their base."""
+    from tpgen.sources.images import btf_sections
+
     blobs = [(path, btf_sections(_read(path), path)) for path in paths]
-    alone = [(path, sections) for path, sections in blobs if not is_split(sections.btf, path)]
-    split = [(path, sections) for path, sections in blobs if is_split(sections.btf, path)]
+    alone: list[tuple[str, BtfSections]] = []
+    split: list[tuple[str, BtfSections]] = []
+    for path, sections in blobs:
+        (split if is_split(sections.btf, path) else alone).append((path, sections))
     if len(alone) > 1:
         raise fail(
             "btf-two-kernels", f"both this and {alone[0][0]} are a kernel's BTF", alone[1][0], "give one of them"
@@ -142,13 +149,3 @@ def _module_name(path: str) -> str:
     for suffix in (".xz", ".zst", ".gz", ".debug", ".btf", ".ko"):
         name = name.removesuffix(suffix)
     return name.replace("-", "_")
-
-
-def all_notes(sources: Sources) -> Iterator[Diagnostic]:
-    """What was not read or not taken, of all sources."""
-    yield from sources.notes
-    if sources.headers:
-        yield from sources.headers.skipped
-
-
-__all__ = ["Sources", "TpgenError", "all_notes", "live_kernel_readable", "open_files", "open_live"]

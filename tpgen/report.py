@@ -1,4 +1,4 @@
-"""The text of `tpgen check`: what was compared, how much of it agrees, every finding, and what could not be compared."""
+"""The text of `tpgen check`: what was compared, how much agrees, every finding, and what could not be compared."""
 
 from __future__ import annotations
 
@@ -39,14 +39,16 @@ def _findings(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _reasons(comparisons: Sequence[Comparison], verbose: bool) -> Iterator[str]:
-    by_reason: dict[tuple[Subject, str], list[str]] = {}
+    by_reason: dict[tuple[Subject, str], list[Comparison]] = {}
     for comparison in comparisons:
         if comparison.reason is not None:
-            by_reason.setdefault((comparison.subject, comparison.reason), []).append(comparison.what)
-    for (subject, reason), names in by_reason.items():
-        shown = names if verbose else names[:_EXAMPLES]
-        rest = f" and {len(names) - len(shown)} more (-v lists them)" if len(names) > len(shown) else ""
-        yield f"not comparable: {len(names)} × {subject}: {reason}: {', '.join(shown)}{rest}"
+            by_reason.setdefault((comparison.subject, comparison.reason), []).append(comparison)
+    for (subject, reason), about in by_reason.items():
+        yield f"not comparable: {len(about)} × {subject}: {reason}"
+        shown = about if verbose else about[:_EXAMPLES]
+        yield from (f"  {c.detail or c.what}" for c in shown)
+        if len(about) > len(shown):
+            yield f"  and {len(about) - len(shown)} more; -v lists them"
 
 
 def _not_taken(sources: Sources) -> Iterator[str]:

@@ -6,21 +6,22 @@ headers, offsets as the kernel reports them, dynamic fields' element types from 
 
 from __future__ import annotations
 
-import fnmatch
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.kernel import Sources
 from tpgen.layout import SLOT_BYTES, lay_out
-from tpgen.model import Argument, Event, Field, Kind, Origin, Record
+from tpgen.model import Argument, CType, Event, Field, Kind, Origin, Record
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
-from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
-from tpgen.sources.tracefs import Format
 from tpgen.target import Target
-from tpgen.typequery import same_type
+from tpgen.typequery import is_signed, same_type
+
+if TYPE_CHECKING:
+    from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+    from tpgen.sources.tracefs import Format
 
 SYSCALLS_SYSTEM = "syscalls"
 _GLOB = frozenset("*?[")
@@ -28,7 +29,7 @@ _GLOB = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class EventKey:
-    """What tells two events of one kernel apart. `system` and `module` are None where unknown, module for vmlinux too."""
+    """What tells two events of one kernel apart. `system` is None where unknown, `module` for vmlinux."""
 
     system: str | None
     name: str
@@ -67,13 +68,8 @@ class Kernel:
                 systems[name].append(system)
         return dict(systems)
 
-    @cached_property
-    def _btfs_of(self) -> dict[str, list[BtfTracepoints]]:
-        found = defaultdict(list)
-        for btf in self.sources.btfs:
-            for name in btf.events:
-                found[name].append(btf)
-        return dict(found)
+    def _btfs_of(self, name: str) -> list[BtfTracepoints]:
+        return [btf for btf in self.sources.btfs if btf.has_event(name)]
 
     @cached_property
     def _header_events(self) -> dict[str, list[HeaderEvent]]:
@@ -92,7 +88,7 @@ class Kernel:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all events, sorted."""
-        names = {*self._tracefs_systems, *self._btfs_of}
+        names = {*self._tracefs_systems, *(name for btf in self.sources.btfs for name in btf.events)}
         # Headers tell of what a kernel could have; where it can be asked itself, it decides.
         return tuple(sorted(names or self._header_events))
 
@@ -105,7 +101,7 @@ class Kernel:
         """Every event of exactly this name."""
         systems = list(self._systems_of(name))
         keys = []
-        for btf in self._btfs_of.get(name, ()):
+        for btf in self._btfs_of(name):
             system = self._system_in(systems, btf.module)
             if system in systems:
                 systems.remove(system)
@@ -140,15 +136,17 @@ class Kernel:
 
         Raises `TpgenError`: `bad-pattern` for an empty name or system, `unknown-event` where nothing matches.
         """
+        from fnmatch import fnmatchcase
+
         system, name = split_pattern(pattern)
         if _GLOB & set(pattern):
-            candidates = [key for key in self.keys() if fnmatch.fnmatchcase(key.name, name)]
+            candidates = [key for key in self.keys() if fnmatchcase(key.name, name)]
         else:
             candidates = self.keys_of(name)
         found = [
             key
             for key in candidates
-            if (system is None or (key.system is not None and fnmatch.fnmatchcase(key.system, system)))
+            if (system is None or (key.system is not None and fnmatchcase(key.system, system)))
             and (module is None or key.module == (None if module == "vmlinux" else module))
         ]
         if not found:
@@ -181,8 +179,13 @@ class Kernel:
 
     # --- one event
 
-    def events(self, keys: list[EventKey]) -> list[Event]:
-        """The resolved events of `keys`; asking for many at once reads their format files in one go."""
+    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+        """The resolved events of `keys`; asking for many at once reads their format files in one go.
+
+        With `raw_only` the events come without class and record, for which no format file need be read.
+        """
+        if raw_only:
+            return [self._resolve(key, raw_only=True) for key in keys]
         self._read_formats(keys)
         return [self.event(key) for key in keys]
 
@@ -211,7 +214,7 @@ class Kernel:
 
     def btf(self, key: EventKey) -> BtfTracepoints | None:
         """The BTF of the image that has the event's raw tracepoint, None where none has."""
-        return next((btf for btf in self._btfs_of.get(key.name, ()) if btf.module == key.module), None)
+        return next((btf for btf in self._btfs_of(key.name) if btf.module == key.module), None)
 
     def raw(self, key: EventKey) -> RawPrototype | None:
         """What BTF says of the event's raw arguments."""
@@ -247,16 +250,18 @@ class Kernel:
             return True
         return headers.release.split("-")[0] == release.split("-")[0]
 
-    def _resolve(self, key: EventKey) -> Event:
-        btf, form = self.btf(key), self.format(key)
-        header = self.header_event(key)
+    def _resolve(self, key: EventKey, raw_only: bool = False) -> Event:
+        btf, header = self.btf(key), self.header_event(key)
+        form = None if raw_only else self.format(key)
         if key.system == SYSCALLS_SYSTEM and btf is None:
-            return self._syscall(key, form)
+            return self._syscall(key, form or self.format(key))
         kind = self._kind(key, btf, form, header)
-        choice = self.class_choice(key) if kind == Kind.TRACE_EVENT else ClassChoice(_bare_class(key, header), None)
         args, args_origin, names_origin = self._arguments(key, btf, header)
-        record, record_origin = (None, None)
-        if kind == Kind.TRACE_EVENT:
+        choice, record, record_origin = ClassChoice(None, None), None, None
+        if kind != Kind.TRACE_EVENT:
+            choice = ClassChoice(header.class_name if header else key.name, None)
+        elif not raw_only:
+            choice = self.class_choice(key)
             record, record_origin = self._record(key, btf, form, choice)
         attachable = btf is not None or (header is not None and header.attachable)
         return Event(
@@ -279,7 +284,7 @@ class Kernel:
 
     def _kind(self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, header: HeaderEvent | None) -> Kind:
         """A bare tracepoint is an event without a record; who can tell depends on what could be read."""
-        if form is not None:
+        if form is not None or key.system in self._systems_of(key.name):
             return Kind.TRACE_EVENT
         if self.sources.tracefs is not None and btf is not None and btf.module is None:
             return Kind.TRACEPOINT
@@ -310,7 +315,7 @@ class Kernel:
 
     # --- the class
 
-    @lru_cache(maxsize=None)  # noqa: B019  # a kernel lives as long as the run
+    @cache  # noqa: B019  # a kernel lives as long as the run
     def class_choice(self, key: EventKey) -> ClassChoice:
         """The event's class: from the headers, else of the same name, else the one whose prototype and layout fit."""
         header, btf = self.header_event(key), self.btf(key)
@@ -376,6 +381,10 @@ class Kernel:
             print_fmt=form.print_fmt,
         )
 
+    def completed(self, ctype: CType | None) -> CType | None:
+        """A type as tracefs or the headers name it, with what the names stand for where BTF tells."""
+        return self.sources.btfs[0].btf.completed(ctype) if ctype is not None and self.sources.btfs else ctype
+
     def _syscall_record(self, key: EventKey, form: Format) -> Record:
         """The fields of the format file, at the offsets of the `struct syscall_tp_t` where BTF has one.
 
@@ -393,8 +402,9 @@ class Kernel:
                 replace(field, offset_bytes=offset, size_bytes=size)
                 for field, offset, size in zip(fields, offsets, sizes, strict=True)
             ]
+        typed = [replace(field, type=self.completed(field.type)) for field in fields]
         # The kernel prints signed:0 for every argument; the declared type knows better.
-        signed = tuple(replace(field, signed=_declared_sign(field)) for field in fields)
+        signed = tuple(replace(f, signed=None if f.type is None else is_signed(f.type)) for f in typed)
         # A program that reads past the last field is refused when it is attached, so there the record ends.
         end = max(((field.offset_bytes or 0) + (field.size_bytes or 0) for field in signed), default=None)
         return Record(record.header_bytes, end, signed)
@@ -434,10 +444,6 @@ def _in_order_of(said: tuple[Argument, ...], args: tuple[Argument, ...]) -> tupl
     return tuple(replace(by_name[arg.name], slot=slot) for slot, arg in enumerate(said))
 
 
-def _bare_class(key: EventKey, header: HeaderEvent | None) -> str:
-    return header.class_name if header else key.name
-
-
 def _placement(record: Record) -> tuple[tuple[str, int | None, int | None], ...]:
     return tuple((field.member_name, field.offset_bytes, field.size_bytes) for field in record.fields)
 
@@ -475,15 +481,3 @@ def _format_record(form: Format, target: Target) -> Record:
     """The record as tracefs alone shows it, whose tail padding it does not tell."""
     header_bytes = max(((f.offset_bytes or 0) + (f.size_bytes or 0) for f in form.common), default=SLOT_BYTES)
     return Record(-(-header_bytes // 4) * 4, None, form.fields)
-
-
-def _declared_sign(field: Field) -> bool | None:
-    from tpgen.typequery import is_signed
-
-    return None if field.type is None else is_signed(field.type)
-
-
-def iter_events(kernel: Kernel, patterns: list[str], module: str | None = None) -> Iterator[Event]:
-    """The events that any of the patterns means, each once, in the order of the patterns."""
-    keys = dict.fromkeys(key for pattern in patterns for key in kernel.select(pattern, module))
-    yield from kernel.events(list(keys))

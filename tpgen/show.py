@@ -150,11 +150,11 @@ def _record_text(event: Event, record: Record, target: Target) -> Iterator[str]:
         legends.setdefault(field.offset_bytes // _ROW, []).append(f"{letter} {_legend(field)}")
     cells += ["."] * ((record.size_bytes or 0) - len(cells))
     rows = ["".join(cells[at : at + _ROW]) for at in range(0, len(cells), _ROW)]
-    for index in _rows_shown(rows, legends):
-        if index is None:
+    for shown in _rows_shown(rows, legends):
+        if shown is None:
             yield f"  {'':>6}  :{'':{_ROW}}:"
         else:
-            row = f"  {index * _ROW:>6}  |{rows[index]:{_ROW}}|  {'; '.join(legends.get(index, []))}"
+            row = f"  {shown * _ROW:>6}  |{rows[shown]:{_ROW}}|  {'; '.join(legends.get(shown, []))}"
             yield row.rstrip()
 
 
@@ -179,7 +179,8 @@ def _legend(field: Field) -> str:
     if field.dynamic is None:
         declared = field.name if field.type is None else spell(field.type, field.name)
         return f"{declared} @{field.offset_bytes}"
-    start = "the record's start" if field.dynamic == Dynamic.DATA_LOC else f"byte {field.offset_bytes or 0 + LOCATOR_BYTES}"
+    own_end = f"byte {(field.offset_bytes or 0) + LOCATOR_BYTES}"
+    start = "the record's start" if field.dynamic == Dynamic.DATA_LOC else own_end
     element = "elements of unknown type" if field.type is None else spell(field.type)
     return f"{field.member_name} @{field.offset_bytes}: where {element} {field.name}[] lies, from {start}"
 

@@ -45,6 +45,8 @@ def size_of(ctype: CType, target: Target) -> int | None:
             return None if element is None or bare.length is None else element * bare.length
         case Typedef() | Void() | FuncProto():
             return None
+        case Qualified() | TypeTag():
+            raise AssertionError("stripped() leaves none")
         case _:
             assert_never(bare)
 

@@ -11,9 +11,22 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tpgen.backends.base import Form, GeneratedFile, Request, missing
-from tpgen.backends.bpf_types import ValueType, loses_type, portable, sized_integer, tags_in, uses_bool, value_type
+from tpgen.backends.bpf_types import ValueType, is_bool, portable, sized_integer, tags_in, uses_bool, value_type
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
-from tpgen.model import Argument, Array, CType, Dynamic, Event, Field, Int, Kind, Pointer, Record
+from tpgen.model import (
+    Argument,
+    Array,
+    CType,
+    Dynamic,
+    Event,
+    Field,
+    FuncProto,
+    Int,
+    Kind,
+    Pointer,
+    Qualified,
+    Record,
+)
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import element_of, is_string, size_of, stripped
@@ -39,7 +52,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An accessor that returns a value. `declaration` declares its result type, with vmlinux.h `own` does."""
+    """An accessor that returns a value of type `result`, made from the bits of `loads` cut to the type `narrow`.
+
+    A result type that cannot be written in front of a function's name is declared by `typedef` first; one that only
+    vmlinux.h can express, by `own_typedef` where that is there.
+    """
 
     name: str
     comment: str
@@ -48,8 +65,8 @@ class Value:
     loads: tuple[Load, ...]
     is_bool: bool
     by_bytes: bool
-    own: str | None
-    fallback: str
+    typedef: str | None
+    own_typedef: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,14 +269,12 @@ def _field_member(field: Field, kind: Kind, target: Target) -> tuple[Member, int
         return Member(value.declare(name), name, offset, value.size_bytes, slot_bytes=value.size_bytes), SLOT_BYTES
     if value is not None and not value.by_bytes and value.size_bytes == size:
         return Member(value.declare(name), name, offset, size), size
-    element = None if field.type is None else portable(element_of(field.type))
-    if isinstance(element, Int) and size % element.size_bytes == 0 and isinstance(stripped_or_none(field), Array):
-        return Member(f"{element.name} {name}[{size // element.size_bytes}]", name, offset, size), element.size_bytes
+    if field.type is not None and isinstance(stripped(field.type), Array):
+        element = portable(element_of(field.type))
+        if isinstance(element, Int) and size % element.size_bytes == 0:
+            count = size // element.size_bytes
+            return Member(f"{element.name} {name}[{count}]", name, offset, size), element.size_bytes
     return _bytes(name, offset, size), 1
-
-
-def stripped_or_none(field: Field) -> CType | None:
-    return None if field.type is None else stripped(field.type)
 
 
 def _bytes(name: str, offset: int, size: int) -> Member:
@@ -270,22 +285,25 @@ def _bytes(name: str, offset: int, size: int) -> Member:
 
 
 def _value(name: str, comment: str, value: ValueType, loads: tuple[Load, ...]) -> Value:
-    is_bool = isinstance(bare := value.type, Int) and bare.is_bool or uses_bool(value.type) and not _points(value.type)
+    named = value.own is not None or _wraps_its_name(value.type)
     return Value(
         name,
         comment,
-        spell(value.type),
-        value.narrow,
-        loads,
-        is_bool,
-        value.by_bytes,
-        value.own,
-        spell(value.type, f"{name}_t"),
+        result=f"{name}_t" if named else spell(value.type),
+        narrow=value.narrow,
+        loads=loads,
+        is_bool=is_bool(value.type),
+        by_bytes=value.by_bytes,
+        typedef=spell(value.type, f"{name}_t") if named else None,
+        own_typedef=spell(value.own, f"{name}_t") if value.own else None,
     )
 
 
-def _points(ctype: CType) -> bool:
-    return isinstance(ctype, Pointer)
+def _wraps_its_name(ctype: CType) -> bool:
+    """Whether C writes a declaration of this type around the name, as it does for pointers to functions."""
+    while isinstance(ctype, Pointer | Qualified):
+        ctype = ctype.target
+    return isinstance(ctype, Array | FuncProto)
 
 
 def _header(
@@ -320,6 +338,3 @@ def _header(
 def _identifier(name: str) -> str:
     """`name` as a member of a struct in any C from C11 to C23."""
     return f"{name}_" if name in _KEYWORDS else name
-
-
-__all__ = ["BpfBackend", "classic_header", "loses_type", "raw_header"]

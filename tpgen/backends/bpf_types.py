@@ -91,11 +91,8 @@ def _becomes_void(ctype: CType) -> bool:
     bare = stripped(ctype)
     if isinstance(bare, Pointer):
         return _becomes_void(bare.target)
-    return not isinstance(bare, Void) and isinstance(stripped(portable(ctype)), Void) and not _unknown(bare)
-
-
-def _unknown(ctype: CType) -> bool:
-    return isinstance(ctype, Typedef)
+    # A typedef of unknown target is nothing that vmlinux.h would have to explain to us.
+    return not isinstance(bare, Void | Typedef) and isinstance(portable(bare), Void)
 
 
 def tags_in(ctype: CType) -> Iterator[str]:
@@ -125,6 +122,11 @@ def uses_bool(ctype: CType) -> bool:
             return False
 
 
+def is_bool(ctype: CType) -> bool:
+    """Whether a portable type is C's boolean, under whichever of its names."""
+    return (isinstance(ctype, Int) and ctype.is_bool) or ctype == Typedef("bool")
+
+
 @dataclass(frozen=True, slots=True)
 class ValueType:
     """How a value of `size_bytes` in a slot or a record becomes a value of C type.
@@ -138,7 +140,7 @@ class ValueType:
     size_bytes: int
     narrow: str
     by_bytes: bool = False
-    own: str | None = None
+    own: CType | None = None
 
     def declare(self, name: str) -> str:
         return spell(self.type, name)
@@ -156,15 +158,17 @@ def value_type(ctype: CType | None, size_bytes: int, signed: bool | None) -> Val
         case Pointer() | FuncProto():
             assert ctype is not None
             pointer = ctype if isinstance(bare, Pointer) else Pointer(ctype)
-            own = spell(_unqualified(pointer)) if loses_type(pointer) else None
+            own = _unqualified(pointer) if loses_type(pointer) else None
             return ValueType(_unqualified(portable(pointer)), POINTER_BYTES, narrow, own=own)
-        case Int() | Enum():
+        case Enum():
+            return ValueType(sized_integer(size_bytes, bool(bare.signed)), size_bytes, narrow)
+        case Int():
             assert ctype is not None
             return ValueType(_unqualified(portable(ctype)), size_bytes, narrow)
         case Struct():
             assert ctype is not None
             bits = sized_integer(size_bytes, signed=False)
-            return ValueType(bits, size_bytes, narrow, by_bytes=True, own=spell(_unqualified(ctype)))
+            return ValueType(bits, size_bytes, narrow, by_bytes=True, own=_unqualified(ctype))
         case _:
             return None
 

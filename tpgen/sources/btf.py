@@ -12,8 +12,9 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.model import (
@@ -59,17 +60,29 @@ class BtfKind(IntEnum):
 
 
 # What follows the three words of a type, in words: a fixed part and a part per element (vlen).
-# An unknown kind gets a stride that leads past every end.
-_FIXED = [0 if 0 < kind < 20 else 1 << 40 for kind in range(32)]
-_PER_ELEMENT = [0] * 32
+_FIXED = [0] * 20
+_PER_ELEMENT = [0] * 20
 _FIXED[BtfKind.INT] = _FIXED[BtfKind.VAR] = _FIXED[BtfKind.DECL_TAG] = 1
 _FIXED[BtfKind.ARRAY] = 3
 _PER_ELEMENT[BtfKind.ENUM] = _PER_ELEMENT[BtfKind.FUNC_PROTO] = 2
 _PER_ELEMENT[BtfKind.STRUCT] = _PER_ELEMENT[BtfKind.UNION] = 3
 _PER_ELEMENT[BtfKind.DATASEC] = _PER_ELEMENT[BtfKind.ENUM64] = 3
 
+
+class _Strides(dict[int, int]):
+    """The length in words of a type by its info word. Few distinct info words occur, so the walk looks them up."""
+
+    def __missing__(self, info: int) -> int:
+        kind = info >> 24 & 31
+        # An unknown kind leads past every end.
+        known = 0 < kind < len(_FIXED)
+        self[info] = stride = 3 + _FIXED[kind] + _PER_ELEMENT[kind] * (info & 0xFFFF) if known else 1 << 40
+        return stride
+
+
 _QUALIFIERS = {BtfKind.CONST: "const", BtfKind.VOLATILE: "volatile", BtfKind.RESTRICT: "restrict"}
 _SIZED = frozenset((BtfKind.INT, BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.FLOAT))
+_NAMED_KINDS = frozenset((BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.TYPEDEF))
 _INT_SIGNED, _INT_BOOL = 1, 4
 
 
@@ -95,7 +108,7 @@ class Btf:
     """The types of one kernel image or module.
 
     `data` is a raw `.BTF` section; `base` is what split BTF continues, both in type ids and in strings. `names` is a
-    regular expression: the ids of the types that it matches are found in the same walk and kept in `named`.
+    regular expression for ASCII names: the types that it matches are found in the same walk and kept in `named`.
 
     Raises `TpgenError` with a `btf-*` code for a section that cannot be walked; methods raise it for a type, a name or
     an id that is corrupt, when it is asked for.
@@ -107,16 +120,15 @@ class Btf:
         self.path = path
         self.base = base
         self._arch = arch
-        order, type_bytes, self._strings = _split_sections(data, path)
+        order, type_section, string_section = _split_sections(data, path)
         self.big_endian = order == ">"
-        self._words = array("I")
-        self._words.frombytes(type_bytes)
-        if self.big_endian != (sys.byteorder == "big"):
-            self._words.byteswap()
+        self._strings = bytes(string_section)
+        self._words = _words(type_section, swapped=self.big_endian != (sys.byteorder == "big"))
         self._first_id = base.count if base else 1
         self._first_string = base.strings_end if base else 0
         self._starts: list[int] = []
-        self.named: dict[int, str] = {}
+        #: Of the types that `names` matches: every name with the ids of its types.
+        self.named: dict[str, list[int]] = {}
         self._walk(names)
         self._ctypes: dict[tuple[int, bool], CType] = {}
         self._pending: set[int] = set()
@@ -131,7 +143,7 @@ class Btf:
         """
         wanted = self._string_offsets(names) if names else {}
         words, starts = self._words, self._starts
-        fixed, per_element, note = _FIXED, _PER_ELEMENT, self._starts.append
+        strides, note = _Strides(), self._starts.append
         found: list[int] = []
         at, end = 0, len(words)
         try:
@@ -139,19 +151,18 @@ class Btf:
                 if words[at] in wanted:
                     found.append(len(starts))
                 note(at)
-                info = words[at + 1]
-                kind = info >> 24 & 31
-                at += 3 + fixed[kind] + per_element[kind] * (info & 0xFFFF)
+                at += strides[words[at + 1]]
         except IndexError:
             at = end + 1
         if at != end:
             raise self._cut_short()
-        self.named = {self._first_id + index: wanted[words[starts[index]]] for index in found}
+        for index in found:
+            self.named.setdefault(wanted[words[starts[index]]], []).append(self._first_id + index)
 
     def _cut_short(self) -> TpgenError:
         """Why the walk did not end at the end of the type section: the last type that it saw has no proper end."""
         at, type_id = self._starts[-1], self.count - 1
-        if at + 1 < len(self._words) and not 0 < (kind := self._words[at + 1] >> 24 & 31) < 20:
+        if at + 1 < len(self._words) and not 0 < (kind := self._words[at + 1] >> 24 & 31) < len(_FIXED):
             return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {kind}")
         return self._bad("btf-truncated", f"the type section ends inside type {type_id}")
 
@@ -161,7 +172,7 @@ class Btf:
         pattern = re.compile(rb"\0(" + names.encode() + rb")(?=\0)")
         offset = self._first_string - 1
         # Split BTF has no empty string at the front; the NUL stands in for the end of the base's last string.
-        found = {offset + m.start(1): m[1].decode("ascii") for m in pattern.finditer(b"\0" + self._strings)}
+        found = {offset + m.start(1): m[1].decode() for m in pattern.finditer(b"\0" + self._strings)}
         base = self.base
         while base is not None:
             found |= base._string_offsets(names)
@@ -303,6 +314,44 @@ class Btf:
             return max((self.align(member.type_id) for member in self.members(type_id)), default=1)
         return self.target.integer_align(self.size(type_id))
 
+    # --- names to types
+
+    def completed(self, ctype: CType, by_value: bool = True) -> CType:
+        """`ctype` with the names that its source only used explained by this BTF, as far as BTF has them."""
+        match ctype:
+            case Typedef(target=None):
+                return self._named_type(ctype.name, (BtfKind.TYPEDEF,), ctype, by_value)
+            case Enum(name=str(name), size_bytes=None):
+                return self._named_type(name, (BtfKind.ENUM, BtfKind.ENUM64), ctype, by_value)
+            case Struct(name=str(name), size_bytes=None) if by_value:
+                kind = BtfKind.STRUCT if ctype.keyword == "struct" else BtfKind.UNION
+                return self._named_type(name, (kind,), ctype, by_value)
+            case Pointer():
+                return Pointer(self.completed(ctype.target, by_value=False))
+            case Array():
+                return replace(ctype, element=self.completed(ctype.element, by_value))
+            case Qualified() | TypeTag():
+                return replace(ctype, target=self.completed(ctype.target, by_value))
+            case _:
+                return ctype
+
+    def _named_type(self, name: str, kinds: tuple[BtfKind, ...], unknown: CType, by_value: bool) -> CType:
+        for kind in kinds:
+            if (type_id := self._ids_by_name.get((kind, name))) is not None:
+                return self.ctype(type_id, by_value)
+        return self.base.completed(unknown, by_value) if self.base else unknown
+
+    @cached_property
+    def _ids_by_name(self) -> dict[tuple[int, str], int]:
+        """The types that C code can name. Where several share a name (static ones of different files), the first."""
+        words, kinds = self._words, _NAMED_KINDS
+        found: dict[tuple[int, str], int] = {}
+        for index, at in enumerate(self._starts):
+            kind = words[at + 1] >> 24 & 31
+            if kind in kinds and words[at]:
+                found.setdefault((kind, self.string(words[at])), self._first_id + index)
+        return found
+
     # --- the target
 
     @property
@@ -432,10 +481,19 @@ _DEEP = 1000
 def is_split(data: bytes, path: str) -> bool:
     """Whether a `.BTF` section continues another: only then does its string section not start with the empty string."""
     _, _, strings = _split_sections(data, path)
-    return strings[:1] != b"\0"
+    return bytes(strings[:1]) != b"\0"
 
 
-def _split_sections(data: bytes, path: str) -> tuple[str, bytes, bytes]:
+def _words(section: memoryview, swapped: bool) -> memoryview:
+    """A section as 32-bit words in this machine's byte order, without a copy where it is in that order already."""
+    if not swapped:
+        return section.cast("I")
+    words = array("I", section.tobytes())
+    words.byteswap()
+    return memoryview(words)
+
+
+def _split_sections(data: bytes, path: str) -> tuple[str, memoryview, memoryview]:
     """The byte order ("<" or ">"), the type section and the string section of a `.BTF` section."""
     order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(bytes(data[:2]))
     if order is None:
@@ -450,13 +508,13 @@ def _split_sections(data: bytes, path: str) -> tuple[str, bytes, bytes]:
         raise fail("btf-bad-version", f"BTF version {version} is not known", path, "tpgen reads version 1")
     if type_length % 4 or type_offset % 4:
         raise fail("btf-truncated", "corrupt BTF: the type section is not made of whole words", path)
-    sections = []
+    sections: list[memoryview] = []
     for what, offset, length in (("type", type_offset, type_length), ("string", string_offset, string_length)):
         start = header + offset
         if start + length > len(data):
             missing = start + length - len(data)
             raise fail("btf-truncated", f"corrupt BTF: the {what} section lacks {missing} of {length} bytes", path)
-        sections.append(bytes(data[start : start + length]))
+        sections.append(memoryview(data)[start : start + length])
     if sections[1] and sections[1][-1]:
         raise fail("btf-truncated", "corrupt BTF: the string section does not end with a NUL", path)
     return order, sections[0], sections[1]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tpgen.diagnostics import fail
-from tpgen.typequery import is_signed
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record
 from tpgen.sources.btf import Btf, BtfKind, Member, Param
 from tpgen.target import Target
+from tpgen.typequery import is_signed
 
 _EVENT_TYPEDEF, _CLASS_RECORD, _CLASS_FUNCTION = "btf_trace_", "trace_event_raw_", "__bpf_trace_"
 _NAMED_FUNCTIONS = {"__probestub_": Origin.PROBESTUB, "__traceiter_": Origin.TRACEITER}
@@ -46,56 +46,47 @@ class BtfTracepoints:
     def __init__(self, btf: Btf, module: str | None = None) -> None:
         self.btf = btf
         self.module = module
-        self._events: dict[str, int] = {}
-        self._records: dict[str, int] = {}
-        self._class_functions: dict[str, int] = {}
-        self._named_functions: dict[Origin, dict[str, int]] = {origin: {} for origin in _NAMED_FUNCTIONS.values()}
         self._built_records: dict[str, Record] = {}
-        self._others: dict[str, list[int]] = {}
-        for type_id, name in btf.named.items():
-            self._sort_in(type_id, name)
 
-    def _sort_in(self, type_id: int, name: str) -> None:
-        kind = self.btf.kind(type_id)
-        if kind == BtfKind.TYPEDEF and name.startswith(_EVENT_TYPEDEF):
-            self._events[name.removeprefix(_EVENT_TYPEDEF)] = type_id
-        elif kind == BtfKind.FUNC:
-            # trace_event_raw_event_<class> is the function that fills the record in, and not of interest.
-            if name.startswith(_CLASS_FUNCTION):
-                self._class_functions[name.removeprefix(_CLASS_FUNCTION)] = type_id
-            for prefix, origin in _NAMED_FUNCTIONS.items():
-                if name.startswith(prefix):
-                    self._named_functions[origin][name.removeprefix(prefix)] = type_id
-        elif kind == BtfKind.STRUCT:
-            if name.startswith(_CLASS_RECORD):
-                self._records[name.removeprefix(_CLASS_RECORD)] = type_id
-            else:
-                self._others.setdefault(name, []).append(type_id)
+    def _find(self, kind: BtfKind, name: str) -> int | None:
+        """The id of the type of that kind and name: a function can have the name of a struct."""
+        ids = self.btf.named.get(name, ())
+        return next((type_id for type_id in ids if self.btf.kind(type_id) == kind), None)
+
+    def _all(self, kind: BtfKind, prefix: str) -> tuple[str, ...]:
+        """What follows `prefix` in the names of all types of that kind, in the order of BTF."""
+        names = (name for name in self.btf.named if name.startswith(prefix))
+        return tuple(name.removeprefix(prefix) for name in names if self._find(kind, name) is not None)
 
     @property
     def target(self) -> Target:
         return self.btf.target
 
-    @property
+    @cached_property
     def events(self) -> tuple[str, ...]:
         """The names of the raw tracepoints, in the order of BTF."""
-        return tuple(self._events)
+        return self._all(BtfKind.TYPEDEF, _EVENT_TYPEDEF)
 
-    @property
+    def has_event(self, event: str) -> bool:
+        """Whether there is a raw tracepoint of that name."""
+        return self._find(BtfKind.TYPEDEF, _EVENT_TYPEDEF + event) is not None
+
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """The names of the event classes that have a record."""
-        return tuple(self._records)
+        # trace_event_raw_event_<class> is the function that fills the record in.
+        return self._all(BtfKind.STRUCT, _CLASS_RECORD)
 
     @property
     def has_raw_event_map(self) -> bool:
         """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
-        return "bpf_raw_event_map" in self._others
+        return self._find(BtfKind.STRUCT, "bpf_raw_event_map") is not None
 
     # --- raw
 
     def raw(self, event: str) -> RawPrototype | None:
         """The raw arguments of an event in the order of `btf_trace_<event>`; None where there is no such event."""
-        if event not in self._events:
+        if not self.has_event(event):
             return None
         types = self._types(self._event_params(event))
         names, origin, disagreement = self._names(event, types)
@@ -104,7 +95,7 @@ class BtfTracepoints:
 
     def class_prototype(self, event_class: str) -> tuple[CType, ...] | None:
         """The parameter types that `__bpf_trace_<class>` takes; None where BTF has no such function."""
-        type_id = self._class_functions.get(event_class)
+        type_id = self._find(BtfKind.FUNC, _CLASS_FUNCTION + event_class)
         return None if type_id is None else self._types(self.btf.params(type_id)[1:])
 
     def classes_like(self, event: str) -> tuple[str, ...]:
@@ -117,8 +108,9 @@ class BtfTracepoints:
     @cached_property
     def _classes_by_types(self) -> dict[tuple[int, ...], list[str]]:
         found: dict[tuple[int, ...], list[str]] = {}
-        for name, type_id in self._class_functions.items():
-            if name in self._records:
+        for name in self.classes:
+            type_id = self._find(BtfKind.FUNC, _CLASS_FUNCTION + name)
+            if type_id is not None:
                 found.setdefault(self._type_ids(self.btf.params(type_id)[1:]), []).append(name)
         return found
 
@@ -128,7 +120,9 @@ class BtfTracepoints:
 
     def _event_params(self, event: str) -> tuple[Param, ...]:
         # typedef void (*btf_trace_<event>)(void *__data, ...)
-        pointer = self.btf.target_id(self._events[event])
+        typedef = self._find(BtfKind.TYPEDEF, _EVENT_TYPEDEF + event)
+        assert typedef is not None
+        pointer = self.btf.target_id(typedef)
         if self.btf.kind(pointer) != BtfKind.PTR:
             raise fail("btf-bad-kind", f"corrupt BTF: btf_trace_{event} is not a function pointer", self.btf.path)
         return self.btf.params(self.btf.target_id(pointer))[1:]
@@ -139,7 +133,7 @@ class BtfTracepoints:
     def _names(self, event: str, types: tuple[CType, ...]) -> tuple[tuple[str | None, ...], Origin | None, str | None]:
         """The arguments' names, where they are from, and a disagreement on the way to them."""
         for prefix, origin in _NAMED_FUNCTIONS.items():
-            type_id = self._named_functions[origin].get(event)
+            type_id = self._find(BtfKind.FUNC, prefix + event)
             if type_id is None:
                 continue
             params = self.btf.params(type_id)[1:]
@@ -155,14 +149,14 @@ class BtfTracepoints:
     @cached_property
     def header_bytes(self) -> int:
         """The size of the common header, `struct trace_entry`: 8, or more on vendors' real-time kernels."""
-        entry = self._others.get("trace_entry")
+        entry = self._find(BtfKind.STRUCT, "trace_entry")
         if entry is None and self.btf.base is not None:
             return BtfTracepoints(self.btf.base).header_bytes
-        return self.btf.size(entry[0]) if entry else 8
+        return self.btf.size(entry) if entry is not None else 8
 
     def record(self, event_class: str) -> Record | None:
         """The classic record of a class from `struct trace_event_raw_<class>`; None where BTF has none."""
-        type_id = self._records.get(event_class)
+        type_id = self._find(BtfKind.STRUCT, _CLASS_RECORD + event_class)
         if type_id is None:
             return None
         if event_class not in self._built_records:
@@ -175,7 +169,7 @@ class BtfTracepoints:
         It has two fields: the number `syscall_nr`, and the array `args` or the value `ret`. Both structs have the same
         name. None where BTF lacks them.
         """
-        for type_id in self._others.get("syscall_tp_t", ()):
+        for type_id in self.btf.named.get("syscall_tp_t", ()):
             fields = self._record(type_id).fields[-2:]
             if len(fields) == 2 and fields[-1].name == ("args" if entering else "ret"):
                 return Record(self.header_bytes, self.btf.size(type_id), fields)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tpgen.diagnostics import TpgenError, fail
 
-# An image is never unpacked beyond this: a distribution's vmlinux is 50 to 900 MB with its debug info, a bomb has no end.
+# An image is never unpacked beyond this: a vmlinux with debug info is up to 900 MB, a bomb has no end.
 UNPACKED_LIMIT = 1 << 30
 
 _ELF = b"\x7fELF"

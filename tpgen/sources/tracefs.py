@@ -12,15 +12,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
 from tpgen.diagnostics import Position, TpgenError, fail, unreadable
 from tpgen.model import Dynamic, Field
 from tpgen.target import Target
 
 if TYPE_CHECKING:
     from lark import Lark
+
+    from tpgen.cdecl import Declaration
 
 #: Where tracefs is mounted by itself, and where debugfs shows it.
 MOUNT_POINTS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
@@ -241,6 +242,8 @@ class _Parsed:
 
 def _declarations(lines: dict[str, Position], target: Target) -> dict[str, tuple[_Parsed, Declaration]]:
     """Each field line's declaration, taken apart and typed."""
+    from tpgen.cdecl import BadDeclaration, parse_declarations
+
     texts = {line: _match(line)[1] for line in lines}
     positions = {texts[line]: position for line, position in lines.items()}
     parsed = _take_apart(positions)
@@ -267,7 +270,7 @@ def _take_apart(positions: dict[str, Position]) -> dict[str, _Parsed]:
         raise fail(
             "format-malformed", f"not a field declaration: `{text}`", Position(where.path, where.line, column)
         ) from None
-    return dict(zip(texts, items, strict=True))  # type: ignore[arg-type]  # the transformer makes a list of _Parsed
+    return dict(zip(texts, cast(list[_Parsed], items), strict=True))
 
 
 @lru_cache(maxsize=1)
