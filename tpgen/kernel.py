@@ -73,7 +73,8 @@ def open_files(
         target = btfs[0].target if btfs else target_named(os.uname().machine)
     facts = _read_headers(headers, target)
     opened = TraceFs(tracefs, target) if tracefs else None
-    label = ", ".join(filter(None, (*btf, tracefs, headers)))
+    images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
+    label = ", ".join(filter(None, (*images, tracefs, headers)))
     return Sources(label, target, None, btfs, opened, facts)
 
 

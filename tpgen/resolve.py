@@ -354,7 +354,7 @@ class Kernel:
             if records and all(_placement(record) == _placement(records[0]) for record in records):
                 return _with_elements(records[0], form, declared), Origin.BTF
         if form is not None:
-            return _format_record(form, self.target), Origin.TRACEFS
+            return _format_record(form), Origin.TRACEFS
         if declared is not None and btf is None:
             header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
             return lay_out(declared.fields, header_bytes, self.target), Origin.HEADERS
@@ -390,24 +390,23 @@ class Kernel:
 
         `__data_loc` fields (since Linux 7.0) are in the record but not in what a program is given.
         """
-        record = _format_record(form, self.target)
-        fields = [field for field in record.fields if field.dynamic is None]
+        shown = [field for field in form.fields if field.dynamic is None]
+        offsets, sizes = [f.offset_bytes for f in shown], [f.size_bytes for f in shown]
         given = self.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if self.sources.btfs else None
-        if given is not None and fields:
+        if given is not None and shown:
             number, values = given.fields
             first = values.offset_bytes or 0
-            offsets = [number.offset_bytes, *range(first, first + SLOT_BYTES * (len(fields) - 1), SLOT_BYTES)]
-            sizes = [number.size_bytes] + [field.size_bytes for field in fields[1:]]
-            fields = [
-                replace(field, offset_bytes=offset, size_bytes=size)
-                for field, offset, size in zip(fields, offsets, sizes, strict=True)
-            ]
-        typed = [replace(field, type=self.completed(field.type)) for field in fields]
-        # The kernel prints signed:0 for every argument; the declared type knows better.
-        signed = tuple(replace(f, signed=None if f.type is None else is_signed(f.type)) for f in typed)
+            offsets = [number.offset_bytes, *range(first, first + SLOT_BYTES * (len(shown) - 1), SLOT_BYTES)]
+            sizes[0] = number.size_bytes
+        fields = []
+        for field, offset, size in zip(shown, offsets, sizes, strict=True):
+            ctype = self.completed(field.type)
+            # The kernel prints signed:0 for every argument; the declared type knows better.
+            signed = None if ctype is None else is_signed(ctype)
+            fields.append(Field(field.name, ctype, offset, size, signed))
         # A program that reads past the last field is refused when it is attached, so there the record ends.
-        end = max(((field.offset_bytes or 0) + (field.size_bytes or 0) for field in signed), default=None)
-        return Record(record.header_bytes, end, signed)
+        end = max(((field.offset_bytes or 0) + (field.size_bytes or 0) for field in fields), default=None)
+        return Record(_header_bytes(form), end, tuple(fields))
 
 
 # --- patterns
@@ -472,12 +471,18 @@ def _with_elements(record: Record, form: Format | None, declared: HeaderClass | 
         if other is not None:
             ctype = other.type if field.dynamic else field.type
             signed = field.signed if other.signed is None else other.signed
-            field = replace(field, type=ctype, signed=signed)
+            if ctype is not field.type or signed != field.signed:
+                field = replace(field, type=ctype, signed=signed)
         fields.append(field)
     return replace(record, fields=tuple(fields))
 
 
-def _format_record(form: Format, target: Target) -> Record:
+def _format_record(form: Format) -> Record:
     """The record as tracefs alone shows it, whose tail padding it does not tell."""
-    header_bytes = max(((f.offset_bytes or 0) + (f.size_bytes or 0) for f in form.common), default=SLOT_BYTES)
-    return Record(-(-header_bytes // 4) * 4, None, form.fields)
+    return Record(_header_bytes(form), None, form.fields)
+
+
+def _header_bytes(form: Format) -> int:
+    """The size of the common header, which is padded to the alignment of its int pid."""
+    end = max(((f.offset_bytes or 0) + (f.size_bytes or 0) for f in form.common), default=SLOT_BYTES)
+    return -(-end // 4) * 4

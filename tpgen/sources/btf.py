@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.model import (
@@ -58,6 +58,8 @@ class BtfKind(IntEnum):
     TYPE_TAG = 18
     ENUM64 = 19
 
+
+_KINDS = tuple(BtfKind)
 
 # What follows the three words of a type, in words: a fixed part and a part per element (vlen).
 _FIXED = [0] * 20
@@ -108,7 +110,7 @@ class Btf:
     """The types of one kernel image or module.
 
     `data` is a raw `.BTF` section; `base` is what split BTF continues, both in type ids and in strings. `names` is a
-    regular expression for ASCII names: the types that it matches are found in the same walk and kept in `named`.
+    regular expression for the names (all ASCII) that `ids_of` and `named` will be asked for.
 
     Raises `TpgenError` with a `btf-*` code for a section that cannot be walked; methods raise it for a type, a name or
     an id that is corrupt, when it is asked for.
@@ -122,42 +124,31 @@ class Btf:
         self._arch = arch
         order, type_section, string_section = _split_sections(data, path)
         self.big_endian = order == ">"
+        self._names = names
         self._strings = bytes(string_section)
         self._words = _words(type_section, swapped=self.big_endian != (sys.byteorder == "big"))
         self._first_id = base.count if base else 1
         self._first_string = base.strings_end if base else 0
         self._starts: list[int] = []
-        #: Of the types that `names` matches: every name with the ids of its types.
-        self.named: dict[str, list[int]] = {}
-        self._walk(names)
+        self._walk()
         self._ctypes: dict[tuple[int, bool], CType] = {}
         self._pending: set[int] = set()
         self._aligns: dict[int, int] = {}
 
     # --- the walk
 
-    def _walk(self, names: str) -> None:
-        """Note where each type starts, and the ids of the types whose names are asked for.
-
-        This loop runs once per type of the kernel, so it does nothing that can be done later.
-        """
-        wanted = self._string_offsets(names) if names else {}
-        words, starts = self._words, self._starts
-        strides, note = _Strides(), self._starts.append
-        found: list[int] = []
+    def _walk(self) -> None:
+        """Note where each type starts. This loop runs once per type of the kernel, so it does nothing else."""
+        words, strides, note = self._words, _Strides(), self._starts.append
         at, end = 0, len(words)
         try:
             while at < end:
-                if words[at] in wanted:
-                    found.append(len(starts))
                 note(at)
                 at += strides[words[at + 1]]
         except IndexError:
             at = end + 1
         if at != end:
             raise self._cut_short()
-        for index in found:
-            self.named.setdefault(wanted[words[starts[index]]], []).append(self._first_id + index)
 
     def _cut_short(self) -> TpgenError:
         """Why the walk did not end at the end of the type section: the last type that it saw has no proper end."""
@@ -166,18 +157,53 @@ class Btf:
             return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {kind}")
         return self._bad("btf-truncated", f"the type section ends inside type {type_id}")
 
-    def _string_offsets(self, names: str) -> dict[int, str]:
-        """The name offsets of the strings that match `names`, which is a pattern for a whole name."""
-        # The NUL before a string leads the pattern, so that the search skips from string to string.
-        pattern = re.compile(rb"\0(" + names.encode() + rb")(?=\0)")
-        offset = self._first_string - 1
-        # Split BTF has no empty string at the front; the NUL stands in for the end of the base's last string.
-        found = {offset + m.start(1): m[1].decode() for m in pattern.finditer(b"\0" + self._strings)}
-        base = self.base
-        while base is not None:
-            found |= base._string_offsets(names)
-            base = base.base
+    # --- names to ids
+
+    @cached_property
+    def named(self) -> dict[str, list[int]]:
+        """Every name that the pattern `names` matches, with the ids of its types in this BTF, in the order of BTF."""
+        return self._types_named(self._string_offsets())
+
+    def ids_of(self, *names: str) -> dict[str, list[int]]:
+        """Those of `names` that types have, with their ids. The pattern `names` matches each of them.
+
+        A look at every type, once; but where `named` is known already, none.
+        """
+        if "named" in self.__dict__:
+            return {name: self.named[name] for name in names if name in self.named}
+        offsets = {self._offset_of(name): name for name in names}
+        return self._types_named({offset: name for offset, name in offsets.items() if offset is not None})
+
+    def _types_named(self, names: dict[int, str]) -> dict[str, list[int]]:
+        """The ids of the types with these names, which are given by their offsets."""
+        words, first = self._words, self._first_id
+        found: dict[str, list[int]] = {}
+        hits = [(words[at], index) for index, at in enumerate(self._starts) if words[at] in names]
+        for offset, index in hits:
+            found.setdefault(names[offset], []).append(first + index)
         return found
+
+    def _string_offsets(self) -> dict[int, str]:
+        """The name offsets of the strings that `names` matches, also in the base: a name may be there already."""
+        # The NUL before a string leads the pattern, so that the search skips from string to string.
+        pattern = re.compile(rb"\0(" + self._names.encode() + rb")(?=\0)")
+        found: dict[int, str] = {}
+        btf: Btf | None = self
+        while btf is not None:
+            offset = btf._first_string - 1
+            # Split BTF has no empty string at the front; the NUL stands in for the end of the base's last string.
+            found |= {offset + m.start(1): m[1].decode() for m in pattern.finditer(b"\0" + btf._strings)}
+            btf = btf.base
+        return found
+
+    def _offset_of(self, name: str) -> int | None:
+        """The offset of a string, None where neither this BTF nor its base has it."""
+        wanted = name.encode() + b"\0"
+        # Only split BTF has a string that no NUL precedes: its first.
+        index = 0 if self._strings.startswith(wanted) else self._strings.find(b"\0" + wanted) + 1
+        if index or self._strings.startswith(wanted):
+            return self._first_string + index
+        return self.base._offset_of(name) if self.base else None
 
     # --- raw access
 
@@ -223,14 +249,14 @@ class Btf:
 
     def has_string(self, text: str) -> bool:
         """Whether the string section has `text` as a name of something: a type, a member, an enumerator."""
-        return b"\0" + text.encode() + b"\0" in self._strings
+        return self._offset_of(text) is not None
 
     def kind(self, type_id: int) -> BtfKind:
         """The kind of a type; VOID for id 0."""
         if type_id == 0:
             return BtfKind.VOID
         btf, at = self._at(type_id)
-        return BtfKind(btf._words[at + 1] >> 24 & 0x1F)
+        return _KINDS[btf._words[at + 1] >> 24 & 31]
 
     def name(self, type_id: int) -> str:
         """The name of a type, "" for a nameless one."""
@@ -314,7 +340,7 @@ class Btf:
             return max((self.align(member.type_id) for member in self.members(type_id)), default=1)
         return self.target.integer_align(self.size(type_id))
 
-    # --- names to types
+    # --- types that another source only names
 
     def completed(self, ctype: CType, by_value: bool = True) -> CType:
         """`ctype` with the names that its source only used explained by this BTF, as far as BTF has them."""
@@ -336,20 +362,30 @@ class Btf:
                 return ctype
 
     def _named_type(self, name: str, kinds: tuple[BtfKind, ...], unknown: CType, by_value: bool) -> CType:
-        for kind in kinds:
-            if (type_id := self._ids_by_name.get((kind, name))) is not None:
-                return self.ctype(type_id, by_value)
+        type_id = self._id_of(name, kinds)
+        if type_id is not None:
+            return self.ctype(type_id, by_value)
         return self.base.completed(unknown, by_value) if self.base else unknown
 
+    @lru_cache(maxsize=None)  # noqa: B019  # a Btf lives as long as the run
+    def _id_of(self, name: str, kinds: tuple[BtfKind, ...]) -> int | None:
+        """The type of that name and one of the kinds; its name may stand in the base's strings."""
+        offset = self._offset_of(name)
+        found = (self._ids_by_offset.get((kind, offset)) for kind in kinds)
+        return next((type_id for type_id in found if type_id is not None), None)
+
     @cached_property
-    def _ids_by_name(self) -> dict[tuple[int, str], int]:
-        """The types that C code can name. Where several share a name (static ones of different files), the first."""
+    def _ids_by_offset(self) -> dict[tuple[int, int | None], int]:
+        """The types that C code can name, by their name's offset.
+
+        Where several share a name (static ones of different files), the first.
+        """
         words, kinds = self._words, _NAMED_KINDS
-        found: dict[tuple[int, str], int] = {}
+        found: dict[tuple[int, int | None], int] = {}
         for index, at in enumerate(self._starts):
             kind = words[at + 1] >> 24 & 31
-            if kind in kinds and words[at]:
-                found.setdefault((kind, self.string(words[at])), self._first_id + index)
+            if kind in kinds:
+                found.setdefault((kind, words[at]), self._first_id + index)
         return found
 
     # --- the target

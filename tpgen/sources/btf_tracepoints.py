@@ -9,7 +9,7 @@ Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/sta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from tpgen.diagnostics import fail
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record
@@ -48,15 +48,28 @@ class BtfTracepoints:
         self.module = module
         self._built_records: dict[str, Record] = {}
 
-    def _find(self, kind: BtfKind, name: str) -> int | None:
-        """The id of the type of that kind and name: a function can have the name of a struct."""
-        ids = self.btf.named.get(name, ())
-        return next((type_id for type_id in ids if self.btf.kind(type_id) == kind), None)
+    # The types of interest, by kind, since a function can have the name of a struct. One event is looked up by itself;
+    # classes are found by comparing all of them.
 
-    def _all(self, kind: BtfKind, prefix: str) -> tuple[str, ...]:
-        """What follows `prefix` in the names of all types of that kind, in the order of BTF."""
-        names = (name for name in self.btf.named if name.startswith(prefix))
-        return tuple(name.removeprefix(prefix) for name in names if self._find(kind, name) is not None)
+    def _of_kind(self, kind: BtfKind, ids: dict[str, list[int]]) -> dict[str, int]:
+        firsts = ((name, [i for i in same_name if self.btf.kind(i) == kind]) for name, same_name in ids.items())
+        return {name: of_kind[0] for name, of_kind in firsts if of_kind}
+
+    @lru_cache(maxsize=None)  # noqa: B019  # lives as long as the run
+    def _event_ids(self, event: str) -> tuple[int | None, dict[str, int]]:
+        """The typedef `btf_trace_<event>` and the event's functions that name its arguments."""
+        functions = [prefix + event for prefix in _NAMED_FUNCTIONS]
+        ids = self.btf.ids_of(_EVENT_TYPEDEF + event, *functions)
+        typedef = self._of_kind(BtfKind.TYPEDEF, ids).get(_EVENT_TYPEDEF + event)
+        return typedef, self._of_kind(BtfKind.FUNC, ids)
+
+    @cached_property
+    def _structs(self) -> dict[str, int]:
+        return self._of_kind(BtfKind.STRUCT, self.btf.named)
+
+    @cached_property
+    def _functions(self) -> dict[str, int]:
+        return self._of_kind(BtfKind.FUNC, self.btf.named)
 
     @property
     def target(self) -> Target:
@@ -65,22 +78,22 @@ class BtfTracepoints:
     @cached_property
     def events(self) -> tuple[str, ...]:
         """The names of the raw tracepoints, in the order of BTF."""
-        return self._all(BtfKind.TYPEDEF, _EVENT_TYPEDEF)
+        typedefs = self._of_kind(BtfKind.TYPEDEF, self.btf.named)
+        return tuple(n.removeprefix(_EVENT_TYPEDEF) for n in typedefs if n.startswith(_EVENT_TYPEDEF))
 
     def has_event(self, event: str) -> bool:
         """Whether there is a raw tracepoint of that name."""
-        return self._find(BtfKind.TYPEDEF, _EVENT_TYPEDEF + event) is not None
+        return self._event_ids(event)[0] is not None
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The names of the event classes that have a record."""
-        # trace_event_raw_event_<class> is the function that fills the record in.
-        return self._all(BtfKind.STRUCT, _CLASS_RECORD)
+        return tuple(n.removeprefix(_CLASS_RECORD) for n in self._structs if n.startswith(_CLASS_RECORD))
 
     @property
     def has_raw_event_map(self) -> bool:
         """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
-        return self._find(BtfKind.STRUCT, "bpf_raw_event_map") is not None
+        return "bpf_raw_event_map" in self._structs
 
     # --- raw
 
@@ -95,7 +108,7 @@ class BtfTracepoints:
 
     def class_prototype(self, event_class: str) -> tuple[CType, ...] | None:
         """The parameter types that `__bpf_trace_<class>` takes; None where BTF has no such function."""
-        type_id = self._find(BtfKind.FUNC, _CLASS_FUNCTION + event_class)
+        type_id = self._functions.get(_CLASS_FUNCTION + event_class)
         return None if type_id is None else self._types(self.btf.params(type_id)[1:])
 
     def classes_like(self, event: str) -> tuple[str, ...]:
@@ -109,7 +122,7 @@ class BtfTracepoints:
     def _classes_by_types(self) -> dict[tuple[int, ...], list[str]]:
         found: dict[tuple[int, ...], list[str]] = {}
         for name in self.classes:
-            type_id = self._find(BtfKind.FUNC, _CLASS_FUNCTION + name)
+            type_id = self._functions.get(_CLASS_FUNCTION + name)
             if type_id is not None:
                 found.setdefault(self._type_ids(self.btf.params(type_id)[1:]), []).append(name)
         return found
@@ -120,7 +133,7 @@ class BtfTracepoints:
 
     def _event_params(self, event: str) -> tuple[Param, ...]:
         # typedef void (*btf_trace_<event>)(void *__data, ...)
-        typedef = self._find(BtfKind.TYPEDEF, _EVENT_TYPEDEF + event)
+        typedef, _ = self._event_ids(event)
         assert typedef is not None
         pointer = self.btf.target_id(typedef)
         if self.btf.kind(pointer) != BtfKind.PTR:
@@ -133,7 +146,7 @@ class BtfTracepoints:
     def _names(self, event: str, types: tuple[CType, ...]) -> tuple[tuple[str | None, ...], Origin | None, str | None]:
         """The arguments' names, where they are from, and a disagreement on the way to them."""
         for prefix, origin in _NAMED_FUNCTIONS.items():
-            type_id = self._find(BtfKind.FUNC, prefix + event)
+            type_id = self._event_ids(event)[1].get(prefix + event)
             if type_id is None:
                 continue
             params = self.btf.params(type_id)[1:]
@@ -149,20 +162,21 @@ class BtfTracepoints:
     @cached_property
     def header_bytes(self) -> int:
         """The size of the common header, `struct trace_entry`: 8, or more on vendors' real-time kernels."""
-        entry = self._find(BtfKind.STRUCT, "trace_entry")
+        entry = self._structs.get("trace_entry")
         if entry is None and self.btf.base is not None:
             return BtfTracepoints(self.btf.base).header_bytes
         return self.btf.size(entry) if entry is not None else 8
 
     def record(self, event_class: str) -> Record | None:
         """The classic record of a class from `struct trace_event_raw_<class>`; None where BTF has none."""
-        type_id = self._find(BtfKind.STRUCT, _CLASS_RECORD + event_class)
+        type_id = self._structs.get(_CLASS_RECORD + event_class)
         if type_id is None:
             return None
         if event_class not in self._built_records:
             self._built_records[event_class] = self._record(type_id)
         return self._built_records[event_class]
 
+    @lru_cache(maxsize=2)  # noqa: B019  # lives as long as the run
     def syscall_record(self, entering: bool) -> Record | None:
         """What a program at sys_enter_* or sys_exit_* is given: the `struct syscall_tp_t` that the kernel builds.
 
