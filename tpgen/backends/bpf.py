@@ -54,8 +54,8 @@ class Load:
 class Value:
     """An accessor that returns a value of type `result`, made from the bits of `loads` cut to the type `narrow`.
 
-    A result type that cannot be written in front of a function's name is declared by `typedef` first; one that only
-    vmlinux.h can express, by `own_typedef` where that is there.
+    A result type that cannot be written in front of a function's name is declared by `typedef` first. For one that only
+    vmlinux.h can express, `result` stands for `own` where that is there and for `substitute` elsewhere.
     """
 
     name: str
@@ -66,7 +66,8 @@ class Value:
     is_bool: bool
     by_bytes: bool
     typedef: str | None
-    own_typedef: str | None
+    own: str | None
+    substitute: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,17 +286,18 @@ def _bytes(name: str, offset: int, size: int) -> Member:
 
 
 def _value(name: str, comment: str, value: ValueType, loads: tuple[Load, ...]) -> Value:
-    named = value.own is not None or _wraps_its_name(value.type)
+    wraps = _wraps_its_name(value.type)
     return Value(
         name,
         comment,
-        result=f"{name}_t" if named else spell(value.type),
+        result=f"{name}_t" if wraps or value.own else spell(value.type),
         narrow=value.narrow,
         loads=loads,
         is_bool=is_bool(value.type),
         by_bytes=value.by_bytes,
-        typedef=spell(value.type, f"{name}_t") if named else None,
-        own_typedef=spell(value.own, f"{name}_t") if value.own else None,
+        typedef=spell(value.type, f"{name}_t") if wraps else None,
+        own=spell(value.own) if value.own else None,
+        substitute=spell(value.type),
     )
 
 

@@ -1,0 +1,89 @@
+"""Fixtures and markers of all tests. Importing it needs no compiler, no libbpf and no kernel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+# `from support import …` in every way that pytest can be started.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support import live
+from support.compilers import COMPILERS, Compiler
+
+# By marker: why this machine lacks what it stands for, None where it does not.
+_NEEDS: dict[str, Callable[[], str | None]] = {
+    "live": live.no_live_kernel,
+    "compilers": live.missing_compilers,
+    "kernel_btf": live.no_btf,
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the markers that stand for something this machine must have."""
+    config.addinivalue_line("markers", "live: needs root, a running kernel with BTF, tracefs and BPF")
+    config.addinivalue_line("markers", "compilers: needs clang 14, ziglang and llvm-objdump")
+    config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what this machine cannot run, with the reason."""
+    for marker, why_not in _NEEDS.items():
+        if item.get_closest_marker(marker) and (reason := why_not()):
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turns a skip into a failure where the machine is required to run everything, whoever skipped."""
+    report = yield
+    expected_failure = hasattr(report, "wasxfail")
+    marked = any(item.get_closest_marker(marker) for marker in _NEEDS)
+    if report.skipped and marked and not expected_failure and live.live_is_required():
+        report.outcome = "failed"
+        report.longrepr = f"{live.REQUIRE_LIVE} is set, but: {call.excinfo.value if call.excinfo else 'skipped'}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def tracefs() -> Iterator[Path]:
+    """Where tracefs is; mounted for the tests and unmounted again where it was not."""
+    with live.mounted_tracefs() as path:
+        yield path
+
+
+@pytest.fixture
+def trace_instance(tracefs: Path) -> Iterator[live.TraceInstance]:
+    """A private tracefs instance, removed afterwards."""
+    with live.TraceInstance(tracefs) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="session")
+def vmlinux_include(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the running kernel's vmlinux.h, as bpftool writes it."""
+    folder = tmp_path_factory.mktemp("vmlinux")
+    command = ("bpftool", "btf", "dump", "file", str(live.VMLINUX_BTF), "format", "c")
+    (folder / "vmlinux.h").write_bytes(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def libbpf_include(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with libbpf's headers and no others, for a compiler that does not look into /usr/include."""
+    folder = tmp_path_factory.mktemp("libbpf")
+    (folder / "bpf").symlink_to("/usr/include/bpf")
+    return folder
+
+
+@pytest.fixture(scope="session", params=COMPILERS, ids=[compiler.name for compiler in COMPILERS])
+def compiler(request: pytest.FixtureRequest) -> Compiler:
+    """Each of the compilers in turn."""
+    found: Compiler = request.param
+    return found

@@ -1,0 +1,1 @@
+"""What the tests share: compilers, libbpf, the live kernel, made-up input."""

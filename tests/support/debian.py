@@ -1,0 +1,154 @@
+"""Debian packages of any suite, through an apt root of their own that leaves the system's alone.
+
+Where this machine's apt gets Debian from, the private root gets it from too; only the suite differs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+#: Debian's suites by the kernel that they carry.
+SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "sid"}
+# Kernels of a released suite are updated there.
+_UPDATED = ("bullseye", "bookworm", "trixie")
+
+
+def cache_dir() -> Path:
+    """Where downloads and unpacked trees stay between runs: outside of the repository."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(os.environ.get("TPGEN_TEST_CACHE") or os.path.join(base, "tpgen-tests"))
+
+
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def _archives() -> dict[str, str]:
+    """The URIs of this machine's own Debian archives, by Release label (`Debian`, `Debian-Security`)."""
+    command = ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = (line.split("|") for line in listed.splitlines())
+    return {label: uri for origin, label, uri in lines if origin == "Debian"}
+
+
+class AptRoot:
+    """A private apt root for one suite and architecture. Everything that it writes lies below `directory`."""
+
+    def __init__(self, suite: str, directory: Path, arch: str = "amd64") -> None:
+        self.directory = directory / f"apt-{suite}-{arch}"
+        self._arch = arch
+        for part in ("state/lists/partial", "cache/archives/partial", "etc"):
+            (self.directory / part).mkdir(parents=True, exist_ok=True)
+        sources = self.directory / "etc" / "sources.list"
+        text = "".join(f"{line}\n" for line in self._sources(suite))
+        if (
+            not sources.exists()
+            or sources.read_text() != text
+            or not any((self.directory / "state/lists").glob("*_Packages*"))
+        ):
+            sources.write_text(text)
+            self._apt("update")
+
+    @staticmethod
+    def _sources(suite: str) -> list[str]:
+        archives = _archives()
+        lines = [f"deb [signed-by={_KEYRING}] {archives['Debian']} {suite} main"]
+        if suite in _UPDATED and "Debian-Security" in archives:
+            lines.append(f"deb [signed-by={_KEYRING}] {archives['Debian-Security']} {suite}-security main")
+        return lines
+
+    def _apt(self, *arguments: str, cwd: Path | None = None, tool: str = "apt-get") -> str:
+        options = {
+            "Dir::State": self.directory / "state",
+            "Dir::State::status": "/dev/null",
+            "Dir::Cache": self.directory / "cache",
+            "Dir::Etc::sourcelist": self.directory / "etc" / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::preferencesparts": "/dev/null",
+            "APT::Architecture": self._arch,
+            "APT::Architectures": self._arch,
+            "Acquire::Languages": "none",
+            # A suite that is no longer updated has a Release file past its date.
+            "Acquire::Check-Valid-Until": "false",
+            "APT::Sandbox::User": "root",
+        }
+        command = [tool, "-qq", *(f"-o{name}={value}" for name, value in options.items()), *arguments]
+        run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}: {run.stderr.strip()}")
+        return run.stdout
+
+    def names(self, pattern: str) -> list[str]:
+        """The packages whose name matches a regular expression."""
+        return (
+            sorted(self._apt("pkgnames", tool="apt-cache").split())
+            if not pattern
+            else sorted(
+                line.split(" ")[0]
+                for line in self._apt("search", "--names-only", pattern, tool="apt-cache").splitlines()
+            )
+        )
+
+    def depends(self, package: str) -> list[str]:
+        """What a package depends on."""
+        shown = self._apt("depends", "--important", package, tool="apt-cache")
+        return [line.split(": ")[1].strip() for line in shown.splitlines() if "Depends: " in line]
+
+    def version(self, package: str) -> str:
+        """The version of a package that this suite would install."""
+        shown = self._apt("show", "--no-all-versions", package, tool="apt-cache")
+        return next(line.split(": ")[1] for line in shown.splitlines() if line.startswith("Version: "))
+
+    def download(self, package: str) -> Path:
+        """The package file, downloaded unless it is there already."""
+        version = self.version(package).replace(":", "%3a")
+        found = list(self.directory.glob(f"{package}_{version}_*.deb"))
+        if not found:
+            self._apt("download", package, cwd=self.directory)
+            found = list(self.directory.glob(f"{package}_{version}_*.deb"))
+        return found[0]
+
+
+class Tree:
+    """Debian's kernel source of one version, as far as tpgen reads it, and the images built from it."""
+
+    def __init__(self, kernel: str, directory: Path | None = None) -> None:
+        self.kernel = kernel
+        self._cache = directory or cache_dir()
+        self._apt = AptRoot(SUITES[kernel], self._cache)
+        self.version = self._apt.version(f"linux-source-{kernel}")
+
+    @property
+    def headers(self) -> Path:
+        """The source tree: every header, the Makefiles, and the C file that holds the verifier's table of nulls."""
+        tree = self._cache / f"linux-source-{self.version}"
+        if not tree.exists():
+            package = self._unpacked(f"linux-source-{self.kernel}")
+            archive = next(package.glob("usr/src/linux-source-*.tar.xz"))
+            wanted = ["--wildcards", "*.h", "*/Makefile", "*/kernel/bpf/btf.c"]
+            _extract(["tar", "-xf", str(archive), "--strip-components=1", *wanted], tree)
+            shutil.rmtree(package)
+        return tree
+
+    @property
+    def image(self) -> Path:
+        """The unpacked image package: boot/vmlinuz-*, boot/config-* and the modules."""
+        names = [name for name in self._apt.depends("linux-image-amd64") if name.startswith("linux-image-")]
+        return self._unpacked(names[0])
+
+    def _unpacked(self, package: str) -> Path:
+        tree = self._cache / f"{package}-{self._apt.version(package)}"
+        if not tree.exists():
+            _extract(["dpkg-deb", "-x", str(self._apt.download(package)), "."], tree)
+        return tree
+
+
+def _extract(command: list[str], directory: Path) -> None:
+    """Run `command` in a new `directory` that only appears when all went well."""
+    partial = directory.with_name(f"{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    subprocess.run(command, cwd=partial, check=True)
+    partial.rename(directory)
