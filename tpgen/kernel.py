@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,9 @@ LIVE_BTF = "/sys/kernel/btf"
 class Sources:
     """The opened sources of one kernel; what it lacks is empty or None.
 
-    `label` names it in messages, `release` is its uname -r where that is known. `notes` say what could not be read and
-    why that matters.
+    `label` names it in messages, `release` is its uname -r where that is known. `null_args` is the verifier's table of
+    arguments that may be NULL, where the headers are a tree that has it. `notes` say what could not be read and why that
+    matters.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Sources:
     btfs: tuple[BtfTracepoints, ...] = ()
     tracefs: TraceFs | None = None
     headers: HeaderFacts | None = None
+    null_args: Mapping[str, int] | None = None
     notes: tuple[Diagnostic, ...] = ()
 
 
@@ -75,7 +77,7 @@ def open_files(
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, headers)))
-    return Sources(label, target, None, btfs, opened, facts)
+    return Sources(label, target, None, btfs, opened, facts, _read_null_args(headers))
 
 
 def _live_btf_paths() -> list[str]:
@@ -105,6 +107,14 @@ def _read_headers(path: str | None, target: Target) -> HeaderFacts | None:
     from tpgen.sources.headers.read import read_headers
 
     return read_headers(path, target)
+
+
+def _read_null_args(path: str | None) -> Mapping[str, int] | None:
+    if path is None:
+        return None
+    from tpgen.sources.headers.nulls import read_null_args
+
+    return read_null_args(path)
 
 
 # --- BTF

@@ -119,13 +119,25 @@ class Dynamic(StrEnum):
     REL_LOC = "rel_loc"
 
 
+class Nullness(StrEnum):
+    """What the verifier assumes of a pointer argument of a tp_btf program, since Linux 6.13."""
+
+    NEVER = "never NULL"
+    MAYBE = "maybe NULL"
+    ERROR = "maybe an error: a number to the verifier"
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Argument number `slot` (a u64 at `ctx[slot]`) of a raw tracepoint; `name` is None where no source names it."""
+    """Argument number `slot` (a u64 at `ctx[slot]`) of a raw tracepoint; `name` is None where no source names it.
+
+    `nullness` is None for what is no pointer, and where no source tells.
+    """
 
     name: str | None
     type: CType
     slot: int
+    nullness: Nullness | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from tpgen.kernel import Sources
 from tpgen.layout import SLOT_BYTES, lay_out
 from tpgen.model import Argument, CType, Event, Field, Kind, Origin, Record
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
+from tpgen.sources.headers.nulls import nullness
 from tpgen.target import Target
-from tpgen.typequery import is_signed, same_type
+from tpgen.typequery import is_signed, kind_of, same_type
 
 if TYPE_CHECKING:
     from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
@@ -300,6 +301,21 @@ class Kernel:
         self, key: EventKey, btf: BtfTracepoints | None, header: HeaderEvent | None
     ) -> tuple[tuple[Argument, ...] | None, Origin | None, Origin | None]:
         """The arguments, where they are from, and where their names are from."""
+        args, origin, names_origin = self._joined_arguments(key, btf, header)
+        return (None if args is None else tuple(self._with_nullness(key, arg) for arg in args)), origin, names_origin
+
+    def _with_nullness(self, key: EventKey, arg: Argument) -> Argument:
+        """The argument with what the verifier assumes of it, where it is a pointer."""
+        if kind_of(arg.type) != "ptr":
+            return arg
+        masks = self.sources.null_args if self.headers_match else None
+        assumed = nullness(key.name, arg, key.module is not None, masks)
+        return arg if assumed is None else replace(arg, nullness=assumed)
+
+    def _joined_arguments(
+        self, key: EventKey, btf: BtfTracepoints | None, header: HeaderEvent | None
+    ) -> tuple[tuple[Argument, ...] | None, Origin | None, Origin | None]:
+        """The same without what the verifier assumes of them."""
         raw = btf.raw(key.name) if btf else None
         if raw is None:
             return (header.args, Origin.HEADERS, Origin.HEADERS) if header else (None, None, None)

@@ -123,7 +123,8 @@ def _raw_text(event: Event, target: Target) -> Iterator[str]:
         size = _arg_json(arg, target)["size"]
         name = arg.name or f"arg{arg.slot}"
         drawn = "?" * SLOT_BYTES if size is None else _in_slot(size, target)
-        yield f"  ctx[{arg.slot}]{' ' * (arg.slot < 10)}  |{drawn}|  {spell(arg.type, name)}"
+        null = f"  ({arg.nullness})" if arg.nullness else ""
+        yield f"  ctx[{arg.slot}]{' ' * (arg.slot < 10)}  |{drawn}|  {spell(arg.type, name)}{null}"
 
 
 def _in_slot(size: int, target: Target) -> str:

@@ -1,0 +1,64 @@
+"""The verifier's table of raw arguments that may be NULL, which is in no BTF: `raw_tp_null_args[]` of kernel/bpf/btf.c.
+
+Each entry names a tracepoint and a mask with a hexadecimal digit per argument, the first argument's lowest: 1 for a
+pointer that may be NULL, 2 for one that may be an error and that the verifier therefore takes for a number.
+Since Linux 838a10bd2ebf ("bpf: Augment raw_tp arguments with PTR_MAYBE_NULL") (in v6.13).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+
+from tpgen.model import Argument, Nullness
+
+#: What the name of an argument ends in that the verifier is to take for maybe NULL.
+NULLABLE_SUFFIX = "__nullable"
+#: Where a kernel tree has the table.
+PATH = os.path.join("kernel", "bpf", "btf.c")
+
+_TABLE = re.compile(r"\braw_tp_null_args\s*\[\s*\]\s*=\s*\{(.*?)\n\s*\}\s*;", re.DOTALL)
+_ENTRY = re.compile(r'\{\s*"(\w+)"\s*,\s*(0[xX][0-9a-fA-F]+(?:\s*\|\s*0[xX][0-9a-fA-F]+)*)\s*\}')
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
+
+def read_null_args(root: str) -> dict[str, int] | None:
+    """The masks by tracepoint of the tree at `root`; None where the tree lacks the file or its kernel the table."""
+    try:
+        with open(os.path.join(root, PATH), encoding="utf-8", errors="replace") as file:
+            return parse_null_args(file.read())
+    except OSError:
+        return None
+
+
+def parse_null_args(text: str) -> dict[str, int] | None:
+    """The masks by tracepoint in a text of C; None where it has no such table."""
+    table = _TABLE.search(text)
+    if table is None:
+        return None
+    masks: dict[str, int] = {}
+    for name, bits in _ENTRY.findall(_COMMENT.sub(" ", table[1])):
+        # The verifier takes the first entry of a name.
+        masks.setdefault(name, reduce(or_, (int(bit, 16) for bit in bits.split("|"))))
+    return masks
+
+
+def nullness(event: str, arg: Argument, in_module: bool, masks: Mapping[str, int] | None) -> Nullness | None:
+    """What the verifier assumes of a pointer argument; None where nothing tells.
+
+    The suffix tells of itself; without the table nothing else does. Of a module's event that is not in the table the
+    verifier knows nothing, so it expects NULL anywhere.
+    """
+    if arg.name is not None and arg.name.endswith(NULLABLE_SUFFIX):
+        return Nullness.MAYBE
+    if masks is None:
+        return None
+    if event not in masks:
+        return Nullness.MAYBE if in_module else Nullness.NEVER
+    digit = masks[event] >> 4 * arg.slot & 0xF
+    if digit & 2:
+        return Nullness.ERROR
+    return Nullness.MAYBE if digit & 1 else Nullness.NEVER
