@@ -56,29 +56,39 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
     parsed: dict[str, Declaration | BadDeclaration] = {}
     for text, (type_text, name) in split.items():
         found = types[type_text]
-        named = Declaration(name, found.type) if name and isinstance(found, Declaration) else found
-        parsed[text] = named
+        if isinstance(found, BadDeclaration):
+            parsed[text] = BadDeclaration(text, found.reason)
+        else:
+            parsed[text] = Declaration(name, found.type) if name else found
     return parsed
 
 
 # `type name` without brackets, which is nearly all of them: the types repeat even where the declarations do not. A name
 # must follow a star, or a word that is neither a qualifier nor a tag keyword.
 _PLAIN = re.compile(r"\s*([^()\[\]]*?(?:[*]|\b(?!(?:struct|union|enum|const|volatile|restrict)\b)\w+\s))\s*(\w+)\s*\Z")
-_WORD = re.compile(r"[A-Za-z_]\w*|[(),\[\]*]|\.\.\.")
+_WORD = re.compile(r"[A-Za-z_]\w*|[(),\[\]*]|\.\.\.", re.ASCII)
 _QUALIFIERS = frozenset(("const", "volatile", "restrict", "__restrict", "_Atomic", "register"))
 _INTEGER_WORDS = frozenset(
     ("char", "short", "int", "long", "signed", "unsigned", "_Bool", "__int128", "__signed__", "float", "double", "void")
 )
 _TAG_KEYWORDS = frozenset(("struct", "union", "enum"))
+# The other keywords of C: no typedef has such a name, and one in the preamble would spoil the whole unit.
+_RESERVED = frozenset(
+    """auto break case continue default do else extern for goto if inline return sizeof static switch typedef while
+    offsetof __builtin_va_arg _Alignas _Alignof _Complex _Generic _Noreturn _Pragma _Static_assert
+    _Thread_local""".split()
+)
 _ADDRESS_SPACES = re.compile(r"\b__(user|rcu|percpu|iomem|kernel|force|seg_gs|seg_fs|bitwise|nocast)\b")
 _UNSPELLED = frozenset(("kernel", "force", "bitwise", "nocast"))
+# Carries the declaration as its parameter; a kernel's typedef could well be called `f`.
+_FUNCTION = "tpgen_takes"
 _ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)")
 
 
 def _split_name(text: str) -> tuple[str, str | None]:
     """The type and the name of a plain declaration; the whole text and None for any other."""
     match = _PLAIN.match(text)
-    if match and match[2] not in _INTEGER_WORDS and not match[2].startswith("__attribute"):
+    if match and match[2] not in _INTEGER_WORDS | _QUALIFIERS and not match[2].startswith("__attribute"):
         type_text = match[1].strip()
         # In `unsigned long` and `const u8` the last word is the type itself.
         if any(word not in _QUALIFIERS for word in re.findall(r"\w+", type_text)) and not _ADDRESS_SPACES.match(
@@ -109,7 +119,7 @@ def _parse_unit(
     from pycparser.c_parser import CParser, ParseError
 
     try:
-        unit = CParser().parse(preamble + "".join(f"void f({plain});\n" for _, plain, _ in prepared))
+        unit = CParser().parse(preamble + "".join(f"void {_FUNCTION}({plain});\n" for _, plain, _ in prepared))
         functions = [node.type for node in unit.ext[preamble.count(";") :]]
         for (text, _, tags), function in zip(prepared, functions, strict=True):
             results[text] = _convert(text, function, target, tags)
@@ -161,7 +171,7 @@ def _typedef_names(text: str) -> Iterable[str]:
             continue
         else:
             due = False
-            if word[0] not in "*)." and word not in _INTEGER_WORDS:
+            if word[0] not in "*)." and word not in _INTEGER_WORDS and word not in _RESERVED:
                 yield word
 
 
@@ -171,15 +181,18 @@ def _convert(
     params = function.args.params if function.args else []
     if len(params) != 1 or not hasattr(params[0], "type"):
         return BadDeclaration(text, "one declaration expected")
-    return Declaration(params[0].name, _Converter(target, tags).ctype(params[0].type))
+    # pycparser takes a lone qualifier for `int`, as C did before C99.
+    has_integer = not _INTEGER_WORDS.isdisjoint(_WORD.findall(text))
+    return Declaration(params[0].name, _Converter(target, tags, has_integer).ctype(params[0].type))
 
 
 class _Converter:
     """pycparser's syntax tree to our C types."""
 
-    def __init__(self, target: Target, tags: tuple[str, ...]) -> None:
+    def __init__(self, target: Target, tags: tuple[str, ...], has_integer: bool) -> None:
         self._target = target
         self._tags = tags
+        self._has_integer = has_integer
 
     def ctype(self, node: c_ast.Node) -> CType:
         from pycparser import c_ast
@@ -212,6 +225,8 @@ class _Converter:
                 return Typedef(name)
             case c_ast.IdentifierType(names=names):
                 integer = self._target.integer(" ".join(names))
+                if not self._has_integer:
+                    raise ValueError("no type in it")
                 if integer is None:
                     raise ValueError(f"not an integer type: {' '.join(names)}")
                 return integer
@@ -236,11 +251,11 @@ class _Converter:
         return FuncProto(self.ctype(node.type), () if types == (Void(),) else types, variadic)
 
     def _qualified(self, ctype: CType, qualifiers: list[str]) -> CType:
-        if count := qualifiers.count("_Atomic"):
-            ctype = TypeTag(self._tags[min(count, len(self._tags)) - 1], ctype)
         for qualifier in ("volatile", "const", "restrict"):
             if qualifier in qualifiers:
                 ctype = Qualified(qualifier, ctype)
+        if count := qualifiers.count("_Atomic"):  # outside of the others, as in BTF
+            ctype = TypeTag(self._tags[min(count, len(self._tags)) - 1], ctype)
         return ctype
 
 

@@ -53,7 +53,8 @@ def open_live(headers: str | None = None) -> Sources:
     btfs = _open_btf(_live_btf_paths(), uname.machine)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
-    return Sources("the running kernel", target, uname.release, btfs, tracefs, _read_headers(headers, target), notes)
+    facts, null_args = _read_headers(headers, target), _read_null_args(headers)
+    return Sources("the running kernel", target, uname.release, btfs, tracefs, facts, null_args, notes)
 
 
 def open_files(

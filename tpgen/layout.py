@@ -12,6 +12,8 @@ from tpgen.typequery import align_of, size_of
 LOCATOR_BYTES = 4
 #: The size in bytes of the slot that holds a raw argument, whatever the argument's own size.
 SLOT_BYTES = 8
+#: No trace record is larger: a locator has 16 bits for an offset, and PERF_MAX_TRACE_SIZE is 8 KiB.
+MAX_RECORD_BYTES = 1 << 16
 #: The largest alignment of a member of the common header, `struct trace_entry`: that of its `int pid`.
 _HEADER_ALIGN = 4
 

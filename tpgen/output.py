@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 
 from tpgen.backends.base import GeneratedFile
@@ -17,9 +19,8 @@ def write_files(directory: str, files: Sequence[GeneratedFile]) -> list[str]:
     Every file is first written in full beside its place and only then renamed into it, so that a failure leaves what
     was there before. Raises `TpgenError` `unwritable`.
     """
-    names = [file.name for file in files]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(file.name for file in files).items():
+        if count > 1:
             raise fail("same-name", f"two events make the same file {name}", hint="pick one with --module")
     try:
         os.makedirs(directory, exist_ok=True)
@@ -29,8 +30,20 @@ def write_files(directory: str, files: Sequence[GeneratedFile]) -> list[str]:
 
 
 def write_file(path: str, text: str) -> list[str]:
-    """Write one file, atomically and only if it changes. Raises `TpgenError` `unwritable`."""
+    """Write one file, atomically and only if it changes; a device or a pipe is written to. Raises `unwritable`."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        return _write_into(path, text.encode())
     return _replace([(path, text)])
+
+
+def _write_into(path: str, data: bytes) -> list[str]:
+    """Write to what must not be replaced, such as /dev/null."""
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return [path]
 
 
 def _replace(contents: Sequence[tuple[str, str]]) -> list[str]:
@@ -39,9 +52,10 @@ def _replace(contents: Sequence[tuple[str, str]]) -> list[str]:
     path = ""
     try:
         for path, data in changed:
-            staged.append((_stage(path, data), path))
+            # Not the symbolic link is replaced but what it leads to.
+            staged.append((_stage(os.path.realpath(path), data), path))
         for temporary, path in staged:
-            os.replace(temporary, path)
+            os.replace(temporary, os.path.realpath(path))
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:
@@ -53,6 +67,8 @@ def _replace(contents: Sequence[tuple[str, str]]) -> list[str]:
 
 def _stage(path: str, data: bytes) -> str:
     """`data` in a new file beside `path`, with the permissions that a plainly created file gets."""
+    if os.path.isdir(path):  # found now and not halfway through the renaming
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     descriptor, temporary = tempfile.mkstemp(prefix=".tpgen-", dir=os.path.dirname(path) or ".")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -60,7 +76,7 @@ def _stage(path: str, data: bytes) -> str:
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)
-    except OSError:
+    except BaseException:  # whatever it was, Ctrl-C too, no half file stays
         os.unlink(temporary)
         raise
     return temporary

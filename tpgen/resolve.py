@@ -309,7 +309,8 @@ class Kernel:
         if kind_of(arg.type) != "ptr":
             return arg
         masks = self.sources.null_args if self.headers_match else None
-        assumed = nullness(key.name, arg, key.module is not None, masks)
+        in_module = None if self.btf(key) is None else key.module is not None
+        assumed = nullness(key.name, arg, in_module, masks)
         return arg if assumed is None else replace(arg, nullness=assumed)
 
     def _joined_arguments(

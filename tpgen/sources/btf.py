@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.model import (
@@ -84,7 +84,15 @@ class _Strides(dict[int, int]):
 
 _QUALIFIERS = {BtfKind.CONST: "const", BtfKind.VOLATILE: "volatile", BtfKind.RESTRICT: "restrict"}
 _SIZED = frozenset((BtfKind.INT, BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.FLOAT))
+# The sizes in bytes that C has for them; btf_int_check_meta() and btf_enum_check_meta() of the kernel refuse others.
+_SIZES = dict.fromkeys((BtfKind.ENUM, BtfKind.ENUM64), (1, 2, 4, 8)) | {
+    BtfKind.INT: (1, 2, 4, 8, 16),
+    BtfKind.FLOAT: (2, 4, 8, 12, 16),
+}
+# Words as C writes a type's name: `task_struct`, `long unsigned int`.
+_WORDS = re.compile(r"(?:[A-Za-z_]\w*(?: (?!$))?)*")
 _NAMED_KINDS = frozenset((BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.TYPEDEF))
+_NAMELESS = frozenset(BtfKind) - {BtfKind.INT, BtfKind.FLOAT, BtfKind.FWD, BtfKind.TYPEDEF, BtfKind.TYPE_TAG}
 _INT_SIGNED, _INT_BOOL = 1, 4
 
 
@@ -367,7 +375,7 @@ class Btf:
             return self.ctype(type_id, by_value)
         return self.base.completed(unknown, by_value) if self.base else unknown
 
-    @lru_cache(maxsize=None)  # noqa: B019  # a Btf lives as long as the run
+    @cache  # noqa: B019  # a Btf lives as long as the run
     def _id_of(self, name: str, kinds: tuple[BtfKind, ...]) -> int | None:
         """The type of that name and one of the kinds; its name may stand in the base's strings."""
         offset = self._offset_of(name)
@@ -435,6 +443,10 @@ class Btf:
             return Void()
         btf, at = self._at(type_id)
         name, info, third = self.string(btf._words[at]), btf._words[at + 1], btf._words[at + 2]
+        if not _WORDS.fullmatch(name) or not (name or kind in _NAMELESS):
+            raise self._bad("btf-bad-name", f"type {type_id} of kind {kind.name} has the name {name!r}")
+        if third not in _SIZES.get(kind, (third,)):
+            raise self._bad("btf-bad-size", f"type {type_id} of kind {kind.name} has {third} bytes")
         match kind:
             case BtfKind.INT:
                 return self._int(name, third, btf._words[at + 3])

@@ -9,16 +9,20 @@ Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/sta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
-from tpgen.diagnostics import fail
+from tpgen.diagnostics import TpgenError, fail
+from tpgen.layout import MAX_RECORD_BYTES
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record
 from tpgen.sources.btf import Btf, BtfKind, Member, Param
+from tpgen.spelling import spell
 from tpgen.target import Target
-from tpgen.typequery import is_signed
+from tpgen.typequery import is_signed, kind_of, size_of
 
 _EVENT_TYPEDEF, _CLASS_RECORD, _CLASS_FUNCTION = "btf_trace_", "trace_event_raw_", "__bpf_trace_"
 _NAMED_FUNCTIONS = {"__probestub_": Origin.PROBESTUB, "__traceiter_": Origin.TRACEITER}
+# __CAST_TO_U64 of the kernel knows no other sizes; None is that of a struct whose definition BTF lacks.
+_SLOT_SIZES = (1, 2, 4, 8, None)
 _SYSCALL_RECORDS = ("syscall_trace_enter", "syscall_trace_exit", "syscall_tp_t")
 
 #: What `Btf` is to look for in its walk, for `BtfTracepoints` to read.
@@ -55,7 +59,7 @@ class BtfTracepoints:
         firsts = ((name, [i for i in same_name if self.btf.kind(i) == kind]) for name, same_name in ids.items())
         return {name: of_kind[0] for name, of_kind in firsts if of_kind}
 
-    @lru_cache(maxsize=None)  # noqa: B019  # lives as long as the run
+    @cache  # noqa: B019  # lives as long as the run
     def _event_ids(self, event: str) -> tuple[int | None, dict[str, int]]:
         """The typedef `btf_trace_<event>` and the event's functions that name its arguments."""
         functions = [prefix + event for prefix in _NAMED_FUNCTIONS]
@@ -102,6 +106,11 @@ class BtfTracepoints:
         if not self.has_event(event):
             return None
         types = self._types(self._event_params(event))
+        for slot, ctype in enumerate(types):
+            kind = kind_of(ctype)
+            if kind is None or (kind != "ptr" and size_of(ctype, self.target) not in _SLOT_SIZES):
+                message = f"argument {slot} of btf_trace_{event} is of type `{spell(ctype)}`, which fits no u64"
+                raise self._bad("btf-bad-size", message)
         names, origin, disagreement = self._names(event, types)
         args = tuple(Argument(name, ctype, slot) for slot, (name, ctype) in enumerate(zip(names, types, strict=True)))
         return RawPrototype(args, origin, disagreement)
@@ -137,7 +146,7 @@ class BtfTracepoints:
         assert typedef is not None
         pointer = self.btf.target_id(typedef)
         if self.btf.kind(pointer) != BtfKind.PTR:
-            raise fail("btf-bad-kind", f"corrupt BTF: btf_trace_{event} is not a function pointer", self.btf.path)
+            raise self._bad("btf-bad-kind", f"btf_trace_{event} is not a function pointer")
         return self.btf.params(self.btf.target_id(pointer))[1:]
 
     def _types(self, params: tuple[Param, ...]) -> tuple[CType, ...]:
@@ -165,7 +174,7 @@ class BtfTracepoints:
         entry = self._structs.get("trace_entry")
         if entry is None and self.btf.base is not None:
             return BtfTracepoints(self.btf.base).header_bytes
-        return self.btf.size(entry) if entry is not None else 8
+        return self._record_size(entry) if entry is not None else 8
 
     def record(self, event_class: str) -> Record | None:
         """The classic record of a class from `struct trace_event_raw_<class>`; None where BTF has none."""
@@ -192,10 +201,26 @@ class BtfTracepoints:
     def _record(self, type_id: int) -> Record:
         members = [m for m in self.btf.members(type_id) if m.name not in ("ent", "__data")]
         fields = tuple(self._field(member) for member in members)
-        return Record(self.header_bytes, self.btf.size(type_id), fields)
+        size = self._record_size(type_id)
+        for field in fields:
+            assert field.offset_bytes is not None and field.size_bytes is not None
+            if field.offset_bytes + field.size_bytes > size:
+                raise self._bad("btf-bad-size", f"member {field.member_name} lies behind the end of type {type_id}")
+        return Record(self.header_bytes, size, fields)
+
+    def _record_size(self, type_id: int) -> int:
+        size = self.btf.size(type_id)
+        if size > MAX_RECORD_BYTES:
+            raise self._bad("btf-bad-size", f"type {type_id} has {size} bytes, too many for a trace record")
+        return size
+
+    def _bad(self, code: str, message: str) -> TpgenError:
+        return fail(code, f"corrupt BTF: {message}", self.btf.path)
 
     def _field(self, member: Member) -> Field:
         name, dynamic = member.name, None
+        if not name.isidentifier():
+            raise self._bad("btf-bad-name", f"a member of a trace record has the name {name!r}")
         ctype: CType | None = self.btf.ctype(member.type_id)
         for kind in Dynamic:
             prefix = f"__{kind}_"

@@ -16,7 +16,7 @@ from tpgen.diagnostics import TpgenError, fail
 UNPACKED_LIMIT = 1 << 30
 
 _ELF = b"\x7fELF"
-_BTF_MAGICS = (b"\x9f\xeb\x01", b"\xeb\x9f\x01")
+_BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
 # A BTF header as it stands in memory in the middle of an unpacked image: magic, version 1, no flags, 24 bytes long.
 _BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\x00\x18")
 
@@ -32,10 +32,11 @@ class BtfSections:
 def btf_sections(data: bytes, path: str) -> BtfSections:
     """The BTF sections in `data`, the contents of `path` (used in messages only).
 
-    Raises `TpgenError`: `image-unknown`, `image-no-btf`, `image-truncated`, `image-corrupt`, `image-too-large`.
+    Raises `TpgenError`: `image-unknown`, `image-no-btf`, `image-truncated`, `image-corrupt`, `image-too-large`,
+    `image-compression` where a module that can unpack it is not installed.
     """
     for _ in range(4):  # a compressed kernel image can itself lie in a compressed file
-        if data[:3] in _BTF_MAGICS:
+        if data[:2] in _BTF_MAGICS:
             return BtfSections(data)
         if data[:4] == _ELF:
             return _elf_sections(data, path)
@@ -51,7 +52,7 @@ def btf_sections(data: bytes, path: str) -> BtfSections:
 
 def _elf_sections(data: bytes, path: str) -> BtfSections:
     sections = dict(elf_sections(data, path, (".BTF", ".BTF.base")))
-    if ".BTF" not in sections:
+    if not sections.get(".BTF"):
         raise fail("image-no-btf", "ELF file without a .BTF section", path, "was it built with CONFIG_DEBUG_INFO_BTF?")
     return BtfSections(sections[".BTF"], sections.get(".BTF.base"))
 
@@ -80,8 +81,9 @@ def _section_headers(data: bytes, order: str, wide: bool) -> Iterator[tuple[int,
     entry_size, count = struct.unpack_from(order + "HH", data, 58 if wide else 46)
     for index in range(count):
         where = table + index * entry_size
-        name, _, flags, _, offset, size = struct.unpack_from(order + ("IIQQQQ" if wide else "IIIIII"), data, where)
-        yield name, flags, offset, size
+        name, kind, flags, _, offset, size = struct.unpack_from(order + ("IIQQQQ" if wide else "IIIIII"), data, where)
+        # SHT_NOBITS: a file of debug information has the headers of the sections that it leaves out.
+        yield name, flags, offset, 0 if kind == 8 else size
 
 
 def _slice(data: bytes, offset: int, size: int) -> bytes:
@@ -94,33 +96,44 @@ def _slice(data: bytes, offset: int, size: int) -> bytes:
 
 
 class _Decompressor(Protocol):
-    def __call__(self, data: bytes, /) -> bytes: ...
+    def __call__(self, data: bytes, /) -> tuple[bytes, bool]:
+        """What `data` unpacks to, at most `UNPACKED_LIMIT` bytes or a little more, and whether that is all of it."""
+        ...
 
 
-def _gzip(data: bytes) -> bytes:
+def _gzip(data: bytes) -> tuple[bytes, bool]:
     import zlib
 
-    return zlib.decompressobj(31).decompress(data, UNPACKED_LIMIT)
+    stream = zlib.decompressobj(31)
+    return stream.decompress(data, UNPACKED_LIMIT), stream.eof
 
 
-def _xz(data: bytes) -> bytes:
+def _xz(data: bytes) -> tuple[bytes, bool]:
     import lzma
 
-    return lzma.LZMADecompressor().decompress(data, UNPACKED_LIMIT)
+    stream = lzma.LZMADecompressor()
+    return stream.decompress(data, UNPACKED_LIMIT), stream.eof
 
 
-def _bzip2(data: bytes) -> bytes:
+def _bzip2(data: bytes) -> tuple[bytes, bool]:
     import bz2
 
-    return bz2.BZ2Decompressor().decompress(data, UNPACKED_LIMIT)
+    stream = bz2.BZ2Decompressor()
+    return stream.decompress(data, UNPACKED_LIMIT), stream.eof
 
 
-def _zstd(data: bytes) -> bytes:
+def _zstd(data: bytes) -> tuple[bytes, bool]:
     import zstandard
 
-    # A size in the frame would be trusted for the allocation; streaming is not told it.
-    with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-        return bytes(reader.read(UNPACKED_LIMIT))
+    # A size in the frame would be trusted for the allocation; streaming is not told it. It takes no limit either, but
+    # 4 KiB make 128 MiB at most.
+    stream, chunks, length = zstandard.ZstdDecompressor().decompressobj(), [], 0
+    for at in range(0, len(data), 4096):
+        chunks.append(stream.decompress(data[at : at + 4096]))
+        length += len(chunks[-1])
+        if stream.eof or length >= UNPACKED_LIMIT:
+            break
+    return b"".join(chunks), stream.eof
 
 
 _UNPACKERS: dict[bytes, _Decompressor] = {
@@ -138,14 +151,17 @@ def _unpacker(data: bytes) -> _Decompressor | None:
 
 def _unpacked(unpack: _Decompressor, data: bytes, path: str) -> bytes:
     try:
-        unpacked = unpack(data)
+        unpacked, complete = unpack(data)
+    except ImportError as error:
+        hint = f"pip install {error.name}"
+        raise fail("image-compression", f"reading this takes the Python module {error.name}", path, hint) from None
     # Every library has an error class of its own (zlib.error, LZMAError, ZstdError, OSError, EOFError).
     except Exception as error:
         raise fail("image-corrupt", f"cannot decompress: {error}", path) from None
     if len(unpacked) >= UNPACKED_LIMIT:
         raise fail("image-too-large", f"unpacks to more than {UNPACKED_LIMIT >> 20} MiB", path)
-    if not unpacked:
-        raise fail("image-truncated", "compressed data ends early", path)
+    if not complete:
+        raise fail("image-truncated", "the compressed data ends early", path)
     return unpacked
 
 
@@ -156,24 +172,38 @@ def _inside_image(data: bytes, path: str) -> BtfSections:
     """The BTF in a bootable image: behind a boot loader stub lies the kernel, compressed or plain.
 
     Each architecture has its own stub. What they share is a payload that starts with its compressor's magic and unpacks
-    to something that holds BTF, so that is what is looked for.
+    to something that holds BTF, so that is what is looked for, unless the image itself says where its payload is.
     """
+    if stated := _stated_payload(data):
+        return _in_payload(*stated, data, path)
     for start, unpack in _payloads(data):
         try:
-            payload = _unpacked(unpack, data[start:], path)
-            return _elf_sections(payload, path) if payload[:4] == _ELF else BtfSections(_blob_in(payload, path))
+            return _in_payload(start, unpack, data, path)
         except TpgenError:
             continue
     return BtfSections(_blob_in(data, path))
 
 
+def _in_payload(start: int, unpack: _Decompressor, data: bytes, path: str) -> BtfSections:
+    payload = _unpacked(unpack, data[start:], path)
+    return _elf_sections(payload, path) if payload[:4] == _ELF else BtfSections(_blob_in(payload, path))
+
+
+def _stated_payload(data: bytes) -> tuple[int, _Decompressor] | None:
+    """Where an x86 boot image says that its payload starts; None for another image or an unknown compression.
+
+    Source: Documentation/arch/x86/boot.rst.
+    """
+    if data[0x202:0x206] != b"HdrS" or len(data) <= 0x250:
+        return None
+    setup_sectors = data[0x1F1] or 4
+    start = (setup_sectors + 1) * 512 + int.from_bytes(data[0x248:0x24C], "little")
+    unpack = _unpacker(data[start : start + 8])
+    return (start, unpack) if unpack else None
+
+
 def _payloads(data: bytes) -> Iterator[tuple[int, _Decompressor]]:
-    """Candidate payloads, the boot protocol's own statement first."""
-    if data[0x202:0x206] == b"HdrS" and len(data) > 0x250:  # x86 boot protocol, Documentation/arch/x86/boot.rst
-        setup_sectors = data[0x1F1] or 4
-        start = (setup_sectors + 1) * 512 + int.from_bytes(data[0x248:0x24C], "little")
-        if unpack := _unpacker(data[start : start + 8]):
-            yield start, unpack
+    """Candidate payloads: wherever a compressor's magic stands."""
     for magic, unpack in _UNPACKERS.items():
         if len(magic) < 4:
             magic += {b"BZh": b"9"}.get(magic, b"\x00")

@@ -68,7 +68,8 @@ class TraceFs:
             with os.scandir(path) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir())
         except OSError as error:
-            raise unreadable(path, error, "tracefs is readable for root only") from None
+            refused = isinstance(error, PermissionError)
+            raise unreadable(path, error, "tracefs is readable for root only" if refused else None) from None
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -128,9 +129,10 @@ def read_text(path: str) -> str:
 
 # --- the text
 
-_HEAD = re.compile(r"name: (\S+)\nID: (\d+)\nformat:\n")
-_FIELD = re.compile(r"\tfield:(.*?);\toffset:(\d+);\tsize:(\d+);(?:\tsigned:([01]);)?\n")
-_FIELD_BLOCK = r"((?:\tfield:.*?;\toffset:\d+;\tsize:\d+;(?:\tsigned:[01];)?\n)*)\n"
+# Five digits hold every offset in a trace record.
+_HEAD = re.compile(r"name: (\S+)\nID: ([0-9]{1,9})\nformat:\n")
+_FIELD = re.compile(r"\tfield:(.*?);\toffset:([0-9]{1,5});\tsize:([0-9]{1,5});(?:\tsigned:([01]);)?\n")
+_FIELD_BLOCK = r"((?:\tfield:.*?;\toffset:[0-9]{1,5};\tsize:[0-9]{1,5};(?:\tsigned:[01];)?\n)*)\n"
 _FIELDS = re.compile(_FIELD_BLOCK * 2)
 _PRINT = re.compile(r"print fmt: (.*)\Z", re.DOTALL)  # raw newlines occur inside
 
@@ -161,7 +163,7 @@ def parse_formats(texts: Sequence[tuple[str, str, str]], target: Target) -> list
     for frame in frames:
         for block, _ in (frame.common, frame.own):
             if block not in blocks:
-                blocks[block] = tuple(fields[line] for line in block.splitlines(keepends=True))
+                blocks[block] = tuple(fields[line] for line in _lines(block))
     return [
         Format(f.system, f.name, f.event_id, blocks[f.common[0]], blocks[f.own[0]], f.print_fmt, f.path) for f in frames
     ]
@@ -216,10 +218,15 @@ def _distinct_lines(frames: Iterable[_Frame]) -> dict[str, Position]:
         for block, first in (frame.common, frame.own):
             if block not in seen:
                 seen.add(block)
-                for number, line in enumerate(block.splitlines(keepends=True), first):
+                for number, line in enumerate(_lines(block), first):
                     if line not in lines:
                         lines[line] = Position(frame.path, number, len("\tfield:") + 1)
     return lines
+
+
+def _lines(block: str) -> list[str]:
+    """The lines with their ends. str.splitlines() ends lines where the kernel does not, at a form feed for one."""
+    return [f"{line}\n" for line in block.split("\n")[:-1]]
 
 
 def _match(line: str) -> re.Match[str]:
@@ -253,6 +260,8 @@ def _declarations(lines: dict[str, Position], target: Target) -> dict[str, tuple
         found = types[p.type_text]
         if isinstance(found, BadDeclaration):
             raise fail("format-malformed", f"not a C type: `{p.type_text}`: {found.reason}", positions[text])
+        if found.name is not None:
+            raise fail("format-malformed", f"not a C type: `{p.type_text}`: it has a name", positions[text])
         typed[text] = (p, found)
     return {line: typed[text] for line, text in texts.items()}
 

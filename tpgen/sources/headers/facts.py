@@ -12,8 +12,10 @@ from tpgen.model import Argument, Field, Kind
 class HeaderClass:
     """A DECLARE_EVENT_CLASS, or the class half of a TRACE_EVENT.
 
-    `args` are in the order of TP_ARGS, which is the order of the raw arguments. `fields` have neither offset nor size.
-    `condition` is the preprocessor condition it stands under, None where there is none.
+    `args` are in the order of TP_ARGS, which is the order of the raw arguments. `fields` have neither offset nor size;
+    of an __array whose length is no number in the header the Array has a `length_text` only; a __cpumask has elements of
+    `cpumask_t`, as in tracefs, which tells it from a __bitmask. `condition` is the preprocessor condition it stands
+    under, None where there is none: the branches of an #if may hold classes of one name.
     """
 
     name: str
@@ -27,7 +29,8 @@ class HeaderClass:
 class HeaderEvent:
     """An event of a class, or a bare tracepoint (`kind` TRACEPOINT), whose class is the name as written.
 
-    `args` carry the event's own names (a DEFINE_EVENT may name them differently from its class), in TP_ARGS order.
+    `args` carry the event's own names (a DEFINE_EVENT may name them differently from its class), in the order of the
+    class's TP_ARGS. An event of a header with two systems comes once for each, with its condition.
     `attachable` is False where the kernel makes no `btf_trace_` typedef for it (DECLARE_TRACE_CONDITION).
     """
 

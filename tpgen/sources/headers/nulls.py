@@ -46,17 +46,19 @@ def parse_null_args(text: str) -> dict[str, int] | None:
     return masks
 
 
-def nullness(event: str, arg: Argument, in_module: bool, masks: Mapping[str, int] | None) -> Nullness | None:
+def nullness(event: str, arg: Argument, in_module: bool | None, masks: Mapping[str, int] | None) -> Nullness | None:
     """What the verifier assumes of a pointer argument; None where nothing tells.
 
     The suffix tells of itself; without the table nothing else does. Of a module's event that is not in the table the
-    verifier knows nothing, so it expects NULL anywhere.
+    verifier knows nothing, so it expects NULL anywhere. `in_module` is None where it is unknown whose the event is.
     """
     if arg.name is not None and arg.name.endswith(NULLABLE_SUFFIX):
         return Nullness.MAYBE
     if masks is None:
         return None
     if event not in masks:
+        if in_module is None:
+            return None
         return Nullness.MAYBE if in_module else Nullness.NEVER
     digit = masks[event] >> 4 * arg.slot & 0xF
     if digit & 2:
