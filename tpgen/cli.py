@@ -6,6 +6,7 @@ stdout carries the product, stderr everything else. Exit 0: done; 1: a check fai
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from tpgen import __version__
-from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail
 
 if TYPE_CHECKING:
     from tpgen.backends.base import Form, GeneratedFile, Request
@@ -69,8 +70,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _say(diagnostics: Sequence[Diagnostic]) -> None:
+    """One line each; at a terminal with the place in the input below it."""
     for diagnostic in diagnostics:
         print(f"tpgen: {diagnostic.severity}: {diagnostic}", file=sys.stderr)
+        if sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
+            with contextlib.suppress(OSError), open(position.path, encoding="utf-8", errors="replace") as file:
+                sys.stderr.write(excerpt(file.read(), position))
 
 
 # --- options
@@ -93,6 +98,7 @@ def _parser(command: str, description: str) -> _Parser:
     )  # fmt: skip
     sources.add_argument("--tracefs", metavar="DIR", help="a tracefs mount, or a copy of one")
     sources.add_argument("--headers", metavar="DIR", help="a kernel source tree, linux-headers, or trace headers")
+    sources.add_argument("--config", metavar="FILE", help="the .config or autoconf.h that decides the headers' #if")
     sources.add_argument("--arch", metavar="NAME", help="the target, where BTF does not show it")
     parser.add_argument("--module", metavar="NAME", help="of several events of a name, that of this module")
     return parser
@@ -148,15 +154,17 @@ def _sources(options: argparse.Namespace, join_live: bool = False) -> Sources:
 
     if options.kernel not in (None, "live"):
         raise fail("unknown-kernel", f"no kernel {options.kernel!r}", hint="there is live")
+    if options.config and not options.headers:
+        raise fail("usage", "--config decides what of --headers counts", hint="give --headers as well")
     given = options.btf or options.tracefs or options.headers
     if join_live and options.headers and not (options.btf or options.tracefs) and live_kernel_readable():
         options.kernel = "live"
     if options.kernel == "live":
         if options.btf or options.tracefs:
             raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave --btf and --tracefs away")
-        sources = open_live(options.headers)
+        sources = open_live(options.headers, options.config)
     elif given:
-        sources = open_files(options.btf, options.tracefs, options.headers, options.arch)
+        sources = open_files(options.btf, options.tracefs, options.headers, options.config, options.arch)
     elif live_kernel_readable():
         sources = open_live()
     else:

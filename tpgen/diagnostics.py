@@ -74,5 +74,15 @@ def unreadable(path: str, error: OSError, hint: str | None = None) -> TpgenError
     return fail("unreadable", f"cannot read: {error.strerror or error}", path, hint)
 
 
+def excerpt(text: str, position: Position) -> str:
+    """The line of `text` that `position` is in and a caret under its column; "" where it is in none."""
+    lines = text.split("\n")
+    if position.line is None or not 0 < position.line <= len(lines):
+        return ""
+    line = lines[position.line - 1].expandtabs(1)
+    caret = "" if position.column is None else f"  {' ' * (position.column - 1)}^\n"
+    return f"  {_printable(line)}\n{caret}"
+
+
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

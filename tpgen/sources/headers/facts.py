@@ -13,8 +13,8 @@ class HeaderClass:
     """A DECLARE_EVENT_CLASS, or the class half of a TRACE_EVENT.
 
     `args` are in the order of TP_ARGS, which is the order of the raw arguments. `fields` have neither offset nor size;
-    of an __array whose length is no number in the header the Array has a `length_text` only; a __cpumask has elements of
-    `cpumask_t`, as in tracefs, which tells it from a __bitmask. `condition` is the preprocessor condition it stands
+    of an __array whose length is no number in the header the Array has a `length_text` only; a __cpumask has
+    elements of `cpumask_t`, as in tracefs, which tells it from a __bitmask. `condition` is the condition it stands
     under, None where there is none: the branches of an #if may hold classes of one name.
     """
 
