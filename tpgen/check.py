@@ -184,6 +184,9 @@ def _syscall(kernel: Kernel, key: EventKey) -> Comparison:
     findings = []
     number, values = given.fields
     fields = [field for field in form.fields if field.dynamic is None]
+    if not fields:
+        findings = [Diagnostic("record-fields", f"{key}: the format file lacks the syscall's number", where)]
+        return Comparison(Subject.SYSCALL, str(key), tuple(findings))
     first = values.offset_bytes or 0
     expected = [number.offset_bytes, *range(first, first + 8 * (len(fields) - 1), 8)]
     for field, offset in zip(fields, expected, strict=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from tpgen import __version__
-from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail
+from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, excerpt, fail
 
 if TYPE_CHECKING:
     from tpgen.backends.base import Form, GeneratedFile, Request
@@ -40,6 +41,8 @@ EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or '*:s
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tpgen with `argv` (the process's own by default); returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale cannot say
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -49,10 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BAD_INPUT
     except BrokenPipeError:
         # The reader has seen enough; that Python flushes stdout at exit must not fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return EXIT_DONE
+    except OSError as error:
+        # Every file is opened where its errors are known; what is left is stdout, on a full disk.
+        _drop_stdout()
+        _say([Diagnostic("unwritable", f"cannot write: {error.strerror or error}", Position("stdout"))])
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return 130
+
+
+def _drop_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:

@@ -345,6 +345,12 @@ class Kernel:
             return ClassChoice(key.name, Origin.NAME)
         if len(fitting) == 1:
             return ClassChoice(fitting[0], Origin.LAYOUT if self.format(key) else Origin.PROTOTYPE)
+        # Where no record is the one that tracefs shows, it is the prototype's class: `check` tells the difference.
+        alike = () if fitting else btf.classes_like(key.name)
+        if key.name in alike:
+            return ClassChoice(key.name, Origin.NAME)
+        if len(alike) == 1:
+            return ClassChoice(alike[0], Origin.PROTOTYPE)
         return ClassChoice(None, None, tuple(fitting))
 
     def _fitting_classes(self, key: EventKey, btf: BtfTracepoints) -> list[str]:

@@ -98,7 +98,8 @@ def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
     if event.class_name and event.class_origin:
         yield f"  class    {event.class_name} (from {event.class_origin})"
     elif event.class_candidates:
-        yield f"  class    one of {', '.join(event.class_candidates)}: same prototype and record"
+        same = "prototype and record" if event.record else "prototype"
+        yield f"  class    one of {', '.join(event.class_candidates)}: same {same}"
     if event.header:
         yield f"  header   {event.header}"
     programs = [f"raw_tp/{event.attach_name}", f"tp_btf/{event.attach_name}"] if event.attach_name else []

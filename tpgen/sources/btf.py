@@ -206,7 +206,7 @@ class Btf:
 
     def _offset_of(self, name: str) -> int | None:
         """The offset of a string, None where neither this BTF nor its base has it."""
-        wanted = name.encode() + b"\0"
+        wanted = name.encode("ascii", "replace") + b"\0"  # a name of the user's may be anything
         # Only split BTF has a string that no NUL precedes: its first.
         index = 0 if self._strings.startswith(wanted) else self._strings.find(b"\0" + wanted) + 1
         if index or self._strings.startswith(wanted):

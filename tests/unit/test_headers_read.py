@@ -1,0 +1,606 @@
+"""What trace headers state: small headers, each for one rule of the family, with the facts worked out by hand."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tpgen.diagnostics import Position, Severity, TpgenError
+from tpgen.model import Dynamic, Kind
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
+from tpgen.sources.headers.read import read_headers, read_text
+from tpgen.spelling import spell
+from tpgen.target import target_named
+
+_TARGET = target_named("x86_64")
+
+
+def _read(text: str, release: str | None = None, config: dict[str, str] | None = None) -> HeaderFacts:
+    return read_text(textwrap.dedent(text), _TARGET, "t.h", release, config)
+
+
+def _args(event: HeaderEvent | HeaderClass) -> list[str]:
+    return [spell(arg.type, arg.name or "") for arg in event.args]
+
+
+def _names(facts: HeaderFacts) -> list[str]:
+    return [event.name for event in facts.events]
+
+
+def _codes(facts: HeaderFacts) -> list[str]:
+    return [diagnostic.code for diagnostic in facts.skipped]
+
+
+_EVENT = """
+TRACE_EVENT({name},
+    TP_PROTO(int a),
+    TP_ARGS(a),
+    TP_STRUCT__entry(__field(int, a)),
+    TP_fast_assign(__entry->a = a;),
+    TP_printk("%d", __entry->a)
+);
+"""
+
+
+def test_a_trace_event_is_a_class_and_an_event() -> None:
+    facts = _read("""\
+        #undef TRACE_SYSTEM
+        #define TRACE_SYSTEM sample
+
+        TRACE_EVENT(eat,
+            TP_PROTO(struct task_struct *p, const char *what, u32 count),
+            TP_ARGS(p, what, count),
+            TP_STRUCT__entry(
+                __array(    char, comm, 16)   /* a comment, with ( */
+                __string(   what, what)
+                __field(    u32,  count);
+                __field_struct(struct foo, foo)
+            ),
+            TP_fast_assign(
+                if (count > 1) strcpy(__entry->comm, ")");
+            ),
+            TP_printk("%s eats %s, (%u)", __entry->comm, __get_str(what), __entry->count)
+        );
+        """)
+    (event,), (cls,) = facts.events, facts.classes
+    assert event == HeaderEvent("sample", "eat", "eat", Kind.TRACE_EVENT, event.args, Position("t.h", 4, 1))
+    assert _args(event) == ["struct task_struct *p", "const char *what", "u32 count"]
+    assert [arg.slot for arg in event.args] == [0, 1, 2]
+    assert (cls.name, cls.args, cls.position) == ("eat", event.args, event.position)
+    assert [(spell(f.type, f.name) if f.type else "", f.dynamic, f.offset_bytes, f.size_bytes) for f in cls.fields] == [
+        ("char comm[16]", None, None, None),
+        ("char what", Dynamic.DATA_LOC, None, None),
+        ("u32 count", None, None, None),
+        ("struct foo foo", None, None, None),
+    ]
+    assert facts.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "declared", "dynamic"),
+    [
+        ("__field(struct a *, f)", "struct a *f", None),
+        ("__field_ext(pid_t, f, FILTER_PTR)", "pid_t f", None),
+        ("__field_struct(struct a, f)", "struct a f", None),
+        ("__field_struct_ext(struct a, f, FILTER_OTHER)", "struct a f", None),
+        ("__array(u8, f, 4 + 2)", "u8 f[6]", None),
+        ("__array(char *, f, NR_THINGS)", "char *f[NR_THINGS]", None),
+        ("__array(u8, f, sizeof(struct in6_addr))", "u8 f[sizeof(struct in6_addr)]", None),
+        ("__array(u32, f, FOO_SZ(struct bar, 2))", "u32 f[FOO_SZ(struct bar, 2)]", None),
+        ("__dynamic_array(__le32, f, len)", "__le32 f", "data_loc"),
+        ("__string(f, dev ? dev_name(dev) : NULL)", "char f", "data_loc"),
+        ("__string_len(f, name, len)", "char f", "data_loc"),
+        ("__vstring(f, vaf->fmt, vaf->va)", "char f", "data_loc"),
+        ("__bitmask(f, nr_bits)", "unsigned long f", "data_loc"),
+        # tracefs says `__data_loc cpumask_t f`, without brackets.
+        ("__cpumask(f)", "cpumask_t f", "data_loc"),
+        ("__sockaddr(f, len)", "u8 f", "data_loc"),
+        ("__rel_dynamic_array(int, f, len)", "int f", "rel_loc"),
+        ("__rel_string(f, name)", "char f", "rel_loc"),
+        ("__rel_string_len(f, name, len)", "char f", "rel_loc"),
+        ("__rel_vstring(f, fmt, va)", "char f", "rel_loc"),
+        ("__rel_bitmask(f, nr_bits)", "unsigned long f", "rel_loc"),
+        ("__rel_cpumask(f)", "cpumask_t f", "rel_loc"),
+        ("__rel_sockaddr(f, len)", "u8 f", "rel_loc"),
+    ],
+)
+def test_fields(entry: str, declared: str, dynamic: str | None) -> None:
+    facts = _read(
+        "DECLARE_EVENT_CLASS(c, TP_PROTO(void), TP_ARGS(), "
+        f'TP_STRUCT__entry({entry}), TP_fast_assign(), TP_printk(""));'
+    )
+    (field,) = facts.classes[0].fields
+    assert field.type
+    assert (spell(field.type, field.name), field.dynamic) == (declared, dynamic)
+    assert facts.skipped == ()
+
+
+def test_every_word_of_the_family() -> None:
+    record = 'TP_STRUCT__entry(__field(int, a)), TP_fast_assign(), TP_printk("")'
+    proto = "TP_PROTO(int a), TP_ARGS(a)"
+    facts = _read(f"""\
+        TRACE_EVENT(e1, {proto}, {record});
+        TRACE_EVENT_CONDITION(e2, {proto}, TP_CONDITION(a > 0), {record});
+        TRACE_EVENT_FN(e3, {proto}, {record}, reg, unreg);
+        TRACE_EVENT_FN_COND(e4, {proto}, TP_CONDITION(a), {record}, reg, unreg);
+        TRACE_EVENT_SYSCALL(e5, {proto}, {record}, reg, unreg);
+        TRACE_EVENT_NOP(n1, {proto}, {record});
+        DECLARE_EVENT_CLASS(c1, {proto}, {record});
+        DECLARE_EVENT_SYSCALL_CLASS(c2, {proto}, {record});
+        DECLARE_EVENT_CLASS_NOP(n2, {proto}, {record});
+        DEFINE_EVENT(c1, d1, {proto});
+        DEFINE_EVENT_PRINT(c1, d2, {proto}, TP_printk("x"));
+        DEFINE_EVENT_CONDITION(c1, d3, {proto}, TP_CONDITION(a));
+        DEFINE_EVENT_FN(c1, d4, {proto}, reg, unreg);
+        DEFINE_EVENT_SYSCALL(c2, d5, {proto}, reg, unreg);
+        DEFINE_EVENT_WRITABLE(c1, d6, {proto}, 4);
+        DEFINE_EVENT_NOP(c1, n3, {proto});
+        DECLARE_TRACE(t1, {proto});
+        DECLARE_TRACE_CONDITION(t2, {proto}, TP_CONDITION(a));
+        DECLARE_TRACE_WRITABLE(t3, {proto}, 4);
+        DECLARE_TRACE_NOARGS(t4);
+        TRACE_EVENT_FLAGS(e1, TRACE_EVENT_FL_CAP_ANY)
+        TRACE_EVENT_PERF_PERM(e1, is_sampling_event(p_event) ? -EPERM : 0);
+        TRACE_DEFINE_ENUM(FOO);
+        """)
+    assert [cls.name for cls in facts.classes] == ["e1", "e2", "e3", "e4", "e5", "c1", "c2"]
+    assert [(event.name, event.class_name) for event in facts.events] == [
+        *[(f"e{number}", f"e{number}") for number in range(1, 6)],
+        *[(f"d{number}", "c2" if number == 5 else "c1") for number in range(1, 7)],
+        *[(f"t{number}", f"t{number}") for number in range(1, 5)],
+    ]
+    bare = [event.name for event in facts.events if event.kind is Kind.TRACEPOINT]
+    assert bare == ["t1", "t2", "t3", "t4"]
+    assert [event.name for event in facts.events if not event.attachable] == ["t2"]
+    assert facts.events[-1].args == ()
+    assert facts.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("release", "name"),
+    [
+        (None, "x"),
+        ("5.10.223", "x"),
+        ("6.15.9", "x"),
+        ("6.16.0-rc1", "x_tp"),
+        ("6.18.44-fc", "x_tp"),
+        ("7.2.13", "x_tp"),
+    ],
+)
+def test_a_bare_tracepoint_has_a_suffix_from_6_16_on(release: str | None, name: str) -> None:
+    facts = _read("DECLARE_TRACE(x, TP_PROTO(int a), TP_ARGS(a));", release)
+    (event,) = facts.events
+    assert (event.name, event.class_name, event.kind) == (name, name, Kind.TRACEPOINT)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("FTRACE_ENTRY(foo, bar, 1, 2)", "foo"), ("HYP_EVENT(foo, HE_PROTO(), 1)", "foo"),
+     ("REMOTE_EVENT(foo, 1, RE_STRUCT())", "foo"), ("TRACE_CUSTOM_EVENT(foo, 1, 2, 3, 4)", "foo"),
+     ("DEFINE_CUSTOM_EVENT(cls, foo, 1, 2)", "foo")],
+)  # fmt: skip
+def test_other_events_are_reported(word: str, name: str) -> None:
+    facts = _read(f"int x;\n  {word};")
+    assert facts.events == ()
+    (skipped,) = facts.skipped
+    assert (skipped.code, skipped.severity) == ("header-other-event", Severity.NOTE)
+    assert skipped.position == Position("t.h", 2, 3)
+    assert str(skipped).startswith(f"t.h:2:3: {word.split('(')[0]} {name} is not a tracepoint")
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------
+
+
+def test_the_order_is_that_of_tp_args() -> None:
+    # As in btrfs__prelim_ref of Linux 5.10.
+    facts = _read("""\
+        DECLARE_EVENT_CLASS(ref, TP_PROTO(const struct ref *oldref, const struct ref *newref, u64 size),
+            TP_ARGS(newref, oldref, size), TP_STRUCT__entry(), TP_fast_assign(), TP_printk("") );
+        DEFINE_EVENT(ref, merge, TP_PROTO(const struct ref *o, const struct ref *n, u64 s), TP_ARGS(n, o, s));
+        """)
+    assert [arg.name for arg in facts.classes[0].args] == ["newref", "oldref", "size"]
+    assert [(arg.name, arg.slot) for arg in facts.events[0].args] == [("n", 0), ("o", 1), ("s", 2)]
+
+
+def test_the_order_of_an_event_is_that_of_its_class() -> None:
+    facts = _read("""\
+        DECLARE_EVENT_CLASS(c, TP_PROTO(int a, long b), TP_ARGS(b, a),
+            TP_STRUCT__entry(), TP_fast_assign(), TP_printk(""));
+        DEFINE_EVENT(c, e, TP_PROTO(int x, long y), TP_ARGS(x, y));
+        """)
+    assert _args(facts.events[0]) == ["long y", "int x"]
+
+
+def test_swapped_words_do_not_matter() -> None:
+    # As in sof_intel_ipc_firmware_template of Linux 6.1: TP_ARGS stands where TP_PROTO belongs.
+    facts = _read("DEFINE_EVENT(c, e, TP_ARGS(struct snd_sof_dev *sdev, u32 msg), TP_PROTO(sdev, msg));")
+    assert _args(facts.events[0]) == ["struct snd_sof_dev *sdev", "u32 msg"]
+
+
+def test_perf_marks_are_taken_off() -> None:
+    facts = _read(
+        "DEFINE_EVENT(c, e, TP_PROTO(struct task_struct *t, u64 n), TP_ARGS(__perf_task(t), __perf_count(n)));"
+    )
+    assert _args(facts.events[0]) == ["struct task_struct *t", "u64 n"]
+    assert facts.skipped == ()
+
+
+def test_an_unclear_order_is_reported() -> None:
+    facts = _read("""\
+        DECLARE_EVENT_CLASS(c, TP_PROTO(int a, int b),
+            TP_ARGS(a, b + 1), TP_STRUCT__entry(), TP_fast_assign(), TP_printk(""));
+        """)
+    assert _args(facts.classes[0]) == ["int a", "int b"]
+    assert _codes(facts) == ["header-args-order"]
+    assert facts.skipped[0].position == Position("t.h", 2, 16)
+
+
+@pytest.mark.parametrize(
+    ("param", "declared"),
+    [
+        ("int (*fn)(struct a *, long)", "int (*fn)(struct a *, long)"),
+        ("u8 (*rows)[16]", "u8 (*rows)[16]"),
+        ("const u8 addr[ETH_ALEN]", "const u8 *addr"),
+        ("char __user *buf", "char __user *buf"),
+        ("const struct a *const *p", "const struct a *const *p"),
+        ("pte_t pte", "pte_t pte"),
+        ("union u by_value", "union u by_value"),
+        ("unsigned long long int x", "unsigned long long x"),
+        ("enum zone_type z", "enum zone_type z"),
+        # <linux/types.h> makes this one with #define.
+        ("pgoff_t index", "unsigned long index"),
+    ],
+)
+def test_parameters(param: str, declared: str) -> None:
+    name = declared.split("(*")[-1].split(")")[0] if "(*" in declared else declared.split()[-1].lstrip("*")
+    facts = _read(f"DEFINE_EVENT(c, e, TP_PROTO({param}), TP_ARGS({name}));")
+    assert _args(facts.events[0]) == [declared]
+    assert facts.skipped == ()
+
+
+def test_names_that_are_words_of_other_languages() -> None:
+    facts = _read("DEFINE_EVENT(c, 802154_rdev_add, TP_PROTO(int new, int delete, int in), TP_ARGS(new, delete, in));")
+    assert _names(facts) == ["802154_rdev_add"]
+    assert [arg.name for arg in facts.events[0].args] == ["new", "delete", "in"]
+
+
+# --- a header's own macros -----------------------------------------------------------------------------------------
+
+
+def test_a_wrapper_that_pastes() -> None:
+    # As in arch/x86/include/asm/trace/irq_vectors.h.
+    facts = _read("""\
+        #define DEFINE_IRQ_EVENT(name) \\
+            DEFINE_EVENT_FN(vector, name##_entry, TP_PROTO(int v), TP_ARGS(v), NULL, NULL); \\
+            DEFINE_EVENT_FN(vector, name##_exit, TP_PROTO(int v), TP_ARGS(v), NULL, NULL);
+        DEFINE_IRQ_EVENT(local_timer);
+        """)
+    assert _names(facts) == ["local_timer_entry", "local_timer_exit"]
+    assert {event.position for event in facts.events} == {Position("t.h", 4, 1)}
+    assert _args(facts.events[1]) == ["int v"]
+
+
+def test_wrappers_of_wrappers_fields_and_words() -> None:
+    facts = _read("""\
+        #define MAXNAME 32
+        #define LOCAL_ENTRY __array(char, wiphy_name, MAXNAME)
+        #define VIF_ENTRY __field(u32, type) __string(vif_name, "x")
+        #define TP_STRUCT__entry_fsid(args...) TP_STRUCT__entry(__array(u8, fsid, 16) args)
+        #define PARAMS_COMMON struct a *a, int b
+        #define MY_EVENT(name, proto, args, fields) \\
+            TRACE_EVENT(name, PARAMS(proto), PARAMS(args), PARAMS(fields), TP_fast_assign(), TP_printk(""))
+        #define SHORT(name) MY_EVENT(my_##name, TP_PROTO(PARAMS_COMMON), TP_ARGS(a, b), \\
+            TP_STRUCT__entry_fsid(LOCAL_ENTRY VIF_ENTRY))
+        SHORT(one)
+        SHORT(two)
+        """)
+    assert _names(facts) == ["my_one", "my_two"]
+    assert _args(facts.events[0]) == ["struct a *a", "int b"]
+    assert [spell(f.type, f.member_name) for f in facts.classes[1].fields if f.type] == [
+        "u8 fsid[16]", "char wiphy_name[32]", "u32 type", "char __data_loc_vif_name",
+    ]  # fmt: skip
+    assert facts.skipped == ()
+
+
+def test_a_list_of_events() -> None:
+    facts = _read("""\
+        #define ONE(name) DEFINE_EVENT(c, name, TP_PROTO(void), TP_ARGS());
+        #define LIST(X) X(a) X(b)
+        LIST(ONE)
+        LIST(TRACE_DEFINE_ENUM)
+        """)
+    assert _names(facts) == ["a", "b"]
+    assert facts.events[0].args == ()
+
+
+def test_an_alias_of_the_family_and_its_stub() -> None:
+    # As in include/trace/events/rcu.h; the stub must not win where the configuration is unknown.
+    text = """\
+        #ifdef CONFIG_RCU_TRACE
+        #define TRACE_EVENT_RCU TRACE_EVENT
+        #else
+        #define TRACE_EVENT_RCU TRACE_EVENT_NOP
+        #endif
+        """ + _EVENT.format(name="e").replace("TRACE_EVENT", "TRACE_EVENT_RCU")
+    assert _names(_read(text)) == ["e"]
+    assert _names(_read(text, config={"CONFIG_RCU_TRACE": "y"})) == ["e"]
+    assert _names(_read(text, config={})) == []
+    reversed_text = text.replace("#ifdef", "#ifndef").replace(" TRACE_EVENT\n", " X\n").replace("_NOP", "")
+    assert _names(_read(reversed_text.replace(" X\n", " TRACE_EVENT_NOP\n"))) == ["e"]
+
+
+def test_a_stub_of_the_family_does_not_win() -> None:
+    # As in drivers/net/wireless/ath/ath10k/trace.h.
+    text = """\
+        #if !defined(CONFIG_DRIVER_TRACING)
+        #undef TRACE_EVENT
+        #define TRACE_EVENT(name, proto, ...) \\
+        static inline void trace_ ## name(proto) {}
+        #undef DEFINE_EVENT
+        #define DEFINE_EVENT(evt_class, name, proto, ...)
+        #endif
+        """ + _EVENT.format(name="e")
+    assert _names(_read(text)) == ["e"]
+    assert _names(_read(text, config={"CONFIG_DRIVER_TRACING": "y"})) == ["e"]
+    assert _names(_read(text, config={})) == []
+
+
+def test_a_macro_counts_from_its_definition_on() -> None:
+    facts = _read("""\
+        #define E(name) DEFINE_EVENT(c, name, TP_PROTO(int a), TP_ARGS(a))
+        E(one);
+        #undef E
+        E(none);
+        #define E(name) DEFINE_EVENT(d, name, TP_PROTO(long a), TP_ARGS(a))
+        E(two);
+        """)
+    assert [(event.name, event.class_name) for event in facts.events] == [("one", "c"), ("two", "d")]
+
+
+def test_text_that_only_looks_like_events() -> None:
+    facts = _read("""\
+        /* TRACE_EVENT(a, b) */
+        // DEFINE_EVENT(a,
+        #define UNUSED(x) TRACE_EVENT(x)
+        static inline const char *f(void) { return "TRACE_EVENT(x, y)"; }
+        static inline void g(void) { trace_TRACE_EVENT(1); MY_TRACE_EVENTS(2); }
+        DECLARE_TRACEPOINT(page_ref_set);
+        """)
+    assert facts.events == facts.classes == facts.skipped == ()
+
+
+# --- systems and conditions ----------------------------------------------------------------------------------------
+
+
+def test_the_system_is_the_one_in_force() -> None:
+    facts = _read(
+        _EVENT.format(name="a")
+        + "#define TRACE_SYSTEM one\n" + _EVENT.format(name="b")
+        + "#undef TRACE_SYSTEM\n#define TRACE_SYSTEM \"two-and\"\n" + _EVENT.format(name="c")
+        + "#undef TRACE_SYSTEM\n#define NAME three\n#define TRACE_SYSTEM NAME\n" + _EVENT.format(name="d")
+    )  # fmt: skip
+    assert [(event.name, event.system) for event in facts.events] == [
+        ("a", None), ("b", "one"), ("c", "two-and"), ("d", "three"),
+    ]  # fmt: skip
+
+
+def test_a_header_of_two_systems() -> None:
+    # As in intel_display_trace.h, which i915 and xe share.
+    facts = _read(
+        """\
+        #undef TRACE_SYSTEM
+        #ifdef I915
+        #define TRACE_SYSTEM i915
+        #else
+        #define TRACE_SYSTEM xe
+        #endif
+        """
+        + _EVENT.format(name="e")
+    )
+    assert [(event.system, event.condition) for event in facts.events] == [
+        ("i915", "defined(I915)"),
+        ("xe", "!defined(I915)"),
+    ]
+    assert len(facts.classes) == 1
+
+
+def test_the_condition_of_an_event() -> None:
+    text = (
+        f"#ifdef CONFIG_A\n{_EVENT.format(name='e')}\n#else\n{_EVENT.format(name='e')}{_EVENT.format(name='f')}#endif\n"
+    )
+    facts = _read(text)
+    assert [(event.name, event.condition) for event in facts.events] == [
+        ("e", "defined(CONFIG_A)"), ("e", "!defined(CONFIG_A)"), ("f", "!defined(CONFIG_A)"),
+    ]  # fmt: skip
+    assert [cls.condition for cls in facts.classes] == [event.condition for event in facts.events]
+    assert [(event.name, event.condition) for event in _read(text, config={"CONFIG_A": "m"}).events] == [
+        ("e", None), ("f", None),
+    ]  # fmt: skip
+    assert [event.name for event in _read(text, config={"CONFIG_A": "y"}).events] == ["e"]
+
+
+def test_a_condition_inside_a_record() -> None:
+    # As in xfarray_sort_stats of Linux 6.12.
+    text = """\
+        DECLARE_EVENT_CLASS(c, TP_PROTO(int a), TP_ARGS(a),
+            TP_STRUCT__entry(
+                __field(int, a)
+        #ifdef CONFIG_DEBUG
+                __field(int, loads)
+        #endif
+                __field(int, z)
+            ),
+            TP_fast_assign(
+        #ifdef FOO
+                if (a) {
+        #else
+                {
+        #endif
+            ), TP_printk(""));
+        """
+    facts = _read(text)
+    assert [([field.name for field in cls.fields], cls.condition) for cls in facts.classes] == [
+        (["a", "loads", "z"], "defined(CONFIG_DEBUG)"), (["a", "z"], "!defined(CONFIG_DEBUG)"),
+    ]  # fmt: skip
+    (cls,) = _read(text, config={}).classes
+    assert ([field.name for field in cls.fields], cls.condition) == (["a", "z"], None)
+
+
+# --- what is wrong -------------------------------------------------------------------------------------------------
+
+
+def test_an_unbalanced_invocation() -> None:
+    facts = _read("\n" + _EVENT.format(name="good") + "\n  TRACE_EVENT(bad, TP_PROTO(int a), TP_ARGS(a\n" + "int x;\n")
+    assert _names(facts) == ["good"]
+    (skipped,) = facts.skipped
+    assert str(skipped) == (
+        "t.h:11:3: the parentheses of this TRACE_EVENT do not close [header-unbalanced]; close the invocation with `)`"
+    )
+    assert skipped.severity is Severity.ERROR
+
+
+def test_an_open_comment() -> None:
+    facts = _read("/* closed */ int x; // not /* this\n  /* open " + _EVENT.format(name="e"))
+    assert facts.events == ()
+    assert [str(skipped) for skipped in facts.skipped] == ["t.h:2:3: this comment does not end [header-open-comment]"]
+
+
+def test_a_wrong_number_of_arguments() -> None:
+    facts = _read("DEFINE_EVENT(c, e, TP_PROTO(int a));")
+    assert str(facts.skipped[0]) == "t.h:1:1: DEFINE_EVENT takes 4 arguments, 3 given [header-arguments]"
+    assert facts.skipped[0].severity is Severity.ERROR
+
+
+def test_a_field_that_no_kernel_has() -> None:
+    facts = _read("""\
+        TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a),
+            TP_STRUCT__entry(__field(int, a) __new_field(int, b)), TP_fast_assign(), TP_printk(""));
+        """)
+    # The record would be wrong, so it is left out; the event stays.
+    assert _names(facts) == ["e"]
+    assert facts.classes == ()
+    assert [str(skipped) for skipped in facts.skipped] == [
+        "t.h:2:38: class e is left out: cannot read its field `__new_field(int, b)`: no field macro that the kernel has"
+        " [header-field]"
+    ]
+
+
+def test_a_fault_behind_a_wrapper_tells_the_wrapper() -> None:
+    facts = _read("""\
+        #define E(name) DEFINE_EVENT(c, name, TP_PROTO(int a ]), TP_ARGS(a))
+
+        E(bad);
+        """)
+    assert facts.events == ()
+    (skipped,) = facts.skipped
+    assert (skipped.code, skipped.position, skipped.chain) == (
+        "header-parameter", Position("t.h", 3, 1), ("expanded from E at t.h:1:1",),
+    )  # fmt: skip
+
+
+def test_an_unknown_macro_that_may_make_events() -> None:
+    facts = _read('int f(void);\nDEFINE_FOO_EVENT(bar);\nMODULE_LICENSE("GPL");\n')
+    assert [str(skipped) for skipped in facts.skipped] == [
+        "t.h:2:1: DEFINE_FOO_EVENT is not defined here; it may make events [header-unknown-macro]"
+    ]
+
+
+# --- trees ---------------------------------------------------------------------------------------------------------
+
+
+def _write(root: Path, name: str, text: str) -> Path:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def test_a_kernel_tree(tmp_path: Path) -> None:
+    _write(tmp_path, "Makefile", "VERSION = 6\nPATCHLEVEL = 16\nSUBLEVEL = 3\nEXTRAVERSION = -rc1\n")
+    _write(tmp_path, "include/trace/events/a.h", "#define TRACE_SYSTEM a\n" + _EVENT.format(name="a1"))
+    _write(tmp_path, "drivers/b/trace.h", "#define TRACE_SYSTEM b\nDECLARE_TRACE(b1, TP_PROTO(int a), TP_ARGS(a));")
+    _write(tmp_path, "arch/x86/c.h", "#define TRACE_SYSTEM c\n" + _EVENT.format(name="c1"))
+    _write(tmp_path, "arch/s390/d.h", "#define TRACE_SYSTEM d\n" + _EVENT.format(name="d1"))
+    _write(tmp_path, "tools/e.h", "#define TRACE_SYSTEM e\n" + _EVENT.format(name="e1"))
+    _write(tmp_path, "drivers/b/other.h", "int TRACE_EVENTS;\n")
+    _write(tmp_path, "drivers/b/code.c", _EVENT.format(name="no_header"))
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert facts.release == "6.16.3-rc1"
+    assert [(event.system, event.name) for event in facts.events] == [("c", "c1"), ("b", "b1_tp"), ("a", "a1")]
+    assert facts.events[1].position == Position(str(tmp_path / "drivers/b/trace.h"), 2, 1)
+    assert facts.skipped == ()
+    everywhere = read_headers(str(tmp_path), _TARGET, every_arch=True)
+    assert {event.name for event in everywhere.events} == {"a1", "b1_tp", "c1", "d1"}
+    part = read_headers(str(tmp_path / "include/trace/events"), _TARGET)
+    assert (part.release, [event.name for event in part.events]) == ("6.16.3-rc1", ["a1"])
+    single = read_headers(str(tmp_path / "drivers/b/trace.h"), _TARGET)
+    assert (single.release, [event.name for event in single.events]) == ("6.16.3-rc1", ["b1_tp"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("include/config/kernel.release", "6.1.0-13-amd64\n"),
+        ("include/generated/utsrelease.h", '#define UTS_RELEASE "6.1.0-13-amd64"\n'),
+    ],
+)
+def test_other_sources_of_the_release(tmp_path: Path, name: str, text: str) -> None:
+    _write(tmp_path, name, text)
+    header = _write(tmp_path, "trace.h", _EVENT.format(name="e"))
+    assert read_headers(str(header), _TARGET).release == "6.1.0-13-amd64"
+
+
+def test_a_fragment_belongs_to_its_includer(tmp_path: Path) -> None:
+    # As the monitors of kernel/trace/rv.
+    _write(tmp_path, "rv/rv_trace.h", """\
+        #define TRACE_SYSTEM rv
+        DECLARE_EVENT_CLASS(monitor, TP_PROTO(int a, int b), TP_ARGS(b, a),
+            TP_STRUCT__entry(), TP_fast_assign(), TP_printk(""));
+        #define WIP_EVENT(name) DEFINE_EVENT(monitor, name, TP_PROTO(int x, int y), TP_ARGS(x, y))
+        #include <monitors/wip/wip_trace.h>
+        #include <linux/tracepoint.h>
+        """)  # fmt: skip
+    fragment = _write(tmp_path, "rv/monitors/wip/wip_trace.h", """\
+        #ifdef CONFIG_WIP
+        DEFINE_EVENT(monitor, event_wip, TP_PROTO(int x, int y), TP_ARGS(x, y));
+        WIP_EVENT(error_wip);
+        #endif
+        """)  # fmt: skip
+    _write(tmp_path, "rv/alone.h", "DEFINE_EVENT(monitor, alone, TP_PROTO(int x, int y), TP_ARGS(x, y));")
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert [(e.system, e.name, e.condition, [a.name for a in e.args]) for e in facts.events] == [
+        ("rv", "event_wip", "defined(CONFIG_WIP)", ["y", "x"]),
+        ("rv", "error_wip", "defined(CONFIG_WIP)", ["y", "x"]),
+        (None, "alone", None, ["y", "x"]),
+    ]
+    assert facts.events[0].position == Position(str(fragment), 2, 1)
+
+
+def test_macros_of_a_neighbour(tmp_path: Path) -> None:
+    # hfi1's trace headers include hfi.h for DD_DEV_ENTRY; iwlwifi's are included by the header that has DEV_ENTRY.
+    _write(tmp_path, "drivers/hfi.h", "#define DD_DEV_ENTRY(dd) __string(dev, DD_NAME(dd))\n#define DD_NAME(dd) dd\n")
+    _write(tmp_path, "drivers/devtrace.h", '#define DEV_ENTRY __string(dev, x)\n#include "trace_b.h"\n')
+    for name, entry, include in (("a", "DD_DEV_ENTRY(x)", '#include "hfi.h"'), ("b", "DEV_ENTRY", "")):
+        text = _EVENT.format(name=name).replace("__field(int, a)", f"{entry} __field(int, a)")
+        _write(tmp_path, f"drivers/trace_{name}.h", f"{include}\n#define TRACE_SYSTEM {name}\n{text}")
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert [[field.member_name for field in cls.fields] for cls in facts.classes] == [["__data_loc_dev", "a"]] * 2
+    assert facts.skipped == ()
+
+
+def test_the_definitions_of_the_family_make_nothing(tmp_path: Path) -> None:
+    _write(tmp_path, "include/linux/tracepoint.h", """\
+        #define DECLARE_TRACE(name, proto, args) __DECLARE_TRACE(name, PARAMS(proto), PARAMS(args))
+        #define TRACE_EVENT(name, proto, args, struct, assign, print) DECLARE_TRACE(name, PARAMS(proto), PARAMS(args))
+        #define DEFINE_EVENT(template, name, proto, args) DECLARE_TRACE(name, PARAMS(proto), PARAMS(args))
+        """)  # fmt: skip
+    _write(tmp_path, "t.h", "#include <linux/tracepoint.h>\n" + _EVENT.format(name="e"))
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert (_names(facts), facts.skipped) == (["e"], ())
+
+
+def test_a_missing_root(tmp_path: Path) -> None:
+    with pytest.raises(TpgenError, match=r"^/.*/none: cannot read: No such file or directory \[unreadable\]$"):
+        read_headers(str(tmp_path / "none"), _TARGET)

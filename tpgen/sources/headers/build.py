@@ -1,0 +1,316 @@
+"""From statements to facts: parameters and fields with their C types, arguments in the order that BPF sees.
+
+Everything that repeats is parsed once: the entries of TP_STRUCT__entry by lark, the declarations by pycparser, each in
+one run over the distinct texts of all headers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
+from tpgen.diagnostics import Diagnostic, Position, Severity
+from tpgen.model import Argument, Array, CType, Field, FuncProto, Kind, Pointer
+from tpgen.sources.headers.conditions import conjunction
+from tpgen.sources.headers.entries import head, unwrapped
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+from tpgen.sources.headers.family import CLASS, TRACEPOINT, entry_family
+from tpgen.sources.headers.grammar import BadMember, Member, parse_members
+from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Token, join
+from tpgen.sources.headers.scan import Statement, chain
+from tpgen.sources.headers.text import group_end, split_arguments, split_commas
+from tpgen.target import Target
+
+Order: TypeAlias = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Built:
+    """Classes and events in the order of their statements, and what could not be taken."""
+
+    classes: list[HeaderClass] = field(default_factory=list)
+    events: list[HeaderEvent] = field(default_factory=list)
+    skipped: list[Diagnostic] = field(default_factory=list)
+
+
+def build(statements: Sequence[Statement], target: Target) -> Built:
+    """The facts that `statements`, of one tree, state. Declarations are read for `target`."""
+    drafts = [_draft(statement) for statement in statements]
+    entries = dict.fromkeys(entry for draft in drafts for entry in draft.entries)
+    members = _members(list(entries))
+    texts = dict.fromkeys(param for draft in drafts for param in draft.params)
+    for member in members.values():
+        if isinstance(member, Member):
+            texts.update(dict.fromkeys(_member_texts(member)))
+    builder = _Builder(members, parse_declarations(texts, target))
+    builder.build(drafts)
+    return builder.built
+
+
+# --- statements, taken apart ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A statement with the texts of its parameters, of its arguments and, for a class, of its entries."""
+
+    statement: Statement
+    name: str
+    class_name: str
+    params: tuple[str, ...]
+    args: tuple[str, ...]
+    entries: tuple[str, ...]
+
+
+def _draft(statement: Statement) -> _Draft:
+    arguments = statement.arguments
+    if statement.primitive == CLASS:
+        name = class_name = arguments[0]
+        proto, args, entries = arguments[1], arguments[2], statement.entries
+    else:
+        class_name, name, proto, args = arguments[:4]
+        entries = ()
+    params = tuple(" ".join(param.split()) for param in split_commas(unwrapped(proto)))
+    return _Draft(
+        statement,
+        name,
+        class_name,
+        () if params == ("void",) else params,
+        tuple(filter(None, map(_plain, split_commas(unwrapped(args))))),
+        entries,
+    )
+
+
+def _plain(argument: str) -> str:
+    while argument.startswith("(") and group_end(argument, 0) == len(argument):
+        argument = argument[1:-1].strip()
+    return "" if argument == "void" else argument
+
+
+# --- entries to members --------------------------------------------------------------------------------------------
+
+
+def _members(entries: Sequence[str]) -> dict[str, Member | BadMember]:
+    family = entry_family()
+    expander = Expander(family)
+    result: dict[str, Member | BadMember] = {}
+    primitives: dict[str, str] = {}
+    for entry in entries:
+        if head(entry) in family and "(" in entry:
+            try:
+                primitives[entry] = join(expander.expand(_entry_tokens(entry)))
+            except (BadInvocation, ExpansionLimit) as error:
+                result[entry] = BadMember(str(error) or "expands without end")
+        else:
+            result[entry] = BadMember("no field macro that the kernel has")
+    parsed = parse_members(list(primitives.values()))
+    result.update(zip(primitives, parsed, strict=True))
+    return result
+
+
+def _entry_tokens(entry: str) -> list[Token]:
+    sliced = split_arguments(entry, entry.index("("))
+    assert sliced, "an entry is cut along its parentheses"
+    tokens = [Token(head(entry)), Token("(")]
+    for number, (start, end) in enumerate(sliced[0]):
+        tokens += [Token(",")] * bool(number)
+        if text := entry[start:end].strip():
+            tokens.append(Token(text, opaque=True))
+    tokens.append(Token(")"))
+    return tokens
+
+
+def _member_texts(member: Member) -> Iterable[str]:
+    yield _type_text(member)
+    if member.length is not None:
+        yield _length_text(member.length)
+
+
+def _type_text(member: Member) -> str:
+    return f"{member.type} _"
+
+
+def _length_text(length: str) -> str:
+    # The element does not matter for the length, and one length serves many elements.
+    return f"char _[{length}]"
+
+
+# --- facts ---------------------------------------------------------------------------------------------------------
+
+
+class _Builder:
+    def __init__(
+        self, members: Mapping[str, Member | BadMember], declarations: Mapping[str, Declaration | BadDeclaration]
+    ) -> None:
+        self.built = Built()
+        self._members = members
+        self._declarations = declarations
+        self._fields: dict[str, Field | str] = {}
+        # The order of raw arguments by class: of this header's classes, then of all headers' classes.
+        self._local_orders: dict[tuple[str, str], Order] = {}
+        self._orders: dict[str, Order] = {}
+
+    def build(self, drafts: Sequence[_Draft]) -> None:
+        for draft in drafts:
+            if draft.statement.primitive == CLASS:
+                self._note_order(draft)
+        for draft in drafts:
+            if not re.fullmatch(r"\w+", draft.name):
+                self._skip("header-name", f"`{_shown(draft.name)}` cannot be the name of an event", draft, draft.name)
+            elif draft.statement.primitive == CLASS:
+                self._build_class(draft)
+            else:
+                self._build_event(draft)
+
+    def _skip(self, code: str, message: str, draft: _Draft, text: str, severity: Severity = Severity.NOTE) -> None:
+        position = _position(draft.statement, text)
+        self.built.skipped.append(
+            Diagnostic(code, message, position, severity=severity, chain=chain(draft.statement.origin))
+        )
+
+    # --- classes
+
+    def _note_order(self, draft: _Draft) -> None:
+        order = self._order(draft)
+        if order is None:
+            self._skip(
+                "header-args-order",
+                f"cannot tell the order of the arguments ({_shown(', '.join(draft.args))}) of class {draft.name}; "
+                "taken as TP_PROTO has them",
+                draft,
+                next((arg for arg in draft.args if arg not in map(self._name, draft.params)), draft.name),
+            )
+            order = tuple(range(len(draft.params)))
+        self._local_orders[draft.statement.source.path, draft.name] = order
+        self._orders.setdefault(draft.name, order)
+
+    def _build_class(self, draft: _Draft) -> None:
+        args = self._arguments(draft, self._class_order(draft))
+        fields = [self._field(entry) for entry in draft.entries]
+        for entry, found in zip(draft.entries, fields, strict=True):
+            if isinstance(found, str):
+                message = f"class {draft.name} is left out: cannot read its field `{_shown(entry)}`: {found}"
+                self._skip("header-field", message, draft, entry)
+        whole = tuple(found for found in fields if isinstance(found, Field))
+        if args is not None and len(whole) == len(fields):
+            statement = draft.statement
+            self.built.classes.append(
+                HeaderClass(draft.name, args, whole, statement.position, statement.place.condition)
+            )
+
+    def _field(self, entry: str) -> Field | str:
+        known = self._fields.get(entry)
+        if known is None:
+            known = self._fields[entry] = self._make_field(self._members[entry])
+        return known
+
+    def _make_field(self, member: Member | BadMember) -> Field | str:
+        if isinstance(member, BadMember):
+            return member.reason
+        declaration = self._declarations[_type_text(member)]
+        if isinstance(declaration, BadDeclaration):
+            return declaration.reason
+        ctype = declaration.type
+        if member.length is not None:
+            ctype = self._array(ctype, member.length)
+        return Field(member.name, ctype, None, None, None, member.dynamic)
+
+    def _array(self, element: CType, length: str) -> Array:
+        # A length that is no C expression by itself (`FOO_SZ(struct bar)`) is one after more macros: unknown.
+        declaration = self._declarations[_length_text(length)]
+        if isinstance(declaration, Declaration) and isinstance(declaration.type, Array):
+            return Array(element, declaration.type.length, declaration.type.length_text)
+        return Array(element, None, length)
+
+    # --- events
+
+    def _build_event(self, draft: _Draft) -> None:
+        statement = draft.statement
+        args = self._arguments(draft, self._class_order(draft))
+        if args is None:
+            return
+        bare = statement.primitive == TRACEPOINT
+        for system, condition in _systems(statement):
+            self.built.events.append(
+                HeaderEvent(
+                    system,
+                    draft.name,
+                    draft.class_name,
+                    Kind.TRACEPOINT if bare else Kind.TRACE_EVENT,
+                    args,
+                    statement.position,
+                    attachable=not bare or statement.arguments[4] == "1",
+                    condition=condition,
+                )
+            )
+
+    def _class_order(self, draft: _Draft) -> Order:
+        """For each raw argument, which parameter it is.
+
+        BPF's handler belongs to the class, and an event's parameters stand in the places of the class's, so the order
+        is the class's TP_ARGS. The event's own decides only where its class is not in sight.
+        """
+        local = draft.statement.source.path, draft.class_name
+        order = self._local_orders.get(local, self._orders.get(draft.class_name))
+        count = len(draft.params)
+        if order is not None and all(index < count for index in order):
+            return order
+        return self._order(draft) or tuple(range(count))
+
+    def _order(self, draft: _Draft) -> Order | None:
+        if not draft.args and not draft.params:
+            return ()
+        names = [self._name(param) for param in draft.params]
+        if len(draft.args) != len(names) or not set(draft.args) <= set(names):
+            return None
+        return tuple(names.index(arg) for arg in draft.args)
+
+    def _name(self, param: str) -> str | None:
+        declaration = self._declarations[param]
+        return declaration.name if isinstance(declaration, Declaration) else None
+
+    def _arguments(self, draft: _Draft, order: Order) -> tuple[Argument, ...] | None:
+        """The raw arguments in `order`; None, and reported, when a parameter is no C declaration."""
+        declarations: list[Declaration] = []
+        for param in draft.params:
+            declaration = self._declarations[param]
+            if isinstance(declaration, BadDeclaration):
+                message = f"{draft.name} is left out: cannot read its parameter `{_shown(param)}`: {declaration.reason}"
+                self._skip("header-parameter", message, draft, param)
+                return None
+            declarations.append(declaration)
+        return tuple(
+            Argument(declarations[index].name, _adjusted(declarations[index].type), slot)
+            for slot, index in enumerate(order)
+        )
+
+
+def _adjusted(ctype: CType) -> CType:
+    """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
+    if isinstance(ctype, Array):
+        return Pointer(ctype.element)
+    return Pointer(ctype) if isinstance(ctype, FuncProto) else ctype
+
+
+def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:
+    """Each system that the event belongs to, and the condition under which it exists in that system."""
+    own = statement.place.condition
+    if len(statement.systems) < 2:
+        return [(statement.systems[0][0] if statement.systems else None, own)]
+    return [(system, conjunction((own or "", condition or "")) or None) for system, condition in statement.systems]
+
+
+def _shown(text: str) -> str:
+    """`text`, or its beginning where it is too long for a message."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _position(statement: Statement, text: str) -> Position:
+    """Where `text` stands in the invocation that made a statement; the invocation where it came out of a macro."""
+    start, end = statement.span
+    pattern = r"\s*".join(map(re.escape, re.findall(r"\w+|[^\w\s]", text)[:40]))
+    match = re.compile(pattern).search(statement.source.clean, start, end)
+    return statement.source.position(match.start() if match else start)

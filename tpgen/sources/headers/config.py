@@ -1,0 +1,23 @@
+"""A kernel's configuration: a .config or an autoconf.h."""
+
+from __future__ import annotations
+
+import re
+
+_ASSIGNMENT = re.compile(r"^(CONFIG_\w+)=(.*)$", re.MULTILINE)
+_DEFINITION = re.compile(r"^#[ \t]*define[ \t]+(CONFIG_\w+)[ \t]+(.*)$", re.MULTILINE)
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """Each option that is set, with `y`, `m` or its value; strings without their quotes. Others are not set.
+
+    `text` is a .config (`CONFIG_FOO=m`) or an autoconf.h (`#define CONFIG_FOO_MODULE 1`).
+    """
+    config = {name: value.strip().strip('"') for name, value in _ASSIGNMENT.findall(text)}
+    for name, value in _DEFINITION.findall(text):
+        plain = value.strip().strip('"')
+        if name.endswith("_MODULE") and plain == "1":
+            config.setdefault(name.removesuffix("_MODULE"), "m")
+        else:
+            config[name] = "y" if plain == "1" else plain
+    return {name: value for name, value in config.items() if value != "n"}

@@ -1,0 +1,148 @@
+"""The directives of a header, each with the place that it leads to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tpgen.sources.headers.conditions import MULTI_READ, ClosedWorld, Conditionals, Names, Place, evaluate
+from tpgen.sources.headers.text import Source, blank
+
+_DIRECTIVE = re.compile(r"^[ \t\r\f\v]*#[ \t]*(\w*)([^\n]*)", re.MULTILINE)
+_NAME = re.compile(r"\s*(\w+)")
+_NUMBER = re.compile(r"[0-9]\w*")
+_CONDITIONAL = frozenset(("if", "ifdef", "ifndef", "elif", "elifdef", "elifndef", "else", "endif"))
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """`#keyword rest`, from its line's start to its line's end (splices taken out), and the place behind it."""
+
+    start: int
+    end: int
+    keyword: str
+    rest: str
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """What a #define or #undef is about."""
+        match = _NAME.match(self.rest)
+        return match[1] if match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A header's directives in order, and its code: the clean text with the directives and the dead branches blank.
+
+    `stray` are the offsets of directives that belong to no #if, `open` is True when some #if never ends.
+    """
+
+    directives: tuple[Directive, ...]
+    code: str
+    stray: tuple[int, ...]
+    open: bool
+
+
+def structure(source: Source, names: Names) -> Structure:
+    """The structure of `source`, its conditions decided as far as `names` and its own definitions tell."""
+    own = _OwnNames(names, _guards(source.clean))
+    conditionals = Conditionals(own)
+    directives: list[Directive] = []
+    stray: list[int] = []
+    place = conditionals.place
+    for match in _DIRECTIVE.finditer(source.clean):
+        keyword, rest = match[1], match[2]
+        if keyword in _CONDITIONAL:
+            if not conditionals.follow(keyword, rest, match.start()):
+                stray.append(match.start())
+            place = conditionals.place
+        directive = Directive(match.start(), match.end(), keyword, rest, place)
+        if keyword in ("define", "undef") and place.truth is not False:
+            own.note(directive)
+        directives.append(directive)
+    return Structure(tuple(directives), _code(source.clean, directives), tuple(stray), bool(place.branches))
+
+
+def _code(text: str, directives: list[Directive]) -> str:
+    pieces: list[str] = []
+    at, dead = 0, False
+    for directive in directives:
+        pieces.append(blank(text[at : directive.start]) if dead else text[at : directive.start])
+        pieces.append(" " * (directive.end - directive.start))
+        at, dead = directive.end, directive.place.truth is False
+    pieces.append(blank(text[at:]) if dead else text[at:])
+    return "".join(pieces)
+
+
+_GUARD = re.compile(r"^[ \t\r\f\v]*#[ \t]*define[ \t]+(\w+)[ \t]*1?[ \t\r]*$", re.MULTILINE)
+
+
+def _guards(text: str) -> frozenset[str]:
+    return frozenset(_GUARD.findall(text))
+
+
+@dataclass(slots=True)
+class _OwnNames:
+    """The names of a header as it is read for the first time: its own definitions so far, then what others know."""
+
+    others: Names
+    # Names that the header itself defines as empty: before that point a first reading has them undefined.
+    guards: frozenset[str]
+    certain: dict[str, str] = field(default_factory=dict)
+    possible: set[str] = field(default_factory=set)
+
+    def note(self, directive: Directive) -> None:
+        name = directive.name
+        if directive.keyword == "define" and directive.place.truth:
+            self.certain[name] = _NAME.sub("", directive.rest, count=1)
+        else:
+            self.certain.pop(name, None)
+            self.possible.add(name)
+
+    def defined(self, name: str) -> bool | None:
+        if name in self.certain:
+            return True
+        if name in self.possible:
+            return None
+        return False if name in self.guards else self.others.defined(name)
+
+    def value(self, name: str) -> int | None:
+        # Follows `#define A B`; anything longer could grow without end, and no header compares such.
+        for _ in range(16):
+            if name not in self.certain:
+                return None if name in self.possible else self.others.value(name)
+            name = self.certain[name].strip()
+            if not name.isidentifier():
+                return evaluate(name, ClosedWorld({})) if _NUMBER.fullmatch(name) else None
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWorld:
+    """What a kernel's configuration tells of names: all about CONFIG_ options, nothing about others.
+
+    `config` is None when the configuration is not known; else it maps `CONFIG_FOO` to `y`, `m` or a value. An option
+    that is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h.
+    """
+
+    config: Mapping[str, str] | None
+
+    def defined(self, name: str) -> bool | None:
+        if name == MULTI_READ:
+            return True
+        if self.config is None or not name.startswith("CONFIG_"):
+            return None
+        value = self.config.get(name, "n")
+        if value == "m":
+            return False
+        return value != "n" or (self.config.get(name.removesuffix("_MODULE")) == "m" and name.endswith("_MODULE"))
+
+    def value(self, name: str) -> int | None:
+        defined = self.defined(name)
+        if not defined:
+            return None if defined is None else 0
+        assert self.config is not None
+        text = self.config.get(name, "y")
+        return 1 if text == "y" else evaluate(text, ClosedWorld({}))

@@ -1,0 +1,92 @@
+"""The macros in force at a point of a header, and which of them lead to events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tpgen.sources.headers.conditions import Place
+from tpgen.sources.headers.family import PRIMITIVES
+from tpgen.sources.headers.macros import Macro
+
+
+class MacroTable(dict[str, Macro]):
+    """The macros by name: the family's, then what a header defines and undefines as it is read.
+
+    Where the branches of an #if define one name differently and the configuration is not known, one definition must do:
+    the first that makes events, else the first.
+    """
+
+    def __init__(self, family: Mapping[str, Macro], lent: Mapping[str, Macro]) -> None:
+        super().__init__({**lent, **family})
+        self._family = family
+        self._productive: dict[str, bool] = {}
+
+    def define(self, macro: Macro) -> None:
+        """Takes a #define into account."""
+        current = self.get(macro.name)
+        if current is None or self._replaces(macro, current):
+            self[macro.name] = macro
+            self._productive.clear()
+
+    def undefine(self, name: str, place: Place) -> None:
+        """Takes an #undef at `place` into account.
+
+        The family comes back by <trace/define_trace.h>: what a header removes is only its own.
+        """
+        current = self.get(name)
+        if current is None or current is self._family.get(name) or place.excludes(current.place):
+            return
+        if name in self._family:
+            self[name] = self._family[name]
+        else:
+            del self[name]
+        self._productive.clear()
+
+    def _replaces(self, macro: Macro, current: Macro) -> bool:
+        """Whether a new definition counts from here on.
+
+        A header may define a word once for the build with tracing and once, as a stub, for the build without it. Of two
+        such definitions the one counts that makes events, unless the configuration says that this kernel has the stub.
+        """
+        stub = self.makes_events(current.name) and not self.lead_to_events(macro.words - {macro.name})
+        if current is self._family.get(macro.name):
+            return not stub or _is_configured(macro.place)
+        if macro.place.excludes(current.place):
+            return not stub and not self.makes_events(current.name)
+        return True
+
+    def makes_events(self, name: str) -> bool:
+        """Whether macro `name` may expand to a primitive: its replacement leads there."""
+        known = self._productive.get(name)
+        if known is None:
+            known = self._productive[name] = self.lead_to_events(self[name].words)
+        return known
+
+    def lead_to_events(self, words: Iterable[str]) -> bool:
+        """Whether among `words` is a primitive, or a macro that leads to one."""
+        seen: set[str] = set()
+        todo = list(words)
+        while todo:
+            word = todo.pop()
+            if word in PRIMITIVES or self._productive.get(word):
+                return True
+            if word in self and word not in seen and word not in self._productive:
+                seen.add(word)
+                todo.extend(self[word].words)
+        self._productive.update(dict.fromkeys(seen, False))
+        return False
+
+    def takes_arguments(self, macro: Macro) -> bool:
+        """Whether parentheses behind the macro's name are its, or those of the macro that it is another name for."""
+        for _ in range(8):
+            if macro.params is not None:
+                return True
+            if not macro.body or macro.body[-1].text not in self:
+                return False
+            macro = self[macro.body[-1].text]
+        return False
+
+
+def _is_configured(place: Place) -> bool:
+    """Whether the configuration, not an include guard, says that this place is compiled."""
+    return place.truth is True and any("CONFIG_" in branch.text for branch in place.branches)

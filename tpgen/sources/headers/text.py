@@ -1,0 +1,143 @@
+"""C source as text: cleaned of comments without moving anything, and sliced along its parentheses.
+
+All offsets count characters from the start of the file. The regular expressions here never backtrack (atomic and
+possessive), so every function takes time linear in the text that it looks at.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from tpgen.diagnostics import Position
+
+Span: TypeAlias = tuple[int, int]
+
+_STRING = r'"(?:[^"\\\n]|\\.)*+"'
+_CHARACTER = r"'(?:[^'\\\n]|\\.)*+'"
+_LITERAL = rf"{_STRING}|{_CHARACTER}"
+_SPLICE = re.compile(r"\\[ \t]*\r?\n")
+# A word that goes on behind a splice, which happens in the middle of long macro bodies.
+_SPLIT_WORD = re.compile(r"(?<=\w)((?:\\[ \t]*\r?\n)+)(\w+)")
+_COMMENT = re.compile(rf"//[^\n]*|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?|{_LITERAL}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A header as it was read. `path` is what a position names."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def clean(self) -> str:
+        """The text without comments and line splices. It has the same length: every character stays at its offset."""
+        text = self.text
+        if "\\\n" in text or ("\\" in text and _SPLICE.search(text)):
+            # C splices lines first: a comment may end in a backslash, and a splice may cut a word in two.
+            text = _SPLIT_WORD.sub(lambda match: match[2] + " " * len(match[1]), text)
+            text = text.replace("\\\n", "  ")
+            text = _SPLICE.sub(lambda match: " " * len(match[0]), text)
+        return _COMMENT.sub(_blank_comment, text)
+
+    def position(self, offset: int) -> Position:
+        """Line and column, in characters, of the character at `offset`."""
+        line = bisect_right(self._line_starts, offset)
+        return Position(self.path, line, offset - self._line_starts[line - 1] + 1)
+
+    @property
+    def open_comment(self) -> int | None:
+        """The offset of a comment that the text never closes, None when there is none."""
+        text = self.text.rstrip()
+        # Only the last comment can be open, and then nothing is left behind it.
+        if text.endswith("*/") or len(self.clean.rstrip()) == len(text):
+            return None
+        comments = [match for match in _COMMENT.finditer(text) if match[0].startswith("/")]
+        last = comments[-1]
+        return last.start() if last[0].startswith("/*") and not last[0][2:].endswith("*/") else None
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+
+
+def _blank_comment(match: re.Match[str]) -> str:
+    found = match[0]
+    return " " * len(found) if found[0] == "/" else found
+
+
+# --- along the parentheses -----------------------------------------------------------------------------------------
+
+
+def _group(depth: int) -> str:
+    """A pattern for one balanced group of parentheses that nest up to `depth`."""
+    return rf"\((?:[^()\"']++|{_LITERAL}|{_group(depth - 1)}|[\"'])*+\)" if depth else r"\([^()\"']*+\)"
+
+
+# Trace headers hardly ever nest deeper; what does takes the slow way.
+_GROUP = re.compile(_group(7))
+_FLAT = re.compile(rf"(?:[^(),\"']++|{_LITERAL}|[\"'])*+")
+_PARENTHESIS = re.compile(rf"{_LITERAL}|[()]")
+
+
+def group_end(text: str, start: int, end: int | None = None) -> int | None:
+    """The offset behind the parenthesis that closes the one at `start`; None when none does before `end`."""
+    limit = len(text) if end is None else end
+    match = _GROUP.match(text, start, limit)
+    return match.end() if match else _slow_group_end(text, start, limit)
+
+
+def split_arguments(text: str, start: int, end: int | None = None) -> tuple[list[Span], int] | None:
+    """The arguments of the group that opens at `start`, as spans between its commas, and the offset behind the group.
+
+    An empty group has one empty argument, as in C. None when the group does not close before `end`.
+    """
+    limit = len(text) if end is None else end
+    spans: list[Span] = []
+    begin = at = start + 1
+    while at < limit:
+        match = _FLAT.match(text, at, limit)
+        at = match.end() if match else at
+        if at == limit:
+            break
+        if text[at] == "(":
+            closed = group_end(text, at, limit)
+            if closed is None:
+                return None
+            at = closed
+            continue
+        spans.append((begin, at))
+        at = begin = at + 1
+        if text[at - 1] == ")":
+            return spans, at
+    return None
+
+
+def split_commas(text: str) -> list[str]:
+    """The parts of `text` between its top-level commas, stripped; [] for a blank text."""
+    if not text or text.isspace():
+        return []
+    if "(" not in text and '"' not in text and "'" not in text:
+        return [part.strip() for part in text.split(",")]
+    parts = split_arguments(f"({text})", 0)
+    return [text[start - 1 : end - 1].strip() for start, end in parts[0]] if parts else [text.strip()]
+
+
+def _slow_group_end(text: str, start: int, limit: int) -> int | None:
+    depth = 0
+    for match in _PARENTHESIS.finditer(text, start, limit):
+        if match[0] == "(":
+            depth += 1
+        elif match[0] == ")":
+            depth -= 1
+            if not depth:
+                return match.end()
+    return None
+
+
+def blank(text: str) -> str:
+    """Spaces in the length of `text`."""
+    return " " * len(text)

@@ -1,0 +1,225 @@
+"""A tree of headers on disk: which of them use the family, and of which kernel it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tpgen.diagnostics import Diagnostic, Position, Severity, fail, unreadable
+from tpgen.sources.headers.family import event_family
+from tpgen.sources.headers.text import Source
+
+# The directory under arch/ that has a target's headers.
+_ARCH_DIRECTORIES = {
+    "x86_64": "x86", "i386": "x86", "aarch64": "arm64", "arm": "arm", "riscv64": "riscv", "s390x": "s390",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Tree:
+    """The headers of a tree that use the family, sorted by path, and the files that could not be read."""
+
+    sources: list[Source] = field(default_factory=list)
+    skipped: list[Diagnostic] = field(default_factory=list)
+
+
+def read_tree(root: str, arch: str | None = None) -> Tree:
+    """Every header at or below `root` that uses a word of the family.
+
+    Of a kernel's arch/ only the directory of `arch` is read, where that is one that we know; all of it with None.
+    Raises `TpgenError` when `root` itself cannot be read.
+    """
+    tree = Tree()
+    try:
+        is_directory = stat.S_ISDIR(os.stat(root).st_mode)
+        if not is_directory and not stat.S_ISREG(os.stat(root).st_mode):
+            raise fail("unreadable", "neither a header nor a directory of headers", root)
+        if is_directory:
+            os.scandir(root).close()
+    except OSError as error:
+        raise unreadable(root, error) from None
+    paths = _headers(root, _ARCH_DIRECTORIES.get(arch or ""), tree.skipped) if is_directory else [root]
+    for path in sorted(paths):
+        try:
+            raw = _read_if_used(path) if is_directory else Path(path).read_bytes()
+        except OSError as error:
+            if not is_directory:
+                raise unreadable(path, error) from None
+            tree.skipped.extend(unreadable(path, error).diagnostics)
+            continue
+        if raw is not None:
+            tree.sources.append(decode(path, raw, tree.skipped))
+    return tree
+
+
+def decode(path: str, raw: bytes, skipped: list[Diagnostic]) -> Source:
+    """The header of these bytes. What is no text is reported and read as blank or as a replacement character."""
+    text = raw.decode("utf-8", "replace")
+    source = Source(path, text)
+    if "\ufffd" in text and "\ufffd".encode() not in raw:
+        skipped.append(_note("header-encoding", "not UTF-8 from here", source.position(text.index("\ufffd"))))
+    if "\0" in text:
+        where = source.position(text.index("\0"))
+        skipped.append(_note("header-nul", "NUL characters from here, read as blanks", where))
+        source = Source(path, text.replace("\0", " "))
+    return source
+
+
+def _note(code: str, message: str, position: Position) -> Diagnostic:
+    return Diagnostic(code, message, position, severity=Severity.NOTE)
+
+
+# --- finding -------------------------------------------------------------------------------------------------------
+
+
+def _headers(root: str, arch_directory: str | None, skipped: list[Diagnostic]) -> Iterator[str]:
+    """The regular files below `root` that are named like headers. Directories behind symlinks are not entered."""
+    arch = os.path.join(root, "arch")
+    # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.
+    tools = os.path.join(root, "tools") if os.path.isdir(arch) else None
+    pending = [root]
+    while pending:
+        directory = pending.pop()
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".h"):
+                        if _is_file(entry):
+                            yield entry.path
+                    elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                        foreign = directory == arch and arch_directory not in (None, entry.name)
+                        if not foreign and entry.path != tools:
+                            pending.append(entry.path)
+        except OSError as error:
+            skipped.extend(unreadable(directory, error).diagnostics)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a loop of symlinks
+        return False
+
+
+# A search for three plain strings passes 25 000 headers in no time; few of them hold more.
+_HINTS = (b"_EVENT", b"DECLARE_TRACE", b"FTRACE_ENTRY")
+# Only so much of a header is searched. The largest trace headers have 140 KB and use the family from the first page on;
+# the headers that are larger than this are tables of registers, two thirds of the bytes of all headers.
+_WINDOW = bytearray(1 << 18)
+
+
+def _read_if_used(path: str) -> bytes | None:
+    """The contents of a header that uses the family, else None."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        size = os.readv(descriptor, [_WINDOW])
+        if not _uses_family(size):
+            return None
+        if size < len(_WINDOW):
+            return bytes(memoryview(_WINDOW)[:size])
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _uses_family(size: int) -> bool:
+    if all(_WINDOW.find(hint, 0, size) < 0 for hint in _HINTS):
+        return False
+    stems, words = _vocabulary()
+    return any(_WINDOW.find(stem, 0, size) >= 0 for stem in stems) and bool(words.search(_WINDOW, 0, size))
+
+
+@cache
+def _vocabulary() -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
+    """The words of the family that make something, and those among them that no other is a part of."""
+    words = [word.encode() for word in event_family(None) if any(hint in word.encode() for hint in _HINTS)]
+    stems = tuple(word for word in words if not any(other in word for other in words if other != word))
+    return stems, re.compile(rb"\b(?:%s)\b" % b"|".join(words))
+
+
+# --- includes ------------------------------------------------------------------------------------------------------
+
+_SYSTEM = re.compile(r"^[ \t]*#[ \t]*define[ \t]+TRACE_SYSTEM\b", re.MULTILINE)
+_DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
+
+
+class Fragments:
+    """The headers without a TRACE_SYSTEM of their own: they are parts of the headers that include them."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._by_name: dict[str, list[Source]] = {}
+        self.all = [source for source in sources if _is_fragment(source)]
+        self.included: set[str] = set()
+        for source in self.all:
+            self._by_name.setdefault(os.path.basename(source.path), []).append(source)
+
+    def find(self, includer: Source, name: str) -> Source | None:
+        """The fragment that `#include name` (with its quotes or brackets) of `includer` means, None when it is none."""
+        path = name.strip('"<> \t\r')
+        candidates = self._by_name.get(os.path.basename(path))
+        if not candidates:
+            return None
+        beside = os.path.normpath(os.path.join(os.path.dirname(includer.path), path))
+        tail = "/" + os.path.normpath(path).lstrip("./")
+        for candidate in candidates:
+            if os.path.normpath(candidate.path) == beside:
+                break
+        else:
+            fitting = [candidate for candidate in candidates if candidate.path.endswith(tail)]
+            if len(fitting) != 1:
+                return None
+            candidate = fitting[0]
+        self.included.add(candidate.path)
+        return candidate
+
+
+def _is_fragment(source: Source) -> bool:
+    """True for a header with neither a system of its own nor, as <linux/tracepoint.h> has, the family's definitions."""
+    if _SYSTEM.search(source.text):
+        return False
+    family = event_family(None)
+    return not any(name in family for name in _DEFINE.findall(source.text))
+
+
+# --- release -------------------------------------------------------------------------------------------------------
+
+_VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
+_UTS_RELEASE = re.compile(r'^#define[ \t]+UTS_RELEASE[ \t]+"([^"]+)"', re.MULTILINE)
+
+
+def find_release(root: str) -> str | None:
+    """The release of the kernel whose tree `root` is or lies in (`6.1.192`), None where nothing tells it."""
+    start = os.path.abspath(root)
+    for directory in (start, *map(str, Path(start).parents)):
+        if release := _release_of(directory):
+            return release
+    return None
+
+
+def _release_of(directory: str) -> str | None:
+    version: dict[str, str] = dict(_VERSION.findall(_text(directory, "Makefile")))
+    if version.get("VERSION", "").isdigit() and version.get("PATCHLEVEL", "").isdigit():
+        numbers = ".".join(version[part] for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if version.get(part))
+        return numbers + version.get("EXTRAVERSION", "")
+    if release := _text(directory, "include/config/kernel.release").strip():
+        return release
+    match = _UTS_RELEASE.search(_text(directory, "include/generated/utsrelease.h"))
+    return match[1] if match else None
+
+
+def _text(directory: str, name: str) -> str:
+    path = os.path.join(directory, name)
+    try:
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return ""
