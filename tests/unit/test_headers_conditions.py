@@ -55,6 +55,7 @@ _CONFIG = {"CONFIG_Y": "y", "CONFIG_M": "m", "CONFIG_NR": "12", "CONFIG_S": "tex
         ("1 2", None),
         ('"a"', None),
         ("defined(TRACE_HEADER_MULTI_READ)", 1),
+        ("TRACE_HEADER_MULTI_READ", None),
     ],
 )
 def test_evaluate(text: str, value: int | None) -> None:
@@ -132,3 +133,8 @@ def test_dot_config_and_autoconf_say_the_same() -> None:
     dot_config = '# CONFIG_N is not set\nCONFIG_Y=y\nCONFIG_M=m\nCONFIG_NR=12\nCONFIG_S="text"\n'
     autoconf = '#define CONFIG_Y 1\n#define CONFIG_M_MODULE 1\n#define CONFIG_NR 12\n#define CONFIG_S "text"\n'
     assert parse_config(dot_config) == parse_config(autoconf) == _CONFIG
+
+
+def test_the_mark_of_the_second_reading_has_no_value() -> None:
+    """Without a configuration too: it is defined all the same."""
+    assert evaluate("TRACE_HEADER_MULTI_READ", OpenWorld(None)) is None
