@@ -1,0 +1,164 @@
+"""Time and peak memory of tpgen beside the tools that answer similar questions: `tox -e bench`.
+
+The commands take turns, so that whatever else the machine does falls on all of them. A first round, not counted, warms
+the caches and lets Python write its bytecode.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
+ONE_EVENT = ("bpftrace", "-lv", "tracepoint:sched:sched_switch")
+ALL_EVENTS = ("bpftrace", "-lv", "t:*")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line; the peer that it is compared with, and how many times the peer's time it may take."""
+
+    argv: tuple[str, ...]
+    peer: tuple[str, ...] | None = None
+    aim: float | None = None
+
+
+COMMANDS = (
+    Command(("tpgen", "sched_switch", "--raw"), ONE_EVENT, aim=2),
+    Command(("tpgen", "sched_switch", "--classic"), ONE_EVENT),
+    Command(ONE_EVENT),
+    Command(("tpgen", "show", "*", "--json"), ALL_EVENTS, aim=5),
+    Command(("tpgen", "check"), ALL_EVENTS),
+    Command(ALL_EVENTS),
+    Command(("bpftool", "btf", "dump", "file", VMLINUX_BTF, "format", "c")),
+    Command(("pahole", "-C", "trace_event_raw_sched_switch", VMLINUX_BTF)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a command, from fork to exit."""
+
+    milliseconds: float
+    peak_kib: int
+    exit_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the counted runs of a command come to. All but `command` are None for a command that is not installed."""
+
+    command: str
+    median_ms: float | None = None
+    min_ms: float | None = None
+    peak_mib: float | None = None
+    exit_status: int | None = None
+    ratio: float | None = None
+    aim: float | None = None
+    met: bool | None = None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="time and memory of tpgen beside its peers")
+    parser.add_argument("--rounds", type=int, default=15, metavar="N")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    options = parser.parse_args()
+
+    results = list(summarised(measured(COMMANDS, options.rounds)))
+    if options.json:
+        print(json.dumps([asdict(result) for result in results], indent=1))
+    else:
+        print("\n".join(table(results)))
+    return 1 if any(result.exit_status for result in results) else 0
+
+
+def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run]]:
+    """The counted runs of each command: one per round, none for a command that is not installed."""
+    environment = dict(os.environ)
+    # Set in many containers. It makes every start of Python compile all modules again.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environment["PATH"], "/usr/sbin"))
+    programs = {command: shutil.which(command.argv[0], path=environment["PATH"]) for command in commands}
+    runs: dict[Command, list[Run]] = {command: [] for command in commands}
+    for turn in range(rounds + 1):
+        for command, program in programs.items():
+            if program is not None:
+                run = run_once(program, command.argv, environment)
+                if turn:
+                    runs[command].append(run)
+    return runs
+
+
+def run_once(program: str, argv: Sequence[str], environment: dict[str, str]) -> Run:
+    """Run to the end, with all that it prints going nowhere."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        argv, executable=program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    elapsed = time.perf_counter() - start
+    # Told to the object too, which would otherwise wait for a process that is gone.
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(elapsed * 1000, usage.ru_maxrss, process.returncode)
+
+
+def summarised(runs: dict[Command, list[Run]]) -> Iterator[Result]:
+    medians = {
+        command.argv: statistics.median(run.milliseconds for run in counted)
+        for command, counted in runs.items()
+        if counted
+    }
+    for command, counted in runs.items():
+        name = " ".join(command.argv)
+        if not counted:
+            yield Result(name, aim=command.aim)
+            continue
+        median, peer = medians[command.argv], medians.get(command.peer or ())
+        ratio = median / peer if peer else None
+        yield Result(
+            name,
+            median_ms=round(median, 1),
+            min_ms=round(min(run.milliseconds for run in counted), 1),
+            peak_mib=round(max(run.peak_kib for run in counted) / 1024, 1),
+            exit_status=next((run.exit_status for run in counted if run.exit_status), 0),
+            ratio=None if ratio is None else round(ratio, 2),
+            aim=command.aim,
+            met=None if ratio is None or command.aim is None else ratio <= command.aim,
+        )
+
+
+def table(results: Sequence[Result]) -> Iterator[str]:
+    width = max(len(result.command) for result in results)
+    yield f"{'command':{width}} {'median ms':>10} {'min ms':>8} {'peak MiB':>9} {'ratio':>6}  aim"
+    for result in results:
+        if result.median_ms is None:
+            yield f"{result.command:{width}}  not installed"
+            continue
+        ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
+        aim = "" if result.met is None else f"≤ {result.aim:g}: {'met' if result.met else 'missed'}"
+        failed = f"  exit status {result.exit_status}" if result.exit_status else ""
+        yield (
+            f"{result.command:{width}} {result.median_ms:>10.1f} {result.min_ms:>8.1f} {result.peak_mib:>9.1f}"
+            f" {ratio:>6}  {aim}{failed}".rstrip()
+        )
+    yield "ratio: to the median of bpftrace's one event or of bpftrace's all"
+    yield f"peak: never below {own_peak_mib():.1f} MiB, which is this script's"
+
+
+def own_peak_mib() -> float:
+    """The least that ru_maxrss of a child can be: Linux counts what it was before its exec, which is a copy of us."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The distributions are complete, and the installed wheel works away from the checkout: `tox -e wheel`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def run(*argv: str | Path, cwd: Path) -> str:
+    """What the command prints, in an environment that leads neither to the checkout nor to this test's packages."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{argv}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def package_files() -> set[str]:
+    """Every file that the package needs at run time, by the name that it has in the wheel."""
+    homes = {"tpgen": "tpgen", "kernel_headers": "tpgen/kernel_headers", "templates": "tpgen/templates"}
+    return {
+        f"{home}/{path.relative_to(CHECKOUT / folder)}"
+        for folder, home in homes.items()
+        for path in (CHECKOUT / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an sdist of the checkout and a wheel built from that sdist."""
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", out, CHECKOUT, cwd=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions: Path) -> Path:
+    (wheel,) = distributions.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of commands of a new virtual environment that the wheel is installed in."""
+    home = tmp_path_factory.mktemp("venv")
+    venv.create(home, with_pip=True)
+    run(home / "bin" / "python", "-m", "pip", "install", "--quiet", wheel, cwd=home)
+    return home / "bin"
+
+
+def test_wheel_holds_every_file_that_the_package_needs(wheel: Path) -> None:
+    missing = package_files() - set(zipfile.ZipFile(wheel).namelist())
+    assert not missing
+
+
+def test_wheel_names_its_licence(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    text = archive.read(metadata).decode()
+    assert "\nLicense-Expression: LGPL-2.1-only OR BSD-2-Clause\n" in text
+    assert re.findall(r"^License-File: (.*)$", text, re.MULTILINE) == [
+        "LICENSE",
+        "LICENSES/BSD-2-Clause.txt",
+        "LICENSES/LGPL-2.1-only.txt",
+    ]
+
+
+def test_sdist_holds_the_tests(distributions: Path) -> None:
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"tox.ini", "CHANGELOG.md", "tests/unit/test_packaging.py", "tests/bench/bench.py"} <= names
+
+
+def test_installed_command_needs_no_checkout(scripts: Path, tmp_path: Path) -> None:
+    where = run(scripts / "python", "-c", "import tpgen; print(tpgen.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(scripts.parent)
+
+
+@pytest.mark.kernel_btf
+@pytest.mark.parametrize("command", [("tpgen",), ("python", "-m", "tpgen")], ids=" ".join)
+def test_installed_command_generates(command: tuple[str, ...], scripts: Path, tmp_path: Path) -> None:
+    program, *arguments = command
+    header = run(scripts / program, *arguments, "sched_switch", "--raw", cwd=tmp_path)
+    assert "struct raw_sched_switch" in header
+    assert not list(tmp_path.iterdir())
