@@ -25,8 +25,8 @@ class Sources:
     """The opened sources of one kernel; what it lacks is empty or None.
 
     `label` names it in messages, `release` is its uname -r where that is known. `null_args` is the verifier's table of
-    arguments that may be NULL, where the headers are a tree that has it. `notes` say what could not be read and why that
-    matters.
+    arguments that may be NULL, where the headers are a tree that has it. `notes` say what could not be read and why
+    that matters.
     """
 
     label: str
@@ -68,7 +68,8 @@ def open_files(
 ) -> Sources:
     """A kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
 
-    `config` is the kernel's .config or autoconf.h: of the headers, only what it compiles counts. `arch` names the target where BTF does not show it; without either it is this machine's.
+    `config` is the kernel's .config or autoconf.h: of the headers, only what it compiles counts. `arch` names the
+    target where BTF does not show it; without either it is this machine's.
     """
     btfs = _open_btf(btf, arch)
     if arch is not None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.kernel import Sources
 from tpgen.layout import SLOT_BYTES, lay_out
-from tpgen.model import Argument, CType, Event, Field, Kind, Origin, Record
+from tpgen.model import Argument, CType, Dynamic, Event, Field, Kind, Origin, Record
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.sources.headers.nulls import nullness
 from tpgen.target import Target
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tpgen.sources.tracefs import Format
 
 SYSCALLS_SYSTEM = "syscalls"
+#: Where a record's fields are: name, kind of locator, offset and size in bytes.
+Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
 _GLOB = frozenset("*?[")
 
 
@@ -355,13 +357,21 @@ class Kernel:
 
     def _fitting_classes(self, key: EventKey, btf: BtfTracepoints) -> list[str]:
         """The classes that have the event's prototype, and where tracefs shows its record, the same record."""
-        form = self.format(key)
-        alike = btf.classes_like(key.name)
+        form, alike = self.format(key), btf.classes_like(key.name)
         if form is None:
             return list(alike)
-        fitting = [name for name in alike if _same_record(btf.record(name), form)]
+        placed = self._classes_by_placement(btf).get(_placement(form.fields), ())
+        fitting = [name for name in placed if _same_types(btf.record(name), form)]
         # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
-        return fitting or [name for name in btf.classes if _same_record(btf.record(name), form)]
+        return [name for name in fitting if name in alike] or fitting
+
+    @cache  # noqa: B019  # a kernel lives as long as the run
+    def _classes_by_placement(self, btf: BtfTracepoints) -> dict[Placement, list[str]]:
+        found: dict[Placement, list[str]] = {}
+        for name in btf.classes:
+            if record := btf.record(name):
+                found.setdefault(_placement(record.fields), []).append(name)
+        return found
 
     # --- the record
 
@@ -374,7 +384,7 @@ class Kernel:
             names = [choice.name] if choice.name else list(choice.candidates)
             records = [record for name in names if (record := btf.record(name))]
             # Where several classes fit, the record is known all the same if they agree on it.
-            if records and all(_placement(record) == _placement(records[0]) for record in records):
+            if len({_placement(record.fields) for record in records}) == 1:
                 return _with_elements(records[0], form, declared), Origin.BTF
         if form is not None:
             return _format_record(form), Origin.TRACEFS
@@ -466,22 +476,17 @@ def _in_order_of(said: tuple[Argument, ...], args: tuple[Argument, ...]) -> tupl
     return tuple(replace(by_name[arg.name], slot=slot) for slot, arg in enumerate(said))
 
 
-def _placement(record: Record) -> tuple[tuple[str, int | None, int | None], ...]:
-    return tuple((field.member_name, field.offset_bytes, field.size_bytes) for field in record.fields)
+def _placement(fields: tuple[Field, ...]) -> Placement:
+    return tuple((field.name, field.dynamic, field.offset_bytes, field.size_bytes) for field in fields)
 
 
-def _same_record(record: Record | None, form: Format) -> bool:
-    """Whether a class's record is the one that tracefs shows: names, offsets, sizes and types."""
-    if record is None or len(record.fields) != len(form.fields):
-        return False
-    return all(_same_field(ours, shown) for ours, shown in zip(record.fields, form.fields, strict=True))
-
-
-def _same_field(ours: Field, shown: Field) -> bool:
-    return (
-        (ours.name, ours.dynamic, ours.offset_bytes, ours.size_bytes)
-        == (shown.name, shown.dynamic, shown.offset_bytes, shown.size_bytes)
-    ) and (ours.type is None or shown.type is None or same_type(ours.type, shown.type))
+def _same_types(record: Record | None, form: Format) -> bool:
+    """Whether the fields of a class's record, which stand where tracefs shows them, are of the types that it shows."""
+    assert record is not None
+    return all(
+        ours.type is None or shown.type is None or same_type(ours.type, shown.type)
+        for ours, shown in zip(record.fields, form.fields, strict=True)
+    )
 
 
 def _with_elements(record: Record, form: Format | None, declared: HeaderClass | None) -> Record:
