@@ -135,6 +135,7 @@ def _open_btf(paths: Sequence[str], arch: str | None) -> tuple[BtfTracepoints, .
     from tpgen.sources.images import btf_sections
 
     blobs = [(path, btf_sections(_read(path), path)) for path in paths]
+    arch = arch or next((sections.arch for _, sections in blobs if sections.arch), None)
     alone: list[tuple[str, BtfSections]] = []
     split: list[tuple[str, BtfSections]] = []
     for path, sections in blobs:

@@ -108,7 +108,7 @@ class Kernel:
             system = self._system_in(systems, btf.module)
             if system in systems:
                 systems.remove(system)
-            keys.append(EventKey(system or self._header_system(name), name, btf.module))
+            keys.append(EventKey(system or self._header_system(name, btf.module), name, btf.module))
         keys += [EventKey(system, name) for system in systems]
         if not keys and not self.sources.btfs and not self.sources.tracefs:
             found = dict.fromkeys(EventKey(event.system, name) for event in self._header_events.get(name, ()))
@@ -122,9 +122,12 @@ class Kernel:
             return module
         return systems[0] if systems else None
 
-    def _header_system(self, name: str) -> str | None:
+    def _header_system(self, name: str, module: str | None) -> str | None:
+        """The system that the headers give the event; the module's own where they give it several."""
         systems = {event.system for event in self._header_events.get(name, ())}
-        return systems.pop() if len(systems) == 1 else None
+        if len(systems) > 1:
+            return module if module in systems else None
+        return systems.pop() if systems else None
 
     def keys(self) -> list[EventKey]:
         """Every event, sorted by system and name."""

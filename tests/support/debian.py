@@ -5,9 +5,12 @@ Where this machine's apt gets Debian from, the private root gets it from too; on
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 #: Debian's suites by the kernel that they carry.
@@ -128,27 +131,68 @@ class Tree:
             package = self._unpacked(f"linux-source-{self.kernel}")
             archive = next(package.glob("usr/src/linux-source-*.tar.xz"))
             wanted = ["--wildcards", "*.h", "*/Makefile", "*/kernel/bpf/btf.c"]
-            _extract(["tar", "-xf", str(archive), "--strip-components=1", *wanted], tree)
+            _extract([["tar", "-xf", str(archive), "--strip-components=1", *wanted]], tree)
             shutil.rmtree(package)
         return tree
 
     @property
     def image(self) -> Path:
-        """The unpacked image package: boot/vmlinuz-*, boot/config-* and the modules."""
-        names = [name for name in self._apt.depends("linux-image-amd64") if name.startswith("linux-image-")]
-        return self._unpacked(names[0])
+        """The unpacked image: boot/vmlinuz-*, boot/config-* and, below lib/ or usr/lib/, the modules."""
+        package = next(name for name in self._apt.depends("linux-image-amd64") if name.startswith("linux-image-"))
+        release = package.removeprefix("linux-image-")
+        parts = [f"linux-{part}-{release}" for part in ("base", "binary", "modules")]
+        # That of 7.2 holds nothing and depends on its parts.
+        split = [part for part in parts if part in self._apt.depends(package)]
+        image = self._unpacked(*split) if split else self._unpacked(package)
+        for plain in image.glob("usr/lib/modules/*/"):
+            for name in ("vmlinuz", "config"):
+                boot = image / "boot" / f"{name}-{plain.name}"
+                if (plain / name).exists() and not boot.exists():
+                    boot.parent.mkdir(exist_ok=True)
+                    boot.symlink_to(os.path.relpath(plain / name, boot.parent))
+        return image
 
-    def _unpacked(self, package: str) -> Path:
-        tree = self._cache / f"{package}-{self._apt.version(package)}"
+    @cached_property
+    def config(self) -> Path:
+        """The .config that the image was built with."""
+        return next(self.image.glob("boot/config-*"))
+
+    @cached_property
+    def btf(self) -> tuple[Path, ...]:
+        """What holds the image's BTF: vmlinuz, then every module that has a tracepoint, sorted by name.
+
+        5.10's modules have no BTF. Which have tracepoints takes unpacking thousands, so that is kept beside them.
+        """
+        image = self.image
+        known = image / "modules-with-tracepoints"
+        if not known.exists():
+            modules = sorted(image.glob("lib/modules/**/*.ko*")) + sorted(image.glob("usr/lib/modules/**/*.ko*"))
+            found = [str(path.relative_to(image)) for path in modules if b"btf_trace_" in _plain(path)]
+            partial = known.with_suffix(".partial")
+            partial.write_text("".join(f"{path}\n" for path in found))
+            partial.rename(known)
+        names = known.read_text().splitlines()
+        return next(image.glob("boot/vmlinuz-*")), *(image / name for name in names)
+
+    def _unpacked(self, *packages: str) -> Path:
+        """The contents of packages of one version, in a directory named after the last."""
+        tree = self._cache / f"{packages[-1]}-{self._apt.version(packages[-1])}"
         if not tree.exists():
-            _extract(["dpkg-deb", "-x", str(self._apt.download(package)), "."], tree)
+            _extract([["dpkg-deb", "-x", str(self._apt.download(package)), "."] for package in packages], tree)
         return tree
 
 
-def _extract(command: list[str], directory: Path) -> None:
-    """Run `command` in a new `directory` that only appears when all went well."""
+def _plain(module: Path) -> bytes:
+    """The module as it is loaded."""
+    raw = module.read_bytes()
+    return lzma.decompress(raw) if module.suffix == ".xz" else raw
+
+
+def _extract(commands: Sequence[Sequence[str]], directory: Path) -> None:
+    """Run `commands` in a new `directory` that only appears when all went well."""
     partial = directory.with_name(f"{directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    subprocess.run(command, cwd=partial, check=True)
+    for command in commands:
+        subprocess.run(command, cwd=partial, check=True)
     partial.rename(directory)

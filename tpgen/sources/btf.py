@@ -93,6 +93,7 @@ _SIZES = dict.fromkeys((BtfKind.ENUM, BtfKind.ENUM64), (1, 2, 4, 8)) | {
 _WORDS = re.compile(r"(?:[A-Za-z_]\w*(?: (?!$))?)*")
 _NAMED_KINDS = frozenset((BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.TYPEDEF))
 _NAMELESS = frozenset(BtfKind) - {BtfKind.INT, BtfKind.FLOAT, BtfKind.FWD, BtfKind.TYPEDEF, BtfKind.TYPE_TAG}
+_NO_TYPES = frozenset((BtfKind.FUNC, BtfKind.VAR, BtfKind.DATASEC, BtfKind.DECL_TAG))
 _INT_SIGNED, _INT_BOOL = 1, 4
 
 
@@ -170,7 +171,7 @@ class Btf:
     @cached_property
     def named(self) -> dict[str, list[int]]:
         """Every name that the pattern `names` matches, with the ids of its types in this BTF, in the order of BTF."""
-        return self._types_named(self._string_offsets())
+        return self._types_named(self._string_offsets(self._names))
 
     def ids_of(self, *names: str) -> dict[str, list[int]]:
         """Those of `names` that types have, with their ids. The pattern `names` matches each of them.
@@ -191,18 +192,18 @@ class Btf:
             found.setdefault(names[offset], []).append(first + index)
         return found
 
-    def _string_offsets(self) -> dict[int, str]:
-        """The name offsets of the strings that `names` matches, also in the base: a name may be there already."""
+    @cache  # noqa: B019  # a Btf lives as long as the run
+    def _string_offsets(self, names: str) -> dict[int, str]:
+        """The name offsets of the strings that match `names`, also in the base: a name may be there already.
+
+        The base's are kept: a running kernel has a hundred modules on one base.
+        """
         # The NUL before a string leads the pattern, so that the search skips from string to string.
-        pattern = re.compile(rb"\0(" + self._names.encode() + rb")(?=\0)")
-        found: dict[int, str] = {}
-        btf: Btf | None = self
-        while btf is not None:
-            offset = btf._first_string - 1
-            # Split BTF has no empty string at the front; the NUL stands in for the end of the base's last string.
-            found |= {offset + m.start(1): m[1].decode() for m in pattern.finditer(b"\0" + btf._strings)}
-            btf = btf.base
-        return found
+        pattern = re.compile(rb"\0(" + names.encode() + rb")(?=\0)")
+        offset = self._first_string - 1
+        # Split BTF has no empty string at the front; the NUL stands in for the end of the base's last string.
+        own = {offset + m.start(1): m[1].decode() for m in pattern.finditer(b"\0" + self._strings)}
+        return own | self.base._string_offsets(names) if self.base else own
 
     def _offset_of(self, name: str) -> int | None:
         """The offset of a string, None where neither this BTF nor its base has it."""
@@ -443,7 +444,7 @@ class Btf:
             return Void()
         btf, at = self._at(type_id)
         name, info, third = self.string(btf._words[at]), btf._words[at + 1], btf._words[at + 2]
-        if not _WORDS.fullmatch(name) or not (name or kind in _NAMELESS):
+        if kind not in _NO_TYPES and (not _WORDS.fullmatch(name) or not (name or kind in _NAMELESS)):
             raise self._bad("btf-bad-name", f"type {type_id} of kind {kind.name} has the name {name!r}")
         if third not in _SIZES.get(kind, (third,)):
             raise self._bad("btf-bad-size", f"type {type_id} of kind {kind.name} has {third} bytes")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tpgen.diagnostics import TpgenError, fail
 
@@ -16,6 +16,8 @@ from tpgen.diagnostics import TpgenError, fail
 UNPACKED_LIMIT = 1 << 30
 
 _ELF = b"\x7fELF"
+# e_machine, EM_* of include/uapi/linux/elf-em.h
+_MACHINES = {3: "i386", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
 # A BTF header as it stands in memory in the middle of an unpacked image: magic, version 1, no flags, 24 bytes long.
 _BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\x00\x18")
@@ -23,10 +25,14 @@ _BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\
 
 @dataclass(frozen=True, slots=True)
 class BtfSections:
-    """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None."""
+    """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None.
+
+    `arch` is the machine that the image is for, as uname calls it; None where the image does not tell.
+    """
 
     btf: bytes
     base: bytes | None = None
+    arch: str | None = None
 
 
 def btf_sections(data: bytes, path: str) -> BtfSections:
@@ -54,7 +60,9 @@ def _elf_sections(data: bytes, path: str) -> BtfSections:
     sections = dict(elf_sections(data, path, (".BTF", ".BTF.base")))
     if not sections.get(".BTF"):
         raise fail("image-no-btf", "ELF file without a .BTF section", path, "was it built with CONFIG_DEBUG_INFO_BTF?")
-    return BtfSections(sections[".BTF"], sections.get(".BTF.base"))
+    order: Literal["little", "big"] = "little" if data[5] == 1 else "big"
+    machine = int.from_bytes(data[18:20], order)
+    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), _MACHINES.get(machine))
 
 
 def elf_sections(data: bytes, path: str, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
