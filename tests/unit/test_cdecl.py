@@ -1,0 +1,246 @@
+"""C declarations parsed and spelled: by hand, there and back, and hostile ones."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
+from tpgen.model import (
+    Array,
+    CType,
+    Enum,
+    FuncProto,
+    Int,
+    Pointer,
+    Qualified,
+    Struct,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.spelling import spell
+from tpgen.target import canonical_integer, target_named
+from tpgen.typequery import same_type
+
+X86 = target_named("x86_64")
+CHAR, INT, UINT, LONG = Int("char", 1, False), Int("int", 4, True), Int("unsigned int", 4, False), Int("long", 8, True)
+U64 = Typedef("u64")
+
+
+def constant(ctype: CType) -> CType:
+    return Qualified("const", ctype)
+
+
+# What a declaration means, and how it is spelled again where that is not the same text.
+DECLARATIONS: dict[str, tuple[str | None, CType, str | None]] = {
+    "int x": ("x", INT, None),
+    "int": (None, INT, None),
+    "unsigned x": ("x", UINT, "unsigned int x"),
+    "unsigned": (None, UINT, "unsigned int"),
+    "long unsigned int x": ("x", Int("unsigned long", 8, False), "unsigned long x"),
+    "long long int x": ("x", Int("long long", 8, True), "long long x"),
+    "short unsigned int x": ("x", Int("unsigned short", 2, False), "unsigned short x"),
+    "signed char x": ("x", Int("signed char", 1, True), None),
+    "_Bool on": ("on", Int("_Bool", 1, False, is_bool=True), None),
+    "u64 ns": ("ns", U64, None),
+    "u64": (None, U64, None),
+    "const u64": (None, constant(U64), None),
+    "u64 const x": ("x", constant(U64), "const u64 x"),
+    "volatile u64 x": ("x", Qualified("volatile", U64), None),
+    "void *p": ("p", Pointer(Void()), None),
+    "const char *s": ("s", Pointer(constant(CHAR)), None),
+    "char const * s": ("s", Pointer(constant(CHAR)), "const char *s"),
+    "const char *const s": ("s", constant(Pointer(constant(CHAR))), None),
+    "const void * const": (None, constant(Pointer(constant(Void()))), "const void *const"),
+    "struct task_struct *p": ("p", Pointer(Struct("struct", "task_struct")), None),
+    "union sigval v": ("v", Struct("union", "sigval"), None),
+    "enum pid_type type": ("type", Enum("pid_type"), None),
+    "struct page **pages": ("pages", Pointer(Pointer(Struct("struct", "page"))), None),
+    "struct list_head * const * list": (
+        "list", Pointer(constant(Pointer(Struct("struct", "list_head")))), "struct list_head *const *list",
+    ),
+    "char comm[16]": ("comm", Array(CHAR, 16), None),
+    "char comm[]": ("comm", Array(CHAR, None), None),
+    "char [16]": (None, Array(CHAR, 16), None),
+    "char n[8 * (2 + 2)]": ("n", Array(CHAR, 32), "char n[32]"),
+    "char n[0x20u]": ("n", Array(CHAR, 32), "char n[32]"),
+    "char n[1 << 5]": ("n", Array(CHAR, 32), "char n[32]"),
+    "char n[NAME_MAX + 1]": ("n", Array(CHAR, None, "NAME_MAX + 1"), None),
+    "char n[1 / 0]": ("n", Array(CHAR, None, "1 / 0"), None),
+    "char n[1 << 99]": ("n", Array(CHAR, None, "1 << 99"), None),
+    "char n[sizeof(struct in6_addr)]": ("n", Array(CHAR, None, "sizeof(struct in6_addr)"), None),
+    "int m[2][3]": ("m", Array(Array(INT, 3), 2), None),
+    "u8 (*addr)[6]": ("addr", Pointer(Array(Typedef("u8"), 6)), None),
+    "u8 *addr[6]": ("addr", Array(Pointer(Typedef("u8")), 6), None),
+    "void (*fn)(void)": ("fn", Pointer(FuncProto(Void(), ())), None),
+    "void (*fn)()": ("fn", Pointer(FuncProto(Void(), ())), "void (*fn)(void)"),
+    "int (*cmp)(const void *a, const void *b)": (
+        "cmp", Pointer(FuncProto(INT, (Pointer(constant(Void())), Pointer(constant(Void()))))),
+        "int (*cmp)(const void *, const void *)",
+    ),
+    "int (*printk)(const char *, ...)": (
+        "printk", Pointer(FuncProto(INT, (Pointer(constant(CHAR)),), variadic=True)), None,
+    ),
+    "void (*(*f)(int))(long)": (
+        "f", Pointer(FuncProto(Pointer(FuncProto(Void(), (LONG,))), (INT,))), None,
+    ),
+    "work_func_t fn": ("fn", Typedef("work_func_t"), None),
+    "char __user *buf": ("buf", Pointer(TypeTag("user", CHAR)), None),
+    "const char __user *buf": ("buf", Pointer(TypeTag("user", constant(CHAR))), None),
+    "void __percpu *p": ("p", Pointer(TypeTag("percpu", Void())), None),
+    "struct foo __rcu *p": ("p", Pointer(TypeTag("rcu", Struct("struct", "foo"))), None),
+    "void __iomem *const p": ("p", constant(Pointer(TypeTag("iomem", Void()))), None),
+    "void __seg_gs * p": ("p", Pointer(TypeTag("seg_gs", Void())), "void __seg_gs *p"),
+    "struct foo * __rcu *p": ("p", Pointer(TypeTag("rcu", Pointer(Struct("struct", "foo")))), "struct foo *__rcu *p"),
+    "int x __attribute__((aligned(8)))": ("x", INT, "int x"),
+    "__attribute__((unused)) int x": ("x", INT, "int x"),
+    "struct new *delete": ("delete", Pointer(Struct("struct", "new")), None),
+    "int async": ("async", INT, None),
+    "struct struct_ *x": ("x", Pointer(Struct("struct", "struct_")), None),
+    "  int   x  ": ("x", INT, "int x"),
+    "int\tx": ("x", INT, "int x"),
+}  # fmt: skip
+
+
+def parse(text: str) -> Declaration | BadDeclaration:
+    return parse_declarations([text], X86)[text]
+
+
+class TestParse:
+    @pytest.mark.parametrize("text", DECLARATIONS)
+    def test_alone(self, text: str) -> None:
+        name, ctype, _ = DECLARATIONS[text]
+        assert parse(text) == Declaration(name, ctype)
+
+    def test_together(self) -> None:
+        """One unit for all, in which a bad one spoils no other."""
+        bad = ["int (", "goto x", "union x y z", ""]
+        found = parse_declarations([*DECLARATIONS, *bad], X86)
+        expected = {text: Declaration(name, ctype) for text, (name, ctype, _) in DECLARATIONS.items()}
+        assert {text: found[text] for text in DECLARATIONS} == expected
+        assert all(isinstance(found[text], BadDeclaration) for text in ("int (", "goto x", ""))
+
+    @pytest.mark.parametrize("text", DECLARATIONS)
+    def test_spelled(self, text: str) -> None:
+        name, ctype, spelled = DECLARATIONS[text]
+        assert spell(ctype, name or "") == (spelled or text).replace("char [", "char [")
+
+    @pytest.mark.parametrize("arch", ["i386", "arm"])
+    def test_long_is_the_targets(self, arch: str) -> None:
+        found = parse_declarations(["unsigned long x", "long long y"], target_named(arch))
+        assert found["unsigned long x"] == Declaration("x", Int("unsigned long", 4, False))
+        assert found["long long y"] == Declaration("y", Int("long long", 8, True))
+
+
+HOSTILE = [
+    "", " ", ";", "x;", "int x;", "int x, int y", "int x); void g(int y", "int x) {} int f(", "...", "int, ...",
+    "#define x", "#pragma x", "# 1 \"f\"", "/* int x */", "int x = 3", "int x : 3", "struct { int a; } x",
+    "enum { A } x", "enum e { A = 1 } x", "typedef int x", "typeof(y) x", "int int x", "unsigned float x", "goto x",
+    "return x", "static_assert(1)", "_Static_assert(1, \"\")", "_Alignas(8) x", "int x[", "int x]", "int x[][]]",
+    "int x(", "((((((((((", "*", "* x", "const", "struct", "struct struct x", "42", "'a'", "\"text\"", "int 9x",
+    "f x", "int x.y", "int x->y", "int $x", "int @", "int \\x", "int \x00x", "größe x", "int größe", "int x\n)",
+    "__user", "__attribute__((", "__attribute__((x)) __attribute__((", "if (x) y",
+    "void", "(" * 2000 + "int" + ")" * 2000, "*" * 5000 + "x",
+    "int " + "*" * 3000 + "x", "int x" + "[2]" * 3000, "int x[" + "(" * 2000 + "1" + ")" * 2000 + "]",
+    "int x[" + "9" * 5000 + "]", "int x[" + "1+" * 3000 + "1]", "a " * 5000, "a" * 100_000,
+    "int (*" * 500 + "x" + ")()" * 500,
+]  # fmt: skip
+
+
+class TestHostile:
+    @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:24]))
+    def test_no_exception(self, text: str) -> None:
+        """A declaration, or a reason of one line; and whatever it is, the sound one beside it is not touched."""
+        start = time.monotonic()
+        found = parse_declarations([text, "struct sock *sk"], X86)
+        assert time.monotonic() - start < 5
+        assert found["struct sock *sk"] == Declaration("sk", Pointer(Struct("struct", "sock")))
+        if isinstance(bad := found[text], BadDeclaration):
+            assert bad.text == text
+            assert bad.reason
+            assert "\n" not in bad.reason
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "int x;", "int x, int y", "int x); void g(int y", "...", "int x = 3", "struct { int a; } x", "goto x",
+         "int x[", "int (", "const", "struct", "42", "unsigned float x", "long long long x"],
+    )  # fmt: skip
+    def test_refused(self, text: str) -> None:
+        assert isinstance(parse(text), BadDeclaration)
+
+
+# --- there and back
+
+names = st.sampled_from(["x", "new", "type", "prev_state"])
+tags = st.sampled_from(["foo", "task_struct", "type"])
+bases = st.one_of(
+    st.just(INT),
+    st.just(CHAR),
+    st.just(LONG),
+    st.just(Int("unsigned long long", 8, False)),
+    st.builds(Typedef, st.sampled_from(["u64", "pid_t", "bool"])),
+    st.builds(Struct, st.sampled_from(["struct", "union"]), tags),
+    st.builds(Enum, tags),
+)
+
+
+def pointers(inner: st.SearchStrategy[CType]) -> st.SearchStrategy[CType]:
+    """Pointers, arrays and functions as C allows them; a qualifier or tag stands on what C lets it stand on."""
+    qualified = st.one_of(inner, inner.map(constant), st.builds(Qualified, st.just("volatile"), inner))
+    tagged = st.one_of(qualified, st.builds(TypeTag, st.sampled_from(["user", "rcu"]), qualified))
+    to = st.one_of(tagged.filter(is_plain), inner).map(Pointer)
+    functions = st.builds(FuncProto, st.one_of(st.just(Void()), to), st.lists(to, max_size=2).map(tuple), st.booleans())
+    arrays = st.builds(Array, to, st.integers(1, 64))
+    return st.one_of(to, functions.filter(lambda f: f.params or not f.variadic).map(Pointer), arrays.map(Pointer))
+
+
+def is_plain(ctype: CType) -> bool:
+    """Whether qualifiers on it are not really its element's or meaningless."""
+    while isinstance(ctype, Qualified | TypeTag):
+        ctype = ctype.target
+    return not isinstance(ctype, Array | FuncProto)
+
+
+types = st.recursive(bases, pointers, max_leaves=6)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(ctype=types, name=names)
+def test_there_and_back(ctype: CType, name: str) -> None:
+    """What is spelled is parsed as the same type, under the same name."""
+    text = spell(ctype, name)
+    found = parse(text)
+    assert isinstance(found, Declaration), text
+    assert found.name == name
+    assert same_type(found.type, ctype), text
+    assert spell(found.type, name) == text
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(text=st.text("intcharu8 *()[],.struct_;=\n\t09+xé", max_size=30))
+def test_any_text(text: str) -> None:
+    assert isinstance(parse(text), Declaration | BadDeclaration)
+
+
+# --- integers
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    {
+        "int": "int", "signed": "int", "signed int": "int", "unsigned": "unsigned int", "int unsigned": "unsigned int",
+        "long": "long", "long int": "long", "signed long int": "long", "long unsigned int": "unsigned long",
+        "unsigned long int": "unsigned long", "long long": "long long", "long long unsigned int": "unsigned long long",
+        "short": "short", "short int": "short", "short unsigned int": "unsigned short", "char": "char",
+        "signed char": "signed char", "unsigned char": "unsigned char", "__signed__ char": "signed char",
+        "_Bool": "_Bool", "__int128": "__int128", "__int128 unsigned": "unsigned __int128",
+        "": None, "foo": None, "long foo": None, "long char": None, "short long": None, "long long long": None,
+        "unsigned _Bool": None, "float": None,
+    }.items(),
+)  # fmt: skip
+def test_canonical_integer(words: str, name: str | None) -> None:
+    assert canonical_integer(words) == name

@@ -1,0 +1,230 @@
+"""BTF found in everything that it hides in; readelf judges the ELF files built here."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from support.btf_builder import BtfBuilder, bzimage, elf, stub_image
+from support.small_kernel import small_btf
+
+from tpgen.diagnostics import TpgenError
+from tpgen.sources import images
+from tpgen.sources.images import btf_sections
+
+BLOB = small_btf().blob()
+BIG = small_btf(big_endian=True).blob()
+OTHER = {".text": b"\x90" * 37, ".data": b"BTF? \x9f\xeb not here", ".comment": b"GCC"}
+
+
+def zstd(data: bytes) -> bytes:
+    """As the kernel's build does it: through a pipe, so that the frame does not tell the size."""
+    compressor = zstandard.ZstdCompressor(write_content_size=False, write_checksum=True).compressobj()
+    return compressor.compress(data) + compressor.flush()
+
+
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
+    "xz": lzma.compress,
+    "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE, preset=9),
+    "gzip": lambda data: gzip.compress(data, mtime=0),
+    "bzip2": bz2.compress,
+    "zstd": zstd,
+}
+every_compression = pytest.mark.parametrize("compress", COMPRESSIONS.values(), ids=COMPRESSIONS)
+ELF_SHAPES = {
+    "x86_64": (False, True, 62),
+    "s390x": (True, True, 22),
+    "i386": (False, False, 3),
+    "32 bits, big-endian": (True, False, 8),
+}
+every_elf = pytest.mark.parametrize(("big_endian", "wide", "machine"), ELF_SHAPES.values(), ids=ELF_SHAPES)
+
+
+class TestFound:
+    @pytest.mark.parametrize("blob", [BLOB, BIG], ids=["little", "big"])
+    def test_raw_blob(self, blob: bytes) -> None:
+        found = btf_sections(blob, "blob")
+        assert (found.btf, found.base) == (blob, None)
+
+    @every_elf
+    @pytest.mark.parametrize("base", [None, BLOB], ids=["vmlinux", "out-of-tree .ko"])
+    def test_elf(self, big_endian: bool, wide: bool, machine: int, base: bytes | None) -> None:
+        sections = {**OTHER, ".BTF": BIG, ".BTF_ids": b"\0" * 8} | ({".BTF.base": base} if base else {})
+        found = btf_sections(elf(sections, big_endian, wide, machine), "x.ko")
+        assert (found.btf, found.base) == (BIG, base)
+
+    @every_compression
+    @pytest.mark.parametrize("content", [BLOB, elf({".BTF": BLOB})], ids=["blob", "elf"])
+    def test_compressed(self, content: bytes, compress: Callable[[bytes], bytes]) -> None:
+        assert btf_sections(compress(content), "file").btf == BLOB
+
+    @every_compression
+    @pytest.mark.parametrize("image", [bzimage, stub_image])
+    @pytest.mark.parametrize("payload", [elf({".BTF": BLOB}), b"\x90" * 999 + BLOB + b"\0" * 99], ids=["elf", "flat"])
+    def test_kernel_image(
+        self, payload: bytes, image: Callable[[bytes], bytes], compress: Callable[[bytes], bytes]
+    ) -> None:
+        # The kernel's build appends the unpacked size to what it compresses.
+        assert btf_sections(image(compress(payload) + len(payload).to_bytes(4, "little")), "vmlinuz").btf == BLOB
+
+    @pytest.mark.parametrize("blob", [BLOB, BIG], ids=["little", "big"])
+    def test_uncompressed_image(self, blob: bytes) -> None:
+        """arm64 and riscv64 have one; the length is what the BTF's header says, though more follows."""
+        assert btf_sections(stub_image(blob), "Image").btf == blob
+
+    def test_compressed_image_in_a_compressed_file(self) -> None:
+        assert btf_sections(gzip.compress(bzimage(zstd(elf({".BTF": BLOB})))), "vmlinuz.gz").btf == BLOB
+
+    def test_misleading_magics_before_the_payload(self) -> None:
+        """A stub can hold bytes that only look like a compressor's or BTF's."""
+        bait = b"\x1f\x8b\x08\x00 \xfd7zXZ\x00 \x28\xb5\x2f\xfd BZh9 " + BLOB[:24]
+        assert btf_sections(stub_image(bait + gzip.compress(elf({".BTF": BLOB}))), "Image").btf == BLOB
+
+
+@every_elf
+def test_builder_by_readelf(big_endian: bool, wide: bool, machine: int, tmp_path: Path) -> None:
+    """The judge of the ELF files."""
+    if shutil.which("readelf") is None:
+        pytest.skip("readelf is not installed")
+    path = tmp_path / "x.ko"
+    path.write_bytes(elf({**OTHER, ".BTF": BLOB}, big_endian, wide, machine))
+    command = ("readelf", "--wide", "--file-header", "--sections", str(path))
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"LC_ALL": "C"})
+    assert not done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if " .BTF " in line)
+    fields = line.partition("]")[2].split()
+    at, size = int(fields[3], 16), int(fields[4], 16)
+    assert path.read_bytes()[at : at + size] == BLOB
+    assert f"Class:                             ELF{64 if wide else 32}" in done.stdout
+    assert f"{'big' if big_endian else 'little'} endian" in done.stdout
+
+
+UNKNOWN = (
+    "f: neither BTF nor an ELF file nor a kernel image with BTF inside [image-unknown]; "
+    "give /sys/kernel/btf/vmlinux, a vmlinux, a .ko, a vmlinuz or a raw BTF blob"
+)
+NO_BTF = "f: ELF file without a .BTF section [image-no-btf]; was it built with CONFIG_DEBUG_INFO_BTF?"
+ELF_CUT = "f: truncated or corrupt ELF file [image-truncated]"
+EARLY = "f: the compressed data ends early [image-truncated]"
+VMLINUX = elf({**OTHER, ".BTF": BLOB})
+
+
+def nobits(data: bytes) -> bytes:
+    """The ELF file with its section 1 of type SHT_NOBITS, as objcopy --only-keep-debug leaves it."""
+    at = int.from_bytes(data[40:48], "little") + 64 + 4
+    return data[:at] + (8).to_bytes(4, "little") + data[at + 4 :]
+
+
+def moved(data: bytes, offset: int, size: int) -> bytes:
+    """The 64-bit ELF file with its section 1 said to lie elsewhere."""
+    at = int.from_bytes(data[40:48], "little") + 64 + 24
+    return data[:at] + offset.to_bytes(8, "little") + size.to_bytes(8, "little") + data[at + 16 :]
+
+
+def test_section_at_the_very_end() -> None:
+    """Section headers may stand in front of the sections."""
+    data = elf({".BTF": b""})
+    assert btf_sections(moved(data, len(data), len(BLOB)) + BLOB, "f").btf == BLOB
+
+
+@pytest.mark.parametrize("type_offset", [0, 4])
+def test_misleading_header_before_the_blob(type_offset: int) -> None:
+    """What looks like BTF in a flat image must also have sections that fit together."""
+    lengths = (type_offset, 400, 300, 10)  # strings in the middle of the types
+    bait = BLOB[:8] + b"".join(length.to_bytes(4, "little") for length in lengths)
+    assert btf_sections(stub_image(bait + BLOB), "Image").btf == BLOB
+
+
+REFUSED = {
+    "empty file": (b"", UNKNOWN),
+    "text": (b"name: sched_switch\nID: 1\n", UNKNOWN),
+    "zeros": (b"\0" * 4096, UNKNOWN),
+    "ELF magic alone": (b"\x7fELF", ELF_CUT),
+    "ELF without BTF": (elf(OTHER), NO_BTF),
+    "ELF with the headers of a BTF left out": (nobits(elf({".BTF": BLOB})), NO_BTF),
+    "ELF cut in its header": (VMLINUX[:50], ELF_CUT),
+    "ELF cut in a section": (VMLINUX[:900], ELF_CUT),
+    "ELF cut in its section headers": (VMLINUX[:-50], ELF_CUT),
+    "ELF section past the end": (moved(elf({".BTF": BLOB}), 64, 1 << 20), ELF_CUT),
+    "ELF section one byte too long": (
+        moved(elf({".BTF": BLOB}) + BLOB, len(elf({".BTF": BLOB})), len(BLOB) + 1),
+        ELF_CUT,
+    ),
+    "ELF of no class": (b"\x7fELF\x03\x01" + VMLINUX[6:], ELF_CUT),
+    "ELF of no byte order": (b"\x7fELF\x02\x07" + VMLINUX[6:], ELF_CUT),
+    "ELF with compressed sections": (
+        elf({".BTF": BLOB}, flags=0x800),
+        "f: section .BTF is compressed [image-corrupt]; decompress it with objcopy",
+    ),
+    "boot image without BTF": (bzimage(gzip.compress(elf(OTHER))), NO_BTF),
+    "boot image cut short": (bzimage(lzma.compress(VMLINUX)[:-60]), EARLY),
+    "boot image with an unknown payload": (bzimage(b"\x02\x21\x4c\x18" + bytes(range(256))), UNKNOWN),
+    "four times compressed": (
+        gzip.compress(gzip.compress(gzip.compress(gzip.compress(BLOB)))),
+        "f: compressed more than three times over [image-corrupt]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(data: bytes, message: str) -> None:
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(data, "f")
+    assert str(caught.value) == message
+
+
+@every_compression
+@pytest.mark.parametrize("kept", [0.4, 0.9], ids=["early", "late"])
+def test_cut_compressed_file(compress: Callable[[bytes], bytes], kept: float) -> None:
+    """What could be unpacked until the cut is not taken for the whole."""
+    packed = compress(BLOB)
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(packed[: int(len(packed) * kept)], "f")
+    assert str(caught.value) == EARLY
+
+
+@every_compression
+def test_garbled_compressed_file(compress: Callable[[bytes], bytes]) -> None:
+    """The library's own words may differ between its versions, the rest does not."""
+    packed = bytearray(compress(BLOB * 20))
+    middle = len(packed) // 2
+    packed[middle - 8 : middle + 8] = b"\xff" * 16
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(bytes(packed), "f")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "image-corrupt"
+    assert "\n" not in str(diagnostic)
+
+
+@every_compression
+def test_bomb(compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is an end to unpacking, at a limit that is smaller here for the sake of memory."""
+    monkeypatch.setattr(images, "UNPACKED_LIMIT", 1 << 20)
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(compress(b"\0" * (2 << 20)), "f")
+    assert str(caught.value) == "f: unpacks to more than 1 MiB [image-too-large]"
+
+
+def test_without_zstandard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an optional dependency: who lacks it is told."""
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(bzimage(zstd(VMLINUX)), "f")
+    expected = "f: reading this takes the Python module zstandard [image-compression]; pip install zstandard"
+    assert str(caught.value) == expected
+
+
+def test_module_and_its_base_are_apart() -> None:
+    """`.BTF` and `.BTF.base` are told apart by whole names, in any order."""
+    base = BtfBuilder()
+    base.integer("int", 4)
+    found = btf_sections(elf({".BTF.base": base.blob(), ".BTF.extra": b"?", ".BTF": BLOB}), "x.ko")
+    assert (found.btf, found.base) == (BLOB, base.blob())

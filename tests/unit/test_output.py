@@ -1,0 +1,174 @@
+"""Writing: all or nothing, atomically, and only what changed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from tpgen.backends.base import GeneratedFile
+from tpgen.diagnostics import TpgenError
+from tpgen.output import write_file, write_files
+
+OLD = 1_000_000_000  # a time long ago, in seconds
+FILES = [GeneratedFile("a.h", "one\n"), GeneratedFile("b.h", "two\n"), GeneratedFile("c.h", "three\n")]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder, hidden ones too."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def aged(path: Path) -> Path:
+    os.utime(path, (OLD, OLD))
+    return path
+
+
+class TestWritten:
+    def test_into_a_new_directory(self, tmp_path: Path) -> None:
+        folder = tmp_path / "new" / "er"
+        assert write_files(str(folder), FILES) == [str(folder / name) for name in ("a.h", "b.h", "c.h")]
+        assert contents(tmp_path) == {"new/er/a.h": "one\n", "new/er/b.h": "two\n", "new/er/c.h": "three\n"}
+
+    def test_no_files(self, tmp_path: Path) -> None:
+        assert write_files(str(tmp_path), []) == []
+
+    def test_only_what_changed(self, tmp_path: Path) -> None:
+        """make sees a changed time only where there is a change."""
+        write_files(str(tmp_path), FILES)
+        for name in ("a.h", "b.h", "c.h"):
+            aged(tmp_path / name)
+        changed = [FILES[0], GeneratedFile("b.h", "2\n"), FILES[2]]
+        assert write_files(str(tmp_path), changed) == [str(tmp_path / "b.h")]
+        assert contents(tmp_path) == {"a.h": "one\n", "b.h": "2\n", "c.h": "three\n"}
+        untouched = [(tmp_path / name).stat().st_mtime == OLD for name in ("a.h", "b.h", "c.h")]
+        assert untouched == [True, False, True]
+
+    def test_one_file_unchanged(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.h"
+        assert write_file(str(path), "x") == [str(path)]
+        aged(path)
+        assert write_file(str(path), "x") == []
+        assert path.stat().st_mtime == OLD
+        assert write_file(str(path), "y") == [str(path)]
+
+    @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+    def test_mode_is_a_plain_files(self, mask: int, tmp_path: Path) -> None:
+        before = os.umask(mask)
+        try:
+            write_file(str(tmp_path / "x.h"), "x")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "x.h").stat().st_mode) == 0o666 & ~mask
+
+    def test_relative_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        write_file("x.h", "x")
+        assert contents(tmp_path) == {"x.h": "x"}
+
+    def test_text_is_utf8(self, tmp_path: Path) -> None:
+        write_file(str(tmp_path / "x.h"), "×")
+        assert (tmp_path / "x.h").read_bytes() == b"\xc3\x97"
+
+    def test_symbolic_link_stays(self, tmp_path: Path) -> None:
+        target = tmp_path / "target.h"
+        target.write_text("old")
+        (tmp_path / "link.h").symlink_to("target.h")
+        write_file(str(tmp_path / "link.h"), "new")
+        assert (tmp_path / "link.h").is_symlink()
+        assert target.read_text() == "new"
+
+    def test_device_is_written_to(self, tmp_path: Path) -> None:
+        """`-o /dev/null` as root must not put a file in its place; a link to it stands for it here."""
+        path = tmp_path / "null"
+        path.symlink_to("/dev/null")
+        write_file(str(path), "x")
+        assert path.is_symlink()
+        assert stat.S_ISCHR(path.stat().st_mode)
+
+    def test_pipe_is_written_to(self, tmp_path: Path) -> None:
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        read: list[str] = []
+        reader = threading.Thread(target=lambda: read.append(path.read_text()), daemon=True)
+        reader.start()
+        write_file(str(path), "through")
+        reader.join(10)
+        assert read == ["through"]
+        assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+class TestRefused:
+    """An error is a TpgenError with the file's path, and what was there before is there afterwards."""
+
+    @staticmethod
+    def refused(folder: Path, expected: str) -> None:
+        before = contents(folder)
+        with pytest.raises(TpgenError) as caught:
+            write_files(str(folder), FILES)
+        assert str(caught.value) == expected
+        assert contents(folder) == before
+
+    def test_directory_in_the_place_of_a_file(self, tmp_path: Path) -> None:
+        """The files before it are not written either."""
+        (tmp_path / "a.h").write_text("old")
+        (tmp_path / "c.h").mkdir()
+        self.refused(tmp_path, f"{tmp_path}/c.h: cannot write: Is a directory [unwritable]")
+
+    def test_file_in_the_place_of_the_directory(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("old")
+        with pytest.raises(TpgenError) as caught:
+            write_files(str(tmp_path / "file" / "sub"), FILES)
+        assert str(caught.value) == f"{tmp_path}/file/sub: cannot write: Not a directory [unwritable]"
+        assert contents(tmp_path) == {"file": "old"}
+
+    def test_missing_directory_of_a_file(self, tmp_path: Path) -> None:
+        with pytest.raises(TpgenError) as caught:
+            write_file(str(tmp_path / "no" / "x.h"), "x")
+        assert str(caught.value) == f"{tmp_path}/no/x.h: cannot write: No such file or directory [unwritable]"
+
+    def test_directory_for_one_file(self, tmp_path: Path) -> None:
+        (tmp_path / "sub").mkdir()
+        with pytest.raises(TpgenError) as caught:
+            write_file(str(tmp_path / "sub"), "x")
+        assert str(caught.value) == f"{tmp_path}/sub: cannot write: Is a directory [unwritable]"
+        assert contents(tmp_path) == {}
+
+    def test_same_name_twice(self, tmp_path: Path) -> None:
+        """Two modules can have an event of one name; neither is written."""
+        with pytest.raises(TpgenError) as caught:
+            write_files(str(tmp_path / "out"), [*FILES, FILES[1]])
+        assert str(caught.value) == "two events make the same file b.h [same-name]; pick one with --module"
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("at", [1, 2, 3])
+    def test_full_disk(self, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The disk is full at the first, second or third file: no file is written and none is left behind."""
+        (tmp_path / "a.h").write_text("old")
+        opened, fdopen = [], os.fdopen
+
+        def full(descriptor: int, mode: str) -> object:
+            opened.append(descriptor)
+            if len(opened) == at:
+                os.close(descriptor)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return fdopen(descriptor, mode)
+
+        monkeypatch.setattr("tpgen.output.os.fdopen", full)
+        self.refused(tmp_path, f"{tmp_path}/{'abc'[at - 1]}.h: cannot write: No space left on device [unwritable]")
+
+    def test_interrupted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ctrl-C is no OSError, and leaves no half file either."""
+
+        def interrupt(descriptor: int, mode: str) -> object:
+            os.close(descriptor)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tpgen.output.os.fdopen", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write_files(str(tmp_path), FILES)
+        assert contents(tmp_path) == {}
