@@ -13,8 +13,9 @@ from enum import StrEnum
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.layout import lay_out
 from tpgen.model import Argument, CType, Field, Kind, Record, Struct
-from tpgen.resolve import SYSCALLS_SYSTEM, EventKey, Kernel
+from tpgen.resolve import EventKey, Kernel
 from tpgen.sources.btf_tracepoints import BtfTracepoints
+from tpgen.sources.tracefs import Format
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import element_of, is_string, same_type, stripped
@@ -60,8 +61,8 @@ def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
 
 def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
     """The comparisons for one event; with `raw_only` those that need no record, which takes reading tracefs."""
-    if key.system == SYSCALLS_SYSTEM and kernel.btf(key) is None:
-        yield _syscall(kernel, key)
+    if (form := kernel.syscall_format(key)) is not None:
+        yield _syscall(kernel, key, form)
         return
     if kernel.btf(key) is not None:
         yield _raw(kernel, key, raw_only)
@@ -173,10 +174,8 @@ def _differences(their: Field, our: Field) -> Iterator[tuple[str, str]]:
             yield "record-sign", f"{sign[bool(their.signed)]} in %(source)s, {sign[bool(our.signed)]} in %(judge)s"
 
 
-def _syscall(kernel: Kernel, key: EventKey) -> Comparison:
+def _syscall(kernel: Kernel, key: EventKey, form: Format) -> Comparison:
     """A syscalls: event's fields against the `struct syscall_tp_t` that its program is given."""
-    form = kernel.format(key)
-    assert form is not None
     given = kernel.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if kernel.sources.btfs else None
     if given is None:
         return Comparison(Subject.SYSCALL, str(key), reason="BTF has no struct syscall_tp_t")

@@ -42,6 +42,8 @@ EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or '*:s
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tpgen with `argv` (the process's own by default); returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
     # A run builds facts and prints them: looking for garbage among them would cost a tenth of its time and find none.
     gc.disable()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -209,6 +211,8 @@ def _generate(options: argparse.Namespace) -> int:
     from tpgen.backends.base import Form
     from tpgen.backends.registry import backend
 
+    if options.output == "":
+        raise fail("usage", "-o with an empty path", hint="give a file or a directory")
     renderer = backend(options.backend)
     kernel = _kernel(options)
     forms = [form for form in Form if getattr(options, form)] or list(Form)

@@ -71,7 +71,18 @@ class Kernel:
                 systems[name].append(system)
         return dict(systems)
 
+    @cached_property
+    def _btfs_by_name(self) -> dict[str, list[BtfTracepoints]]:
+        found = defaultdict(list)
+        for btf in self.sources.btfs:
+            for name in btf.events:
+                found[name].append(btf)
+        return dict(found)
+
     def _btfs_of(self, name: str) -> list[BtfTracepoints]:
+        """The images that have a raw tracepoint of that name; once all are listed, none has to be asked."""
+        if "_btfs_by_name" in self.__dict__:
+            return self._btfs_by_name.get(name, [])
         return [btf for btf in self.sources.btfs if btf.has_event(name)]
 
     @cached_property
@@ -91,7 +102,7 @@ class Kernel:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all events, sorted."""
-        names = {*self._tracefs_systems, *(name for btf in self.sources.btfs for name in btf.events)}
+        names = {*self._tracefs_systems, *self._btfs_by_name}
         # Headers tell of what a kernel could have; where it can be asked itself, it decides.
         return tuple(sorted(names or self._header_events))
 
@@ -218,6 +229,10 @@ class Kernel:
         self._read_formats([key])
         return self._formats.get((key.system or "", key.name))
 
+    def syscall_format(self, key: EventKey) -> Format | None:
+        """The format of a syscalls: event, which has no tracepoint of its own; None for any other event."""
+        return self.format(key) if key.system == SYSCALLS_SYSTEM and self.btf(key) is None else None
+
     def btf(self, key: EventKey) -> BtfTracepoints | None:
         """The BTF of the image that has the event's raw tracepoint, None where none has."""
         return next((btf for btf in self._btfs_of(key.name) if btf.module == key.module), None)
@@ -259,8 +274,8 @@ class Kernel:
     def _resolve(self, key: EventKey, raw_only: bool = False) -> Event:
         btf, header = self.btf(key), self.header_event(key)
         form = None if raw_only else self.format(key)
-        if key.system == SYSCALLS_SYSTEM and btf is None:
-            return self._syscall(key, form or self.format(key))
+        if btf is None and (shown := self.syscall_format(key)):
+            return self._syscall(key, shown)
         kind = self._kind(key, btf, form, header)
         args, args_origin, names_origin = self._arguments(key, btf, header)
         choice, record, record_origin = ClassChoice(None, None), None, None
@@ -396,9 +411,8 @@ class Kernel:
             return lay_out(declared.fields, header_bytes, self.target), Origin.HEADERS
         return None, None
 
-    def _syscall(self, key: EventKey, form: Format | None) -> Event:
+    def _syscall(self, key: EventKey, form: Format) -> Event:
         """A syscalls: event. It has no tracepoint of its own; its program is given a record made for the purpose."""
-        assert form is not None
         return Event(
             system=key.system,
             name=key.name,
@@ -424,7 +438,7 @@ class Kernel:
     def _syscall_record(self, key: EventKey, form: Format) -> Record:
         """The fields of the format file, at the offsets of the `struct syscall_tp_t` where BTF has one.
 
-        `__data_loc` fields (since Linux 7.0) are in the record but not in what a program is given.
+        `__data_loc` fields (Linux 7.2 has some) are in the record but not in what a program is given.
         """
         shown = [field for field in form.fields if field.dynamic is None]
         offsets, sizes = [f.offset_bytes for f in shown], [f.size_bytes for f in shown]

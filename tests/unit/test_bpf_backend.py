@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
-from support.cli import tpgen
+from support.cli import refusal, tpgen
 from support.small_kernel import Line, write_btf, write_tracefs
 
 from tpgen.backends.bpf import Load, _loads
@@ -208,3 +208,14 @@ def test_compiles(target: str, std: str, long_bytes: int, tmp_path: Path) -> Non
     command = (clang, "-target", target, f"-std={std}", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", str(unit))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_two_fields_of_one_accessor(tmp_path: Path) -> None:
+    """An array `a` is read by `…_a_read`, which is also what the scalar `a_read` would be called."""
+    b = BtfBuilder()
+    number, char = b.integer("int", 4, SIGNED), b.integer("char", 1)
+    entry = b.structure("trace_entry", 8)
+    b.event("e", [("n", number)])
+    b.event_class("e", [number], 16, [("ent", entry, 0), ("a", b.array(char, 4), 8), ("a_read", number, 12)])
+    done = tpgen("e", "--classic", "--btf", write_btf(tmp_path / "vmlinux", b))
+    assert done == refusal("e: two of its fields make an accessor tp_e_a_read [name-clash]")

@@ -178,6 +178,12 @@ USAGE = {
         ["list", "--kernel", "live", "--btf", "x"],
         "--kernel live has its own BTF and tracefs [usage]; leave --btf and --tracefs away",
     ),
+    "configuration of nothing": (
+        ["list", "--config", "x"], "--config decides what of --headers counts [usage]; give --headers as well",
+    ),
+    "empty output": (
+        ["sched_switch", "-o", ""], "-o with an empty path [usage]; give a file or a directory",
+    ),
 }  # fmt: skip
 
 
@@ -391,6 +397,12 @@ class TestProcess:
         command = (sys.executable, "-m", "tpgen", *arguments)
         done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
         os.close(write)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_closed_stdout(self, btf: Path) -> None:
+        """`tpgen … >&-`: there is nowhere to write to, which is no reason for a traceback."""
+        command = f"{sys.executable} -m tpgen sched_switch --raw --btf {btf} >&-"
+        done = subprocess.run(command, cwd=ROOT, shell=True, stderr=subprocess.PIPE, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 
     def test_error_in_a_process(self, btf: Path) -> None:

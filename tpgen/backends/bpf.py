@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.backends.base import Form, GeneratedFile, Request, missing
 from tpgen.backends.bpf_types import ValueType, is_bool, portable, sized_integer, tags_in, uses_bool, value_type
+from tpgen.diagnostics import fail
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import (
     Argument,
@@ -320,6 +321,9 @@ def _header(
     copies: list[Copy],
     types: list[CType],
 ) -> Header:
+    functions = [accessor.name for accessor in (*values, *copies)]
+    if doubled := sorted({name for name in functions if functions.count(name) > 1}):
+        raise fail("name-clash", f"{event.title}: two of its fields make an accessor {doubled[0]}")
     tags = sorted({tag for ctype in types for tag in tags_in(ctype)})
     return Header(
         event,

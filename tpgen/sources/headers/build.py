@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.model import Argument, Array, CType, Field, FuncProto, Kind, Pointer
+from tpgen.sources.headers.complete import Completer
 from tpgen.sources.headers.conditions import conjunction
 from tpgen.sources.headers.entries import head, unwrapped
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
@@ -22,7 +23,9 @@ from tpgen.sources.headers.grammar import BadMember, Member, parse_members
 from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Token, join
 from tpgen.sources.headers.scan import Statement, chain
 from tpgen.sources.headers.text import group_end, split_arguments, split_commas
+from tpgen.spelling import spell
 from tpgen.target import Target
+from tpgen.typequery import align_of, size_of
 
 Order: TypeAlias = tuple[int, ...]
 
@@ -36,8 +39,8 @@ class Built:
     skipped: list[Diagnostic] = field(default_factory=list)
 
 
-def build(statements: Sequence[Statement], target: Target) -> Built:
-    """The facts that `statements`, of one tree, state. Declarations are read for `target`."""
+def build(statements: Sequence[Statement], target: Target, completer: Completer) -> Built:
+    """The facts that `statements`, of one tree, state. Declarations are read for `target`, `completer` explains them."""
     drafts = [_draft(statement) for statement in statements]
     entries = dict.fromkeys(entry for draft in drafts for entry in draft.entries)
     members = _members(list(entries))
@@ -45,7 +48,7 @@ def build(statements: Sequence[Statement], target: Target) -> Built:
     for member in members.values():
         if isinstance(member, Member):
             texts.update(dict.fromkeys(_member_texts(member)))
-    builder = _Builder(members, parse_declarations(texts, target))
+    builder = _Builder(members, parse_declarations(texts, target), target, completer)
     builder.build(drafts)
     return builder.built
 
@@ -143,9 +146,15 @@ def _length_text(length: str) -> str:
 
 class _Builder:
     def __init__(
-        self, members: Mapping[str, Member | BadMember], declarations: Mapping[str, Declaration | BadDeclaration]
+        self,
+        members: Mapping[str, Member | BadMember],
+        declarations: Mapping[str, Declaration | BadDeclaration],
+        target: Target,
+        completer: Completer,
     ) -> None:
         self.built = Built()
+        self._target = target
+        self._completer = completer
         self._members = members
         self._declarations = declarations
         self._fields: dict[str, Field | str] = {}
@@ -197,9 +206,30 @@ class _Builder:
         whole = tuple(found for found in fields if isinstance(found, Field))
         if args is not None and len(whole) == len(fields):
             statement = draft.statement
+            completed = tuple(self._completed(found, statement.source.path) for found in whole)
+            unknown = self._unknown(draft, completed)
             self.built.classes.append(
-                HeaderClass(draft.name, args, whole, statement.position, statement.place.condition)
+                HeaderClass(draft.name, args, completed, statement.position, statement.place.condition, unknown)
             )
+
+    def _completed(self, field: Field, near: str) -> Field:
+        if field.type is None:
+            return field
+        ctype = self._completer.completed(field.type, near)
+        return field if ctype is field.type else replace(field, type=ctype)
+
+    def _unknown(self, draft: _Draft, fields: Sequence[Field]) -> Diagnostic | None:
+        """Which field keeps the class from being laid out, None where none does."""
+        for entry, found in zip(draft.entries, fields, strict=True):
+            if found.dynamic is None and found.type is not None and align_of(found.type, self._target) is None:
+                message = f"the size of field {found.name}, of type `{_shown(spell(found.type))}`, is unknown"
+            elif found.dynamic is None and found.type is not None and size_of(found.type, self._target) is None:
+                message = f"the length of field {found.name}, `{_shown(spell(found.type))}`, is unknown"
+            else:
+                continue
+            position = _position(draft.statement, entry)
+            return Diagnostic("header-size", message, position, "give --btf", Severity.NOTE, chain(draft.statement.origin))
+        return None
 
     def _field(self, entry: str) -> Field | str:
         known = self._fields.get(entry)
@@ -272,6 +302,15 @@ class _Builder:
         declaration = self._declarations[param]
         return declaration.name if isinstance(declaration, Declaration) else None
 
+    def _adjusted(self, ctype: CType, draft: _Draft) -> CType:
+        """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
+        near = draft.statement.source.path
+        if isinstance(ctype, Array):
+            # Of the inner dimensions of an array of arrays the lengths matter still.
+            element = self._completer.completed(ctype.element, near) if isinstance(ctype.element, Array) else ctype.element
+            return Pointer(element)
+        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._completer.completed(ctype, near)
+
     def _arguments(self, draft: _Draft, order: Order) -> tuple[Argument, ...] | None:
         """The raw arguments in `order`; None, and reported, when a parameter is no C declaration."""
         declarations: list[Declaration] = []
@@ -283,16 +322,9 @@ class _Builder:
                 return None
             declarations.append(declaration)
         return tuple(
-            Argument(declarations[index].name, _adjusted(declarations[index].type), slot)
+            Argument(declarations[index].name, self._adjusted(declarations[index].type, draft), slot)
             for slot, index in enumerate(order)
         )
-
-
-def _adjusted(ctype: CType) -> CType:
-    """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
-    if isinstance(ctype, Array):
-        return Pointer(ctype.element)
-    return Pointer(ctype) if isinstance(ctype, FuncProto) else ctype
 
 
 def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:

@@ -179,12 +179,12 @@ def negated(text: str) -> str:
 def evaluate(text: str, names: Names) -> int | None:
     """The value of the expression of an `#if`; None when it depends on something unknown or is no expression."""
     try:
-        return _Expression(text, names).whole()
-    except (_NotAnExpression, RecursionError):
+        return Expression(text, names).whole()
+    except (NotAnExpression, RecursionError):
         return None
 
 
-class _NotAnExpression(Exception):
+class NotAnExpression(Exception):
     """The text of an #if is not a preprocessor expression."""
 
 
@@ -203,11 +203,16 @@ _LEVELS: tuple[Mapping[str, _Operation], ...] = (
     },
     {"<<": lambda a, b: a << min(b, 64) if b >= 0 else 0, ">>": lambda a, b: a >> b if b >= 0 else 0},
     {"+": lambda a, b: a + b, "-": lambda a, b: a - b},
-    {"*": lambda a, b: a * b, "/": lambda a, b: a // b if b else 0, "%": lambda a, b: a % b if b else 0},
+    {"*": lambda a, b: a * b, "/": lambda a, b: _quotient(a, b), "%": lambda a, b: a - b * _quotient(a, b)},
 )
 
 
-class _Expression:
+def _quotient(a: int, b: int) -> int:
+    """C cuts towards zero. A division by zero is no error in a branch that is not taken, so it is just a number."""
+    return (abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1) if b else 0
+
+
+class Expression:
     """Recursive descent over C's preprocessor expressions; every value is an int or unknown."""
 
     def __init__(self, text: str, names: Names) -> None:
@@ -215,12 +220,12 @@ class _Expression:
         self._at = 0
         self._names = names
         if len(self._words) > 1000:
-            raise _NotAnExpression
+            raise NotAnExpression
 
     def whole(self) -> int | None:
         value = self._conditional()
         if self._at != len(self._words):
-            raise _NotAnExpression
+            raise NotAnExpression
         return value
 
     def _peek(self) -> str:
@@ -233,7 +238,7 @@ class _Expression:
 
     def _expect(self, word: str) -> None:
         if self._next() != word:
-            raise _NotAnExpression
+            raise NotAnExpression
 
     def _conditional(self) -> int | None:
         condition = self._or()
@@ -287,7 +292,7 @@ class _Expression:
         if word[:1].isdigit():
             return _integer(word)
         if not word.isidentifier():
-            raise _NotAnExpression
+            raise NotAnExpression
         return self._call(word) if self._peek() == "(" else self._names.value(word)
 
     def _defined(self) -> int | None:
@@ -332,4 +337,4 @@ def _integer(word: str) -> int:
     try:
         return int(digits, 8 if re.fullmatch("0[0-7]+", digits) else 0)
     except ValueError:
-        raise _NotAnExpression from None
+        raise NotAnExpression from None

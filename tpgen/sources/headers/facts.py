@@ -13,9 +13,10 @@ class HeaderClass:
     """A DECLARE_EVENT_CLASS, or the class half of a TRACE_EVENT.
 
     `args` are in the order of TP_ARGS, which is the order of the raw arguments. `fields` have neither offset nor size;
-    of an __array whose length is no number in the header the Array has a `length_text` only; a __cpumask has
-    elements of `cpumask_t`, as in tracefs, which tells it from a __bitmask. `condition` is the condition it stands
-    under, None where there is none: the branches of an #if may hold classes of one name.
+    their types are completed as far as the headers and the base types tell. Of an __array whose length stays unknown
+    the Array has a `length_text` only; a __cpumask has elements of `cpumask_t`, as in tracefs, which tells it from a
+    __bitmask. `condition` is the condition it stands under, None where there is none: the branches of an #if may hold
+    classes of one name. `unknown` tells of the first field whose size or alignment is not known, if there is one.
     """
 
     name: str
@@ -23,6 +24,7 @@ class HeaderClass:
     fields: tuple[Field, ...]
     position: Position
     condition: str | None = None
+    unknown: Diagnostic | None = None
 
 
 @dataclass(frozen=True, slots=True)

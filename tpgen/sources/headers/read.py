@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tpgen.sources.headers.basetypes import TargetNames
 from tpgen.sources.headers.build import build
+from tpgen.sources.headers.complete import Completer
 from tpgen.sources.headers.directives import OpenWorld
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.family import event_family
+from tpgen.sources.headers.index import Index, Places
 from tpgen.sources.headers.lend import Lender
 from tpgen.sources.headers.scan import Scan, scan
 from tpgen.sources.headers.text import Source
-from tpgen.sources.headers.tree import Fragments, find_release, read_tree
+from tpgen.sources.headers.tree import Fragments, find_release, include_directories, read_tree
 from tpgen.target import Target
 
 
@@ -31,7 +34,9 @@ def read_headers(
     """
     tree = read_tree(root, None if every_arch else target.arch)
     release, names = find_release(root), OpenWorld(config)
-    facts = read_sources(tree.sources, target, release, names, Lender(names))
+    places = Places(include_directories(root, target.arch), tuple(tree.directories))
+    index = Index(tree.sources, places, TargetNames(target, names))
+    facts = read_sources(tree.sources, target, release, names, Lender(names), index)
     return HeaderFacts(facts.release, facts.classes, facts.events, (*tree.skipped, *facts.skipped))
 
 
@@ -43,18 +48,27 @@ def read_text(
     config: Mapping[str, str] | None = None,
 ) -> HeaderFacts:
     """What one header of this text states, without a look at any file. `skipped` is as in `read_headers`."""
-    return read_sources([Source(path, text)], target, release, OpenWorld(config))
+    source, names = Source(path, text), OpenWorld(config)
+    index = Index([source], Places(()), TargetNames(target, names))
+    return read_sources([source], target, release, names, index=index)
 
 
 def read_sources(
-    sources: Sequence[Source], target: Target, release: str | None, names: OpenWorld, lender: Lender | None = None
+    sources: Sequence[Source],
+    target: Target,
+    release: str | None,
+    names: OpenWorld,
+    lender: Lender | None = None,
+    index: Index | None = None,
 ) -> HeaderFacts:
     """What these headers, of one tree of kernel `release`, state together.
 
-    `lender` looks for macros that a header uses and does not define; without one they stay unknown.
+    `lender` looks for macros that a header uses and does not define, `index` for types and constants; without them
+    these stay unknown.
     """
     scans = _scan_all(sources, release, names, lender)
-    built = build([statement for found in scans for statement in found.statements], target)
+    statements = [statement for found in scans for statement in found.statements]
+    built = build(statements, target, Completer(target, index))
     skipped = [diagnostic for found in scans for diagnostic in found.skipped] + built.skipped
     return HeaderFacts(release, tuple(built.classes), tuple(built.events), tuple(dict.fromkeys(skipped)))
 

@@ -22,10 +22,14 @@ _ARCH_DIRECTORIES = {
 
 @dataclass(slots=True)
 class Tree:
-    """The headers of a tree that use the family, sorted by path, and the files that could not be read."""
+    """The headers of a tree that use the family, sorted by path, and the files that could not be read.
+
+    `directories` are all that have headers.
+    """
 
     sources: list[Source] = field(default_factory=list)
     skipped: list[Diagnostic] = field(default_factory=list)
+    directories: list[str] = field(default_factory=list)
 
 
 def read_tree(root: str, arch: str | None = None) -> Tree:
@@ -44,7 +48,9 @@ def read_tree(root: str, arch: str | None = None) -> Tree:
     except OSError as error:
         raise unreadable(root, error) from None
     paths = _headers(root, _ARCH_DIRECTORIES.get(arch or ""), tree.skipped) if is_directory else [root]
-    for path in sorted(paths):
+    found = sorted(paths)
+    tree.directories = list(dict.fromkeys(map(os.path.dirname, found)))
+    for path in found:
         try:
             raw = _read_if_used(path) if is_directory else Path(path).read_bytes()
         except OSError as error:
@@ -186,6 +192,24 @@ def _is_fragment(source: Source) -> bool:
         return False
     family = event_family(None)
     return not any(name in family for name in _DEFINE.findall(source.text))
+
+
+def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
+    """Where the kernel that `root` is, or lies in, keeps the headers that `#include <…>` names; the first one first."""
+    kernel_arch = _ARCH_DIRECTORIES.get(arch or "")
+    found: list[str] = []
+    for base in (root, *map(str, Path(root).parents)):
+        include = os.path.join(base, "include")
+        if not os.path.isdir(include):
+            continue
+        places = [include, os.path.join(include, "uapi")]
+        if kernel_arch:
+            own = os.path.join(base, "arch", kernel_arch, "include")
+            places = [own, os.path.join(own, "generated"), include, os.path.join(own, "uapi")]
+            places += [os.path.join(own, "generated", "uapi"), os.path.join(include, "uapi")]
+            places.append(os.path.join(include, "generated", "uapi"))
+        found += filter(os.path.isdir, places)
+    return tuple(found)
 
 
 # --- release -------------------------------------------------------------------------------------------------------
