@@ -321,7 +321,7 @@ def _header(
     copies: list[Copy],
     types: list[CType],
 ) -> Header:
-    functions = [accessor.name for accessor in (*values, *copies)]
+    functions = [value.name for value in values] + [copy.name for copy in copies]
     if doubled := sorted({name for name in functions if functions.count(name) > 1}):
         raise fail("name-clash", f"{event.title}: two of its fields make an accessor {doubled[0]}")
     tags = sorted({tag for ctype in types for tag in tags_in(ctype)})
