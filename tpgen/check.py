@@ -267,10 +267,11 @@ def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparis
     if declared is None:
         yield Comparison(Subject.HEADER_RECORD, what, reason=f"the headers do not have its class {header.class_name}")
     elif raw is None and kernel.format(key) is None:
-        yield Comparison(Subject.HEADER_RECORD, what, reason="neither BTF nor tracefs was given")
+        reason = "neither BTF nor tracefs was given"
+        yield Comparison(Subject.HEADER_RECORD, what, reason=reason, detail=declared.unknown)
     else:
         judge = "BTF" if raw is not None else "tracefs"
-        typed = tuple(replace(field, type=kernel.completed(field.type)) for field in declared.fields)
+        typed = tuple(replace(field, type=kernel.completed(field.type, key)) for field in declared.fields)
         computed = lay_out(typed, event.record.header_bytes, kernel.target)
         record_findings = _compare_records(what, computed.fields, event.record, declared.position, "the headers", judge)
         yield _of_headers(kernel, Subject.HEADER_RECORD, what, record_findings)

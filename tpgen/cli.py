@@ -122,6 +122,7 @@ def _parser(command: str, description: str) -> _Parser:
     sources.add_argument("--tracefs", metavar="DIR", help="a tracefs mount, or a copy of one")
     sources.add_argument("--headers", metavar="DIR", help="a kernel source tree, linux-headers, or trace headers")
     sources.add_argument("--config", metavar="FILE", help="the .config or autoconf.h that decides the headers' #if")
+    sources.add_argument("--no-cache", action="store_true", help="read all headers anew, and keep nothing of them")
     sources.add_argument("--arch", metavar="NAME", help="the target, where BTF does not show it")
     parser.add_argument("--module", metavar="NAME", help="of several events of a name, that of this module")
     return parser
@@ -185,9 +186,10 @@ def _sources(options: argparse.Namespace, join_live: bool = False) -> Sources:
     if options.kernel == "live":
         if options.btf or options.tracefs:
             raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave --btf and --tracefs away")
-        sources = open_live(options.headers, options.config)
+        sources = open_live(options.headers, options.config, not options.no_cache)
     elif given:
-        sources = open_files(options.btf, options.tracefs, options.headers, options.config, options.arch)
+        given_files = (options.btf, options.tracefs, options.headers, options.config, options.arch)
+        sources = open_files(*given_files, use_cache=not options.no_cache)
     elif live_kernel_readable():
         sources = open_live()
     else:

@@ -44,10 +44,10 @@ def live_kernel_readable() -> bool:
     return os.access(os.path.join(LIVE_BTF, "vmlinux"), os.R_OK)
 
 
-def open_live(headers: str | None = None, config: str | None = None) -> Sources:
+def open_live(headers: str | None = None, config: str | None = None, use_cache: bool = True) -> Sources:
     """The running kernel: vmlinux and every module with BTF, and tracefs where this user may read it.
 
-    `headers` and `config` are as in `open_files`.
+    `headers`, `config` and `use_cache` are as in `open_files`.
 
     Raises `TpgenError` where the kernel has no BTF.
     """
@@ -55,7 +55,7 @@ def open_live(headers: str | None = None, config: str | None = None) -> Sources:
     btfs = _open_btf(_live_btf_paths(), uname.machine)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
-    facts, null_args = _read_headers(headers, config, target), _read_null_args(headers)
+    facts, null_args = _read_headers(headers, config, target, use_cache), _read_null_args(headers)
     return Sources("the running kernel", target, uname.release, btfs, tracefs, facts, null_args, notes)
 
 
@@ -65,11 +65,13 @@ def open_files(
     headers: str | None = None,
     config: str | None = None,
     arch: str | None = None,
+    use_cache: bool = True,
 ) -> Sources:
     """A kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
 
     `config` is the kernel's .config or autoconf.h: of the headers, only what it compiles counts. `arch` names the
-    target where BTF does not show it; without either it is this machine's.
+    target where BTF does not show it; without either it is this machine's. With `use_cache` what a directory of headers
+    states may come from the user's cache, and is kept there.
     """
     btfs = _open_btf(btf, arch)
     if arch is not None:
@@ -81,7 +83,7 @@ def open_files(
             raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
     else:
         target = btfs[0].target if btfs else target_named(os.uname().machine)
-    facts = _read_headers(headers, config, target)
+    facts = _read_headers(headers, config, target, use_cache)
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, headers)))
@@ -109,14 +111,14 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
     return TraceFs(path, target), ()
 
 
-def _read_headers(path: str | None, config: str | None, target: Target) -> HeaderFacts | None:
+def _read_headers(path: str | None, config: str | None, target: Target, use_cache: bool) -> HeaderFacts | None:
     if path is None:
         return None
     from tpgen.sources.headers.config import parse_config
     from tpgen.sources.headers.read import read_headers
 
     options = None if config is None else parse_config(_read(config).decode("utf-8", "replace"))
-    return read_headers(path, target, options)
+    return read_headers(path, target, options, use_cache=use_cache)
 
 
 def _read_null_args(path: str | None) -> Mapping[str, int] | None:

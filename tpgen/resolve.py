@@ -257,11 +257,18 @@ class Kernel:
 
     def header_class(self, key: EventKey) -> HeaderClass | None:
         """The class that the headers give the event; the one of the same header where the name exists twice."""
-        event = self.header_event(key)
+        event, btf = self.header_event(key), self.btf(key)
         if event is None:
             return None
-        classes = self._header_classes.get(event.class_name, [])
-        return max(classes, key=lambda c: c.position.path == event.position.path, default=None)
+        record = btf.record(event.class_name) if btf else None
+        members = [field.member_name for field in record.fields] if record else None
+
+        def fits(cls: HeaderClass) -> tuple[bool, bool]:
+            # The branches of an #if may give one class different fields (xfarray_sort_stats): BTF has those compiled.
+            compiled = [field.member_name for field in cls.fields] == members
+            return cls.position.path == event.position.path, compiled
+
+        return max(self._header_classes.get(event.class_name, []), key=fits, default=None)
 
     @cached_property
     def headers_match(self) -> bool:
@@ -408,7 +415,7 @@ class Kernel:
             return _format_record(form), Origin.TRACEFS
         if declared is not None and btf is None:
             header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
-            return lay_out(declared.fields, header_bytes, self.target), Origin.HEADERS
+            return _signed(lay_out(declared.fields, header_bytes, self.target)), Origin.HEADERS
         return None, None
 
     def _syscall(self, key: EventKey, form: Format) -> Event:
@@ -431,9 +438,10 @@ class Kernel:
             print_fmt=form.print_fmt,
         )
 
-    def completed(self, ctype: CType | None) -> CType | None:
-        """A type as tracefs or the headers name it, with what the names stand for where BTF tells."""
-        return self.sources.btfs[0].btf.completed(ctype) if ctype is not None and self.sources.btfs else ctype
+    def completed(self, ctype: CType | None, key: EventKey) -> CType | None:
+        """A type as tracefs or the headers name it, with what the names stand for where the event's BTF tells."""
+        btf = self.btf(key) or next(iter(self.sources.btfs), None)
+        return btf.btf.completed(ctype) if ctype is not None and btf is not None else ctype
 
     def _syscall_record(self, key: EventKey, form: Format) -> Record:
         """The fields of the format file, at the offsets of the `struct syscall_tp_t` where BTF has one.
@@ -450,7 +458,7 @@ class Kernel:
             sizes[0] = number.size_bytes
         fields = []
         for field, offset, size in zip(shown, offsets, sizes, strict=True):
-            ctype = self.completed(field.type)
+            ctype = self.completed(field.type, key)
             # The kernel prints signed:0 for every argument; the declared type knows better.
             signed = None if ctype is None else is_signed(ctype)
             fields.append(Field(field.name, ctype, offset, size, signed))
@@ -519,6 +527,12 @@ def _with_elements(record: Record, form: Format | None, declared: HeaderClass | 
             if ctype is not field.type or signed != field.signed:
                 field = replace(field, type=ctype, signed=signed)
         fields.append(field)
+    return replace(record, fields=tuple(fields))
+
+
+def _signed(record: Record) -> Record:
+    """The record of the headers with the signs of its fields, as far as their types tell."""
+    fields = (f if f.type is None or f.dynamic else replace(f, signed=is_signed(f.type)) for f in record.fields)
     return replace(record, fields=tuple(fields))
 
 

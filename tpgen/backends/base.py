@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from tpgen.model import Event
+from tpgen.model import Event, Origin
+from tpgen.spelling import spell
 from tpgen.target import Target
 
 
@@ -51,8 +52,11 @@ def missing(event: Event, form: Form) -> str | None:
             return "it has no raw tracepoint of its own"
         return "its raw arguments are unknown: no BTF and no headers" if event.args is None else None
     if event.record is not None:
-        unplaced = [f.name for f in event.record.fields if f.offset_bytes is None or f.size_bytes is None]
-        return f"the offset of its field {unplaced[0]} is unknown: give --btf or --tracefs" if unplaced else None
+        unplaced = [field for field in event.record.fields if field.offset_bytes is None or field.size_bytes is None]
+        if unplaced and event.record_origin == Origin.HEADERS and (ctype := unplaced[0].type) is not None:
+            what = f"the size of its field {unplaced[0].name}, of type `{spell(ctype)}`, is unknown"
+            return f"{what} ({event.header}): give --btf or --tracefs"
+        return f"the offset of its field {unplaced[0].name} is unknown: give --btf or --tracefs" if unplaced else None
     if event.class_candidates:
         classes = ", ".join(event.class_candidates)
         return f"its record is that of one of the classes {classes}: read tracefs as root or give --headers"

@@ -40,7 +40,7 @@ class Built:
 
 
 def build(statements: Sequence[Statement], target: Target, completer: Completer) -> Built:
-    """The facts that `statements`, of one tree, state. Declarations are read for `target`, `completer` explains them."""
+    """The facts that `statements`, of one tree, state. Declarations are read for `target`; `completer` knows types."""
     drafts = [_draft(statement) for statement in statements]
     entries = dict.fromkeys(entry for draft in drafts for entry in draft.entries)
     members = _members(list(entries))
@@ -48,7 +48,7 @@ def build(statements: Sequence[Statement], target: Target, completer: Completer)
     for member in members.values():
         if isinstance(member, Member):
             texts.update(dict.fromkeys(_member_texts(member)))
-    builder = _Builder(members, parse_declarations(texts, target), target, completer)
+    builder = _Builder(members, _declarations(texts, target), target, completer)
     builder.build(drafts)
     return builder.built
 
@@ -141,6 +141,18 @@ def _length_text(length: str) -> str:
     return f"char _[{length}]"
 
 
+# No declaration of a real header takes 300 characters or 20 brackets, and the parser's time grows with their square.
+_LONGEST = 2000
+_MOST_BRACKETS = 100
+
+
+def _declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration | BadDeclaration]:
+    """Each text as the declaration that it makes. What is far beyond all that a real header has is not parsed."""
+    absurd = {text for text in texts if len(text) > _LONGEST or text.count("[") + text.count("(") > _MOST_BRACKETS}
+    refused = {text: BadDeclaration(text, "it is longer or deeper than any declaration") for text in absurd}
+    return refused | parse_declarations((text for text in texts if text not in absurd), target)
+
+
 # --- facts ---------------------------------------------------------------------------------------------------------
 
 
@@ -228,7 +240,9 @@ class _Builder:
             else:
                 continue
             position = _position(draft.statement, entry)
-            return Diagnostic("header-size", message, position, "give --btf", Severity.NOTE, chain(draft.statement.origin))
+            return Diagnostic(
+                "header-size", message, position, "give --btf", Severity.NOTE, chain(draft.statement.origin)
+            )
         return None
 
     def _field(self, entry: str) -> Field | str:
@@ -307,7 +321,9 @@ class _Builder:
         near = draft.statement.source.path
         if isinstance(ctype, Array):
             # Of the inner dimensions of an array of arrays the lengths matter still.
-            element = self._completer.completed(ctype.element, near) if isinstance(ctype.element, Array) else ctype.element
+            element = (
+                self._completer.completed(ctype.element, near) if isinstance(ctype.element, Array) else ctype.element
+            )
             return Pointer(element)
         return Pointer(ctype) if isinstance(ctype, FuncProto) else self._completer.completed(ctype, near)
 

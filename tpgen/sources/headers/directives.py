@@ -90,13 +90,14 @@ class _OwnNames:
     others: Names
     # Names that the header itself defines as empty: before that point a first reading has them undefined.
     guards: frozenset[str]
+    # By the name of each macro that surely is defined: what its #define says, the name included.
     certain: dict[str, str] = field(default_factory=dict)
     possible: set[str] = field(default_factory=set)
 
     def note(self, directive: Directive) -> None:
         name = directive.name
         if directive.keyword == "define" and directive.place.truth:
-            self.certain[name] = _NAME.sub("", directive.rest, count=1)
+            self.certain[name] = directive.rest
         else:
             self.certain.pop(name, None)
             self.possible.add(name)
@@ -113,7 +114,7 @@ class _OwnNames:
         for _ in range(16):
             if name not in self.certain:
                 return None if name in self.possible else self.others.value(name)
-            name = self.certain[name].strip()
+            name = _NAME.sub("", self.certain[name], count=1).strip()
             if not name.isidentifier():
                 return evaluate(name, ClosedWorld({})) if _NUMBER.fullmatch(name) else None
         return None

@@ -39,6 +39,10 @@ class Lender:
                 lent.update(_closure(wanted - lent.keys(), macros))
         return lent
 
+    def looked_for(self) -> list[str]:
+        """All files that were read or looked for."""
+        return list(self._texts)
+
     def _included(self, source: Source) -> Iterator[str]:
         directory = os.path.dirname(source.path)
         for quote, name in _INCLUDE.findall(source.text):

@@ -1,25 +1,28 @@
-"""Read trace headers: a tree, a directory, one file, or text."""
+"""Read trace headers: a tree, a directory, one file, or text.
+
+What parses them is imported when there is something to parse, which with a cache there mostly is not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from tpgen.sources.headers.basetypes import TargetNames
-from tpgen.sources.headers.build import build
-from tpgen.sources.headers.complete import Completer
-from tpgen.sources.headers.directives import OpenWorld
+from tpgen.sources.headers.cache import Cache, Inputs
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.family import event_family
-from tpgen.sources.headers.index import Index, Places
-from tpgen.sources.headers.lend import Lender
-from tpgen.sources.headers.scan import Scan, scan
-from tpgen.sources.headers.text import Source
-from tpgen.sources.headers.tree import Fragments, find_release, include_directories, read_tree
+from tpgen.sources.headers.listing import Listing, include_directories, list_headers
 from tpgen.target import Target
 
 
 def read_headers(
-    root: str, target: Target, config: Mapping[str, str] | None = None, *, every_arch: bool = False
+    root: str,
+    target: Target,
+    config: Mapping[str, str] | None = None,
+    *,
+    every_arch: bool = False,
+    use_cache: bool = False,
 ) -> HeaderFacts:
     """What the trace headers at or below `root` state.
 
@@ -27,17 +30,60 @@ def read_headers(
     arch/ only the target's part is read unless `every_arch`. With `config` (`CONFIG_FOO` to `y`, `m` or a value) only
     the branches that this configuration compiles count; without, all branches do, each fact with its condition.
 
+    With `use_cache`, what a directory states is kept in the user's cache directory and taken from there as long as none
+    of its headers changes.
+
     Positions name files as `root` does. Raises `TpgenError` when `root` itself cannot be read. Whatever else is wrong
     is in `skipped`: with severity ERROR where a header is broken (`header-unbalanced`, `header-arguments`,
     `header-expansion-limit`, `unreadable`), as a NOTE where it holds something that tpgen does not take. What to do
     about an ERROR is the caller's decision.
     """
-    tree = read_tree(root, None if every_arch else target.arch)
-    release, names = find_release(root), OpenWorld(config)
-    places = Places(include_directories(root, target.arch), tuple(tree.directories))
-    index = Index(tree.sources, places, TargetNames(target, names))
-    facts = read_sources(tree.sources, target, release, names, Lender(names), index)
-    return HeaderFacts(facts.release, facts.classes, facts.events, (*tree.skipped, *facts.skipped))
+    inputs = Inputs()
+    listing = list_headers(root, None if every_arch else target.arch, with_stamps=use_cache)
+    include_dirs = include_directories(root, target.arch)
+    with _collecting_later():
+        if not use_cache or not listing.is_directory:
+            return _read(listing, target, config, include_dirs)[0]
+        inputs.headers = listing.stamps
+        options = None if config is None else sorted(config.items())
+        entry = Cache(root, os.path.abspath(root), target, every_arch, options, include_dirs)
+        facts = entry.get(inputs)
+        if facts is None:
+            facts, others = _read(listing, target, config, include_dirs)
+            entry.put(inputs, others, facts)
+        return facts
+
+
+def _read(
+    listing: Listing, target: Target, config: Mapping[str, str] | None, include_dirs: tuple[str, ...]
+) -> tuple[HeaderFacts, list[str]]:
+    """What the listed headers state, and which files were looked for besides."""
+    from tpgen.sources.headers.assemble import read_sources
+    from tpgen.sources.headers.basetypes import TargetNames
+    from tpgen.sources.headers.directives import OpenWorld
+    from tpgen.sources.headers.index import Index, Places
+    from tpgen.sources.headers.lend import Lender
+    from tpgen.sources.headers.tree import find_release, read_tree, release_files
+
+    tree = read_tree(listing)
+    release, names = find_release(listing.root), OpenWorld(config)
+    places = Places(include_dirs, tuple(listing.directories), listing.root)
+    index, lender = Index(tree.sources, places, TargetNames(target, names)), Lender(names)
+    facts = read_sources(tree.sources, target, release, names, lender, index)
+    whole = HeaderFacts(facts.release, facts.classes, facts.events, (*tree.skipped, *facts.skipped))
+    return whole, [*release_files(listing.root), *index.looked_for(), *lender.looked_for()]
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Without garbage collection: nearly all that reading makes stays, and to look at it again and again takes time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def read_text(
@@ -48,40 +94,12 @@ def read_text(
     config: Mapping[str, str] | None = None,
 ) -> HeaderFacts:
     """What one header of this text states, without a look at any file. `skipped` is as in `read_headers`."""
+    from tpgen.sources.headers.assemble import read_sources
+    from tpgen.sources.headers.basetypes import TargetNames
+    from tpgen.sources.headers.directives import OpenWorld
+    from tpgen.sources.headers.index import Index
+    from tpgen.sources.headers.text import Source
+
     source, names = Source(path, text), OpenWorld(config)
-    index = Index([source], Places(()), TargetNames(target, names))
+    index = Index([source], None, TargetNames(target, names))
     return read_sources([source], target, release, names, index=index)
-
-
-def read_sources(
-    sources: Sequence[Source],
-    target: Target,
-    release: str | None,
-    names: OpenWorld,
-    lender: Lender | None = None,
-    index: Index | None = None,
-) -> HeaderFacts:
-    """What these headers, of one tree of kernel `release`, state together.
-
-    `lender` looks for macros that a header uses and does not define, `index` for types and constants; without them
-    these stay unknown.
-    """
-    scans = _scan_all(sources, release, names, lender)
-    statements = [statement for found in scans for statement in found.statements]
-    built = build(statements, target, Completer(target, index))
-    skipped = [diagnostic for found in scans for diagnostic in found.skipped] + built.skipped
-    return HeaderFacts(release, tuple(built.classes), tuple(built.events), tuple(dict.fromkeys(skipped)))
-
-
-def _scan_all(sources: Sequence[Source], release: str | None, names: OpenWorld, lender: Lender | None) -> list[Scan]:
-    """Scan every header; fragments as part of the headers that include them, and alone where none does."""
-    family, fragments = event_family(release), Fragments(sources)
-
-    def scan_one(source: Source) -> Scan:
-        found = scan(source, family, names, fragments.find)
-        lent = lender.macros_for(source, found.unknown) if lender and found.unknown else None
-        return scan(source, family, names, fragments.find, lent) if lent else found
-
-    parts = {source.path for source in fragments.all}
-    scans = [scan_one(source) for source in sources if source.path not in parts]
-    return scans + [scan_one(source) for source in fragments.all if source.path not in fragments.included]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from tpgen.sources.headers.conditions import Place
@@ -13,20 +14,39 @@ class MacroTable(dict[str, Macro]):
     """The macros by name: the family's, then what a header defines and undefines as it is read.
 
     Where the branches of an #if define one name differently and the configuration is not known, one definition must do:
-    the first that makes events, else the first.
+    the first that makes events, else the first. Of numbers none is: an expression with such a name has no value here.
     """
 
     def __init__(self, family: Mapping[str, Macro], lent: Mapping[str, Macro]) -> None:
         super().__init__({**lent, **family})
         self._family = family
         self._productive: dict[str, bool] = {}
+        # Where a name is a number that depends on the configuration, and which places say so.
+        self._undecided: dict[str, list[Place]] = {}
 
     def define(self, macro: Macro) -> None:
         """Takes a #define into account."""
         current = self.get(macro.name)
+        if self._is_undecided(macro, current):
+            return
         if current is None or self._replaces(macro, current):
             self[macro.name] = macro
             self._productive.clear()
+
+    def _is_undecided(self, macro: Macro, current: Macro | None) -> bool:
+        """Whether the branches of an #if give a name different numbers; it is no macro then until it has one value."""
+        places = self._undecided.get(macro.name, [])
+        if any(macro.place.excludes(place) for place in places):
+            places.append(macro.place)
+            return True
+        if current is None or not macro.place.excludes(current.place) or macro.text == current.text:
+            self._undecided.pop(macro.name, None)
+            return False
+        if None not in (macro.place.truth, current.place.truth) or not (_is_number(macro) and _is_number(current)):
+            return False
+        self._undecided[macro.name] = [current.place, macro.place]
+        del self[macro.name]
+        return True
 
     def undefine(self, name: str, place: Place) -> None:
         """Takes an #undef at `place` into account.
@@ -85,6 +105,13 @@ class MacroTable(dict[str, Macro]):
                 return False
             macro = self[macro.body[-1].text]
         return False
+
+
+_NUMBER = re.compile(r"[\s(]*\d[\w\s()+*/<>-]*")
+
+
+def _is_number(macro: Macro) -> bool:
+    return macro.params is None and _NUMBER.fullmatch(macro.text) is not None
 
 
 def _is_configured(place: Place) -> bool:

@@ -4,57 +4,33 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tpgen.diagnostics import Diagnostic, Position, Severity, fail, unreadable
+from tpgen.diagnostics import Diagnostic, Position, Severity, unreadable
 from tpgen.sources.headers.family import event_family
+from tpgen.sources.headers.listing import Listing
 from tpgen.sources.headers.text import Source
-
-# The directory under arch/ that has a target's headers.
-_ARCH_DIRECTORIES = {
-    "x86_64": "x86", "i386": "x86", "aarch64": "arm64", "arm": "arm", "riscv64": "riscv", "s390x": "s390",
-}  # fmt: skip
 
 
 @dataclass(slots=True)
 class Tree:
-    """The headers of a tree that use the family, sorted by path, and the files that could not be read.
-
-    `directories` are all that have headers.
-    """
+    """The headers of a tree that use the family, sorted by path, and the files that could not be read."""
 
     sources: list[Source] = field(default_factory=list)
     skipped: list[Diagnostic] = field(default_factory=list)
-    directories: list[str] = field(default_factory=list)
 
 
-def read_tree(root: str, arch: str | None = None) -> Tree:
-    """Every header at or below `root` that uses a word of the family.
-
-    Of a kernel's arch/ only the directory of `arch` is read, where that is one that we know; all of it with None.
-    Raises `TpgenError` when `root` itself cannot be read.
-    """
-    tree = Tree()
-    try:
-        is_directory = stat.S_ISDIR(os.stat(root).st_mode)
-        if not is_directory and not stat.S_ISREG(os.stat(root).st_mode):
-            raise fail("unreadable", "neither a header nor a directory of headers", root)
-        if is_directory:
-            os.scandir(root).close()
-    except OSError as error:
-        raise unreadable(root, error) from None
-    paths = _headers(root, _ARCH_DIRECTORIES.get(arch or ""), tree.skipped) if is_directory else [root]
-    found = sorted(paths)
-    tree.directories = list(dict.fromkeys(map(os.path.dirname, found)))
-    for path in found:
+def read_tree(listing: Listing) -> Tree:
+    """Every listed header that uses a word of the family. Raises `TpgenError` when the only one cannot be read."""
+    tree = Tree(skipped=list(listing.skipped))
+    for path in listing.paths:
         try:
-            raw = _read_if_used(path) if is_directory else Path(path).read_bytes()
+            raw = _read_if_used(path) if listing.is_directory else Path(path).read_bytes()
         except OSError as error:
-            if not is_directory:
+            if not listing.is_directory:
                 raise unreadable(path, error) from None
             tree.skipped.extend(unreadable(path, error).diagnostics)
             continue
@@ -81,36 +57,6 @@ def _note(code: str, message: str, position: Position) -> Diagnostic:
 
 
 # --- finding -------------------------------------------------------------------------------------------------------
-
-
-def _headers(root: str, arch_directory: str | None, skipped: list[Diagnostic]) -> Iterator[str]:
-    """The regular files below `root` that are named like headers. Directories behind symlinks are not entered."""
-    arch = os.path.join(root, "arch")
-    # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.
-    tools = os.path.join(root, "tools") if os.path.isdir(arch) else None
-    pending = [root]
-    while pending:
-        directory = pending.pop()
-        try:
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".h"):
-                        if _is_file(entry):
-                            yield entry.path
-                    elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                        foreign = directory == arch and arch_directory not in (None, entry.name)
-                        if not foreign and entry.path != tools:
-                            pending.append(entry.path)
-        except OSError as error:
-            skipped.extend(unreadable(directory, error).diagnostics)
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a loop of symlinks
-        return False
-
 
 # A search for three plain strings passes 25 000 headers in no time; few of them hold more.
 _HINTS = (b"_EVENT", b"DECLARE_TRACE", b"FTRACE_ENTRY")
@@ -194,24 +140,6 @@ def _is_fragment(source: Source) -> bool:
     return not any(name in family for name in _DEFINE.findall(source.text))
 
 
-def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
-    """Where the kernel that `root` is, or lies in, keeps the headers that `#include <…>` names; the first one first."""
-    kernel_arch = _ARCH_DIRECTORIES.get(arch or "")
-    found: list[str] = []
-    for base in (root, *map(str, Path(root).parents)):
-        include = os.path.join(base, "include")
-        if not os.path.isdir(include):
-            continue
-        places = [include, os.path.join(include, "uapi")]
-        if kernel_arch:
-            own = os.path.join(base, "arch", kernel_arch, "include")
-            places = [own, os.path.join(own, "generated"), include, os.path.join(own, "uapi")]
-            places += [os.path.join(own, "generated", "uapi"), os.path.join(include, "uapi")]
-            places.append(os.path.join(include, "generated", "uapi"))
-        found += filter(os.path.isdir, places)
-    return tuple(found)
-
-
 # --- release -------------------------------------------------------------------------------------------------------
 
 _VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
@@ -227,14 +155,25 @@ def find_release(root: str) -> str | None:
     return None
 
 
+# Where a kernel's tree tells its release, the surest place first.
+_RELEASE_FILES = ("Makefile", "include/config/kernel.release", "include/generated/utsrelease.h")
+
+
+def release_files(root: str) -> list[str]:
+    """All files that `find_release` may look at."""
+    start = os.path.abspath(root)
+    return [os.path.join(place, name) for place in (start, *map(str, Path(start).parents)) for name in _RELEASE_FILES]
+
+
 def _release_of(directory: str) -> str | None:
-    version: dict[str, str] = dict(_VERSION.findall(_text(directory, "Makefile")))
+    makefile, kernel_release, utsrelease = _RELEASE_FILES
+    version: dict[str, str] = dict(_VERSION.findall(_text(directory, makefile)))
     if version.get("VERSION", "").isdigit() and version.get("PATCHLEVEL", "").isdigit():
         numbers = ".".join(version[part] for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if version.get(part))
         return numbers + version.get("EXTRAVERSION", "")
-    if release := _text(directory, "include/config/kernel.release").strip():
+    if release := _text(directory, kernel_release).strip():
         return release
-    match = _UTS_RELEASE.search(_text(directory, "include/generated/utsrelease.h"))
+    match = _UTS_RELEASE.search(_text(directory, utsrelease))
     return match[1] if match else None
 
 
