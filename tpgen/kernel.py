@@ -55,7 +55,7 @@ def open_live(headers: str | None = None, config: str | None = None, use_cache: 
     btfs = _open_btf(_live_btf_paths(), uname.machine)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
-    facts, null_args = _read_headers(headers, config, target, use_cache), _read_null_args(headers)
+    facts, null_args = _read_headers(headers, config, target, False, use_cache), _read_null_args(headers)
     return Sources("the running kernel", target, uname.release, btfs, tracefs, facts, null_args, notes)
 
 
@@ -83,7 +83,7 @@ def open_files(
             raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
     else:
         target = btfs[0].target if btfs else target_named(os.uname().machine)
-    facts = _read_headers(headers, config, target, use_cache)
+    facts = _read_headers(headers, config, target, not btfs, use_cache)
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, headers)))
@@ -111,14 +111,16 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
     return TraceFs(path, target), ()
 
 
-def _read_headers(path: str | None, config: str | None, target: Target, use_cache: bool) -> HeaderFacts | None:
+def _read_headers(
+    path: str | None, config: str | None, target: Target, complete: bool, use_cache: bool
+) -> HeaderFacts | None:
     if path is None:
         return None
     from tpgen.sources.headers.config import parse_config
     from tpgen.sources.headers.read import read_headers
 
     options = None if config is None else parse_config(_read(config).decode("utf-8", "replace"))
-    return read_headers(path, target, options, use_cache=use_cache)
+    return read_headers(path, target, options, complete=complete, use_cache=use_cache)
 
 
 def _read_null_args(path: str | None) -> Mapping[str, int] | None:

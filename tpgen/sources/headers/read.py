@@ -22,6 +22,7 @@ def read_headers(
     config: Mapping[str, str] | None = None,
     *,
     every_arch: bool = False,
+    complete: bool = True,
     use_cache: bool = False,
 ) -> HeaderFacts:
     """What the trace headers at or below `root` state.
@@ -29,6 +30,9 @@ def read_headers(
     `root` is a kernel source tree, a linux-headers tree, any directory of trace headers, or one header. Of a kernel's
     arch/ only the target's part is read unless `every_arch`. With `config` (`CONFIG_FOO` to `y`, `m` or a value) only
     the branches that this configuration compiles count; without, all branches do, each fact with its condition.
+
+    With `complete`, the types and constants that the trace headers use are looked up in the headers around them, which
+    takes as long again; a caller that has BTF knows them from there.
 
     With `use_cache`, what a directory states is kept in the user's cache directory and taken from there as long as none
     of its headers changes.
@@ -43,19 +47,19 @@ def read_headers(
     include_dirs = include_directories(root, target.arch)
     with _collecting_later():
         if not use_cache or not listing.is_directory:
-            return _read(listing, target, config, include_dirs)[0]
+            return _read(listing, target, config, include_dirs, complete)[0]
         inputs.headers = listing.stamps
         options = None if config is None else sorted(config.items())
-        entry = Cache(root, os.path.abspath(root), target, every_arch, options, include_dirs)
+        entry = Cache(root, os.path.abspath(root), target, every_arch, options, include_dirs, complete)
         facts = entry.get(inputs)
         if facts is None:
-            facts, others = _read(listing, target, config, include_dirs)
+            facts, others = _read(listing, target, config, include_dirs, complete)
             entry.put(inputs, others, facts)
         return facts
 
 
 def _read(
-    listing: Listing, target: Target, config: Mapping[str, str] | None, include_dirs: tuple[str, ...]
+    listing: Listing, target: Target, config: Mapping[str, str] | None, include_dirs: tuple[str, ...], complete: bool
 ) -> tuple[HeaderFacts, list[str]]:
     """What the listed headers state, and which files were looked for besides."""
     from tpgen.sources.headers.assemble import read_sources
@@ -67,7 +71,7 @@ def _read(
 
     tree = read_tree(listing)
     release, names = find_release(listing.root), OpenWorld(config)
-    places = Places(include_dirs, tuple(listing.directories), listing.root)
+    places = Places(include_dirs, tuple(listing.directories), listing.root) if complete else None
     index, lender = Index(tree.sources, places, TargetNames(target, names)), Lender(names)
     facts = read_sources(tree.sources, target, release, names, lender, index)
     whole = HeaderFacts(facts.release, facts.classes, facts.events, (*tree.skipped, *facts.skipped))
