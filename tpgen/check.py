@@ -237,13 +237,26 @@ def _layout(btf: BtfTracepoints, name: str) -> Comparison:
 
 def _packed(record: Record, target: Target) -> CType | None:
     """The by-value struct that explains the record's layout if it is packed; None where none does."""
+    if _placed_as(record, lay_out(record.fields, record.header_bytes, target)):
+        return None
     for ctype in dict.fromkeys(field.type for field in record.fields if field.type is not None):
-        if isinstance(struct := stripped(ctype), Struct):
-            packed = replace(struct, align_bytes=1)
-            fields = tuple(replace(f, type=packed) if f.type == ctype else f for f in record.fields)
-            if lay_out(fields, record.header_bytes, target) == replace(record, fields=fields):
+        if isinstance(stripped(ctype), Struct):
+            fields = tuple(replace(field, type=_as_packed(field.type, ctype)) for field in record.fields)
+            if _placed_as(record, lay_out(fields, record.header_bytes, target)):
                 return ctype
     return None
+
+
+def _as_packed(ctype: CType | None, packed: CType) -> CType | None:
+    """`ctype`, packed where it is the struct `packed`."""
+    struct = None if ctype is None else stripped(ctype)
+    return replace(struct, align_bytes=1) if isinstance(struct, Struct) and struct == stripped(packed) else ctype
+
+
+def _placed_as(record: Record, other: Record) -> bool:
+    """Whether two records have the same size and offsets."""
+    places = [[field.offset_bytes for field in each.fields] for each in (record, other)]
+    return record.size_bytes == other.size_bytes and places[0] == places[1]
 
 
 # --- headers
@@ -272,6 +285,8 @@ def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparis
     else:
         judge = "BTF" if raw is not None else "tracefs"
         typed = tuple(replace(field, type=kernel.completed(field.type, key)) for field in declared.fields)
+        if packed := _packed(event.record, kernel.target):  # which the subject LAYOUT says once for the class
+            typed = tuple(replace(field, type=_as_packed(field.type, packed)) for field in typed)
         computed = lay_out(typed, event.record.header_bytes, kernel.target)
         record_findings = _compare_records(what, computed.fields, event.record, declared.position, "the headers", judge)
         yield _of_headers(kernel, Subject.HEADER_RECORD, what, record_findings)

@@ -385,18 +385,18 @@ class Kernel:
         form, alike = self.format(key), btf.classes_like(key.name)
         if form is None:
             return list(alike)
-        placed = self._classes_by_placement(btf).get(_placement(form.fields), ())
-        fitting = [name for name in placed if _same_types(btf.record(name), form)]
+        placement = _placement(form.fields)
+
+        def fits(name: str) -> bool:
+            return self._class_placement(btf, name) == placement and _same_types(btf.record(name), form)
+
         # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
-        return [name for name in fitting if name in alike] or fitting
+        return list(filter(fits, alike)) or list(filter(fits, btf.classes))
 
     @cache  # noqa: B019  # a kernel lives as long as the run
-    def _classes_by_placement(self, btf: BtfTracepoints) -> dict[Placement, list[str]]:
-        found: dict[Placement, list[str]] = {}
-        for name in btf.classes:
-            if record := btf.record(name):
-                found.setdefault(_placement(record.fields), []).append(name)
-        return found
+    def _class_placement(self, btf: BtfTracepoints, name: str) -> Placement | None:
+        record = btf.record(name)
+        return _placement(record.fields) if record else None
 
     # --- the record
 
