@@ -143,6 +143,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
         autoescape=False,  # C is not HTML
+        auto_reload=False,  # nobody edits a template while we run
     )
 
 
