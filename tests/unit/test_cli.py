@@ -370,6 +370,7 @@ def as_nobody(*arguments: str | Path) -> Done:
     """
     script = """
 import contextlib, io, os, sys
+import tpgen.output
 from tpgen.cli import main
 arguments = sys.argv[1:]
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
