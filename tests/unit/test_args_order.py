@@ -1,7 +1,7 @@
 """A class whose TP_ARGS has another order than its TP_PROTO: the kernel passes TP_ARGS, BTF shows TP_PROTO.
 
 btrfs__prelim_ref was such a class until Linux bc7e09750935 ("btrfs: correct the order of prelim_ref arguments in
-btrfs__prelim_ref") (in v6.15, and in stable kernels since May 2025: 5.10.237 still has it swapped). Its events write
+btrfs__prelim_ref") (Debian's 5.10.262 has it). Its events write
 the order of TP_PROTO, which does not matter: what BPF programs get is what the class's function passes on.
 """
 
