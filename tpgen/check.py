@@ -13,7 +13,8 @@ from enum import StrEnum
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.layout import lay_out
 from tpgen.model import Argument, CType, Field, Kind, Record, Struct
-from tpgen.resolve import EventKey, Kernel
+from tpgen.resolve import Kernel
+from tpgen.selection import EventKey
 from tpgen.sources.btf_tracepoints import BtfTracepoints
 from tpgen.sources.tracefs import Format
 from tpgen.spelling import spell
@@ -44,6 +45,15 @@ class Comparison:
     findings: tuple[Diagnostic, ...] = ()
     reason: str | None = None
     detail: Diagnostic | None = None
+
+
+class CheckedKernel(Kernel):
+    """A kernel whose sources are compared with each other for every event that is handed on."""
+
+    def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
+        yield from check_event(self, key, raw_only)
+        if not raw_only:
+            yield from layout_of(self, key)
 
 
 def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:

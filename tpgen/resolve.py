@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from tpgen.diagnostics import TpgenError, fail
 from tpgen.kernel import Sources
 from tpgen.layout import SLOT_BYTES, lay_out
 from tpgen.model import Argument, CType, Dynamic, Event, Field, Kind, Origin, Record
+from tpgen.selection import EventKey, KernelEvents
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.sources.headers.nulls import nullness
-from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, same_type
 
 if TYPE_CHECKING:
@@ -27,19 +26,6 @@ if TYPE_CHECKING:
 SYSCALLS_SYSTEM = "syscalls"
 #: Where a record's fields are: name, kind of locator, offset and size in bytes.
 Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
-_GLOB = frozenset("*?[")
-
-
-@dataclass(frozen=True, slots=True)
-class EventKey:
-    """What tells two events of one kernel apart. `system` is None where unknown, `module` for vmlinux."""
-
-    system: str | None
-    name: str
-    module: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.system}:{self.name}" if self.system else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +37,12 @@ class ClassChoice:
     candidates: tuple[str, ...] = ()
 
 
-class Kernel:
+class Kernel(KernelEvents):
     """One kernel's events, resolved when asked for."""
 
     def __init__(self, sources: Sources) -> None:
+        super().__init__(sources.label, sources.target, sources.release, sources.notes)
         self.sources = sources
-        self.target: Target = sources.target
         self._events: dict[EventKey, Event] = {}
         self._formats: dict[tuple[str, str], Format] = {}
 
@@ -145,54 +131,6 @@ class Kernel:
         _ = self._tracefs_systems  # all are wanted, so list them once
         keys = [key for name in self.names for key in self.keys_of(name)]
         return sorted(keys, key=lambda key: (key.system or "", key.name, key.module or ""))
-
-    # --- finding events by what a user writes
-
-    def select(self, pattern: str, module: str | None = None) -> list[EventKey]:
-        """The events that `pattern` means: `name`, `system:name`, or either with `*`, `?` and `[…]`.
-
-        Raises `TpgenError`: `bad-pattern` for an empty name or system, `unknown-event` where nothing matches.
-        """
-        from fnmatch import fnmatchcase
-
-        system, name = split_pattern(pattern)
-        if _GLOB & set(pattern):
-            candidates = [key for key in self.keys() if fnmatchcase(key.name, name)]
-        else:
-            candidates = self.keys_of(name)
-        found = [
-            key
-            for key in candidates
-            if (system is None or (key.system is not None and fnmatchcase(key.system, system)))
-            and (module is None or key.module == (None if module == "vmlinux" else module))
-        ]
-        if not found:
-            raise self._unknown(pattern, system, candidates, module)
-        return found
-
-    def _unknown(self, pattern: str, system: str | None, candidates: list[EventKey], module: str | None) -> TpgenError:
-        where = f"in {self.sources.label}"
-        if candidates and module is not None:
-            modules = sorted({key.module or "vmlinux" for key in candidates})
-            return fail(
-                "unknown-event", f"no event {pattern!r} of module {module} {where}", hint=_or("it is of", modules)
-            )
-        if candidates and all(key.system is None for key in candidates):
-            hint = f"only tracefs and headers tell the system, and neither was read: give {candidates[0].name!r} alone"
-            return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
-        if candidates and system is not None:
-            known = sorted({str(key) for key in candidates})
-            return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known[:5], "?"))
-        notes = "; ".join(note.message for note in self.sources.notes)
-        near = self._near_misses(pattern)
-        hint = _or("did you mean", near, "?") if near else notes or "`tpgen list` lists all events"
-        return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
-
-    def _near_misses(self, pattern: str) -> list[str]:
-        import difflib
-
-        name = pattern.rpartition(":")[2]
-        return difflib.get_close_matches(name, self.names, n=3, cutoff=0.7)
 
     # --- one event
 
@@ -465,25 +403,6 @@ class Kernel:
         # A program that reads past the last field is refused when it is attached, so there the record ends.
         end = max(((field.offset_bytes or 0) + (field.size_bytes or 0) for field in fields), default=None)
         return Record(_header_bytes(form), end, tuple(fields))
-
-
-# --- patterns
-
-
-def split_pattern(pattern: str) -> tuple[str | None, str]:
-    """The system (None where none is given) and the name of a pattern. Raises `bad-pattern` for an empty part."""
-    system, colon, name = pattern.rpartition(":")
-    if not name:
-        raise fail("bad-pattern", f"no event name in {pattern!r}", hint="write EVENT or SYSTEM:EVENT")
-    if colon and not system:
-        raise fail(
-            "bad-pattern", f"no system in front of the colon in {pattern!r}", hint=f"write {name!r} or '*:{name}'"
-        )
-    return (system if colon else None), name
-
-
-def _or(before: str, choices: list[str], after: str = "") -> str:
-    return f"{before} {', '.join(choices[:-1])}{' or ' if len(choices) > 1 else ''}{choices[-1]}{after}"
 
 
 # --- joining

@@ -11,7 +11,8 @@ from support.small_kernel import FORMATS, Line, small_btf, write_tracefs
 from tpgen.diagnostics import Position, TpgenError
 from tpgen.kernel import Sources
 from tpgen.model import Argument, Array, Dynamic, Event, Field, Int, Kind, Origin, Pointer, Struct, Typedef
-from tpgen.resolve import EventKey, Kernel, split_pattern
+from tpgen.resolve import Kernel
+from tpgen.selection import EventKey, split_pattern
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts

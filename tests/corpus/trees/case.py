@@ -15,7 +15,8 @@ from support.debian import Tree
 from corpus.dumped import Image, images
 from corpus.markers import FAMILY, Made, made_by_gcc
 from tpgen.kernel import Sources, open_files
-from tpgen.resolve import EventKey, Kernel
+from tpgen.resolve import Kernel
+from tpgen.selection import EventKey
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.read import read_headers
 from tpgen.sources.images import btf_sections
