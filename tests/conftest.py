@@ -14,12 +14,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support import live
 from support.compilers import COMPILERS, Compiler
+from support.debian import cache_dir
+from support.projects import missing_build_systems
 
 # By marker: why this machine lacks what it stands for, None where it does not.
 _NEEDS: dict[str, Callable[[], str | None]] = {
     "live": live.no_live_kernel,
     "compilers": live.missing_compilers,
     "kernel_btf": live.no_btf,
+    "build_systems": missing_build_systems,
 }
 
 
@@ -28,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "live: needs root, a running kernel with BTF, tracefs and BPF")
     config.addinivalue_line("markers", "compilers: needs clang 14, ziglang and llvm-objdump")
     config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
+    config.addinivalue_line("markers", "build_systems: needs make, cmake, ninja, meson and clang")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -49,6 +53,17 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{live.REQUIRE_LIVE} is set, but: {call.excinfo.value if call.excinfo else 'skipped'}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_home_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Caches and catalogs of the tests' own, so that nothing of this user's is read or written."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TPGEN_TEST_CACHE", str(cache_dir()))  # what was downloaded stays where it is
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("XDG_DATA_HOME", str(home / "data"))
+        yield
 
 
 @pytest.fixture(scope="session")

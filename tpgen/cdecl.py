@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen.model import (
@@ -52,7 +53,8 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
     that nothing in the text explains are taken for typedefs of unknown target.
     """
     split = {text: _split_name(text) for text in texts}
-    types = _parse_types(dict.fromkeys(type_text for type_text, _ in split.values()), target)
+    types = _known_types(target)
+    types.update(_parse_types({text: None for text, _ in split.values() if text not in types}, target))
     parsed: dict[str, Declaration | BadDeclaration] = {}
     for text, (type_text, name) in split.items():
         found = types[type_text]
@@ -61,6 +63,12 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
         else:
             parsed[text] = Declaration(name, found.type) if name else found
     return parsed
+
+
+@cache
+def _known_types(target: Target) -> dict[str, Declaration | BadDeclaration]:
+    """Types by their text, those that were parsed before: they repeat from one call to the next as well."""
+    return {}
 
 
 # `type name` without brackets, which is nearly all of them: the types repeat even where the declarations do not. A name
@@ -99,6 +107,8 @@ def _split_name(text: str) -> tuple[str, str | None]:
 
 
 def _parse_types(texts: Mapping[str, None], target: Target) -> dict[str, Declaration | BadDeclaration]:
+    if not texts:
+        return {}
     prepared = [(text, *_without_address_spaces(text)) for text in texts]
     typedefs = sorted({name for _, plain, _ in prepared for name in _typedef_names(plain)})
     preamble = "".join(f"typedef int {name};" for name in typedefs)

@@ -6,10 +6,11 @@ here; the backends are only given events that have no finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from tpgen.comparison import Comparison, Subject, errors
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.layout import lay_out
 from tpgen.model import Argument, CType, Field, Kind, Record, Struct
@@ -19,32 +20,11 @@ from tpgen.sources.btf_tracepoints import BtfTracepoints
 from tpgen.sources.tracefs import Format
 from tpgen.spelling import spell
 from tpgen.target import Target
-from tpgen.typequery import element_of, is_string, same_type, stripped
+from tpgen.typequery import element_of, is_string, renamed, same_type, stripped
 
-
-class Subject(StrEnum):
-    """What is compared with what. A subject is compared once per event, the layout once per class."""
-
-    RAW = "raw arguments: BTF typedef, functions and class"
-    RECORD = "classic record: tracefs and BTF"
-    SYSCALL = "syscall record: tracefs and BTF"
-    LAYOUT = "computed layout: declared types and BTF"
-    HEADER_RAW = "raw arguments: headers and BTF"
-    HEADER_RECORD = "classic record: headers and the kernel"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One comparison: no `findings` and no `reason` means that the sources agree; a `reason` that there was none.
-
-    `reason` is the same text for all events that it holds for; what is special to this one stands in `detail`.
-    """
-
-    subject: Subject
-    what: str
-    findings: tuple[Diagnostic, ...] = ()
-    reason: str | None = None
-    detail: Diagnostic | None = None
+if TYPE_CHECKING:
+    from tpgen.sources.headers.facts import HeaderClass
+    from tpgen.sources.headers.makefiles import Define
 
 
 class CheckedKernel(Kernel):
@@ -273,33 +253,78 @@ def _placed_as(record: Record, other: Record) -> bool:
 
 
 def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparison]:
-    header, raw, what = kernel.header_event(key), kernel.raw(key), str(key)
+    """The comparisons with the headers. Where they differ, also with what the event's module defines their names as."""
+    as_written = list(_header_comparisons(kernel, key, raw_only, {}))
+    makefiles = kernel.sources.makefiles
+    if not errors(as_written) or makefiles is None or key.module is None:
+        yield from as_written
+        return
+    defines = makefiles.defines(key.module)
+    as_compiled = _header_comparisons(kernel, key, raw_only, {define.name: define.meaning for define in defines})
+    for written, compiled in zip(as_written, as_compiled, strict=True):
+        explained = errors([written]) and not errors([compiled])
+        yield replace(written, findings=(_as_defined(key, written, defines),)) if explained else written
+
+
+def _as_defined(key: EventKey, written: Comparison, defines: Sequence[Define]) -> Diagnostic:
+    """The note that takes the place of the findings of `written`, of which the module's defines leave none."""
+    told = [define for define in defines if any(define.name in finding.message for finding in written.findings)]
+    flags, where = " ".join(map(str, told or defines)), (told or defines)[0].position
+    message = f"{key}: as the headers say, for {key.module} compiles them with {flags}"
+    return Diagnostic("header-defines", message, where, severity=Severity.NOTE)
+
+
+def _header_comparisons(
+    kernel: Kernel, key: EventKey, raw_only: bool, names: Mapping[str, str]
+) -> Iterator[Comparison]:
+    """What the headers say of the event, and of its class, where the compiler takes the words `names` for others."""
+    header, raw = kernel.header_event(key), kernel.raw(key)
     if header is None:
-        yield Comparison(Subject.HEADER_RAW, what, reason="the headers do not have it")
+        yield Comparison(Subject.HEADER_RAW, str(key), reason="the headers do not have it")
         return
     if raw is None:
-        yield Comparison(Subject.HEADER_RAW, what, reason="no BTF of its image was given")
+        yield Comparison(Subject.HEADER_RAW, str(key), reason="no BTF of its image was given")
     else:
-        findings = _compare_arguments(key, header.args, raw.args, header.position)
-        yield _of_headers(kernel, Subject.HEADER_RAW, what, findings)
+        said = tuple(replace(arg, type=renamed(arg.type, names)) for arg in header.args)
+        findings = _compare_arguments(key, said, raw.args, header.position)
+        yield _of_headers(kernel, Subject.HEADER_RAW, str(key), findings)
     if raw_only:
         return
-    event, declared = kernel.event(key), kernel.header_class(key)
-    if event.record is None or event.kind != Kind.TRACE_EVENT:
-        return
+    event = kernel.event(key)
+    if event.record is not None and event.kind == Kind.TRACE_EVENT:
+        yield _header_record(kernel, key, header.class_name, event.record, names)
+
+
+def _header_record(
+    kernel: Kernel, key: EventKey, class_name: str, record: Record, names: Mapping[str, str]
+) -> Comparison:
+    def incomparable(reason: str, detail: Diagnostic | None = None) -> Comparison:
+        return Comparison(Subject.HEADER_RECORD, str(key), reason=reason, detail=detail)
+
+    declared, in_btf = kernel.header_class(key), kernel.btf(key) is not None
     if declared is None:
-        yield Comparison(Subject.HEADER_RECORD, what, reason=f"the headers do not have its class {header.class_name}")
-    elif raw is None and kernel.format(key) is None:
-        reason = "neither BTF nor tracefs was given"
-        yield Comparison(Subject.HEADER_RECORD, what, reason=reason, detail=declared.unknown)
-    else:
-        judge = "BTF" if raw is not None else "tracefs"
-        typed = tuple(replace(field, type=kernel.completed(field.type, key)) for field in declared.fields)
-        if packed := _packed(event.record, kernel.target):  # which the subject LAYOUT says once for the class
-            typed = tuple(replace(field, type=_as_packed(field.type, packed)) for field in typed)
-        computed = lay_out(typed, event.record.header_bytes, kernel.target)
-        record_findings = _compare_records(what, computed.fields, event.record, declared.position, "the headers", judge)
-        yield _of_headers(kernel, Subject.HEADER_RECORD, what, record_findings)
+        return incomparable(f"the headers do not have its class {class_name}")
+    if not in_btf and kernel.format(key) is None:
+        return incomparable("neither BTF nor tracefs was given", declared.unknown)
+    fields = _as_declared(kernel, key, declared, record, names)
+    judge = "BTF" if in_btf else "tracefs"
+    findings = _compare_records(str(key), fields, record, declared.position, "the headers", judge)
+    if not findings and (unknown := next((field for field in fields if field.size_bytes is None), None)):
+        message = f"{key}: the size of field {unknown.name} is unknown, and so what lies behind it"
+        detail = Diagnostic("header-size", message, declared.position, severity=Severity.NOTE)
+        return incomparable("equal as far as sizes are known: those of some fields no source tells", detail)
+    return _of_headers(kernel, Subject.HEADER_RECORD, str(key), findings)
+
+
+def _as_declared(
+    kernel: Kernel, key: EventKey, declared: HeaderClass, record: Record, names: Mapping[str, str]
+) -> tuple[Field, ...]:
+    """The fields of a class in the headers, where a compiler would place them."""
+    types = [None if f.type is None else kernel.completed(renamed(f.type, names), key) for f in declared.fields]
+    if packed := _packed(record, kernel.target):  # which the subject LAYOUT says once for the class
+        types = [_as_packed(ctype, packed) for ctype in types]
+    typed = tuple(replace(field, type=ctype) for field, ctype in zip(declared.fields, types, strict=True))
+    return lay_out(typed, record.header_bytes, kernel.target).fields
 
 
 def _of_headers(kernel: Kernel, subject: Subject, what: str, findings: list[Diagnostic]) -> Comparison:
@@ -338,8 +363,3 @@ def _corruption(kernel: Kernel) -> Iterator[Comparison]:
             btf.btf.validate()
         except TpgenError as error:
             yield Comparison(Subject.RAW, f"all types of {btf.btf.path}", error.diagnostics)
-
-
-def errors(comparisons: Iterable[Comparison]) -> list[Diagnostic]:
-    """The findings that make a check fail."""
-    return [d for comparison in comparisons for d in comparison.findings if d.severity == Severity.ERROR]

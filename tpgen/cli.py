@@ -9,18 +9,26 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
 
 from tpgen import __version__
-from tpgen.commands.base import EXIT_BAD_INPUT, EXIT_DONE, say
-from tpgen.diagnostics import Diagnostic, Position, TpgenError
+
+TYPE_CHECKING = False  # as in typing, which a run that finds its answer in the cache goes without
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tpgen.diagnostics import TpgenError
+
+EXIT_DONE, EXIT_BAD_INPUT = 0, 2
 
 _OVERVIEW = """\
 usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [source options]
        tpgen show EVENT... [--json]      arguments, record, a drawing of the bytes, what was checked
        tpgen list [PATTERN...] [--json]  every tracepoint, its argument count, class and module
        tpgen check [PATTERN...]          compare all sources; exit 1 on a finding
+       tpgen diff K1 K2 [PATTERN...]     what changed for a BPF program between two kernels
+       tpgen build [tpgen.toml]          bring generated files up to date, as a step of a build
+       tpgen backends                    what -b can name, from tpgen and from other packages
+       tpgen catalog list|add|export     the kernels that --kernel can name, beside the running one
        tpgen probe                       are raw tracepoints supported, and by what evidence
 
 EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or '*:sched_switch'.
@@ -29,7 +37,7 @@ EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or '*:s
 
 
 #: The words that are commands, of which only the one given is imported. Anything else is an event to generate for.
-_COMMANDS = ("show", "list", "check", "probe")
+_COMMANDS = ("show", "list", "check", "diff", "build", "backends", "catalog", "probe")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,22 +53,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(arguments)
         sys.stdout.flush()
         return code
-    except TpgenError as error:
-        say(error.diagnostics)
-        return EXIT_BAD_INPUT
     except BrokenPipeError:
         # The reader has seen enough; that Python flushes stdout at exit must not fail once more.
         _drop_stdout()
         return EXIT_DONE
     except OSError as error:
         # Every file is opened where its errors are known; what is left is stdout, on a full disk.
+        from tpgen.diagnostics import fail
+
         _drop_stdout()
-        say([Diagnostic("unwritable", f"cannot write: {error.strerror or error}", Position("stdout"))])
-        return EXIT_BAD_INPUT
+        return _bad_input(fail("unwritable", f"cannot write: {error.strerror or error}", "stdout"))
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from tpgen.diagnostics import TpgenError  # which is there by now, if that is what it is
+
+        if not isinstance(error, TpgenError):
+            raise
+        return _bad_input(error)
     finally:
         gc.enable()
+
+
+def _bad_input(error: TpgenError) -> int:
+    from tpgen.commands.base import say
+
+    say(error.diagnostics)
+    return EXIT_BAD_INPUT
 
 
 def _drop_stdout() -> None:
@@ -74,7 +93,32 @@ def _run(arguments: list[str]) -> int:
     if arguments[0] == "--version":
         print(f"tpgen {__version__}")
         return EXIT_DONE
-    named = arguments[0] in _COMMANDS
-    command = import_module(f"tpgen.commands.{arguments[0] if named else 'generate'}")
-    code: int = command.run(command.parser().parse_args(arguments[1:] if named else arguments))
+    if arguments[0] == "build":
+        from tpgen.building.request import nothing_to_do
+
+        if nothing_to_do(arguments[1:]):
+            return EXIT_DONE
+    if arguments[0] in _COMMANDS:
+        return _command(arguments[0], arguments[1:])
+    # The main job: where this machine's kernel was asked for the same before, no more than that is imported.
+    from tpgen.catalog.answers import Question
+
+    question = Question.of(arguments)
+    if question is None or not (answer := question.answer()):
+        return _command("generate", arguments, question=question)
+    from tpgen.commands.deliver import deliver
+
+    sys.stderr.writelines(f"{note}\n" for note in answer.notes)
+    deliver(answer, question.output)
+    return EXIT_DONE
+
+
+def _command(name: str, arguments: list[str], **known: object) -> int:
+    """Run a command on its `arguments`; what is `known` besides is added to its options."""
+    from importlib import import_module
+
+    command = import_module(f"tpgen.commands.{name}")
+    options = command.parser().parse_args(arguments)
+    vars(options).update(known)
+    code: int = command.run(options)
     return code

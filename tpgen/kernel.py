@@ -7,26 +7,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tpgen.catalog.classes import KnownClasses
 from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
+from tpgen.mounts import live_tracefs
 from tpgen.sources.btf import Btf, is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
-from tpgen.sources.tracefs import TraceFs, live_tracefs
+from tpgen.sources.tracefs import TraceFs
 from tpgen.target import Target, target_named
 
 if TYPE_CHECKING:
     from tpgen.sources.headers.facts import HeaderFacts
+    from tpgen.sources.headers.makefiles import Makefiles
+    from tpgen.sources.headers.syscalls import SyscallDefines
     from tpgen.sources.images import BtfSections
 
 LIVE_BTF = "/sys/kernel/btf"
+NO_CONTENTS: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The opened sources of one kernel; what it lacks is empty or None.
 
-    `label` names it in messages, `release` is its uname -r where that is known. `null_args` is the verifier's table of
-    arguments that may be NULL, where the headers are a tree that has it. `notes` say what could not be read and why
-    that matters.
+    `label` names it in messages, `release` is its uname -r where that is known. `makefiles` are those of the tree of
+    headers, and `null_args` is the verifier's table of arguments that may be NULL, where the tree has it. `notes` say
+    what could not be read and why that matters. `syscalls` are the system calls that the tree's C files define.
+    `known_classes` are those of the catalogs on hand, for a running kernel without headers.
     """
 
     label: str
@@ -35,8 +41,11 @@ class Sources:
     btfs: tuple[BtfTracepoints, ...] = ()
     tracefs: TraceFs | None = None
     headers: HeaderFacts | None = None
+    makefiles: Makefiles | None = None
     null_args: Mapping[str, int] | None = None
     notes: tuple[Diagnostic, ...] = ()
+    syscalls: SyscallDefines | None = None
+    known_classes: KnownClasses | None = None
 
 
 def live_kernel_readable() -> bool:
@@ -55,8 +64,20 @@ def open_live(headers: str | None = None, config: str | None = None, use_cache: 
     btfs = _open_btf(_live_btf_paths(), uname.machine)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
-    facts, null_args = _read_headers(headers, config, target, False, use_cache), _read_null_args(headers)
-    return Sources("the running kernel", target, uname.release, btfs, tracefs, facts, null_args, notes)
+    facts, null_args = _read_headers(headers, config, target, use_cache), _read_null_args(headers)
+    known = KnownClasses(uname.release) if facts is None else None
+    return Sources(
+        "the running kernel",
+        target,
+        uname.release,
+        btfs,
+        tracefs,
+        facts,
+        _makefiles(headers),
+        null_args,
+        notes,
+        known_classes=known,
+    )
 
 
 def open_files(
@@ -66,14 +87,18 @@ def open_files(
     config: str | None = None,
     arch: str | None = None,
     use_cache: bool = True,
+    contents: Mapping[str, bytes] = NO_CONTENTS,
+    syscalls: bool = False,
 ) -> Sources:
     """A kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
 
     `config` is the kernel's .config or autoconf.h: of the headers, only what it compiles counts. `arch` names the
     target where BTF does not show it; without either it is this machine's. With `use_cache` what a directory of headers
-    states may come from the user's cache, and is kept there.
+    states may come from the user's cache, and is kept there. `contents` are those of files for BTF and configuration
+    that are not on disk under their names. With `syscalls` the C files beside the headers are read for the system calls
+    that they define, which takes seconds.
     """
-    btfs = _open_btf(btf, arch)
+    btfs = _open_btf(btf, arch, contents)
     if arch is not None:
         target = target_named(arch)
         if btfs and (target.pointer_size, target.big_endian) != (
@@ -83,11 +108,13 @@ def open_files(
             raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
     else:
         target = btfs[0].target if btfs else target_named(os.uname().machine)
-    facts = _read_headers(headers, config, target, not btfs, use_cache)
+    facts = _read_headers(headers, config, target, use_cache, contents)
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, headers)))
-    return Sources(label, target, None, btfs, opened, facts, _read_null_args(headers))
+    null_args = _read_null_args(headers)
+    defines = _read_syscalls(headers, config, target, contents) if syscalls else None
+    return Sources(label, target, None, btfs, opened, facts, _makefiles(headers), null_args, syscalls=defines)
 
 
 def _live_btf_paths() -> list[str]:
@@ -112,15 +139,37 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
 
 
 def _read_headers(
-    path: str | None, config: str | None, target: Target, complete: bool, use_cache: bool
+    path: str | None, config: str | None, target: Target, use_cache: bool, contents: Mapping[str, bytes] = NO_CONTENTS
 ) -> HeaderFacts | None:
     if path is None:
         return None
-    from tpgen.sources.headers.config import parse_config
     from tpgen.sources.headers.read import read_headers
 
-    options = None if config is None else parse_config(_read(config).decode("utf-8", "replace"))
-    return read_headers(path, target, options, complete=complete, use_cache=use_cache)
+    return read_headers(path, target, _config(config, contents), use_cache=use_cache)
+
+
+def _read_syscalls(
+    path: str | None, config: str | None, target: Target, contents: Mapping[str, bytes]
+) -> SyscallDefines | None:
+    if path is None:
+        return None
+    from tpgen.sources.headers.syscalls import read_syscall_defines
+
+    return read_syscall_defines(path, target, _config(config, contents))
+
+
+def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] | None:
+    from tpgen.sources.headers.config import parse_config
+
+    return None if path is None else parse_config(_read(path, contents).decode("utf-8", "replace"))
+
+
+def _makefiles(path: str | None) -> Makefiles | None:
+    if path is None:
+        return None
+    from tpgen.sources.headers.makefiles import Makefiles
+
+    return Makefiles(path)
 
 
 def _read_null_args(path: str | None) -> Mapping[str, int] | None:
@@ -134,11 +183,13 @@ def _read_null_args(path: str | None) -> Mapping[str, int] | None:
 # --- BTF
 
 
-def _open_btf(paths: Sequence[str], arch: str | None) -> tuple[BtfTracepoints, ...]:
+def _open_btf(
+    paths: Sequence[str], arch: str | None, contents: Mapping[str, bytes] = NO_CONTENTS
+) -> tuple[BtfTracepoints, ...]:
     """The BTF of all `paths`: those that stand alone first, then the split ones on their base."""
     from tpgen.sources.images import btf_sections
 
-    blobs = [(path, btf_sections(_read(path), path)) for path in paths]
+    blobs = [(path, btf_sections(_read(path, contents), path)) for path in paths]
     arch = arch or next((sections.arch for _, sections in blobs if sections.arch), None)
     alone: list[tuple[str, BtfSections]] = []
     split: list[tuple[str, BtfSections]] = []
@@ -161,7 +212,9 @@ def _open_btf(paths: Sequence[str], arch: str | None) -> tuple[BtfTracepoints, .
     return tuple(opened)
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, contents: Mapping[str, bytes]) -> bytes:
+    if path in contents:
+        return contents[path]
     try:
         with open(path, "rb") as file:
             return file.read()

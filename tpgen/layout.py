@@ -12,6 +12,9 @@ from tpgen.typequery import align_of, size_of
 LOCATOR_BYTES = 4
 #: The size in bytes of the slot that holds a raw argument, whatever the argument's own size.
 SLOT_BYTES = 8
+#: The sizes in bytes of what a slot can hold: __CAST_TO_U64 of the kernel knows no other. None is that of a struct
+#: whose definition BTF lacks.
+SLOT_SIZES = (1, 2, 4, 8, None)
 #: No trace record is larger: a locator has 16 bits for an offset, and PERF_MAX_TRACE_SIZE is 8 KiB.
 MAX_RECORD_BYTES = 1 << 16
 #: The largest alignment of a member of the common header, `struct trace_entry`: that of its `int pid`.

@@ -174,6 +174,47 @@ class Record:
     fields: tuple[Field, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What the kernel keeps of a system call: `size_bytes` at `offset_bytes` of the `struct pt_regs` that its
+    tracepoint hands out, or of the current `struct task_struct` where `of_task`.
+
+    `name` is the member's; `mask` has the bits that count, None where all do.
+    """
+
+    name: str
+    offset_bytes: int
+    size_bytes: int
+    of_task: bool = False
+    mask: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyscallRegisters:
+    """Where a kernel keeps what belongs to a system call, the same for all of them.
+
+    `args` are in the order of the call's arguments. `number` is where its number is found at its end. In the bits of
+    `native` a call of the kernel's own ABI has `native_value`; `native` is None where there is no other ABI.
+    """
+
+    args: tuple[Register, ...]
+    number: Register
+    native: Register | None
+    native_value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Syscall:
+    """How the raw tracepoint `tracepoint`, sys_enter or sys_exit, tells of one system call; all calls share it.
+
+    `number` is the call's, and `registers` say where the rest is found; each is None where unknown.
+    """
+
+    tracepoint: str
+    number: int | None
+    registers: SyscallRegisters | None
+
+
 class Kind(StrEnum):
     """What an event is: a trace event with a record, a bare tracepoint without one, or a syscalls: event."""
 
@@ -191,6 +232,7 @@ class Origin(StrEnum):
     PROBESTUB = "btf:__probestub"
     TRACEITER = "btf:__traceiter"
     NAME = "btf: class of the same name"
+    CATALOG = "catalog"
     LAYOUT = "equal layout"
     PROTOTYPE = "equal prototype"
 
@@ -201,7 +243,9 @@ class Event:
 
     The key is (`module`, `name`): module is None for vmlinux. `attach_name` is what raw_tp and tp_btf attach to, None
     when the event has no tracepoint of its own (syscalls:). `args` is None when unknown and () when there are none.
-    `class_candidates` holds the equally good classes where `class_name` could not be decided.
+    `class_candidates` holds the equally good classes where `class_name` could not be decided. `sleepable` tells
+    that programs may sleep there, `ambiguous` that another of the kernel's images has a tracepoint of the same name.
+    `syscall` is that of a syscalls: event.
     """
 
     system: str | None
@@ -219,6 +263,9 @@ class Event:
     record: Record | None
     record_origin: Origin | None
     print_fmt: str | None
+    sleepable: bool = False
+    ambiguous: bool = False
+    syscall: Syscall | None = None
 
     @property
     def title(self) -> str:

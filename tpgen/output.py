@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 
 from tpgen.backends.base import GeneratedFile
@@ -14,26 +13,24 @@ from tpgen.diagnostics import TpgenError, fail
 
 
 def write_files(directory: str, files: Sequence[GeneratedFile]) -> list[str]:
-    """Write `files` below `directory`, which is made if need be; the paths that were really written are returned.
+    """Write `files`, of distinct names, below `directory`; the paths that were really written are returned.
 
-    Every file is first written in full beside its place and only then renamed into it, so that a failure leaves what
-    was there before. Raises `TpgenError` `unwritable`.
+    Directories are made as needed. Every file is first written in full beside its place and only then renamed into it,
+    so that a failure leaves what was there before. Raises `TpgenError` `unwritable`.
     """
-    for name, count in Counter(file.name for file in files).items():
-        if count > 1:
-            raise fail("same-name", f"two events make the same file {name}", hint="pick one with --module")
-    try:
-        os.makedirs(directory, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(directory, error) from None
-    return _replace([(os.path.join(directory, file.name), file.text) for file in files])
+    for parent in dict.fromkeys(os.path.dirname(os.path.join(directory, file.name)) for file in files):
+        try:
+            os.makedirs(parent, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(parent, error) from None
+    return _replace([(os.path.join(directory, file.name), file.data) for file in files])
 
 
-def write_file(path: str, text: str) -> list[str]:
+def write_file(path: str, data: bytes) -> list[str]:
     """Write one file, atomically and only if it changes; a device or a pipe is written to. Raises `unwritable`."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        return _write_into(path, text.encode())
-    return _replace([(path, text)])
+        return _write_into(path, data)
+    return _replace([(path, data)])
 
 
 def _write_into(path: str, data: bytes) -> list[str]:
@@ -46,8 +43,8 @@ def _write_into(path: str, data: bytes) -> list[str]:
     return [path]
 
 
-def _replace(contents: Sequence[tuple[str, str]]) -> list[str]:
-    changed = [(path, text.encode()) for path, text in contents if not _holds(path, text.encode())]
+def _replace(contents: Sequence[tuple[str, bytes]]) -> list[str]:
+    changed = [(path, data) for path, data in contents if not _holds(path, data)]
     staged: list[tuple[str, str]] = []
     path = ""
     try:

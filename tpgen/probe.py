@@ -1,7 +1,8 @@
 """Does a kernel support raw tracepoints (BPF_PROG_TYPE_RAW_TRACEPOINT), and how do we know?
 
 The most decisive evidence is asked for first. Live, a program of two instructions is loaded and opened; nothing is ever
-attached. Offline, BTF tells; a release is only a hint, since vendors backport.
+attached. Offline, BTF tells, or a symbol; what is not there proves nothing: BTF can be stripped, a System.map can
+be a stub. A release is only a hint, since vendors backport. No event is resolved.
 """
 
 from __future__ import annotations
@@ -9,10 +10,16 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from tpgen.kernel import Sources
+from tpgen.diagnostics import unreadable
+from tpgen.model import Origin
+from tpgen.selection import KernelEvents
+from tpgen.sources.btf_tracepoints import BtfTracepoints
+
+LIVE_SYMBOLS = "/proc/kallsyms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +30,26 @@ class Evidence:
     supported: bool | None
 
 
-def probe(sources: Sources, live: bool) -> list[Evidence]:
-    """The evidence in the order of its weight: the first that decides is the answer."""
-    found = [_open_a_program()] if live else []
-    found += _btf_evidence(sources)
-    if live:
-        found.append(_symbol_evidence())
-    if sources.release:
-        found.append(_release_evidence(sources.release))
-    return found
-
-
-def answer(evidence: list[Evidence]) -> bool | None:
+def answer(evidence: Iterable[Evidence]) -> bool | None:
     """Whether raw tracepoints are supported; None where nothing decides."""
     return next((item.supported for item in evidence if item.supported is not None), None)
 
 
 # --- live
 
-# Numbers of bpf(2), by uname's machine.
-_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "i686": 357, "armv7l": 386}
+# Numbers of bpf(2), by uname's machine; a process of 32 bits has those of the second table.
+_BPF_SYSCALL = {
+    "x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64": 361, "ppc64le": 361,
+    "i686": 357, "i586": 357, "armv7l": 386, "armv6l": 386,
+}  # fmt: skip
+_BPF_SYSCALL_32 = {"x86_64": 357, "aarch64": 386}
 _BPF_PROG_LOAD, _BPF_RAW_TRACEPOINT_OPEN = 5, 17
 _BPF_PROG_TYPE_RAW_TRACEPOINT = 17
 # r0 = 0; exit. Both are the same in either byte order: their only set bits are in the opcode.
 _TWO_INSTRUCTIONS = bytes.fromhex("b7000000000000009500000000000000")
 
 
-def _open_a_program() -> Evidence:
+def loading() -> Evidence:
     """Load a program, and open it on a tracepoint that does not exist: a kernel that knows how says ENOENT."""
     program = _load()
     if isinstance(program, OSError):
@@ -93,8 +93,9 @@ def _open(program: int) -> OSError:
 def _bpf(command: int, attributes: bytes) -> int | OSError:
     import ctypes
 
-    number = _BPF_SYSCALL.get(os.uname().machine)
-    if number is None:
+    machine, narrow = os.uname().machine, sys.maxsize < 1 << 32
+    number = _BPF_SYSCALL_32.get(machine) if narrow else None
+    if number is None and (number := _BPF_SYSCALL.get(machine)) is None:
         return OSError(errno.ENOSYS, "the number of bpf(2) is not known for this machine")
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
@@ -106,46 +107,68 @@ def _bpf(command: int, attributes: bytes) -> int | OSError:
 
 
 def _u32(value: int) -> bytes:
-    import sys
-
     return value.to_bytes(4, sys.byteorder)
 
 
 def _u64(value: int) -> bytes:
-    import sys
-
     return value.to_bytes(8, sys.byteorder)
 
 
 # --- offline
 
 
-def _btf_evidence(sources: Sources) -> Iterator[Evidence]:
-    """What the kernel's own BTF tells; its silence on one count does not prove anything."""
-    for tracepoints in (btf for btf in sources.btfs if btf.module is None):
-        enumerator = "BPF_PROG_TYPE_RAW_TRACEPOINT"
-        has = tracepoints.btf.has_string(enumerator)
-        yield Evidence(f"BTF {'has' if has else 'lacks'} the enumerator {enumerator}", True if has else None)
-        has = tracepoints.has_raw_event_map
-        yield Evidence(f"BTF {'has' if has else 'lacks'} struct bpf_raw_event_map", True if has else None)
-        count = len(tracepoints.events)
-        yield Evidence(f"BTF has {count} btf_trace_* prototypes", True if count else None)
+def btf(tracepoints: BtfTracepoints) -> Iterator[Evidence]:
+    """What the kernel's own BTF tells."""
+    enumerator = "BPF_PROG_TYPE_RAW_TRACEPOINT"
+    has = tracepoints.btf.has_string(enumerator)
+    yield Evidence(f"BTF {'has' if has else 'lacks'} the enumerator {enumerator}", True if has else None)
+    has = tracepoints.has_raw_event_map
+    yield Evidence(f"BTF {'has' if has else 'lacks'} struct bpf_raw_event_map", True if has else None)
+    count = len(tracepoints.events)
+    yield Evidence(f"BTF has {count} btf_trace_* prototypes", True if count else None)
 
 
-def _symbol_evidence() -> Evidence:
-    path = "/proc/kallsyms"
+def of_kernel(kernel: KernelEvents) -> tuple[Evidence, ...]:
+    """What a kernel's own data tells, whoever asks: its BTF or its catalog, and its release."""
+    from tpgen.catalog.read import CatalogKernel
+    from tpgen.resolve import Kernel
+
+    evidence: list[Evidence] = []
+    if isinstance(kernel, CatalogKernel):
+        evidence.append(catalog(kernel))
+    elif isinstance(kernel, Kernel) and kernel.sources.btfs:
+        evidence += btf(kernel.sources.btfs[0])
+    if kernel.release is not None:
+        evidence.append(release(kernel.release))
+    return tuple(evidence)
+
+
+def catalog(kernel: KernelEvents) -> Evidence:
+    """What a catalog tells, which has arguments from BTF only where the kernel has raw tracepoints."""
+    for (event,) in (kernel.events([key], raw_only=True) for key in kernel.keys()):  # noqa: SIM118  # it is no dict
+        if event.attach_name is not None and event.args_origin == Origin.BTF:
+            return Evidence(f"the catalog has the btf_trace_* prototype of {event.title}", True)
+    return Evidence("the catalog has no btf_trace_* prototype", None)
+
+
+# Since Linux c4f6699dfcb8 ("bpf: introduce BPF_RAW_TRACEPOINT") (in v4.17); `find` became `get` in v4.20.
+_SYMBOL = re.compile(rb"^[0-9a-f]+ \w (bpf_(?:get|find)_raw_tracepoint|__bpf_trace_\w+)\b", re.MULTILINE)
+
+
+def symbols(path: str) -> Evidence:
+    """What a System.map, or kallsyms, tells. Raises `unreadable`."""
     try:
-        with open(path, "rb") as symbols:
-            found = re.search(rb"\bbpf_(?:get|find)_raw_tracepoint\b", symbols.read())
+        with open(path, "rb") as file:
+            found = _SYMBOL.search(file.read())
     except OSError as error:
-        return Evidence(f"{path}: {error.strerror}", None)
+        raise unreadable(path, error) from None
     if found:
-        return Evidence(f"{path} has {found[0].decode()}", True)
+        return Evidence(f"{path} has {found[1].decode()}", True)
     return Evidence(f"{path} has no bpf_get_raw_tracepoint, which proves nothing", None)
 
 
-def _release_evidence(release: str) -> Evidence:
-    """Since Linux c4f6699dfcb8 ("bpf: introduce BPF_RAW_TRACEPOINT") (in v4.17)."""
-    version = re.match(r"(\d+)\.(\d+)", release)
+def release(known: str) -> Evidence:
+    """What the version tells: nothing for sure."""
+    version = re.match(r"(\d+)\.(\d+)", known)
     newer = version is not None and (int(version[1]), int(version[2])) >= (4, 17)
-    return Evidence(f"release {release} is {'4.17 or newer' if newer else 'older than 4.17'}: a hint", None)
+    return Evidence(f"release {known} is {'4.17 or newer' if newer else 'older than 4.17'}: a hint", None)

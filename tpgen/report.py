@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from tpgen.check import Comparison, Subject
-from tpgen.kernel import Sources
+from tpgen.comparison import Comparison, Subject
+from tpgen.diagnostics import Diagnostic
+from tpgen.selection import KernelEvents
 
 # So many examples of a reason are enough to know what is meant.
 _EXAMPLES = 3
 
 
-def report(sources: Sources, comparisons: Sequence[Comparison], verbose: bool = False) -> str:
-    """A table with a line per subject, the findings, the reasons; `verbose` names all that a reason holds for."""
-    return "".join(f"{line}\n" for line in _lines(sources, comparisons, verbose))
+def report(
+    kernel: KernelEvents,
+    comparisons: Sequence[Comparison],
+    verbose: bool = False,
+    skipped: Sequence[Diagnostic] = (),
+) -> str:
+    """A table with a line per subject, the findings, the reasons; `verbose` names all that a reason holds for.
+
+    `skipped` is what the headers hold that was not taken.
+    """
+    return "".join(f"{line}\n" for line in _lines(kernel, comparisons, verbose, skipped))
 
 
-def _lines(sources: Sources, comparisons: Sequence[Comparison], verbose: bool) -> Iterator[str]:
-    yield f"{sources.label}{f', Linux {sources.release}' if sources.release else ''}"
+def _lines(
+    kernel: KernelEvents, comparisons: Sequence[Comparison], verbose: bool, skipped: Sequence[Diagnostic]
+) -> Iterator[str]:
+    yield f"{kernel.label}{f', Linux {kernel.release}' if kernel.release else ''}"
     width = max(len(subject) for subject in Subject)
     yield f"  {'':<{width}}  compared   agree  differ  not comparable"
     for subject in Subject:
@@ -30,7 +41,8 @@ def _lines(sources: Sources, comparisons: Sequence[Comparison], verbose: bool) -
             yield f"  {subject:<{width}}  {compared:>8}  {compared - differ:>6}  {differ:>6}  {without:>14}"
     yield from _findings(comparisons)
     yield from _reasons(comparisons, verbose)
-    yield from _not_taken(sources)
+    yield from (f"note: {note}" for note in kernel.notes)
+    yield from _not_taken(skipped)
 
 
 def _findings(comparisons: Sequence[Comparison]) -> Iterator[str]:
@@ -51,11 +63,8 @@ def _reasons(comparisons: Sequence[Comparison], verbose: bool) -> Iterator[str]:
             yield f"  and {len(about) - len(shown)} more; -v lists them"
 
 
-def _not_taken(sources: Sources) -> Iterator[str]:
-    for note in sources.notes:
-        yield f"note: {note}"
-    if sources.headers is not None and sources.headers.skipped:
-        skipped = sources.headers.skipped
+def _not_taken(skipped: Sequence[Diagnostic]) -> Iterator[str]:
+    if skipped:
         codes = ", ".join(f"{count} {code}" for code, count in sorted(Counter(d.code for d in skipped).items()))
         yield f"not taken from the headers: {len(skipped)} ({codes})"
         for diagnostic in skipped:

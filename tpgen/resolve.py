@@ -13,17 +13,24 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tpgen.kernel import Sources
 from tpgen.layout import SLOT_BYTES, lay_out
+from tpgen.lengths import measured
 from tpgen.model import Argument, CType, Dynamic, Event, Field, Kind, Origin, Record
 from tpgen.selection import EventKey, KernelEvents
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.sources.headers.nulls import nullness
+from tpgen.syscalls import SYSCALL_TRACEPOINTS, syscall, syscall_events
+from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, same_type
 
 if TYPE_CHECKING:
+    from tpgen.diagnostics import Position
     from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+    from tpgen.sources.headers.syscalls import SyscallDefine
     from tpgen.sources.tracefs import Format
 
 SYSCALLS_SYSTEM = "syscalls"
+# To list all events of all images takes as long as to look for two or three names.
+_FEW = 2
 #: Where a record's fields are: name, kind of locator, offset and size in bytes.
 Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
 
@@ -43,6 +50,7 @@ class Kernel(KernelEvents):
     def __init__(self, sources: Sources) -> None:
         super().__init__(sources.label, sources.target, sources.release, sources.notes)
         self.sources = sources
+        self._asked: dict[str, list[BtfTracepoints]] = {}
         self._events: dict[EventKey, Event] = {}
         self._formats: dict[tuple[str, str], Format] = {}
 
@@ -66,10 +74,12 @@ class Kernel(KernelEvents):
         return dict(found)
 
     def _btfs_of(self, name: str) -> list[BtfTracepoints]:
-        """The images that have a raw tracepoint of that name; once all are listed, none has to be asked."""
-        if "_btfs_by_name" in self.__dict__:
-            return self._btfs_by_name.get(name, [])
-        return [btf for btf in self.sources.btfs if btf.has_event(name)]
+        """The images that have a raw tracepoint of that name. For the first few names each image is asked."""
+        if "_btfs_by_name" not in self.__dict__ and (name in self._asked or len(self._asked) < _FEW):
+            if name not in self._asked:
+                self._asked[name] = [btf for btf in self.sources.btfs if btf.has_event(name)]
+            return self._asked[name]
+        return self._btfs_by_name.get(name, [])
 
     @cached_property
     def _header_events(self) -> dict[str, list[HeaderEvent]]:
@@ -86,9 +96,14 @@ class Kernel(KernelEvents):
         return dict(found)
 
     @cached_property
+    def _defined_syscalls(self) -> dict[str, SyscallDefine]:
+        """What the sources say of the call of each syscalls: event; those whose call has a number here."""
+        return dict(syscall_events(self.sources.syscalls, self.target)) if self.sources.syscalls else {}
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all events, sorted."""
-        names = {*self._tracefs_systems, *self._btfs_by_name}
+        names = {*self._tracefs_systems, *self._btfs_by_name, *self._defined_syscalls}
         # Headers tell of what a kernel could have; where it can be asked itself, it decides.
         return tuple(sorted(names or self._header_events))
 
@@ -107,6 +122,8 @@ class Kernel(KernelEvents):
                 systems.remove(system)
             keys.append(EventKey(system or self._header_system(name, btf.module), name, btf.module))
         keys += [EventKey(system, name) for system in systems]
+        if name in self._defined_syscalls and SYSCALLS_SYSTEM not in systems:
+            keys.append(EventKey(SYSCALLS_SYSTEM, name))
         if not keys and not self.sources.btfs and not self.sources.tracefs:
             found = dict.fromkeys(EventKey(event.system, name) for event in self._header_events.get(name, ()))
             keys = list(found)
@@ -140,6 +157,8 @@ class Kernel(KernelEvents):
         With `raw_only` the events come without class and record, for which no format file need be read.
         """
         if raw_only:
+            # Those of system calls tell their arguments.
+            self._read_formats([key for key in keys if key.system == SYSCALLS_SYSTEM])
             return [self._resolve(key, raw_only=True) for key in keys]
         self._read_formats(keys)
         return [self.event(key) for key in keys]
@@ -220,7 +239,11 @@ class Kernel(KernelEvents):
         btf, header = self.btf(key), self.header_event(key)
         form = None if raw_only else self.format(key)
         if btf is None and (shown := self.syscall_format(key)):
-            return self._syscall(key, shown)
+            given = self._syscall_record(key, shown.fields, _header_bytes(shown))
+            return self._syscall(key, given, Origin.TRACEFS, None, shown.print_fmt)
+        if btf is None and key.system == SYSCALLS_SYSTEM and (defined := self._defined_syscalls.get(key.name)):
+            given = self._syscall_record(key, _syscall_fields(key.name, defined, self.target), SLOT_BYTES)
+            return self._syscall(key, given, Origin.HEADERS, defined.position, None)
         kind = self._kind(key, btf, form, header)
         args, args_origin, names_origin = self._arguments(key, btf, header)
         choice, record, record_origin = ClassChoice(None, None), None, None
@@ -246,6 +269,8 @@ class Kernel(KernelEvents):
             record=record,
             record_origin=record_origin,
             print_fmt=form.print_fmt if form else None,
+            sleepable=key.name in SYSCALL_TRACEPOINTS and btf is not None and btf.syscalls_may_sleep,
+            ambiguous=len(self._btfs_of(key.name)) > 1,
         )
 
     def _kind(self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, header: HeaderEvent | None) -> Kind:
@@ -299,7 +324,10 @@ class Kernel(KernelEvents):
 
     @cache  # noqa: B019  # a kernel lives as long as the run
     def class_choice(self, key: EventKey) -> ClassChoice:
-        """The event's class: from the headers, else of the same name, else the one whose prototype and layout fit."""
+        """The event's class: from the headers, else of the same name, else the one whose prototype and layout fit.
+
+        Where several fit, a catalog may know which of them it is.
+        """
         header, btf = self.header_event(key), self.btf(key)
         if btf is None:
             return ClassChoice(header.class_name, Origin.HEADERS) if header else ClassChoice(None, None)
@@ -316,7 +344,8 @@ class Kernel(KernelEvents):
             return ClassChoice(key.name, Origin.NAME)
         if len(alike) == 1:
             return ClassChoice(alike[0], Origin.PROTOTYPE)
-        return ClassChoice(None, None, tuple(fitting))
+        known = self.sources.known_classes.of(key.name, key.module, fitting) if self.sources.known_classes else None
+        return ClassChoice(known, Origin.CATALOG) if known else ClassChoice(None, None, tuple(fitting))
 
     def _fitting_classes(self, key: EventKey, btf: BtfTracepoints) -> list[str]:
         """The classes that have the event's prototype, and where tracefs shows its record, the same record."""
@@ -356,8 +385,11 @@ class Kernel(KernelEvents):
             return _signed(lay_out(declared.fields, header_bytes, self.target)), Origin.HEADERS
         return None, None
 
-    def _syscall(self, key: EventKey, form: Format) -> Event:
+    def _syscall(
+        self, key: EventKey, record: Record, origin: Origin, position: Position | None, print_fmt: str | None
+    ) -> Event:
         """A syscalls: event. It has no tracepoint of its own; its program is given a record made for the purpose."""
+        vmlinux = next(iter(self.sources.btfs), None)
         return Event(
             system=key.system,
             name=key.name,
@@ -367,32 +399,37 @@ class Kernel(KernelEvents):
             class_name=None,
             class_origin=None,
             class_candidates=(),
-            header=None,
+            header=position,
             args=(),
-            args_origin=Origin.TRACEFS,
+            args_origin=origin,
             names_origin=None,
-            record=self._syscall_record(key, form),
-            record_origin=Origin.TRACEFS,
-            print_fmt=form.print_fmt,
+            record=record,
+            record_origin=origin,
+            print_fmt=print_fmt,
+            sleepable=vmlinux is not None and vmlinux.syscalls_may_sleep,
+            syscall=syscall(key.name, self.target, vmlinux.btf if vmlinux else None),
         )
 
     def completed(self, ctype: CType | None, key: EventKey) -> CType | None:
-        """A type as tracefs or the headers name it, with what the names stand for where the event's BTF tells."""
-        btf = self.btf(key) or next(iter(self.sources.btfs), None)
-        return btf.btf.completed(ctype) if ctype is not None and btf is not None else ctype
+        """A type as tracefs or the headers name it, with what the names stand for where the event's BTF tells.
 
-    def _syscall_record(self, key: EventKey, form: Format) -> Record:
-        """The fields of the format file, at the offsets of the `struct syscall_tp_t` where BTF has one.
+        So are the lengths of its arrays.
+        """
+        btf = self.btf(key) or next(iter(self.sources.btfs), None)
+        return measured(btf.btf.completed(ctype), btf.btf) if ctype is not None and btf is not None else ctype
+
+    def _syscall_record(self, key: EventKey, fields_shown: tuple[Field, ...], header_bytes: int) -> Record:
+        """The fields that are shown, at the offsets of the `struct syscall_tp_t` where BTF has one.
 
         `__data_loc` fields (Linux 7.2 has some) are in the record but not in what a program is given.
         """
-        shown = [field for field in form.fields if field.dynamic is None]
+        shown = [field for field in fields_shown if field.dynamic is None]
         offsets, sizes = [f.offset_bytes for f in shown], [f.size_bytes for f in shown]
         given = self.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if self.sources.btfs else None
         if given is not None and shown:
             number, values = given.fields
-            first = values.offset_bytes or 0
-            offsets = [number.offset_bytes, *range(first, first + SLOT_BYTES * (len(shown) - 1), SLOT_BYTES)]
+            first, step = values.offset_bytes or 0, self.target.pointer_size  # unsigned long args[]
+            offsets = [number.offset_bytes, *range(first, first + step * (len(shown) - 1), step)]
             sizes[0] = number.size_bytes
         fields = []
         for field, offset, size in zip(shown, offsets, sizes, strict=True):
@@ -402,7 +439,7 @@ class Kernel(KernelEvents):
             fields.append(Field(field.name, ctype, offset, size, signed))
         # A program that reads past the last field is refused when it is attached, so there the record ends.
         end = max(((field.offset_bytes or 0) + (field.size_bytes or 0) for field in fields), default=None)
-        return Record(_header_bytes(form), end, tuple(fields))
+        return Record(header_bytes, end, tuple(fields))
 
 
 # --- joining
@@ -453,6 +490,17 @@ def _signed(record: Record) -> Record:
     """The record of the headers with the signs of its fields, as far as their types tell."""
     fields = (f if f.type is None or f.dynamic else replace(f, signed=is_signed(f.type)) for f in record.fields)
     return replace(record, fields=tuple(fields))
+
+
+def _syscall_fields(event: str, defined: SyscallDefine, target: Target) -> tuple[Field, ...]:
+    """The fields that the kernel makes of a call's definition; the size of a slot is not the declared type's."""
+    types = [("__syscall_nr", target.integer("int"))]
+    entering = event.startswith(f"{SYSCALL_TRACEPOINTS[0]}_")
+    params = [(param.name, param.type) for param in defined.params] if entering else [("ret", target.integer("long"))]
+    return tuple(
+        Field(name, ctype, None, target.pointer_size if slot else 4, None)
+        for slot, (name, ctype) in enumerate([*types, *params])
+    )
 
 
 def _format_record(form: Format) -> Record:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import pathlib
-from typing import Literal
+import os
+
+TYPE_CHECKING = False  # as in typing, whose import a run that finds its answer in the cache goes without
+if TYPE_CHECKING:
+    import pathlib
+    from typing import Literal
 
 
 def resource_dir(name: Literal["templates", "kernel_headers"]) -> pathlib.Path:
     """The directory of that name: inside the package in a wheel, beside it in a checkout or an editable install."""
-    package = pathlib.Path(__file__).parent
-    for directory in (package / name, package.parent / name):
-        if directory.is_dir():
+    import pathlib
+
+    return pathlib.Path(resource_path(name))
+
+
+def resource_path(name: Literal["templates", "kernel_headers"]) -> str:
+    """The same as text."""
+    package = os.path.dirname(__file__)
+    for directory in (os.path.join(package, name), os.path.join(os.path.dirname(package), name)):
+        if os.path.isdir(directory):
             return directory
     raise AssertionError(f"{name}/ is neither in {package} nor beside it: a broken installation")

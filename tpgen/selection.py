@@ -14,7 +14,7 @@ from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.target import Target
 
 if TYPE_CHECKING:
-    from tpgen.check import Comparison
+    from tpgen.comparison import Comparison
     from tpgen.model import Event
 
 _GLOB = frozenset("*?[")

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tpgen.backends.base import Form, missing
-from tpgen.check import Comparison
+from tpgen.comparison import Comparison
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
-from tpgen.model import Argument, Dynamic, Event, Field, Kind, Record
+from tpgen.model import Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
 from tpgen.spelling import spell
+from tpgen.syscalls import SYSCALL_TRACEPOINTS
 from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, size_of
 
@@ -29,12 +30,13 @@ def event_json(event: Event, target: Target) -> dict[str, Any]:
         "class": event.class_name,
         "kind": event.kind.value,
         "header": event.header.path if event.header else None,
-        "args": None if event.args is None else [_arg_json(arg, target) for arg in event.args],
+        "args": None if event.args is None else [arg_json(arg, target) for arg in event.args],
         "record": None if event.record is None else _record_json(event.record),
     }
 
 
-def _arg_json(arg: Argument, target: Target) -> dict[str, Any]:
+def arg_json(arg: Argument, target: Target) -> dict[str, Any]:
+    """An argument as `show --json` prints it."""
     kind = kind_of(arg.type)
     return {
         "name": arg.name,
@@ -43,23 +45,36 @@ def _arg_json(arg: Argument, target: Target) -> dict[str, Any]:
         "size": target.pointer_size if kind == "ptr" else size_of(arg.type, target),
         "signed": is_signed(arg.type) if kind != "ptr" else False,
         "kind": kind,
+        "nullable": _nullable(arg),
     }
+
+
+def _nullable(arg: Argument) -> bool | None:
+    """Whether the verifier of the kernel takes the argument for a pointer to nothing, perhaps; None where unknown.
+
+    It says what a tp_btf program has to test, not what the kernel ever passes: before 6.13 no test is asked for.
+    """
+    if kind_of(arg.type) not in ("ptr", None):
+        return False
+    return None if arg.nullness is None else arg.nullness != Nullness.NEVER
 
 
 def _record_json(record: Record) -> dict[str, Any]:
     return {
         "size": record.size_bytes,
-        "fields": [
-            {
-                "name": field.name,
-                "type": field_type_text(field),
-                "offset": field.offset_bytes,
-                "size": field.size_bytes,
-                "signed": field.signed,
-                "dynamic": field.dynamic.value if field.dynamic else None,
-            }
-            for field in record.fields
-        ],
+        "fields": [field_json(field) for field in record.fields],
+    }
+
+
+def field_json(field: Field) -> dict[str, Any]:
+    """A field as `show --json` prints it."""
+    return {
+        "name": field.name,
+        "type": field_type_text(field),
+        "offset": field.offset_bytes,
+        "size": field.size_bytes,
+        "signed": field.signed,
+        "dynamic": field.dynamic.value if field.dynamic else None,
     }
 
 
@@ -82,7 +97,7 @@ def event_text(event: Event, target: Target, comparisons: Iterable[Comparison]) 
     """The event with its arguments and its record drawn byte by byte, where each fact is from, what was checked."""
     lines = [event.title, *_facts(event, comparisons)]
     if (reason := missing(event, Form.RAW)) is None:
-        lines += ["", *_raw_text(event, target)]
+        lines += ["", *(_raw_text(event, target) if event.syscall is None else _registers_text(event, event.syscall))]
     else:
         lines += ["", f"raw arguments: none, {reason}"]
     if event.record is not None and (reason := missing(event, Form.CLASSIC)) is None:
@@ -102,7 +117,8 @@ def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
         yield f"  class    one of {', '.join(event.class_candidates)}: same {same}"
     if event.header:
         yield f"  header   {event.header}"
-    programs = [f"raw_tp/{event.attach_name}", f"tp_btf/{event.attach_name}"] if event.attach_name else []
+    tracepoint = event.syscall.tracepoint if event.syscall else event.attach_name
+    programs = [f"raw_tp/{tracepoint}", f"tp_btf/{tracepoint}"] if tracepoint else []
     if event.record is not None and event.system:
         programs.append(f"tp/{event.system}/{event.name}")
     if programs:
@@ -121,11 +137,26 @@ def _raw_text(event: Event, target: Target) -> Iterator[str]:
         origin += f", names from {event.names_origin}"
     yield f"raw arguments: {len(event.args)}, a u64 each ({origin})"
     for arg in event.args:
-        size = _arg_json(arg, target)["size"]
+        size = arg_json(arg, target)["size"]
         name = arg.name or f"arg{arg.slot}"
         drawn = "?" * SLOT_BYTES if size is None else _in_slot(size, target)
         null = f"  ({arg.nullness})" if arg.nullness else ""
         yield f"  ctx[{arg.slot}]{' ' * (arg.slot < 10)}  |{drawn}|  {spell(arg.type, name)}{null}"
+
+
+def _registers_text(event: Event, call: Syscall) -> Iterator[str]:
+    """What the header of a system call reads, and from where."""
+    assert event.record is not None and call.registers is not None
+    yield f"raw arguments: those of system call {call.number} (registers from btf, types from {event.record_origin})"
+    places = [f"regs->{register.name}" for register in call.registers.args]
+    if call.tracepoint != SYSCALL_TRACEPOINTS[0]:
+        places = [f"ctx[{_RESULT_SLOT}]"]
+    for place, field in zip(places, event.record.fields[1:], strict=False):
+        yield f"  {place:<19}  {field.name if field.type is None else spell(field.type, field.name)}"
+
+
+# sys_exit(struct pt_regs *regs, long ret)
+_RESULT_SLOT = 1
 
 
 def _in_slot(size: int, target: Target) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from tpgen.model import (
@@ -146,3 +148,22 @@ def _untagged(ctype: CType) -> CType:
     while isinstance(ctype, TypeTag):
         ctype = ctype.target
     return ctype
+
+
+def renamed(ctype: CType, names: Mapping[str, str]) -> CType:
+    """The type that `ctype` is where the compiler takes the words `names` for others."""
+    match ctype:
+        case Struct(name=str(name)) if name in names:
+            return Struct(ctype.keyword, names[name])
+        case Enum(name=str(name)) if name in names:
+            return Enum(names[name])
+        case Typedef(name=name) if name in names:
+            return Typedef(names[name])
+        case Pointer(target=target) | Qualified(target=target) | TypeTag(target=target):
+            return replace(ctype, target=renamed(target, names))
+        case Array(element=element):
+            return replace(ctype, element=renamed(element, names))
+        case FuncProto(result=result, params=params):
+            return replace(ctype, result=renamed(result, names), params=tuple(renamed(p, names) for p in params))
+        case _:
+            return ctype

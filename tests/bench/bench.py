@@ -13,6 +13,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,22 +22,29 @@ from pathlib import Path
 VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
 ONE_EVENT = ("bpftrace", "-lv", "tracepoint:sched:sched_switch")
 ALL_EVENTS = ("bpftrace", "-lv", "t:*")
+# Stands in a command line for a folder that each run gets anew, empty.
+FOLDER = "DIR"
+# Stands for the tpgen.toml of a project of 100 headers that are built: from the second run on there is nothing to do.
+PROJECT = "100-headers.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line; the peer that it is compared with, and how many times the peer's time it may take."""
+    """A command line, its peer, how many times the peer's time it may take, and how much memory."""
 
     argv: tuple[str, ...]
     peer: tuple[str, ...] | None = None
     aim: float | None = None
+    aim_mib: float | None = None
 
 
 COMMANDS = (
     Command(("tpgen", "sched_switch", "--raw"), ONE_EVENT, aim=2),
     Command(("tpgen", "sched_switch", "--classic"), ONE_EVENT),
+    Command(("tpgen", "build", PROJECT), ONE_EVENT, aim=1),
     Command(ONE_EVENT),
     Command(("tpgen", "show", "*", "--json"), ALL_EVENTS, aim=5),
+    Command(("tpgen", "*", "-o", FOLDER), ALL_EVENTS, aim=3, aim_mib=60),
     Command(("tpgen", "check"), ALL_EVENTS),
     Command(ALL_EVENTS),
     Command(("bpftool", "btf", "dump", "file", VMLINUX_BTF, "format", "c")),
@@ -65,6 +73,8 @@ class Result:
     ratio: float | None = None
     aim: float | None = None
     met: bool | None = None
+    aim_mib: float | None = None
+    met_mib: bool | None = None
 
 
 def main() -> int:
@@ -89,13 +99,25 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
     environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environment["PATH"], "/usr/sbin"))
     programs = {command: shutil.which(command.argv[0], path=environment["PATH"]) for command in commands}
     runs: dict[Command, list[Run]] = {command: [] for command in commands}
-    for turn in range(rounds + 1):
-        for command, program in programs.items():
-            if program is not None:
-                run = run_once(program, command.argv, environment)
-                if turn:
-                    runs[command].append(run)
+    with tempfile.TemporaryDirectory() as project:
+        toml = write_project(Path(project, PROJECT), environment)
+        for turn in range(rounds + 1):
+            for command, program in programs.items():
+                if program is not None:
+                    with tempfile.TemporaryDirectory() as folder:
+                        argv = [{FOLDER: folder, PROJECT: toml}.get(word, word) for word in command.argv]
+                        run = run_once(program, argv, environment)
+                    if turn:
+                        runs[command].append(run)
     return runs
+
+
+def write_project(toml: Path, environment: dict[str, str]) -> str:
+    """A tpgen.toml that asks for the raw arguments of 100 of the running kernel's events; its path is returned."""
+    listed = subprocess.run(("tpgen", "list", "--json"), env=environment, stdout=subprocess.PIPE, check=True).stdout
+    names = dict.fromkeys(event["name"] for event in json.loads(listed) if event["args"] is not None)
+    toml.write_text(f'[[generate]]\nforms = ["raw"]\nevents = {json.dumps([*names][:100])}\n')
+    return str(toml)
 
 
 def run_once(program: str, argv: Sequence[str], environment: dict[str, str]) -> Run:
@@ -120,19 +142,22 @@ def summarised(runs: dict[Command, list[Run]]) -> Iterator[Result]:
     for command, counted in runs.items():
         name = " ".join(command.argv)
         if not counted:
-            yield Result(name, aim=command.aim)
+            yield Result(name, aim=command.aim, aim_mib=command.aim_mib)
             continue
         median, peer = medians[command.argv], medians.get(command.peer or ())
         ratio = median / peer if peer else None
+        peak = max(run.peak_kib for run in counted) / 1024
         yield Result(
             name,
             median_ms=round(median, 1),
             min_ms=round(min(run.milliseconds for run in counted), 1),
-            peak_mib=round(max(run.peak_kib for run in counted) / 1024, 1),
+            peak_mib=round(peak, 1),
             exit_status=next((run.exit_status for run in counted if run.exit_status), 0),
             ratio=None if ratio is None else round(ratio, 2),
             aim=command.aim,
             met=None if ratio is None or command.aim is None else ratio <= command.aim,
+            aim_mib=command.aim_mib,
+            met_mib=None if command.aim_mib is None else peak <= command.aim_mib,
         )
 
 
@@ -145,6 +170,8 @@ def table(results: Sequence[Result]) -> Iterator[str]:
             continue
         ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
         aim = "" if result.met is None else f"≤ {result.aim:g}: {'met' if result.met else 'missed'}"
+        if result.met_mib is not None:
+            aim += f", ≤ {result.aim_mib:g} MiB: {'met' if result.met_mib else 'missed'}"
         failed = f"  exit status {result.exit_status}" if result.exit_status else ""
         yield (
             f"{result.command:{width}} {result.median_ms:>10.1f} {result.min_ms:>8.1f} {result.peak_mib:>9.1f}"

@@ -1,7 +1,7 @@
 """Time and memory of reading all trace headers of Linux 6.1, beside pcpp on the same headers: `tox -e bench-headers`.
 
 Each run is a process of its own. cold: no cache, and Python's bytecode made before; warm: nothing has changed since the
-run before; names of types only: as beside BTF, which knows their sizes. pcpp preprocesses the headers that use the
+run before. pcpp preprocesses the headers that use the
 family, each alone, without following an include.
 """
 
@@ -68,35 +68,28 @@ def main() -> int:
     tree = Tree("6.1").headers
     headers = sorted(_headers_of_events(str(tree)))
     reading = (sys.executable, "-c", READ, str(tree), "{'use_cache': True}")
-    without_types = (sys.executable, "-c", READ, str(tree), "{'complete': False}")
     preprocessing = (sys.executable, "-c", PREPROCESS, *headers)
-    cold, plain, warm, pcpp = [], [], [], []
+    cold, warm, pcpp = [], [], []
     _run(reading, {})  # lets Python write its bytecode, and the system read the files
     for turn in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
             cold.append(_run(reading, {"XDG_CACHE_HOME": folder}))
             warm.append(_run(reading, {"XDG_CACHE_HOME": folder}))
-            plain.append(_run(without_types, {}))
         if turn < 2:
             pcpp.append(_run(preprocessing, {}))
-    for line in table(cold, warm, plain, pcpp, len(headers)):
+    for line in table(cold, warm, pcpp, len(headers)):
         print(line)
     return 0
 
 
-def table(
-    cold: Sequence[Run], warm: Sequence[Run], plain: Sequence[Run], pcpp: Sequence[Run], headers: int
-) -> Iterator[str]:
-    named = (("cold", cold), ("warm", warm), ("plain", plain), ("pcpp", pcpp))
-    seconds = {name: _seconds(runs) for name, runs in named}
+def table(cold: Sequence[Run], warm: Sequence[Run], pcpp: Sequence[Run], headers: int) -> Iterator[str]:
+    seconds = {name: _seconds(runs) for name, runs in (("cold", cold), ("warm", warm), ("pcpp", pcpp))}
     yield f"Linux 6.1, {headers} headers with events; medians, of {len(cold)} runs and {len(pcpp)} of pcpp"
     yield str(Aim("cold", seconds["cold"], "s", 1.0))
     yield str(Aim("cold, peak memory", _peak(cold), "MiB", 80))
     yield str(Aim("cold beside pcpp", seconds["cold"] / seconds["pcpp"], "× pcpp", 0.3))
     yield str(Aim("warm: nothing changed", seconds["warm"], "s", 0.2))
     yield f"{'warm, peak memory':34} {_peak(warm):8.2f} MiB"
-    yield f"{'cold, names of types only':34} {seconds['plain']:8.2f} s, {_peak(plain):.1f} MiB,"
-    yield f"{'':34} {seconds['plain'] / seconds['pcpp']:8.2f} × pcpp"
     yield f"{'pcpp':34} {seconds['pcpp']:8.2f} s"
     yield f"{'pcpp, peak memory':34} {_peak(pcpp):8.2f} MiB"
     ratio = seconds["cold"] / SYSTEMTAP_SECONDS

@@ -50,6 +50,11 @@ class Image:
                 yield entry["name"].removeprefix(prefix), entry
 
     @cached_property
+    def event_ids(self) -> dict[str, int]:
+        """The id of each typedef `btf_trace_<event>`, which tp_btf programs are loaded for."""
+        return {name: entry["id"] for name, entry in self._named("TYPEDEF", "btf_trace_")}
+
+    @cached_property
     def events(self) -> dict[str, Params]:
         """The raw arguments of each `btf_trace_<event>`, without names."""
         found = {}

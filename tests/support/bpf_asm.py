@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 _U64 = (1 << 64) - 1
@@ -19,6 +19,7 @@ _STORE = re.compile(r"^\*\((?P<type>u\d+) \*\)\((?P<base>r\d+) (?P<sign>[+-]) (?
 _MOVE = re.compile(r"^(?P<dst>[rw]\d+) = (?P<neg>-?)(?P<src>[rw]\d+)$")
 _CONST = re.compile(r"^(?P<dst>[rw]\d+) = (?P<imm>-?\w+)(?: ll)?$")
 _ALU = re.compile(r"^(?P<dst>[rw]\d+) (?P<op>s?>>|<<|[-+*/|&^])= (?P<src>-?\w+)$")
+_CALL = re.compile(r"^call (?P<helper>\w+)$")
 _JUMP = re.compile(r"^(?:if (?P<left>[rw]\d+) (?P<op>\S+) (?P<right>-?\w+) )?goto (?P<delta>[+-]\w+)(?: <.*>)?$")
 
 
@@ -134,20 +135,40 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 }  # fmt: skip
 
 
+_PROBE_READ_KERNEL, _PROBE_READ_KERNEL_STR, _CURRENT_TASK = 113, 115, 35
+_CALLER_SAVED = ("r1", "r2", "r3", "r4", "r5")
+
+
 class Machine:
-    """Runs one function over a context and a stack; every other address is an error."""
+    """Runs one function over a context, a stack and `memory`, by address; every other address is an error.
+
+    `arguments` follow the context. The helpers that read the kernel's memory are known, and that which tells the
+    address of the current task, `task`.
+    """
 
     _CONTEXT = 0x1_0000_0000
     _STACK_END = 0x2_0000_0000
     _STACK_SIZE = 512
 
-    def __init__(self, insns: Sequence[Insn], context: bytes, *, big_endian: bool) -> None:
+    def __init__(
+        self,
+        insns: Sequence[Insn],
+        context: bytes,
+        *,
+        big_endian: bool,
+        memory: Mapping[int, bytearray] | None = None,
+        arguments: Sequence[int] = (),
+        task: int = 0,
+    ) -> None:
         self._insns = {insn.index: insn for insn in insns}
         self._order = [insn.index for insn in insns]
-        self._context = bytearray(context)
         self._stack = bytearray(self._STACK_SIZE)
+        self._regions = {self._CONTEXT: bytearray(context), self._STACK_END - self._STACK_SIZE: self._stack}
+        self._regions |= memory or {}
+        self._task = task
         self._big_endian = big_endian
         self._registers = {f"r{number}": 0 for number in range(11)} | {"r1": self._CONTEXT, "r10": self._STACK_END}
+        self._registers |= {f"r{number}": value for number, value in enumerate(arguments, 2)}
 
     def run(self) -> int:
         """r0 at the exit, unsigned."""
@@ -174,6 +195,8 @@ class Machine:
             self._write(alu["dst"], self._alu(alu))
         elif const := _CONST.match(insn.text):
             self._write(const["dst"], int(const["imm"], 0))
+        elif call := _CALL.match(insn.text):
+            self._call(int(call["helper"], 0))
         else:
             raise AssertionError(f"the interpreter does not know {insn.text!r}")
         return after
@@ -190,12 +213,37 @@ class Machine:
     def _memory(self, access: re.Match[str]) -> memoryview:
         size = int(access["type"][1:]) // 8
         address = self._registers[access["base"]] + int(access["sign"] + access["offset"], 0)
-        stack = address >= self._STACK_END - self._STACK_SIZE
-        region, begin = (self._stack, self._STACK_END - self._STACK_SIZE) if stack else (self._context, self._CONTEXT)
-        start = address - begin
-        assert 0 <= start <= len(region) - size, f"{access[0]!r} leaves the context and the stack"
-        assert start % size == 0, f"{access[0]!r} is not aligned"
-        return memoryview(region)[start : start + size]
+        assert address % size == 0, f"{access[0]!r} is not aligned"
+        return self._bytes(address, size)
+
+    def _bytes(self, address: int, size: int) -> memoryview:
+        for begin, region in self._regions.items():
+            if begin <= address <= begin + len(region) - size:
+                return memoryview(region)[address - begin : address - begin + size]
+        raise AssertionError(f"{size} bytes at {address:#x} are in no memory that the function may touch")
+
+    def _call(self, helper: int) -> None:
+        dst, size, src = (self._registers[name] for name in ("r1", "r2", "r3"))
+        if helper == _CURRENT_TASK:
+            result = self._task
+        elif helper == _PROBE_READ_KERNEL:
+            self._bytes(dst, size)[:] = self._bytes(src, size)
+            result = 0
+        elif helper == _PROBE_READ_KERNEL_STR:
+            result = self._read_string(dst, size, src)
+        else:
+            raise AssertionError(f"the interpreter does not know helper {helper}")
+        self._registers |= dict.fromkeys(_CALLER_SAVED, 0xBAD_BAD_BAD)
+        self._registers["r0"] = result & _U64
+
+    def _read_string(self, dst: int, size: int, src: int) -> int:
+        """strncpy_from_kernel_nofault(): at most `size` bytes with the NUL, which are counted; 0 without room."""
+        for count in range(size):
+            byte = self._bytes(src + count, 1)[0] if count < size - 1 else 0
+            self._bytes(dst + count, 1)[0] = byte
+            if byte == 0:
+                return count + 1
+        return 0
 
     def _alu(self, alu: re.Match[str]) -> int:
         bits = 64 if alu["dst"][0] == "r" else 32

@@ -44,15 +44,21 @@ class AptRoot:
         self._arch = arch
         for part in ("state/lists/partial", "cache/archives/partial", "etc"):
             (self.directory / part).mkdir(parents=True, exist_ok=True)
-        sources = self.directory / "etc" / "sources.list"
-        text = "".join(f"{line}\n" for line in self._sources(suite))
-        if (
-            not sources.exists()
-            or sources.read_text() != text
-            or not any((self.directory / "state/lists").glob("*_Packages*"))
-        ):
-            sources.write_text(text)
+        lines = self._sources(suite)
+        written = self.directory / "etc" / "sources.list"
+        made = written.read_text().splitlines() if written.exists() else []
+        if made[:1] != lines[:1] or not any((self.directory / "state/lists").glob("*_Packages*")):
+            self._update(written, lines)
+
+    def _update(self, written: Path, lines: list[str]) -> None:
+        """Read the archives' lists: without the updates where a mirror has not got all of those."""
+        written.write_text("".join(f"{line}\n" for line in lines))
+        try:
             self._apt("update")
+        except RuntimeError:
+            if len(lines) == 1:
+                raise
+            self._update(written, lines[:1])
 
     @staticmethod
     def _sources(suite: str) -> list[str]:
@@ -117,10 +123,11 @@ class AptRoot:
 class Tree:
     """Debian's kernel source of one version, as far as tpgen reads it, and the images built from it."""
 
-    def __init__(self, kernel: str, directory: Path | None = None) -> None:
+    def __init__(self, kernel: str, directory: Path | None = None, arch: str = "amd64") -> None:
         self.kernel = kernel
+        self.arch = arch
         self._cache = directory or cache_dir()
-        self._apt = AptRoot(SUITES[kernel], self._cache)
+        self._apt = AptRoot(SUITES[kernel], self._cache, arch)
         self.version = self._apt.version(f"linux-source-{kernel}")
 
     @property
@@ -135,10 +142,11 @@ class Tree:
             shutil.rmtree(package)
         return tree
 
-    @property
+    @cached_property
     def image(self) -> Path:
         """The unpacked image: boot/vmlinuz-*, boot/config-* and, below lib/ or usr/lib/, the modules."""
-        package = next(name for name in self._apt.depends("linux-image-amd64") if name.startswith("linux-image-"))
+        meta = f"linux-image-{self.arch}"
+        package = next(name for name in self._apt.depends(meta) if name.startswith("linux-image-"))
         release = package.removeprefix("linux-image-")
         parts = [f"linux-{part}-{release}" for part in ("base", "binary", "modules")]
         # That of 7.2 holds nothing and depends on its parts.
@@ -158,21 +166,37 @@ class Tree:
         return next(self.image.glob("boot/config-*"))
 
     @cached_property
-    def btf(self) -> tuple[Path, ...]:
-        """What holds the image's BTF: vmlinuz, then every module that has a tracepoint, sorted by name.
+    def traced_modules(self) -> tuple[Path, ...]:
+        """Every module that has a tracepoint, sorted by name.
 
-        5.10's modules have no BTF. Which have tracepoints takes unpacking thousands, so that is kept beside them.
+        Finding them takes unpacking thousands, so what was found is kept beside them.
         """
         image = self.image
-        known = image / "modules-with-tracepoints"
+        known = image / "traced-modules"
         if not known.exists():
-            modules = sorted(image.glob("lib/modules/**/*.ko*")) + sorted(image.glob("usr/lib/modules/**/*.ko*"))
-            found = [str(path.relative_to(image)) for path in modules if b"btf_trace_" in _plain(path)]
+            # The section with the tracepoints that raw_tp programs can be attached to.
+            found = [path for path in self.modules if b"__bpf_raw_tp_map" in plain_module(path)]
             partial = known.with_suffix(".partial")
-            partial.write_text("".join(f"{path}\n" for path in found))
+            partial.write_text("".join(f"{path.relative_to(image)}\n" for path in found))
             partial.rename(known)
-        names = known.read_text().splitlines()
-        return next(image.glob("boot/vmlinuz-*")), *(image / name for name in names)
+        return tuple(image / name for name in known.read_text().splitlines())
+
+    @cached_property
+    def modules(self) -> tuple[Path, ...]:
+        """Every module, sorted by name."""
+        image = self.image
+        return (*sorted(image.glob("lib/modules/**/*.ko*")), *sorted(image.glob("usr/lib/modules/**/*.ko*")))
+
+    @property
+    def vmlinuz(self) -> Path:
+        """The kernel, as a boot loader takes it."""
+        return next(self.image.glob("boot/vmlinuz-*"))
+
+    @property
+    def btf(self) -> tuple[Path, ...]:
+        """What holds the image's BTF: vmlinuz, then every module that has a tracepoint. 5.10's modules have no BTF."""
+        has_btf = "CONFIG_DEBUG_INFO_BTF_MODULES=y\n" in self.config.read_text()
+        return self.vmlinuz, *(self.traced_modules if has_btf else ())
 
     def _unpacked(self, *packages: str) -> Path:
         """The contents of packages of one version, in a directory named after the last."""
@@ -182,7 +206,7 @@ class Tree:
         return tree
 
 
-def _plain(module: Path) -> bytes:
+def plain_module(module: Path) -> bytes:
     """The module as it is loaded."""
     raw = module.read_bytes()
     return lzma.decompress(raw) if module.suffix == ".xz" else raw

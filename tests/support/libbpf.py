@@ -10,9 +10,11 @@ Leaving the block detaches every program and closes the object, whatever happene
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
+import mmap
 import os
 from collections.abc import Iterable, Iterator
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
@@ -44,6 +46,20 @@ class VerifierError(LibbpfError):
         text = "\n".join(f"--- {name} ---\n{part}" for name, part in log.items())
         super().__init__(code, action, f"{messages}\n{text}")
         self.log = log
+
+
+class _OpenOpts(Structure):
+    """struct bpf_object_open_opts of bpf/libbpf.h as far as it is used."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("_object_name", c_char_p),
+        ("_relaxed_maps", ctypes.c_bool),
+        ("_pin_root_path", c_char_p),
+        ("_attach_prog_fd", c_uint32),
+        ("_kconfig", c_char_p),
+        ("btf_custom_path", c_char_p),
+    )
 
 
 class _TestRunOpts(Structure):
@@ -189,12 +205,19 @@ class BpfMap:
 class BpfObject:
     """A BPF object file, loaded for the length of a `with` block."""
 
-    def __init__(self, path: Path, *, programs: Iterable[str] | None = None, log_level: int = 0) -> None:
-        """`programs` names those to load, all when None; `log_level` 1 or 2 keeps the verifier's log of a success."""
+    def __init__(
+        self, path: Path, *, programs: Iterable[str] | None = None, log_level: int = 0, kernel_btf: Path | None = None
+    ) -> None:
+        """`programs` names those to load, all when None; `log_level` 1 or 2 keeps the verifier's log of a success.
+
+        CO-RE takes the BTF in `kernel_btf` for the kernel's.
+        """
         self.path = path
+        self._kernel_btf = kernel_btf
         self._selected = None if programs is None else frozenset(programs)
         self._log_level = log_level
         self._object: int | None = None
+        self._programs: dict[str, int] = {}
         self._links: list[int] = []
         self._logs: dict[str, ctypes.Array[ctypes.c_char]] = {}
         self._first_message = len(_messages)
@@ -237,6 +260,17 @@ class BpfObject:
     def attach(self, program: str) -> None:
         """Attaches `program` where its SEC says."""
         self._keep_link(program, library().bpf_program__attach(self._program(program)))
+
+    @contextlib.contextmanager
+    def attached(self, program: str) -> Iterator[None]:
+        """`program` attached where its SEC says, for the length of a block; threads may have blocks of their own."""
+        link = library().bpf_program__attach(self._program(program))
+        if link is None:
+            raise self._error(f"attach of {program}")
+        try:
+            yield
+        finally:
+            library().bpf_link__destroy(link)
 
     def attach_raw_tracepoint(self, program: str, tracepoint: str) -> None:
         """Attaches a raw_tp program to `tracepoint`."""
@@ -290,16 +324,19 @@ class BpfObject:
 
     def _open(self) -> None:
         lib = library()
-        self._object = lib.bpf_object__open_file(os.fsencode(self.path), None)
+        options = _OpenOpts(sz=ctypes.sizeof(_OpenOpts))
+        options.btf_custom_path = None if self._kernel_btf is None else os.fsencode(self._kernel_btf)
+        self._object = lib.bpf_object__open_file(os.fsencode(self.path), byref(options))
         if self._object is None:
             raise self._error(f"open of {self.path}")
         for handle in self._each("program"):
             name = lib.bpf_program__name(handle).decode()
+            self._programs[name] = handle
             if self._selected is not None and name not in self._selected:
                 lib.bpf_program__set_autoload(handle, False)
                 continue
-            # The buffer must stay where it is until the object is closed.
-            log = self._logs[name] = ctypes.create_string_buffer(_LOG_SIZE)
+            # The buffer must stay where it is until the object is closed. It takes memory only where it is written.
+            log = self._logs[name] = (ctypes.c_char * _LOG_SIZE).from_buffer(mmap.mmap(-1, _LOG_SIZE))
             lib.bpf_program__set_log_buf(handle, log, _LOG_SIZE)
             lib.bpf_program__set_log_level(handle, self._log_level)
 
@@ -317,10 +354,7 @@ class BpfObject:
             handle = step(self._object, handle)
 
     def _program(self, name: str) -> int:
-        for handle in self._each("program"):
-            if library().bpf_program__name(handle).decode() == name:
-                return handle
-        raise KeyError(name)
+        return self._programs[name]
 
     def _keep_link(self, program: str, link: int | None) -> None:
         if link is None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import refusal, tpgen
-from support.small_kernel import Line, write_btf, write_tracefs
+from support.small_kernel import Line, small_btf, write_btf, write_tracefs
 
-from tpgen.backends.bpf import Load, _loads
+from tpgen.backends.bpf_header import Load, loads_of
 
 
 def odd_kernel(big_endian: bool, long_bytes: int) -> BtfBuilder:
@@ -141,7 +141,7 @@ LOADS = {
 
 @pytest.mark.parametrize(("place", "loads"), LOADS.items(), ids=map(str, LOADS))
 def test_loads(place: tuple[int, int], loads: tuple[Load, ...]) -> None:
-    assert _loads(*place) == loads
+    assert loads_of(*place) == loads
 
 
 @pytest.mark.parametrize("place", LOADS, ids=map(str, LOADS))
@@ -151,7 +151,7 @@ def test_loads_make_up_the_value(place: tuple[int, int], order: str) -> None:
     offset, size = place
     memory = bytes(range(1, 65))
     value = 0
-    for load in _loads(offset, size):
+    for load in loads_of(offset, size):
         width = int(load.width[1:]) // 8
         assert load.offset % width == 0
         part = int.from_bytes(memory[load.offset : load.offset + width], order)  # type: ignore[arg-type]
@@ -219,3 +219,76 @@ def test_two_fields_of_one_accessor(tmp_path: Path) -> None:
     b.event_class("e", [number], 16, [("ent", entry, 0), ("a", b.array(char, 4), 8), ("a_read", number, 12)])
     done = tpgen("e", "--classic", "--btf", write_btf(tmp_path / "vmlinux", b))
     assert done == refusal("e: two of its fields make an accessor tp_e_a_read [name-clash]")
+
+
+# --- what SEC() takes
+
+SECTIONS = re.compile(r'^#define (\w+_SEC_\w+) "(.*)"$', re.MULTILINE)
+
+
+def sections(*arguments: str | Path) -> dict[str, str]:
+    done = tpgen(*arguments)
+    assert (done.code, done.err) == (0, "")
+    return dict(SECTIONS.findall(done.out))
+
+
+def test_sections(tmp_path: Path) -> None:
+    """The event's own name for raw programs, whatever its class is; the system as well for a classic one."""
+    sources = ("--btf", write_btf(tmp_path / "b"), "--tracefs", write_tracefs(tmp_path))
+    assert sections("sched_wakeup", *sources) == {
+        "RAW_SEC_sched_wakeup": "raw_tp/sched_wakeup",
+        "BTF_SEC_sched_wakeup": "tp_btf/sched_wakeup",
+        "TP_SEC_sched_wakeup": "tp/sched/sched_wakeup",
+    }
+    assert sections("pelt_se_tp", *sources) == {
+        "RAW_SEC_pelt_se_tp": "raw_tp/pelt_se_tp",
+        "BTF_SEC_pelt_se_tp": "tp_btf/pelt_se_tp",
+    }
+
+
+def test_no_section_without_a_system(tmp_path: Path) -> None:
+    """Only tracefs and headers tell where a classic program attaches."""
+    assert sections("sched_switch", "--classic", "--btf", write_btf(tmp_path / "b")) == {}
+
+
+def test_writable(tmp_path: Path) -> None:
+    b = BtfBuilder()
+    b.event("bpf_test_finish", [("err", b.ptr(b.integer("int", 4, SIGNED)))])
+    found = sections("bpf_test_finish", "--raw", "--btf", write_btf(tmp_path / "vmlinux", b))
+    assert found["RAW_W_SEC_bpf_test_finish"] == "raw_tp.w/bpf_test_finish"
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("sleepable", [False, True])
+def test_sleepable(sleepable: bool, tmp_path: Path) -> None:
+    """Where the kernel can call programs that may fault, it does so at the tracepoints of system calls only."""
+    b = small_btf()
+    regs = b.ptr(b.fwd("pt_regs"))
+    b.event("sys_enter", [("regs", regs), ("id", b.integer("long int", 8, SIGNED))])
+    if sleepable:
+        b.func("trace_call_bpf_faultable", b.func_proto(0, []))
+    sources = ("--btf", write_btf(tmp_path / "b", b), "--tracefs", write_tracefs(tmp_path))
+    plain = {"RAW_SEC_sys_enter": "raw_tp/sys_enter", "BTF_SEC_sys_enter": "tp_btf/sys_enter"}
+    more = {"RAW_S_SEC_sys_enter": "raw_tp.s/sys_enter", "BTF_S_SEC_sys_enter": "tp_btf.s/sys_enter"}
+    assert sections("sys_enter", "--raw", *sources) == plain | (more if sleepable else {})
+    classic = {"TP_SEC_sys_enter_close": "tp/syscalls/sys_enter_close"}
+    more = {"TP_S_SEC_sys_enter_close": "tp.s/syscalls/sys_enter_close"}
+    assert sections("sys_enter_close", "--classic", *sources) == classic | (more if sleepable else {})
+    assert not any("_S_" in name for name in sections("sched_switch", *sources))
+
+
+def test_two_modules_of_one_event(tmp_path: Path) -> None:
+    """For a tp_btf program a colon tells which; the module that is alone with its event needs none."""
+    base = small_btf()
+    write_btf(tmp_path / "vmlinux", base)
+    sources: list[str | Path] = ["--btf", tmp_path / "vmlinux"]
+    for module, events in (("i915", ["intel_cpu_fifo"]), ("xe", ["intel_cpu_fifo", "xe_vma_bind"])):
+        b = BtfBuilder(base=base)
+        for event in events:
+            b.event(event, [("n", b.integer("int", 4, SIGNED))])
+        sources += ["--btf", write_btf(tmp_path / f"{module}.ko", b)]
+    for module in ("i915", "xe"):
+        found = sections("intel_cpu_fifo", "--raw", "--module", module, *sources)
+        assert found["BTF_SEC_intel_cpu_fifo"] == f"tp_btf/{module}:intel_cpu_fifo"
+        assert found["RAW_SEC_intel_cpu_fifo"] == "raw_tp/intel_cpu_fifo"
+    assert sections("xe_vma_bind", "--raw", *sources)["BTF_SEC_xe_vma_bind"] == "tp_btf/xe_vma_bind"

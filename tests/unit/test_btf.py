@@ -363,6 +363,39 @@ def test_used_names_are_explained(used: CType, explained: CType, split: bool) ->
     assert btf.completed(used) == explained
 
 
+class TestEnumerators:
+    """The value of an enumerator, which only counts where all enums that have it agree."""
+
+    @staticmethod
+    def base(big_endian: bool = False) -> BtfBuilder:
+        b = BtfBuilder(big_endian)
+        b.enum("", values=[("TASK_COMM_LEN", 16), ("TWICE", 3)])
+        b.enum("again", values=[("TWICE", 3), ("DIFFERENT", 1)])
+        b.enum("signed", values=[("DIFFERENT", 2), ("NEGATIVE", -2)], signed=True)
+        b.enum64("wide", values=[("HUGE", 5 << 32 | 7)])
+        b.integer("no_enumerator", 4)
+        return b
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("TASK_COMM_LEN", 16), ("TWICE", 3), ("DIFFERENT", None), ("NEGATIVE", -2), ("HUGE", 5 << 32 | 7),
+            ("no_enumerator", None), ("nowhere", None),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("big_endian", [False, True], ids=["little", "big"])
+    def test_own(self, name: str, value: int | None, big_endian: bool) -> None:
+        assert Btf(self.base(big_endian).blob(), "vmlinux").enumerator(name) == value
+
+    def test_split(self) -> None:
+        """A module's enumerators and its kernel's count alike; a name may stand in either's strings."""
+        module = BtfBuilder(base=self.base())
+        module.enum("", values=[("OWN", 9), ("TASK_COMM_LEN", 16), ("TWICE", 4), ("no_enumerator", 8)])
+        btf = Btf(module.blob(), "module", Btf(self.base().blob(), "vmlinux"))
+        names = ("OWN", "TASK_COMM_LEN", "TWICE", "no_enumerator", "HUGE")
+        assert [btf.enumerator(name) for name in names] == [9, 16, None, 8, 5 << 32 | 7]
+
+
 class TestSplit:
     """Split BTF continues the type ids and the strings of its base."""
 

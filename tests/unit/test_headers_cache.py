@@ -9,10 +9,12 @@ import os
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tpgen.sources.headers import cache
+from tpgen.sources.headers import read as headers_read
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.read import read_headers, read_text
 from tpgen.sources.headers.serial import from_json, to_json
@@ -124,6 +126,73 @@ def test_an_edit_that_keeps_size_and_time_is_noticed(home: Path, tree: Path) -> 
     assert names(read(tree)) == ["two"]
 
 
+@pytest.mark.parametrize(
+    "touch",
+    [
+        lambda tree: os.utime(tree / "include/trace/events/one.h"),
+        lambda tree: os.utime(tree / "include/linux/len.h"),
+        lambda tree: replace(tree / "include/linux/len.h", "#define LEN 16\n"),
+        lambda tree: replace(tree / "include/trace/events/one.h", (tree / "include/trace/events/one.h").read_text()),
+        lambda tree: replace(tree / "include/linux/other.h", "#define OTHER 2\n"),
+        lambda tree: replace(tree / "Makefile", "VERSION = 6\nPATCHLEVEL = 1\n"),
+    ],
+    ids=["events touched", "included touched", "included replaced", "events replaced", "unrelated edited", "release"],
+)
+def test_what_changes_no_contents_that_matter_is_no_change(
+    home: Path, tree: Path, touch: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "include/linux/other.h").write_text("#define OTHER 1\n")
+    (tree / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 1\n")
+    before = read(tree)
+    entry = entry_of(home).read_bytes()
+    assert callable(touch)
+    touch(tree)
+    forbid_reading(monkeypatch)
+    assert read(tree) == before
+    # The next run knows the new stamps, and looks into no header.
+    assert entry_of(home).read_bytes() != entry
+    monkeypatch.setattr(cache, "file_digest", lambda path: pytest.fail(f"{path} is read"))
+    assert read(tree) == before
+
+
+def replace(path: Path, text: str) -> None:
+    """Another file of that name and text, as an editor or git makes it."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").rename(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("include/linux/other.h", "#define OTHER 1\n", header("two")),
+        ("include/linux/len.h", "#define LEN 16\n" + " " * (1 << 19), "#define LEN 16\n"),
+        ("include/linux/len.h", "", "#define LEN 16\n"),
+    ],
+    ids=["gets an event", "becomes small enough", "is no longer empty"],
+)
+def test_a_header_that_comes_to_matter_is_read(home: Path, tree: Path, name: str, before: str, after: str) -> None:
+    (tree / name).write_text(before)
+    first = read(tree)
+    (tree / name).write_text(after)
+    second = read(tree)
+    assert second == read_headers(str(tree), X86_64)
+    assert second != first
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(
+    home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edited_while_read(*arguments: Any) -> Any:
+        facts = original(*arguments)
+        (tree / "include/linux/len.h").write_text("#define LEN 32\n")
+        return facts
+
+    original = headers_read._read
+    monkeypatch.setattr(headers_read, "_read", edited_while_read)
+    read(tree)
+    assert not home.exists()
+
+
 def test_a_tree_that_was_just_edited_is_not_kept(tree: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Within one tick of the file system's clock a second edit would leave no trace.
     monkeypatch.setattr(cache, "_YOUNG_NS", 2 * 10**9)
@@ -148,7 +217,7 @@ def test_each_question_has_its_own_entry(home: Path, tree: Path, monkeypatch: py
 
 def test_another_program_does_not_use_it(home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read(tree)
-    monkeypatch.setattr(cache, "_program", lambda: "another version")
+    monkeypatch.setattr(cache, "program", lambda: "another version")
     read(tree)
     assert len(list(home.iterdir())) == 2
 
@@ -164,6 +233,7 @@ def test_another_program_does_not_use_it(home: Path, tree: Path, monkeypatch: py
         lambda raw: b"{}\n{}",
         lambda raw: raw.split(b"\n")[0] + b"\n" + b"[" * 100_000,
         lambda raw: b"null\nnull",
+        lambda raw: b"{}\n{}\n{}",
     ],
 )
 def test_a_spoilt_entry_is_replaced(home: Path, tree: Path, spoil: object) -> None:
@@ -205,12 +275,12 @@ def test_facts_survive_being_written() -> None:
 def test_what_another_user_owns_is_not_read(home: Path, tree: Path, whose: str) -> None:
     read(tree)
     entry = entry_of(home)
-    head, body = entry.read_bytes().split(b"\n")
+    head, full, body = entry.read_bytes().split(b"\n")
     os.chown(home if whose == "directory" else entry, 12345, 12345)
     # What it says would be believed if it were this user's.
     forged = body.replace(b'"one"', b'"two"')
     about = json.loads(head) | {"facts": hashlib.sha256(forged).hexdigest()}
-    entry.write_bytes(json.dumps(about).encode() + b"\n" + forged)
+    entry.write_bytes(b"\n".join((json.dumps(about).encode(), full, forged)))
     assert names(read(tree)) == ["one"]
 
 

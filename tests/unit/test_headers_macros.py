@@ -68,6 +68,11 @@ _CASES = {
         "t(t(g)(0) + t)(1); g(x+(3,4)-z); p() i[q()] = { q(1), r(2,3), r(4,), r(,5), r(,) };"
     ),
     "C11 example 5": "#define t(x,y,z) x ## y ## z\nt(1,2,3) t(,4,5) t(6,,7) t(8,9,) t(10,,) t(,11,) t(,,12) t(,,)",
+    "stretches of a body": (
+        "#define v(n, p) struct a *n, TP(struct b *c, int (*d)(e, f)) g h##n p## i #n j(k) n(m)\n#define f <f>\n"
+        "#define j(x) [x]\n#define call(x) {x}\nv(call, 1)\n"
+        "#define open k j(\n#define w struct s j\nopen 1) w (2) w\n#define q(x) u (l, x) u j(x) j\nq(1)(2)"
+    ),
     "splices": "#define L(a) \\\n\tone a \\\n\ttwo\nL(x)",
 }
 

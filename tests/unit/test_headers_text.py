@@ -21,12 +21,23 @@ from tpgen.sources.headers.text import Source, group_end, split_arguments, split
         ("#define A b\\\n  c", "#define A b    c"),
         ("fo\\\no bar", "foo   bar"),
         ("a \\\r\nb", "a    b"),
+        ('f("//", a); // b', 'f("//", a);     '),
+        ('"a" /* b */ "/* c */"', '"a"         "/* c */"'),
+        ("/*/ a */ b /**/ c // d /* e", "         b      c          "),
+        ("don't // \"a\nb", "don't      \nb"),
+        ("a / b /", "a / b /"),
         ("it's /* no literal spans a line\n */ x", "it's                                x"),
     ],
 )
 def test_clean_keeps_every_offset(text: str, clean: str) -> None:
     assert Source("x.h", text).clean == clean
     assert len(clean) == len(text)
+
+
+def test_a_comment_that_is_open() -> None:
+    assert Source("x.h", "a /* b */ /* c").open_comment == 10
+    assert Source("x.h", "a // b").open_comment is None
+    assert Source("x.h", "#define A \\\n").open_comment is None
 
 
 def test_positions_count_the_original_lines() -> None:

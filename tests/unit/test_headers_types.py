@@ -207,6 +207,8 @@ def test_pack_one_packs() -> None:
         ("sizeof(struct s) / sizeof(u32)", "struct s { u32 a[3]; u8 b; };", 4),
         ("(int) sizeof(void *)", "", 8),
         ("sizeof(u8[12])", "", 12),
+        ('sizeof("ntlmsspi")', "", 9),
+        ('sizeof("two words")', "", None),
         ("LEN", "#ifdef CONFIG_FOO\n#define LEN 1\n#else\n#define LEN 2\n#endif", None),
         ("LEN", "#ifdef CONFIG_FOO\n#define LEN 2\n#else\n#define LEN (2)\n#endif", None),
         ("LEN", "", None),
@@ -230,6 +232,15 @@ def test_lengths(length: str, before: str, expected: int | None) -> None:
 def test_the_configuration_decides_a_length() -> None:
     text = event("__array(u8, a, LEN)", "#ifdef CONFIG_FOO\n#define LEN 1\n#else\n#define LEN 2\n#endif")
     for config, expected in (({"CONFIG_FOO": "y"}, 1), ({"CONFIG_BAR": "y"}, 2)):
+        ctype = only_class(read_text(text, X86_64, config=config)).fields[0].type
+        assert isinstance(ctype, Array)
+        assert ctype.length == expected
+
+
+def test_an_option_of_the_configuration_is_a_length() -> None:
+    """7.2's sched_skip_cpuset_numa: BITS_TO_LONGS(MAX_NUMNODES), which is 1 << CONFIG_NODES_SHIFT."""
+    text = event("__array(u8, a, LEN)", "#define LEN (1 << CONFIG_SHIFT)")
+    for config, expected in (({"CONFIG_SHIFT": "5"}, 32), (None, None)):
         ctype = only_class(read_text(text, X86_64, config=config)).fields[0].type
         assert isinstance(ctype, Array)
         assert ctype.length == expected
@@ -269,6 +280,23 @@ def test_headers_that_are_seen_count_before_all_others(tmp_path: Path) -> None:
     write(tmp_path, "include/linux/b.h", "#define LEN 4")
     write(tmp_path, "drivers/x/trace.h", event("__array(u8, a, LEN)", includes="#include <linux/b.h>"))
     assert field_sizes(tmp_path) == [4]
+
+
+def test_an_include_behind_blanks_counts_and_one_in_a_comment_does_not(tmp_path: Path) -> None:
+    write(tmp_path, "include/linux/a.h", "#define LEN 3")
+    write(tmp_path, "include/linux/b.h", "#define LEN 4")
+    includes = "/*\n * #include <linux/a.h>\n */\n \t#  include <linux/b.h>"
+    write(tmp_path, "drivers/x/trace.h", event("__array(u8, a, LEN)", includes=includes))
+    assert field_sizes(tmp_path) == [4]
+
+
+def test_a_name_that_is_seen_as_no_macro_is_none(tmp_path: Path) -> None:
+    """Nor is a macro's parameter, whatever another header calls so."""
+    write(tmp_path, "include/linux/a.h", "#define TWICE(x) (2 * (x))\nenum { LEN = 3 };")
+    write(tmp_path, "include/linux/b.h", "#define x 9\n#define LEN 8\n#define sizeof 7")
+    fields = "__array(u8, a, TWICE(LEN)) __array(u8, b, sizeof(u16))"
+    write(tmp_path, "drivers/x/trace.h", event(fields, includes="#include <linux/a.h>"))
+    assert field_sizes(tmp_path) == [6, 2]
 
 
 def test_headers_that_differ_leave_it_unknown(tmp_path: Path) -> None:

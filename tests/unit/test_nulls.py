@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tpgen.model import Argument, Int, Nullness, Pointer, Struct
+from tpgen.model import Argument, Int, Nullness, Pointer, Qualified, Struct
 from tpgen.sources.headers.nulls import nullness, parse_null_args
 
 TABLE = """\
@@ -53,6 +53,17 @@ TASK = Pointer(Struct("struct", "task_struct"))
 )
 def test_what_the_verifier_assumes(event: str, slot: int, in_module: bool | None, expected: Nullness | None) -> None:
     assert nullness(event, Argument("p", TASK, slot), in_module, parse_null_args(TABLE)) == expected
+
+
+TEXT = Pointer(Qualified("const", Int("char", 1, False)))
+
+
+@pytest.mark.parametrize(("event", "slot"), [("unlisted", 0), ("first_may", 1)])
+@pytest.mark.parametrize("in_module", [False, True])
+def test_pointer_to_no_struct(event: str, slot: int, in_module: bool) -> None:
+    """It is a number to the verifier, of which only the table tells anything."""
+    assert nullness(event, Argument("text", TEXT, slot), in_module, parse_null_args(TABLE)) is None
+    assert nullness("first_may", Argument("text", TEXT, 0), in_module, parse_null_args(TABLE)) == Nullness.MAYBE
 
 
 def test_without_the_table_only_the_suffix_tells() -> None:

@@ -283,6 +283,116 @@ class TestArguments:
         assert [arg.name for arg in event.args] == ["right"]
 
 
+class TestHeaderClass:
+    """Which of the classes of a name in the headers is the event's."""
+
+    @staticmethod
+    def branch(condition: str | None, line: int, *names: str, path: str = HERE.path) -> HeaderClass:
+        fields = tuple(Field(name, INT, None, None, None) for name in names)
+        return HeaderClass("sort", (), fields, Position(path, line), condition)
+
+    @staticmethod
+    def compiled(*names: str) -> BtfBuilder:
+        """A kernel whose class `sort` has these int fields."""
+        b = small_btf()
+        b.event("sort", [("a", 2)])
+        members = [(name, 2, 8 + 4 * index) for index, name in enumerate(names)]
+        b.event_class("sort", [2], 8 + 4 * len(names), [("ent", 21, 0), *members, ("__data", 11, 8 + 4 * len(names))])
+        return b
+
+    @pytest.mark.parametrize("order", [1, -1])
+    @pytest.mark.parametrize(("fields", "line"), [(("loads", "stores"), 10), (("loads",), 20), (("none",), None)])
+    def test_the_branch_that_was_compiled(self, fields: tuple[str, ...], line: int | None, order: int) -> None:
+        """xfarray_sort_stats has fields that #ifdef DEBUG takes away: BTF has those that the kernel was built with."""
+        branches = (self.branch("defined(DEBUG)", 10, "loads", "stores"), self.branch("!defined(DEBUG)", 20, "loads"))
+        found = kernel(self.compiled(*fields), headers=headers_of(event_of("sort", "sort"), classes=branches[::order]))
+        (key,) = found.keys_of("sort")
+        declared = found.header_class(key)
+        assert declared is not None
+        # Where neither branch is the kernel's, which one is shown does not matter.
+        assert declared.position.line == (line or branches[::order][0].position.line)
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_the_header_of_the_event_comes_first(self, order: int) -> None:
+        """Two drivers may call a class the same; that of another header does not count, whatever its fields are."""
+        classes = (self.branch(None, 10, "other"), self.branch(None, 20, "loads", path="drivers/other/trace.h"))
+        found = kernel(self.compiled("loads"), headers=headers_of(event_of("sort", "sort"), classes=classes[::order]))
+        declared = found.header_class(*found.keys_of("sort"))
+        assert declared is not None
+        assert declared.position == Position(HERE.path, 10)
+
+
+class TestCompleted:
+    """What a name in the headers stands for: what the BTF of the event's own image says."""
+
+    @staticmethod
+    def found() -> Kernel:
+        """Two modules with a typedef, a struct and an enumerator of one name, each with its own."""
+        base = opened(small_btf())
+        btfs = [base]
+        for name, size in (("one", 12), ("two", 20)):
+            b = BtfBuilder(base=small_btf())
+            b.structure("state", size, [("a", 2, 0)])
+            b.typedef("state_t", b.array(2, size // 4))
+            b.enum("", values=[("STATES", size // 4)])
+            b.event(name, [("a", 2)])
+            btfs.append(opened(b, base, name))
+        return Kernel(Sources("a test", X86, None, tuple(btfs), None))
+
+    @pytest.mark.parametrize(("module", "size"), [("one", 12), ("two", 20)])
+    def test_of_the_module(self, module: str, size: int) -> None:
+        found, key = self.found(), EventKey(None, module, module)
+        assert found.keys_of(module) == [key]
+        assert found.completed(Struct("struct", "state"), key) == Struct("struct", "state", size, 4)
+        assert found.completed(Typedef("state_t"), key) == Typedef("state_t", Array(INT, size // 4))
+        assert found.completed(Array(INT, None, "STATES + 1"), key) == Array(INT, size // 4 + 1)
+        assert found.completed(Array(INT, None, "sizeof(struct state)"), key) == Array(INT, size)
+
+    def test_of_the_kernel(self) -> None:
+        """An event that no BTF has is the kernel's own, which knows neither module's names."""
+        found, key = self.found(), EventKey("syscalls", "sys_enter_close")
+        unknown = Array(Struct("struct", "state"), None, "STATES")
+        assert found.completed(unknown, key) == unknown
+        pid = found.completed(Typedef("pid_t"), key)
+        assert pid == Typedef("pid_t", Typedef("__kernel_pid_t", INT))
+
+    @pytest.mark.parametrize("length", ["MACRO", "0 - 1", "1 << 40", "f(2)", "sizeof(struct nowhere)"])
+    def test_lengths_that_stay_unknown(self, length: str) -> None:
+        unknown = Array(INT, None, length)
+        assert self.found().completed(unknown, EventKey(None, "one", "one")) == unknown
+
+
+class TestManyNames:
+    """Looking for thousands of exact names, as a catalog does: after the first few every event is listed once."""
+
+    def test_same_answers_in_any_order(self) -> None:
+        names = ("sched_wakeup", "nothing", "pelt_se_tp", "sched_switch", "sched_wakeup", "none", "page_ref_mod")
+        listed = kernel(small_btf())
+        assert listed.names == ("dma_fence_init", "page_ref_mod", "pelt_se_tp", "sched_switch", "sched_wakeup")
+        for some in (names, names[::-1]):
+            asked = kernel(small_btf())
+            assert [asked.keys_of(name) for name in some] == [
+                [] if name.startswith("no") else [EventKey(None, name)] for name in some
+            ]
+
+    def test_images_are_asked_for_few_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each look at an image walks all of its types: of one event there is one, of many no more than of three."""
+        looks: list[str] = []
+        has_event = BtfTracepoints.has_event
+
+        def counted(self: BtfTracepoints, event: str) -> bool:
+            looks.append(event)
+            return has_event(self, event)
+
+        monkeypatch.setattr(BtfTracepoints, "has_event", counted)
+        asked = kernel(small_btf())
+        asked.keys_of("sched_switch")
+        assert looks == ["sched_switch"]
+        for number in range(1000):
+            asked.keys_of(f"event_{number}")
+        assert len(set(looks)) <= 3
+
+
 class TestModules:
     def test_key_is_module_and_event(self, tmp_path: Path) -> None:
         """Two modules with an event of one name, in two systems: each gets its own."""

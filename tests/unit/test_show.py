@@ -16,6 +16,7 @@ sched:sched_switch
   attach   raw_tp/sched_switch, tp_btf/sched_switch, tp/sched/sched_switch
   checked  raw arguments: BTF typedef, functions and class: agree
   checked  classic record: tracefs and BTF: agree
+  checked  computed layout: declared types and BTF: agree
 
 raw arguments: 4, a u64 each (types from btf, names from btf:__probestub)
   ctx[0]   |#.......|  bool preempt
@@ -82,8 +83,8 @@ def test_bare_tracepoint(tmp_path: Path) -> None:
 def test_syscall(tmp_path: Path) -> None:
     sources = ("--btf", write_btf(tmp_path / "b"), "--tracefs", write_tracefs(tmp_path))
     out = tpgen("show", "sys_enter_close", *sources).out
-    assert "  attach   tp/syscalls/sys_enter_close\n" in out
-    assert "\nraw arguments: none, it has no raw tracepoint of its own\n" in out
+    assert "  attach   raw_tp/sys_enter, tp_btf/sys_enter, tp/syscalls/sys_enter_close\n" in out
+    assert "\nraw arguments: none, no BTF tells where the kernel keeps the registers of a system call\n" in out
     assert "       8  |aaaa....|  a int __syscall_nr @8\n      16  |bbbbbbbb|  b unsigned int fd @16\n" in out
 
 

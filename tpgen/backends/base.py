@@ -1,15 +1,25 @@
-"""The door that every backend goes through, ours and a third party's."""
+"""The door that every backend goes through, ours and a third party's: docs/backends.md explains it by an example.
+
+An entry point of the group `tpgen.backends` names a class, or a function, that makes a `Backend` when called without
+arguments.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from tpgen.model import Event, Origin
+from tpgen.model import Event, Origin, Syscall
 from tpgen.spelling import spell
 from tpgen.target import Target
+
+if TYPE_CHECKING:
+    from tpgen.probe import Evidence
+
+#: The version of this interface. It changes when a backend that was written for it would no longer work.
+API = 1
 
 
 class Form(StrEnum):
@@ -21,45 +31,145 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to render: one form of one event that passed its checks."""
+    """What to render: one form of one event that passed its checks, and that has this form (`missing` is None)."""
 
     event: Event
     form: Form
 
 
 @dataclass(frozen=True, slots=True)
-class GeneratedFile:
-    """A rendered file; `name` is relative to wherever the user wants it."""
+class KernelRequests:
+    """What to render of one kernel, event by event in the order in which the user asked.
+
+    `label` names the kernel in messages, `release` is its uname -r, None where unknown. `raw_evidence` tells, when it
+    is called, whether the kernel supports raw tracepoints: `tpgen.probe.answer` draws the conclusion.
+    """
+
+    label: str
+    target: Target
+    release: str | None
+    requests: tuple[Request, ...]
+    raw_evidence: Callable[[], Sequence[Evidence]] = tuple
+
+
+OptionValue: TypeAlias = bool | int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a backend: `--flat` on the command line, `options = { flat = true }` in tpgen.toml.
+
+    `name` is of lower-case letters, digits and `-`. The default's type is the option's: a `bool` is a switch, `--flat`
+    and `--no-flat`; an `int` or a `str` takes a value, which is one of `choices` if there are any.
+    """
 
     name: str
-    text: str
+    help: str
+    default: OptionValue = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that one rendering is made from; it may get more members, which no backend has to look at.
+
+    `kernels` is one, but for a backend that says `several_kernels`. `options` has every option of the backend.
+    """
+
+    kernels: tuple[KernelRequests, ...]
+    options: Mapping[str, OptionValue]
+
+    @property
+    def kernel(self) -> KernelRequests:
+        """The only kernel."""
+        (only,) = self.kernels
+        return only
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedFile:
+    """A rendered file, of text (UTF-8 on disk) or of bytes.
+
+    `name` is relative to wherever the user wants it; `/` in it makes directories, `..` is refused.
+    """
+
+    name: str
+    content: str | bytes
+
+    @property
+    def data(self) -> bytes:
+        return self.content.encode() if isinstance(self.content, str) else self.content
 
 
 class Backend(Protocol):
-    """A backend is pure: it neither reads nor writes files but its own templates."""
+    """Renders events. A backend is pure: the same job gives the same bytes, it reads no file but its own templates.
 
-    name: str
+    Whatever it need not import before `render`, such as a template engine, it should import there.
+    """
 
-    def render(self, target: Target, release: str | None, requests: Iterable[Request]) -> list[GeneratedFile]:
-        """One file per request, in their order. `release` is the kernel's, None where unknown."""
+    @property
+    def api(self) -> int:
+        """The `API` that it was written for, as a number."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """The line that `tpgen backends` shows."""
+        ...
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """What it has something to say about; it is asked for no other."""
+        ...
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Its own options."""
+        ...
+
+    @property
+    def several_kernels(self) -> bool:
+        """Whether it joins kernels in one file. If not, it is always given one."""
+        ...
+
+    def render(self, job: Job) -> Iterable[GeneratedFile]:
+        """The files: one for each request, event, system or kernel, or one alone, as the backend's users need them.
+
+        Raises `TpgenError` where the input is at fault; any other exception is the backend's own fault, and told so.
+        """
         ...
 
 
 def missing(event: Event, form: Form) -> str | None:
     """Why `event` cannot be had in `form`, None where it can."""
     if form == Form.RAW:
+        if event.syscall is not None:
+            return _untold(event.syscall)
         if event.attach_name is None:
             return "it has no raw tracepoint of its own"
         return "its raw arguments are unknown: no BTF and no headers" if event.args is None else None
     if event.record is not None:
-        unplaced = [field for field in event.record.fields if field.offset_bytes is None or field.size_bytes is None]
-        if unplaced and event.record_origin == Origin.HEADERS and (ctype := unplaced[0].type) is not None:
-            what = f"the size of its field {unplaced[0].name}, of type `{spell(ctype)}`, is unknown"
-            return f"{what} ({event.header}): give --btf or --tracefs"
-        return f"the offset of its field {unplaced[0].name} is unknown: give --btf or --tracefs" if unplaced else None
+        return _unplaced(event)
     if event.class_candidates:
         classes = ", ".join(event.class_candidates)
         return f"its record is that of one of the classes {classes}: read tracefs as root or give --headers"
     if event.attach_name is not None and event.kind == "tracepoint":
         return "it is a bare tracepoint, which has no record"
     return "its record is unknown: no tracefs, no BTF and no headers"
+
+
+def _untold(call: Syscall) -> str | None:
+    """Why `call` cannot be told from others, or its arguments not found, None where both can."""
+    if call.registers is None:
+        return "no BTF tells where the kernel keeps the registers of a system call"
+    return "its number is unknown on this architecture" if call.number is None else None
+
+
+def _unplaced(event: Event) -> str | None:
+    """Why it is not known where the fields of the event's record lie, None where it is."""
+    assert event.record is not None
+    unplaced = [field for field in event.record.fields if field.offset_bytes is None or field.size_bytes is None]
+    if unplaced and event.record_origin == Origin.HEADERS and (ctype := unplaced[0].type) is not None:
+        what = f"the size of its field {unplaced[0].name}, of type `{spell(ctype)}`, is unknown"
+        return f"{what} ({event.header}): give --btf or --tracefs"
+    return f"the offset of its field {unplaced[0].name} is unknown: give --btf or --tracefs" if unplaced else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import assert_never
 
 from tpgen.model import (
@@ -81,8 +82,9 @@ def loses_type(ctype: CType) -> bool:
     match stripped(ctype):
         case Struct():
             return True
-        case Pointer(target=target):
-            return _becomes_void(target)
+        case Pointer(target=target) as pointer:
+            # Nor can a macro stand for a type that C writes around a name.
+            return _becomes_void(target) and not wraps_its_name(pointer)
         case _:
             return False
 
@@ -127,6 +129,42 @@ def is_bool(ctype: CType) -> bool:
     return (isinstance(ctype, Int) and ctype.is_bool) or ctype == Typedef("bool")
 
 
+def wraps_its_name(ctype: CType) -> bool:
+    """Whether C writes a declaration of this type around the name, as it does for pointers to functions."""
+    while isinstance(ctype, Pointer | Qualified):
+        ctype = ctype.target
+    return isinstance(ctype, Array | FuncProto)
+
+
+class Spelled:
+    """A type whose spelling is asked for again and again: a kernel has few types and many values of each."""
+
+    def __init__(self, ctype: CType) -> None:
+        self.ctype = ctype
+        self.text = spell(ctype)
+        self.wraps_its_name = wraps_its_name(ctype)
+        self._prefix = self.text if self.text.endswith("*") else f"{self.text} "
+
+    def declare(self, name: str) -> str:
+        """The declaration of `name` with this type."""
+        return spell(self.ctype, name) if self.wraps_its_name else self._prefix + name
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The struct and union tags that the spelling mentions, to be declared in front of it."""
+        return tuple(tags_in(self.ctype))
+
+    @cached_property
+    def uses_bool(self) -> bool:
+        return uses_bool(self.ctype)
+
+
+@cache
+def spelled(ctype: CType) -> Spelled:
+    """The type with its spelling."""
+    return Spelled(ctype)
+
+
 @dataclass(frozen=True, slots=True)
 class ValueType:
     """How a value of `size_bytes` in a slot or a record becomes a value of C type.
@@ -136,16 +174,16 @@ class ValueType:
     spelling with vmlinux.h, None where `type` is that already.
     """
 
-    type: CType
+    type: Spelled
     size_bytes: int
     narrow: str
+    is_bool: bool = False
+    is_pointer: bool = False
     by_bytes: bool = False
-    own: CType | None = None
-
-    def declare(self, name: str) -> str:
-        return spell(self.type, name)
+    own: str | None = None
 
 
+@cache
 def value_type(ctype: CType | None, size_bytes: int, signed: bool | None) -> ValueType | None:
     """The C value for a kernel value of `ctype` and `size_bytes`; None where it is no scalar."""
     bare = None if ctype is None else stripped(ctype)
@@ -154,21 +192,27 @@ def value_type(ctype: CType | None, size_bytes: int, signed: bool | None) -> Val
     narrow = sized_integer(size_bytes, signed=False).name
     match bare:
         case None | Typedef():
-            return ValueType(sized_integer(size_bytes, bool(signed)), size_bytes, narrow)
+            return ValueType(spelled(sized_integer(size_bytes, bool(signed))), size_bytes, narrow)
         case Pointer() | FuncProto():
             assert ctype is not None
             pointer = ctype if isinstance(bare, Pointer) else Pointer(ctype)
-            own = _unqualified(pointer) if loses_type(pointer) else None
-            return ValueType(_unqualified(portable(pointer)), POINTER_BYTES, narrow, own=own)
+            own = spell(_unqualified(pointer)) if loses_type(pointer) else None
+            plain = spelled(_unqualified(portable(pointer)))
+            return ValueType(plain, POINTER_BYTES, narrow, is_pointer=True, own=own)
         case Enum():
-            return ValueType(sized_integer(size_bytes, bool(bare.signed)), size_bytes, narrow)
+            return ValueType(spelled(sized_integer(size_bytes, bool(bare.signed))), size_bytes, narrow)
         case Int():
             assert ctype is not None
-            return ValueType(_unqualified(portable(ctype)), size_bytes, narrow)
+            plain_type = _unqualified(portable(ctype))
+            if plain_type == Int("char", 1, bare.signed):
+                # A program's char is signed. The kernel's is not since Linux 3bc753c06dd0 ("kbuild: treat char as
+                # always unsigned") (in v6.2), and before it is what the architecture says.
+                plain_type = sized_integer(size_bytes, bool(signed))
+            return ValueType(spelled(plain_type), size_bytes, narrow, is_bool=is_bool(plain_type))
         case Struct():
             assert ctype is not None
-            bits = sized_integer(size_bytes, signed=False)
-            return ValueType(bits, size_bytes, narrow, by_bytes=True, own=_unqualified(ctype))
+            bits = spelled(sized_integer(size_bytes, signed=False))
+            return ValueType(bits, size_bytes, narrow, by_bytes=True, own=spell(_unqualified(ctype)))
         case _:
             return None
 

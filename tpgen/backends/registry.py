@@ -1,15 +1,220 @@
-"""Which backends there are."""
+"""Which backends there are: the entry points of the group `tpgen.backends`, ours and those of other packages.
+
+Reading the entry points of an environment takes as long as half of a run (importlib.metadata: 38 ms). So our own ones
+are repeated in `BUILT_IN`, which a test holds against pyproject.toml, and nobody reads entry points as long as only
+built-in backends are asked for. From there on all go the same way: `Plugin.load` imports, calls and examines each, and
+`Loaded.render` examines what each makes.
+"""
 
 from __future__ import annotations
 
-from tpgen.backends.base import Backend
-from tpgen.diagnostics import fail
+import os
+import re
+import traceback
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from itertools import groupby
+
+from tpgen import __version__
+from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option
+from tpgen.diagnostics import Diagnostic, TpgenError, fail
+
+GROUP = "tpgen.backends"
+_DISTRIBUTION = "tpgen"
+
+#: The entry points of our own distribution, as pyproject.toml states them.
+BUILT_IN = {
+    "bpf": "tpgen.backends.bpf:BpfBackend",
+    "systemtap": "tpgen.backends.systemtap:SystemtapBackend",
+}
+
+_MEMBERS = ("api", "description", "forms", "options", "several_kernels")
+_OPTION_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 
-def backend(name: str) -> Backend:
-    """The backend of that name. Raises `TpgenError` `unknown-backend`."""
-    if name == "bpf":
-        from tpgen.backends.bpf import BpfBackend
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """An entry point: the `name` of a backend, the `MODULE:OBJECT` that makes it, the distribution that it is from."""
 
-        return BpfBackend()
-    raise fail("unknown-backend", f"no backend {name!r}", hint="there is bpf")
+    name: str
+    value: str
+    distribution: str
+    version: str
+
+    @property
+    def built_in(self) -> bool:
+        return self.distribution == _DISTRIBUTION
+
+    def __str__(self) -> str:
+        return f"backend {self.name} of {self.distribution} {self.version}"
+
+    def load(self) -> Loaded:
+        """The backend itself. Raises `TpgenError` `backend-broken` naming the plugin, whatever is wrong with it."""
+        if self.built_in:  # what is wrong here is our own fault
+            return Loaded(self, _made(self.value))
+        if self.name in BUILT_IN:
+            raise self.broken("the name is that of a built-in backend")
+        try:
+            backend = _made(self.value)
+        except (Exception, SystemExit) as error:
+            raise self.broken(f"cannot be loaded: {_described(error)}") from error
+        if problem := _problem(backend):
+            raise self.broken(problem)
+        return Loaded(self, backend)
+
+    def broken(self, problem: str) -> TpgenError:
+        hint = None if self.built_in else f"the fault is in {self.distribution}"
+        return fail("backend-broken", f"{self}: {problem}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A backend that has what the interface asks for, and where it is from."""
+
+    plugin: Plugin
+    backend: Backend
+
+    def render(self, job: Job) -> list[GeneratedFile]:
+        """The files that the backend makes of `job`.
+
+        Raises `TpgenError`: what the backend has to say of the input; `backend-broken` where the backend fails or makes
+        what cannot be written; `same-name` where two files would be one.
+        """
+        assert len(job.kernels) == 1 or self.backend.several_kernels, "asked for what the backend cannot do"
+        files = list(self.backend.render(job)) if self.plugin.built_in else self._render(job)
+        for name, count in Counter(file.name for file in files).items():
+            if count > 1:
+                who = "two events make" if self.plugin.built_in else f"{self.plugin}: two events make"
+                raise fail("same-name", f"{who} the same file {name}", hint="pick one with --module")
+        return files
+
+    def _render(self, job: Job) -> list[GeneratedFile]:
+        """The same for the backend of another package, of which nothing is taken for granted."""
+        try:
+            files = list(self.backend.render(job))
+        except TpgenError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self.plugin.broken(f"failed: {_described(error)}") from error
+        for file in files:
+            if problem := _file_problem(file):
+                raise self.plugin.broken(problem)
+        return files
+
+
+@lru_cache
+def plugins() -> tuple[Plugin, ...]:
+    """Every backend that is registered in this environment, by name; ours first among equals."""
+    from importlib.metadata import entry_points
+
+    ours = [Plugin(name, value, _DISTRIBUTION, __version__) for name, value in BUILT_IN.items()]
+    theirs = [
+        Plugin(point.name, point.value, point.dist.name, point.dist.version)
+        for point in entry_points(group=GROUP)
+        if point.dist is not None and point.dist.name != _DISTRIBUTION
+    ]
+    return tuple(sorted(ours + theirs, key=lambda plugin: (plugin.name, not plugin.built_in, plugin.distribution)))
+
+
+def find(name: str) -> Loaded:
+    """The backend of that name. Raises `TpgenError` `unknown-backend`, `backend-twice` and `backend-broken`."""
+    if name in BUILT_IN:
+        return Plugin(name, BUILT_IN[name], _DISTRIBUTION, __version__).load()
+    found = [plugin for plugin in plugins() if plugin.name == name]
+    if not found:
+        names = sorted({plugin.name for plugin in plugins()})
+        raise fail("unknown-backend", f"no backend {name!r}", hint=f"there is {', '.join(names)}")
+    return _only(found).load()
+
+
+def load_all() -> tuple[list[Loaded], list[Diagnostic]]:
+    """The backends that can be used, by name, and what is wrong with the others."""
+    loaded: list[Loaded] = []
+    broken: list[Diagnostic] = []
+    for name, group in groupby(plugins(), lambda plugin: plugin.name):
+        try:
+            for plugin in group if name in BUILT_IN else [_only(list(group))]:
+                loaded.append(plugin.load())
+        except TpgenError as error:
+            broken += error.diagnostics
+    return loaded, broken
+
+
+def _only(found: list[Plugin]) -> Plugin:
+    if len(found) > 1:
+        packages = " and ".join(f"{plugin.distribution} {plugin.version}" for plugin in found)
+        raise fail("backend-twice", f"{packages} both have a backend {found[0].name}", hint="uninstall one of them")
+    return found[0]
+
+
+def _made(value: str) -> Backend:
+    module, _, name = value.partition(":")
+    factory = import_module(module)
+    for part in name.split("."):
+        factory = getattr(factory, part)
+    backend: Backend = factory()  # type: ignore[operator]  # whether it can be called is seen here
+    return backend
+
+
+def _described(error: BaseException) -> str:
+    """An exception in one line, with the place that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+# --- what the interface asks for
+
+
+def _problem(backend: Backend) -> str | None:
+    """What `backend` lacks of the interface, None where nothing. Its types are as its author wrote them."""
+    lacking = [name for name in _MEMBERS if not hasattr(backend, name)]
+    if lacking:
+        return f"it lacks {', '.join(lacking)}"
+    if backend.api != API:
+        return f"it is written for version {backend.api} of the interface, and this is version {API}"
+    if not callable(getattr(backend, "render", None)):
+        return "it has no render()"
+    if not isinstance(backend.description, str) or len(backend.description.splitlines()) != 1:
+        return "its description is not one line"
+    if (
+        not isinstance(backend.forms, tuple)
+        or not backend.forms
+        or not all(isinstance(form, Form) for form in backend.forms)
+    ):
+        return f"its forms are not a tuple of {' and '.join(Form)}"
+    if not isinstance(backend.options, tuple) or not all(isinstance(option, Option) for option in backend.options):
+        return "its options are not a tuple of Option"
+    for name, count in Counter(option.name for option in backend.options).items():
+        if count > 1:
+            return f"it has two options {name}"
+    return next(filter(None, map(_option_problem, backend.options)), None)
+
+
+def _option_problem(option: Option) -> str | None:
+    if not _OPTION_NAME.fullmatch(option.name):
+        return f"{option.name!r} cannot be the name of an option"
+    if not isinstance(option.default, bool | int | str):
+        return f"the default of its option {option.name} is no bool, int or str"
+    if option.choices and option.default not in option.choices:
+        return f"the default of its option {option.name} is none of its choices"
+    return None
+
+
+def _file_problem(file: GeneratedFile) -> str | None:
+    """Why a file cannot be written, None where it can: it must stay below the directory that the user named."""
+    if not isinstance(file, GeneratedFile) or not isinstance(file.name, str):
+        return f"it made {type(file).__name__}, not a GeneratedFile"
+    if not isinstance(file.content, str | bytes):
+        return f"the content of {file.name} is {type(file.content).__name__}, not str or bytes"
+    parts = file.name.split("/")
+    if not file.name.isprintable() or {"", ".", ".."} & set(parts):
+        return f"it made a file of the name {file.name!r}"
+    if isinstance(file.content, str):
+        try:
+            file.content.encode()
+        except UnicodeEncodeError:
+            return f"the text of {file.name} is not Unicode"
+    return None

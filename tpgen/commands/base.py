@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail
 
 if TYPE_CHECKING:
+    from tpgen.catalog.read import CatalogKernel
     from tpgen.check import CheckedKernel
     from tpgen.kernel import Sources
     from tpgen.selection import EventKey, KernelEvents
 
+#: What messages call the kernel that this machine runs.
+LIVE_LABEL = "the running kernel"
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
+
+
+def said(diagnostic: Diagnostic) -> str:
+    """The line that the user reads."""
+    return f"tpgen: {diagnostic.severity}: {diagnostic}"
 
 
 def say(diagnostics: Sequence[Diagnostic]) -> None:
     """One line each; at a terminal with the place in the input below it."""
     for diagnostic in diagnostics:
-        print(f"tpgen: {diagnostic.severity}: {diagnostic}", file=sys.stderr)
+        print(said(diagnostic), file=sys.stderr)
         if sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
             with contextlib.suppress(OSError), open(position.path, encoding="utf-8", errors="replace") as file:
                 sys.stderr.write(excerpt(file.read(), position))
@@ -38,11 +47,25 @@ class Parser(argparse.ArgumentParser):
         raise fail("usage", message, hint=f"`{self.prog} --help` explains")
 
 
-def parser(command: str, description: str) -> Parser:
+class _Once(argparse.Action):
+    """Refuses to be given twice, where the last would win without a word."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            raise fail("usage", f"{option} is given twice", hint="one run reads one kernel")
+        setattr(namespace, self.dest, values)
+
+
+def parser(command: str, description: str, kind: type[Parser] = Parser) -> Parser:
     """The parser of a command that reads a kernel, with the source options."""
-    made = Parser(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
+    made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
     sources = made.add_argument_group("source options", "given any of them, they are the kernel")
-    sources.add_argument("--kernel", metavar="K", help="live: the running kernel, the default where it has BTF")
+    sources.add_argument(
+        "--kernel", action=_Once, metavar="K",
+        help="live: the running one, the default where it has BTF; 6.12 or the like; a catalog file",
+    )  # fmt: skip
     sources.add_argument(
         "--btf", action="append", default=[], metavar="FILE",
         help="BTF of a kernel or module: raw, vmlinux, .ko or vmlinuz; repeatable",
@@ -60,8 +83,56 @@ def parser(command: str, description: str) -> Parser:
 
 
 def open_kernel(options: argparse.Namespace) -> KernelEvents:
-    """The kernel that the source options mean."""
-    return open_checked(options)
+    """The kernel that the source options mean: from a catalog, from the cache or from its sources."""
+    if (catalog := open_catalog(options)) is not None:
+        return catalog
+    if options.btf or options.tracefs or options.headers or options.config or options.no_cache:
+        return open_checked(options)
+    from tpgen.catalog.kept import kept_kernel
+
+    if (kept := kept_kernel(LIVE_LABEL)) is not None:
+        return kept
+    from tpgen.catalog.keep import KeptKernel
+
+    return KeptKernel(open_sources(options))
+
+
+def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
+    """The kernel from a catalog where `--kernel` says one, or where nothing says any and none can be asked.
+
+    None where the options mean sources. Raises `TpgenError` where they contradict each other, `unknown-kernel`, and
+    what is wrong with the catalog.
+    """
+    given = bool(options.btf or options.tracefs or options.headers or options.config)
+    if options.kernel == "live" or (options.kernel is None and (given or _live_kernel_readable())):
+        return None
+    from tpgen.catalog.store import newest_shipped, open_named
+
+    if given:
+        raise fail("usage", "--kernel and files: a catalog has its own", hint="give one or the other")
+    if options.kernel is not None:
+        return open_named(options.kernel, options.arch)
+    newest = newest_shipped(options.arch)
+    if newest is None:
+        return None
+    message = f"no BTF of a running kernel here: this is {newest.info.name}, the newest that came with tpgen"
+    say([Diagnostic("kernel-shipped", message, None, "--kernel picks another", Severity.NOTE)])
+    return newest.open()
+
+
+def kernel_named(name: str) -> KernelEvents:
+    """The kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
+    options = parser("", "").parse_args(["--kernel", name])
+    try:
+        return open_kernel(options)
+    except TpgenError as error:
+        if [diagnostic.code for diagnostic in error.diagnostics] != ["catalog-foreign"]:
+            raise
+    return open_checked(parser("", "").parse_args(["--btf", name]))
+
+
+def _live_kernel_readable() -> bool:
+    return os.access("/sys/kernel/btf/vmlinux", os.R_OK)
 
 
 def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
@@ -71,12 +142,17 @@ def open_checked(options: argparse.Namespace, join_live: bool = False) -> Checke
     return CheckedKernel(open_sources(options, join_live))
 
 
-def open_sources(options: argparse.Namespace, join_live: bool = False) -> Sources:
-    """The opened sources that the options mean. Raises `TpgenError` where they contradict each other or are broken."""
+def open_sources(
+    options: argparse.Namespace, join_live: bool = False, contents: Mapping[str, bytes] | None = None
+) -> Sources:
+    """The opened sources that the options mean; `contents` are those of files that are not on disk under their names.
+
+    Raises `TpgenError` where they contradict each other or are broken.
+    """
     from tpgen.kernel import live_kernel_readable, open_files, open_live
 
     if options.kernel not in (None, "live"):
-        raise fail("unknown-kernel", f"no kernel {options.kernel!r}", hint="there is live")
+        raise fail("usage", "this needs sources, and a catalog has none", hint="--kernel live, or give files")
     if options.config and not options.headers:
         raise fail("usage", "--config decides what of --headers counts", hint="give --headers as well")
     given = options.btf or options.tracefs or options.headers
@@ -88,11 +164,11 @@ def open_sources(options: argparse.Namespace, join_live: bool = False) -> Source
         sources = open_live(options.headers, options.config, not options.no_cache)
     elif given:
         given_files = (options.btf, options.tracefs, options.headers, options.config, options.arch)
-        sources = open_files(*given_files, use_cache=not options.no_cache)
+        sources = open_files(*given_files, use_cache=not options.no_cache, contents=contents or {})
     elif live_kernel_readable():
         sources = open_live()
     else:
-        raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs or --headers")
+        raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs, --headers or --kernel")
     broken = [d for d in sources.headers.skipped if d.severity == Severity.ERROR] if sources.headers else []
     if broken:
         raise TpgenError(*broken)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+
+if TYPE_CHECKING:
+    from tpgen.comparison import Comparison
+    from tpgen.diagnostics import Diagnostic
+    from tpgen.selection import KernelEvents
 
 
 def parser() -> Parser:
@@ -17,11 +24,20 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.check import check_kernel, errors
+    from tpgen.comparison import errors
     from tpgen.report import report
 
-    kernel = base.open_checked(options, join_live=True)
-    keys = base.selected(kernel, options)
-    comparisons = check_kernel(kernel, keys)
-    sys.stdout.write(report(kernel.sources, comparisons, options.verbose))
+    kernel, comparisons, skipped = _compared(options)
+    sys.stdout.write(report(kernel, comparisons, options.verbose, skipped))
     return base.EXIT_CHECK_FAILED if errors(comparisons) else base.EXIT_DONE
+
+
+def _compared(options: argparse.Namespace) -> tuple[KernelEvents, list[Comparison], Sequence[Diagnostic]]:
+    """The kernel, what was compared, and what of the headers was not taken. A catalog knows from when it was made."""
+    if (known := base.open_catalog(options)) is not None:
+        return known, known.all_comparisons(base.selected(known, options)), ()
+    from tpgen.check import check_kernel
+
+    kernel = base.open_checked(options, join_live=True)
+    headers = kernel.sources.headers
+    return kernel, check_kernel(kernel, base.selected(kernel, options)), headers.skipped if headers else ()

@@ -3,95 +3,94 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+from tpgen.diagnostics import fail
 
 if TYPE_CHECKING:
-    from tpgen.backends.base import Form, GeneratedFile, Request
-    from tpgen.model import Event
-    from tpgen.selection import EventKey, KernelEvents
+    from tpgen.backends.registry import Loaded
+
+# What no backend's option can be called: it is no identifier.
+_OPTION = "option "
+
+
+class _Parser(Parser):
+    """Knows the options of the backend that -b names, wherever on the command line it stands."""
+
+    def parse_known_args(  # type: ignore[override]  # of the overloads this is the one that we use
+        self, args: Sequence[str], namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        from tpgen.backends.registry import find
+
+        first = Parser("tpgen", add_help=False, allow_abbrev=False)
+        first.add_argument("-b", "--backend", default="bpf")
+        renderer = find(first.parse_known_args(args)[0].backend)
+        self.set_defaults(renderer=renderer)
+        _add_options(self, renderer)
+        return super().parse_known_args(args, namespace)
+
+
+def _add_options(parser: Parser, renderer: Loaded) -> None:
+    if not renderer.backend.options:
+        return
+    group = parser.add_argument_group(f"options of backend {renderer.plugin.name}")
+    for option in renderer.backend.options:
+        dest, name = _OPTION + option.name, f"--{option.name}"
+        try:
+            if isinstance(option.default, bool):
+                action = argparse.BooleanOptionalAction
+                group.add_argument(name, action=action, dest=dest, default=option.default, help=option.help)
+            else:
+                kind, choices = type(option.default), option.choices or None
+                group.add_argument(
+                    name, type=kind, choices=choices, dest=dest, default=option.default, help=option.help,
+                    metavar="N" if kind is int else None if choices else "TEXT",
+                )  # fmt: skip
+        except argparse.ArgumentError:
+            raise renderer.plugin.broken(f"tpgen itself has an option {name}") from None
 
 
 def parser() -> Parser:
-    made = base.parser("", "Generate accessors for tracepoints. Both forms are made where neither is named.")
+    description = "Generate accessors for tracepoints. Both forms are made where neither is named."
+    made = base.parser("", description, _Parser)
     made.add_argument("events", nargs="+", metavar="EVENT")
     made.add_argument("--raw", action="store_true", help="the raw arguments, for raw_tp and tp_btf programs")
     made.add_argument("--classic", action="store_true", help="the classic record, for tp programs")
-    made.add_argument("-b", "--backend", default="bpf", help="what to generate (default: bpf)")
+    made.add_argument("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists (default: bpf)")
     made.add_argument("-o", "--output", metavar="PATH", help="a file, or a directory for several events")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.backends.base import Form
-    from tpgen.backends.registry import backend
+    from tpgen.catalog.answers import Answer
+    from tpgen.commands.deliver import deliver
+    from tpgen.generation import CheckFailed, Order, generate
 
     if options.output == "":
         raise fail("usage", "-o with an empty path", hint="give a file or a directory")
-    renderer = backend(options.backend)
-    kernel = base.open_kernel(options)
-    forms = [form for form in Form if getattr(options, form)] or list(Form)
-    keys = base.selected(kernel, options)
-    if len(keys) > 1 and options.output is None:
-        raise fail("usage", f"{len(keys)} events are meant", hint="give -o DIR for one header per event and form")
-    events = kernel.events(keys, raw_only=forms == [Form.RAW])
-    requests = requests_for(events, forms, options.raw or options.classic)
-    if found := findings(kernel, keys, forms):
-        base.say(found)
+    renderer: Loaded = options.renderer
+    named = tuple(form for form in Form if getattr(options, form))
+    given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
+    order = Order(tuple(options.events), options.module, named, given)
+    try:
+        product = generate(renderer, base.open_kernel(options), order)
+    except CheckFailed as failed:
+        base.say(failed.diagnostics)
         return base.EXIT_CHECK_FAILED
-    files = renderer.render(kernel.target, kernel.release, requests)
-    _deliver(files, options.output, several=len(keys) > 1)
+    files = [(file.name, file.content) for file in product.files]
+    # A single event's files are joined; several events', and files of bytes, cannot be.
+    events = 1 if product.joined else product.events
+    separate = events > 1 or (len(files) > 1 and any(isinstance(content, bytes) for _, content in files))
+    if separate and options.output is None:
+        what = f"{events} events are meant" if events > 1 else f"{len(files)} files are made"
+        raise fail("usage", what, hint=f"give -o DIR for the {len(files)} files")
+    answer = Answer(files, [base.said(note) for note in product.notes], separate)
+    if (question := getattr(options, "question", None)) is not None and renderer.plugin.built_in:
+        question.keep(answer)
+    base.say(product.notes)
+    deliver(answer, options.output)
     return base.EXIT_DONE
-
-
-def requests_for(events: Sequence[Event], forms: Sequence[Form], named: bool) -> list[Request]:
-    """The forms that the events have.
-
-    Raises `TpgenError` `no-such-form` for a single event without any, or without one that was `named`. What a pattern
-    meant as well is left out with a note.
-    """
-    from tpgen.backends.base import Request, missing
-
-    requests = []
-    for event in events:
-        reasons = {form: reason for form in forms if (reason := missing(event, form))}
-        requests += [Request(event, form) for form in forms if form not in reasons]
-        lacking = [
-            Diagnostic("no-such-form", f"no {form} form of {event.title}: {reason}", severity=Severity.NOTE)
-            for form, reason in reasons.items()
-            if named or len(reasons) == len(forms)
-        ]
-        if lacking and len(events) == 1:
-            raise TpgenError(*(replace(diagnostic, severity=Severity.ERROR) for diagnostic in lacking))
-        base.say(lacking)
-    return requests
-
-
-def _deliver(files: Sequence[GeneratedFile], path: str | None, several: bool) -> None:
-    """The files to stdout, into one file, or below a directory."""
-    text = "\n".join(file.text for file in files)
-    if path is None:
-        sys.stdout.write(text)
-        return
-    from tpgen import output
-
-    if several or os.path.isdir(path) or path.endswith(os.sep):
-        output.write_files(path, files)
-    else:
-        output.write_file(path, text)
-
-
-def findings(kernel: KernelEvents, keys: Sequence[EventKey], forms: Sequence[Form]) -> list[Diagnostic]:
-    """The findings that forbid generating: only what passed its checks reaches a backend."""
-    from tpgen.backends.base import Form
-    from tpgen.check import errors
-
-    raw_only = list(forms) == [Form.RAW]
-    return errors(comparison for key in keys for comparison in kernel.comparisons(key, raw_only))

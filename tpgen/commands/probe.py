@@ -1,33 +1,91 @@
-"""`tpgen probe`: are raw tracepoints supported."""
+"""`tpgen probe`: are raw tracepoints supported. For configure scripts: early, quick, and told by the exit status."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.diagnostics import fail, unreadable
+
+if TYPE_CHECKING:
+    from tpgen.probe import Evidence
+
+_WORDS = {True: "yes", False: "no", None: "unknown"}
 
 
 def parser() -> Parser:
-    return base.parser("probe", "Exit 0: raw tracepoints are supported; 1: they are not; 3: unknown.")
+    made = base.parser("probe", "Exit 0: raw tracepoints are supported; 1: they are not; 3: unknown.")
+    made.add_argument("--symbols", metavar="FILE", help="the kernel's System.map, or a copy of its /proc/kallsyms")
+    made.add_argument("--release", metavar="R", help="the kernel's uname -r, which is only a hint")
+    made.add_argument("--json", action="store_true", help="an object for programs")
+    return made
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.kernel import Sources, live_kernel_readable
-    from tpgen.probe import answer, probe
-    from tpgen.target import target_like
+    from tpgen.probe import answer
 
-    live = not (options.btf or options.tracefs or options.headers)
-    if live and not live_kernel_readable():
-        uname = os.uname()
-        sources = Sources("the running kernel", target_like(8, False, uname.machine), uname.release)
-    else:
-        sources = base.open_sources(options)
-    evidence = probe(sources, live)
+    evidence: list[Evidence] = []
+    for item in _evidence(options, evidence):
+        evidence.append(item)
     found = answer(evidence)
-    word = {True: "yes", False: "no", None: "unknown"}
-    print(f"raw tracepoints: {word[found]}")
-    for item in evidence:
-        print(f"  {word[item.supported]:<8} {item.what}")
+    if options.json:
+        _print_json(found, evidence)
+    else:
+        print(f"raw tracepoints: {_WORDS[found]}")
+        for item in evidence:
+            print(f"  {_WORDS[item.supported]:<8} {item.what}")
     return {True: base.EXIT_DONE, False: base.EXIT_CHECK_FAILED, None: base.EXIT_UNKNOWN}[found]
+
+
+def _print_json(found: bool | None, evidence: list[Evidence]) -> None:
+    import json
+
+    items = [{"supported": item.supported, "what": item.what} for item in evidence]
+    print(json.dumps({"supported": found, "evidence": items}, indent=1, ensure_ascii=False))
+
+
+def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[Evidence]:
+    """The evidence in the order of its weight; `so_far` is what was already taken of it."""
+    from tpgen import probe
+    from tpgen.kernel import LIVE_BTF, live_kernel_readable, open_files
+
+    release: str | None
+    files = options.btf or options.tracefs or options.headers or options.symbols or options.release
+    if options.kernel == "live" and files:
+        raise fail("usage", "--kernel live is asked itself", hint="leave the files away")
+    if options.kernel not in (None, "live") and (known := base.open_catalog(options)) is not None:
+        yield probe.catalog(known)
+        release = known.release
+    elif files:
+        if options.btf:
+            yield from probe.btf(open_files(options.btf, arch=options.arch).btfs[0])
+        release = _release_of(options.headers)
+    else:
+        yield probe.loading()
+        if live_kernel_readable():
+            yield from probe.btf(open_files([os.path.join(LIVE_BTF, "vmlinux")]).btfs[0])
+        # The kernel takes longer to list its symbols than all the rest takes.
+        if probe.answer(so_far) is None and os.access(probe.LIVE_SYMBOLS, os.R_OK):
+            yield probe.symbols(probe.LIVE_SYMBOLS)
+        release = os.uname().release
+    if options.symbols:
+        yield probe.symbols(options.symbols)
+    if known_release := options.release or release:
+        yield probe.release(known_release)
+
+
+def _release_of(headers: str | None) -> str | None:
+    """The release that a tree of headers is of; nothing else of it is read."""
+    if headers is None:
+        return None
+    from tpgen.sources.headers.tree import find_release
+
+    try:
+        os.stat(headers)
+    except OSError as error:
+        raise unreadable(headers, error) from None
+    return find_release(headers)

@@ -397,6 +397,35 @@ class Btf:
                 found.setdefault((kind, words[at]), self._first_id + index)
         return found
 
+    # --- enumerators
+
+    def enumerator(self, name: str) -> int | None:
+        """The value of the enumerator of that name; None where no enum has it, or two have it with different values."""
+        offset = self._offset_of(name)
+        values = set() if offset is None else self._values_at(offset)
+        return values.pop() if len(values) == 1 else None
+
+    def _values_at(self, offset: int) -> set[int]:
+        own = self._enumerators.get(offset, set())
+        return own | self.base._values_at(offset) if self.base else set(own)
+
+    @cached_property
+    def _enumerators(self) -> dict[int, set[int]]:
+        """The values of all enumerators of this BTF, by their names' offsets."""
+        found: dict[int, set[int]] = {}
+        for at in self._starts:
+            info = self._words[at + 1]
+            kind, is_signed = info >> 24 & 31, info >> 31
+            if kind in (BtfKind.ENUM, BtfKind.ENUM64):
+                bits = 32 if kind == BtfKind.ENUM else 64
+                step = _PER_ELEMENT[kind]
+                for index in range(at + 3, at + 3 + step * (info & 0xFFFF), step):
+                    low, high = self._words[index + 1], self._words[index + 2] if bits == 64 else 0
+                    value = high << 32 | low
+                    negative = is_signed and value >> bits - 1
+                    found.setdefault(self._words[index], set()).add(value - (1 << bits) if negative else value)
+        return found
+
     # --- the target
 
     @property

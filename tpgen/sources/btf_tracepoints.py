@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
 from tpgen.diagnostics import TpgenError, fail
-from tpgen.layout import MAX_RECORD_BYTES
+from tpgen.layout import MAX_RECORD_BYTES, SLOT_SIZES
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record
 from tpgen.sources.btf import Btf, BtfKind, Member, Param
 from tpgen.spelling import spell
@@ -21,14 +21,12 @@ from tpgen.typequery import is_signed, kind_of, size_of
 
 _EVENT_TYPEDEF, _CLASS_RECORD, _CLASS_FUNCTION = "btf_trace_", "trace_event_raw_", "__bpf_trace_"
 _NAMED_FUNCTIONS = {"__probestub_": Origin.PROBESTUB, "__traceiter_": Origin.TRACEITER}
-# __CAST_TO_U64 of the kernel knows no other sizes; None is that of a struct whose definition BTF lacks.
-_SLOT_SIZES = (1, 2, 4, 8, None)
 _SYSCALL_RECORDS = ("syscall_trace_enter", "syscall_trace_exit", "syscall_tp_t")
 
 #: What `Btf` is to look for in its walk, for `BtfTracepoints` to read.
 TRACEPOINT_NAMES = (
     rf"(?:{'|'.join((_EVENT_TYPEDEF, _CLASS_RECORD, _CLASS_FUNCTION, *_NAMED_FUNCTIONS))})\w+"
-    rf"|trace_entry|{'|'.join(_SYSCALL_RECORDS)}|bpf_raw_event_map"
+    rf"|trace_entry|{'|'.join(_SYSCALL_RECORDS)}|bpf_raw_event_map|pt_regs|task_struct"
 )
 
 
@@ -99,6 +97,14 @@ class BtfTracepoints:
         """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
         return "bpf_raw_event_map" in self._structs
 
+    @cached_property
+    def syscalls_may_sleep(self) -> bool:
+        """Whether programs may sleep at the tracepoints of system calls.
+
+        Linux 7.2 lets them and has `trace_call_bpf_faultable`, 6.18 does neither. They are called where they may fault.
+        """
+        return self.btf.has_string("trace_call_bpf_faultable")
+
     # --- raw
 
     def raw(self, event: str) -> RawPrototype | None:
@@ -108,7 +114,7 @@ class BtfTracepoints:
         types = self._types(self._event_params(event))
         for slot, ctype in enumerate(types):
             kind = kind_of(ctype)
-            if kind is None or (kind != "ptr" and size_of(ctype, self.target) not in _SLOT_SIZES):
+            if kind is None or (kind != "ptr" and size_of(ctype, self.target) not in SLOT_SIZES):
                 message = f"argument {slot} of btf_trace_{event} is of type `{spell(ctype)}`, which fits no u64"
                 raise self._bad("btf-bad-size", message)
         names, origin, disagreement = self._names(event, types)

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from tpgen.cdecl import Declaration
 
-#: Where tracefs is mounted by itself, and where debugfs shows it.
-MOUNT_POINTS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
-
 #: The system of ftrace's own records (`function`, `print`, …): no tracepoint makes them.
 FTRACE_SYSTEM = "ftrace"
 
@@ -101,18 +98,6 @@ class TraceFs:
             path = os.path.join(self._events_dir, system, event, "format")
             texts.append((system, path, read_text(path)))
         return parse_formats(texts, self._target)
-
-
-def live_tracefs() -> str | None:
-    """Where tracefs is mounted on this machine, None where it is not."""
-    for path in MOUNT_POINTS:
-        if os.path.isdir(os.path.join(path, "events")):
-            return path
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
-            return next((line.split()[1] for line in mounts if line.split()[2] == "tracefs"), None)
-    except OSError:
-        return None
 
 
 def read_text(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
@@ -20,7 +21,7 @@ from tpgen.sources.headers.entries import head, unwrapped
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.family import CLASS, TRACEPOINT, entry_family
 from tpgen.sources.headers.grammar import BadMember, Member, parse_members
-from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Token, join
+from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Macro, Token, join
 from tpgen.sources.headers.scan import Statement, chain
 from tpgen.sources.headers.text import group_end, split_arguments, split_commas
 from tpgen.spelling import spell
@@ -76,15 +77,19 @@ def _draft(statement: Statement) -> _Draft:
     else:
         class_name, name, proto, args = arguments[:4]
         entries = ()
+    return _Draft(statement, name, class_name, _params(proto), _args(args), entries)
+
+
+# A TRACE_EVENT makes two statements of the same texts, one behind the other.
+@lru_cache(maxsize=8)
+def _params(proto: str) -> tuple[str, ...]:
     params = tuple(" ".join(param.split()) for param in split_commas(unwrapped(proto)))
-    return _Draft(
-        statement,
-        name,
-        class_name,
-        () if params == ("void",) else params,
-        tuple(filter(None, map(_plain, split_commas(unwrapped(args))))),
-        entries,
-    )
+    return () if params == ("void",) else params
+
+
+@lru_cache(maxsize=8)
+def _args(args: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(_plain, split_commas(unwrapped(args)))))
 
 
 def _plain(argument: str) -> str:
@@ -97,18 +102,48 @@ def _plain(argument: str) -> str:
 
 
 def _members(entries: Sequence[str]) -> dict[str, Member | BadMember]:
+    """Each entry as the member that it makes. Most entries differ by their names only, so their shapes are read."""
     family = entry_family()
+    named = {entry: _shape(entry, family) for entry in entries}
+    shapes = _members_of_shapes(dict.fromkeys(shape for shape, _ in named.values()), family)
+    return {entry: _with_name(shapes[shape], name) for entry, (shape, name) in named.items()}
+
+
+def _with_name(member: Member | BadMember, name: str | None) -> Member | BadMember:
+    if name is None or isinstance(member, BadMember):
+        return member
+    return Member(member.type, name, member.length, member.dynamic)
+
+
+# An argument, which is what two commas or the parentheses enclose, that is a name.
+_NAME = re.compile(r"\s*([A-Za-z_]\w*)\s*")
+
+
+def _shape(entry: str, family: Mapping[str, Macro]) -> tuple[str, str | None]:
+    """An entry with `_` for its member's name, and the name; as it is, and None, where no name is in its place."""
+    macro = family.get(head(entry))
+    sliced = split_arguments(entry, entry.index("(")) if macro and macro.params and "(" in entry else None
+    if macro is None or macro.params is None or sliced is None:
+        return entry, None
+    place = macro.params.index("name")
+    found = _NAME.fullmatch(entry, *sliced[0][place]) if place < len(sliced[0]) else None
+    if found is None or found[1] in family:
+        return entry, None
+    return f"{entry[: found.start(1)]}_{entry[found.end(1) :]}", found[1]
+
+
+def _members_of_shapes(shapes: Iterable[str], family: Mapping[str, Macro]) -> dict[str, Member | BadMember]:
     expander = Expander(family)
     result: dict[str, Member | BadMember] = {}
     primitives: dict[str, str] = {}
-    for entry in entries:
-        if head(entry) in family and "(" in entry:
+    for shape in shapes:
+        if head(shape) in family and "(" in shape:
             try:
-                primitives[entry] = join(expander.expand(_entry_tokens(entry)))
+                primitives[shape] = join(expander.expand(_entry_tokens(shape)))
             except (BadInvocation, ExpansionLimit) as error:
-                result[entry] = BadMember(str(error) or "expands without end")
+                result[shape] = BadMember(str(error) or "expands without end")
         else:
-            result[entry] = BadMember("no field macro that the kernel has")
+            result[shape] = BadMember("no field macro that the kernel has")
     parsed = parse_members(list(primitives.values()))
     result.update(zip(primitives, parsed, strict=True))
     return result
@@ -170,6 +205,9 @@ class _Builder:
         self._members = members
         self._declarations = declarations
         self._fields: dict[str, Field | str] = {}
+        # What headers repeat, by the header's path: fields by entry, arguments by parameters and order.
+        self._completed_fields: dict[tuple[str, str], Field] = {}
+        self._known_arguments: dict[tuple[str, tuple[str, ...], Order], tuple[Argument, ...]] = {}
         # The order of raw arguments by class: of this header's classes, then of all headers' classes.
         self._local_orders: dict[tuple[str, str], Order] = {}
         self._orders: dict[str, Order] = {}
@@ -218,17 +256,23 @@ class _Builder:
         whole = tuple(found for found in fields if isinstance(found, Field))
         if args is not None and len(whole) == len(fields):
             statement = draft.statement
-            completed = tuple(self._completed(found, statement.source.path) for found in whole)
+            path = statement.source.path
+            pairs = zip(draft.entries, whole, strict=True)
+            completed = tuple([self._completed(entry, found, path) for entry, found in pairs])
             unknown = self._unknown(draft, completed)
             self.built.classes.append(
                 HeaderClass(draft.name, args, completed, statement.position, statement.place.condition, unknown)
             )
 
-    def _completed(self, field: Field, near: str) -> Field:
+    def _completed(self, entry: str, field: Field, near: str) -> Field:
         if field.type is None:
             return field
-        ctype = self._completer.completed(field.type, near)
-        return field if ctype is field.type else replace(field, type=ctype)
+        known = self._completed_fields.get((near, entry))
+        if known is None:
+            ctype = self._completer.completed(field.type, near)
+            known = field if ctype is field.type else replace(field, type=ctype)
+            self._completed_fields[near, entry] = known
+        return known
 
     def _unknown(self, draft: _Draft, fields: Sequence[Field]) -> Diagnostic | None:
         """Which field keeps the class from being laid out, None where none does."""
@@ -329,18 +373,20 @@ class _Builder:
 
     def _arguments(self, draft: _Draft, order: Order) -> tuple[Argument, ...] | None:
         """The raw arguments in `order`; None, and reported, when a parameter is no C declaration."""
-        declarations: list[Declaration] = []
-        for param in draft.params:
-            declaration = self._declarations[param]
-            if isinstance(declaration, BadDeclaration):
-                message = f"{draft.name} is left out: cannot read its parameter `{_shown(param)}`: {declaration.reason}"
-                self._skip("header-parameter", message, draft, param)
-                return None
-            declarations.append(declaration)
-        return tuple(
-            Argument(declarations[index].name, self._adjusted(declarations[index].type, draft), slot)
-            for slot, index in enumerate(order)
-        )
+        key = draft.statement.source.path, draft.params, order
+        if key not in self._known_arguments:
+            declarations = [self._declarations[param] for param in draft.params]
+            for param, declaration in zip(draft.params, declarations, strict=True):
+                if isinstance(declaration, BadDeclaration):
+                    message = f"cannot read its parameter `{_shown(param)}`: {declaration.reason}"
+                    self._skip("header-parameter", f"{draft.name} is left out: {message}", draft, param)
+                    return None
+            whole = [declaration for declaration in declarations if isinstance(declaration, Declaration)]
+            self._known_arguments[key] = tuple(
+                Argument(whole[index].name, self._adjusted(whole[index].type, draft), slot)
+                for slot, index in enumerate(order)
+            )
+        return self._known_arguments[key]
 
 
 def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:

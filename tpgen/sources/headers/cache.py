@@ -1,9 +1,13 @@
 """The cache of what trees of headers state: a second run over an unchanged tree reads one file instead of thousands.
 
-An entry is a file in the user's own cache directory: a line of JSON that says what it was made of, and the facts, also
-as JSON. It holds for the very same program, tree, target and configuration, while size, inode and times of all headers
-are what they were. A file whose times are younger than the clock is fine could change unnoticed, so a tree that was
-edited a moment ago is not kept. Whatever is wrong with the cache, the headers are read instead.
+An entry is a file in the user's own cache directory, of three lines: what it depends on in short, the same in full, and
+the facts, as JSON. It holds for the very same program, tree, target and configuration, and for the same contents. Size,
+inode and times of all headers tell at once that nothing changed. Of a header where one of these is another the contents
+decide: one that the facts were made of must be as it was, any other must still have nothing to do with events. So what
+edits a driver, or checks out another branch and comes back, costs no more than a look at what it touched.
+
+A file whose times are younger than the clock is fine could change unnoticed, so a tree that was edited a moment ago is
+not kept. Whatever is wrong with the cache, the headers are read instead.
 """
 
 from __future__ import annotations
@@ -15,12 +19,11 @@ import os
 import stat
 import time
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from itertools import chain
 
-from tpgen.resources import resource_dir
+from tpgen.private import PrivateFiles, program
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.serial import from_json, to_json
 
@@ -31,6 +34,9 @@ _BIGGEST_ENTRY = 1 << 26
 
 #: What changes when a file does: size in bytes, inode, time of the content and of the inode in ns.
 Stamp = tuple[int, int, int, int]
+_STAMP_NUMBERS = 4
+#: The digest of each file that made the facts, by its path; None for one that was looked for and is none, or is empty.
+Contents = Mapping[str, str | None]
 
 
 def stamp(status: os.stat_result) -> Stamp:
@@ -40,114 +46,97 @@ def stamp(status: os.stat_result) -> Stamp:
 
 @dataclass(slots=True)
 class Inputs:
-    """The headers that a tree was searched for, as they were before the first of them was read, at `taken_ns`."""
+    """The headers that a tree was searched for, in the order of their paths, as they were before the first of them was
+    read, at `taken_ns`."""
 
     headers: dict[str, Stamp] = field(default_factory=dict)
     taken_ns: int = field(default_factory=time.time_ns)
 
+    def stamps(self) -> bytes:
+        """The stamps of all of them, one behind the other."""
+        return array("q", chain.from_iterable(self.headers.values())).tobytes()
+
     def digest(self) -> str:
         """One value for all of them."""
-        paths = sorted(self.headers)
-        numbers = array("q", [number for path in paths for number in self.headers[path]])
-        names = "\0".join(paths).encode("utf-8", "surrogateescape")
-        return hashlib.sha256(names + b"\0\0" + numbers.tobytes()).hexdigest()
+        names = "\0".join(self.headers).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(names + b"\0\0" + self.stamps()).hexdigest()
+
+    def changed_since(self, paths: list[str], stamps: bytes) -> Iterator[str]:
+        """The headers that had other stamps. Raises `ValueError` when these are not the same headers."""
+        numbers = array("q", stamps)
+        if paths != list(self.headers) or len(numbers) != _STAMP_NUMBERS * len(paths):
+            raise ValueError("other headers")
+        for at, (path, known) in enumerate(self.headers.items()):
+            if known != tuple(numbers[_STAMP_NUMBERS * at : _STAMP_NUMBERS * (at + 1)]):
+                yield path
 
 
 class Cache:
     """The entry for one tree, target and configuration. `directory` is where entries lie, the user's own by default."""
 
     def __init__(self, *key: object, directory: str | None = None) -> None:
-        self._directory = directory or _default_directory()
-        name = hashlib.sha256(json.dumps([_program(), *map(repr, key)]).encode("utf-8", "surrogateescape")).hexdigest()
-        self._path = None if self._directory is None else os.path.join(self._directory, f"{name[:32]}.json")
+        self._files = PrivateFiles("headers", _MOST_ENTRIES, _BIGGEST_ENTRY, directory)
+        name = hashlib.sha256(json.dumps([program(), *map(repr, key)]).encode("utf-8", "surrogateescape")).hexdigest()
+        self._name = f"{name[:32]}.json"
 
-    def get(self, inputs: Inputs) -> HeaderFacts | None:
-        """What was kept for these headers; None where nothing fits."""
+    def get(self, inputs: Inputs, is_used: Callable[[str], bool]) -> HeaderFacts | None:
+        """What was kept for these headers; None where nothing fits. `is_used` says whether a header makes events."""
         try:
-            head, _, body = self._read().partition(b"\n")
+            head, full, body = self._files.read(self._name).split(b"\n", 2)
             about = json.loads(head)
-            fits = (
-                about["headers"] == inputs.digest()
-                and about["facts"] == hashlib.sha256(body).hexdigest()
-                and all(_stamp_of(path) == (known and tuple(known)) for path, known in about["others"].items())
-            )
-            return from_json(body) if fits else None
+            if about["facts"] != hashlib.sha256(body).hexdigest():
+                return None
+            others = about["others"].items()
+            changed = [path for path, known in others if _stamp_of(path) != (known and tuple(known))]
+            if changed or about["headers"] != inputs.digest():
+                if about["full"] != hashlib.sha256(full).hexdigest():
+                    return None
+                record = json.loads(full)
+                contents = record["contents"]
+                changed += inputs.changed_since(record["paths"], bytes.fromhex(record["stamps"]))
+                for path in changed:
+                    if (file_digest(path) != contents[path]) if path in contents else is_used(path):
+                        return None
+                self._keep(inputs, contents, body)
+            return from_json(body)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
-    def put(self, inputs: Inputs, others: Iterable[str], facts: HeaderFacts) -> None:
-        """Keep the facts that were made of `inputs` and of all `others` that were read or looked for."""
-        stamps = {path: _stamp_of(path) for path in others if path not in inputs.headers}
-        limit = inputs.taken_ns - _YOUNG_NS
-        if any(max(known[2:]) > limit for known in (*inputs.headers.values(), *filter(None, stamps.values()))):
-            return
+    def put(self, inputs: Inputs, contents: Contents, facts: HeaderFacts) -> None:
+        """Keep the facts that were made of files of these contents, found among `inputs` or looked for besides."""
         with contextlib.suppress(OSError, ValueError):  # a path or a text that is no Unicode
-            body = to_json(facts).encode()
-            head = {"headers": inputs.digest(), "facts": hashlib.sha256(body).hexdigest(), "others": stamps}
-            self._write(json.dumps(head).encode() + b"\n" + body)
+            self._keep(inputs, contents, to_json(facts).encode())
 
-    # --- files
-
-    def _read(self) -> bytes:
-        """The entry. Raises `OSError` where there is none that this user alone can have written."""
-        if self._path is None or self._directory is None or not _is_own(os.lstat(self._directory), stat.S_ISDIR):
-            raise OSError("no cache directory of this user")
-        with open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not _is_own(status, stat.S_ISREG) or status.st_size > _BIGGEST_ENTRY:
-                raise OSError("not a cache entry of this user")
-            return file.read()
-
-    def _write(self, content: bytes) -> None:
-        """Put an entry in place at once: who reads meanwhile finds the old one or the new one. Raises `OSError`."""
-        if self._path is None or self._directory is None:
+    def _keep(self, inputs: Inputs, contents: Contents, body: bytes) -> None:
+        now = {path: _stamp_of(path) for path in contents}
+        # What was changed since it was listed may have been read in two states.
+        if any(inputs.headers[path] != known for path, known in now.items() if path in inputs.headers):
             return
-        import tempfile  # with all that it imports, the half of a run that only reads
-
-        _make_directory(self._directory)
-        descriptor, temporary = tempfile.mkstemp(".tmp", dir=self._directory)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-            os.replace(temporary, self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        _remove_oldest(self._directory)
+        others = {path: known for path, known in now.items() if path not in inputs.headers}
+        limit = inputs.taken_ns - _YOUNG_NS
+        if any(max(known[2:]) > limit for known in (*inputs.headers.values(), *filter(None, others.values()))):
+            return
+        record = {"paths": list(inputs.headers), "stamps": inputs.stamps().hex(), "contents": contents}
+        full = json.dumps(record).encode()
+        sums = {"full": hashlib.sha256(full).hexdigest(), "facts": hashlib.sha256(body).hexdigest()}
+        head = {"headers": inputs.digest(), "others": others, **sums}
+        self._files.write(self._name, b"\n".join((json.dumps(head).encode(), full, body)))
 
 
-def _default_directory() -> str | None:
-    """Where the cache of this user lies by the XDG rules; None where no home is known."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        home = os.path.expanduser("~")
-        if not os.path.isabs(home):
+def digest(raw: bytes) -> str | None:
+    """What tells these contents from any other; None for none, which is what a file that is missing has."""
+    return hashlib.sha256(raw).hexdigest() if raw else None
+
+
+def file_digest(path: str) -> str | None:
+    """The digest of a file's contents; None for what cannot be read, as for what is empty."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
             return None
-        base = os.path.join(home, ".cache")
-    return os.path.join(base, "tpgen", "headers")
-
-
-def _make_directory(path: str) -> None:
-    """The directory, and those above it, for this user only. Raises `OSError` for one that others can write to."""
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-    if not _is_own(os.lstat(path), stat.S_ISDIR):
-        raise OSError("the cache directory is not this user's own")
-
-
-def _is_own(status: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
-    """Whether it is of the kind that is expected, this user's, and for nobody else to write."""
-    return is_kind(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
-
-
-def _remove_oldest(directory: str) -> None:
-    with os.scandir(directory) as found:
-        entries = sorted(((entry.stat(follow_symlinks=False).st_mtime_ns, entry.path) for entry in found), reverse=True)
-    for _, path in entries[_MOST_ENTRIES:]:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        with open(path, "rb") as file:
+            return digest(file.read())
+    except (OSError, ValueError):
+        return None
 
 
 def _stamp_of(path: str) -> Stamp | None:
@@ -155,15 +144,3 @@ def _stamp_of(path: str) -> Stamp | None:
         return stamp(os.stat(path))
     except (OSError, ValueError):
         return None
-
-
-@cache
-def _program() -> str:
-    """What changes whenever tpgen itself does."""
-    package = Path(__file__).parents[2]
-    files = [*package.rglob("*.py"), *package.rglob("*.lark"), *resource_dir("kernel_headers").iterdir()]
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        if path.is_file():
-            digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
-    return digest.hexdigest()

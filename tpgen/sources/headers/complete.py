@@ -18,7 +18,7 @@ from tpgen.sources.headers.basetypes import base_types
 from tpgen.sources.headers.constants import constant
 from tpgen.sources.headers.definitions import TAGGED, Alias, Body, Definitions, body_at, closing_braces
 from tpgen.sources.headers.index import Index
-from tpgen.sources.headers.macros import WORD, BadInvocation, Expander, ExpansionLimit, Macro, join, tokenize
+from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Macro, join, tokenize
 from tpgen.sources.headers.text import Source, split_commas
 from tpgen.target import Target
 from tpgen.typequery import align_of, size_of
@@ -35,6 +35,9 @@ _LONGEST_MEMBER = 1000
 _LONGEST_BODY = 10_000
 # The longest enum of Linux 7.2 has 1900.
 _MOST_ENUMERATORS = 8_000
+
+# What nobody makes macros of the words in a length.
+_KEYWORDS = frozenset(("sizeof", "struct", "union", "enum", "unsigned", "char", "short", "int", "long"))
 
 _ENUMERATOR = re.compile(r"(\w+)\s*(?:=\s*(.+))?", re.DOTALL)
 _DECLARATOR = re.compile(r"[\s*]*\b\w+\s*(?:\[.*)?\Z", re.DOTALL)
@@ -86,7 +89,9 @@ class Completer:
         return None if ctype is None else size_of(ctype, self._target)
 
     def enumerator(self, name: str, near: str) -> int | None:
-        """The value of an enumerator that the header at `near` uses; None where it is unknown."""
+        """The value of an enumerator, or of an option, that the header at `near` uses; None where it is unknown."""
+        if name.startswith("CONFIG_"):
+            return None if self._index is None else self._index.option(name)
         key = (name, near)
         if key not in self._enumerators:
             self._enumerators[key] = None
@@ -94,7 +99,7 @@ class Completer:
             self._enumerators[key] = self._agreed(
                 name,
                 near,
-                lambda header: (body for body in header.enums if word.search(body.text)),
+                lambda header: (body for body in header.enums(name) if word.search(body.text)),
                 lambda body, header: None if body.uncertain else (self._values(body, header) or {}).get(name),
                 "enumerator",
             )
@@ -138,7 +143,7 @@ class Completer:
             return None
         self._depth += 1
         try:
-            for paths in self._index.defining(name, near):
+            for paths in self._index.defining(name, near, constant=kind in ("macro", "enumerator")):
                 values: set[Any] = set()
                 for path in paths:
                     key = (kind, name, path)
@@ -146,7 +151,8 @@ class Completer:
                         header = self._index.open(path)
                         self._said[key] = frozenset(evaluate(found, header) for found in find(header))
                     values |= self._said[key]
-                if values:
+                # What the likeliest headers define as something else is no macro.
+                if values or kind == "macro":
                     return values.pop() if len(values) == 1 else None
             return None
         finally:
@@ -283,12 +289,12 @@ class Completer:
     def _macros_for(self, text: str, near: str) -> dict[str, Macro]:
         """The macros that `text` of the header at `near` uses, and those that they use in turn."""
         macros: dict[str, Macro] = {}
-        todo = WORD.findall(text)
+        todo = tokenize(text)
         while todo and len(macros) < _MOST_MACROS:
-            name = todo.pop()
-            if name not in macros and (macro := self._macro(name, near)):
+            name = todo.pop().text
+            if name not in macros and _may_be_macro(name) and (macro := self._macro(name, near)):
                 macros[name] = macro
-                todo += macro.words
+                todo += [token for token in macro.body if token.text in macro.foreign_words]
         return macros
 
     def _macro(self, name: str, near: str) -> Macro | None:
@@ -304,6 +310,10 @@ class Completer:
             return None
         params, rest, text = meaning
         return Macro(name, params, rest, text, Source(near, ""), (0, 0))
+
+
+def _may_be_macro(text: str) -> bool:
+    return text.isidentifier() and text not in _KEYWORDS
 
 
 def _round_up(offset: int, align: int) -> int:

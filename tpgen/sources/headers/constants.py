@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from tpgen.sources.headers.conditions import Expression, NotAnExpression
+
+# A string of one word, which the expression's words have in three pieces.
+_LITERAL = re.compile(r'" (\w+) "')
 
 
 class Constants(Protocol):
@@ -52,7 +56,9 @@ class _Constant(Expression):
         word = self._peek()
         if word == "sizeof":
             self._next()
-            return self._constants.size(" ".join(self._parenthesized()))
+            operand = " ".join(self._parenthesized())
+            literal = _LITERAL.fullmatch(operand)
+            return len(literal[1]) + 1 if literal else self._constants.size(operand)
         if word == "~" and self._cast(self._at + 1):
             raise NotAnExpression  # the cast decides how wide the result is
         if word == "(" and (behind := self._cast(self._at)):

@@ -41,8 +41,11 @@ class Alias:
 
 
 # No more than a tag and some attributes stand before a body.
-TAGGED = re.compile(r"\b(struct|union|enum)\b((?:\s++|\w++|\(\([^()]*+(?:\([^()]*+\))?[^()]*+\)\)){0,12}+)\{")
-_TYPEDEF = re.compile(r"\btypedef\b")
+_TO_BODY = r"\b((?:\s++|\w++|\(\([^()]*+(?:\([^()]*+\))?[^()]*+\)\)){0,12}+)\{"
+TAGGED = re.compile(rf"\b(struct|union|enum){_TO_BODY}")
+# The same for one keyword each: a pattern that begins with a plain word is searched for several times as fast.
+_TAGGED = tuple(re.compile(rf"({word})(?<!\w{word}){_TO_BODY}") for word in ("struct", "union", "enum"))
+_TYPEDEF = re.compile(r"typedef(?<!\wtypedef)\b")
 _ALIAS_NAME = re.compile(r"\(\s*\*\s*(\w+)\s*\)\s*\(|(\w+)\s*(?:\[[^\]]*\]\s*)*\Z")
 _PACK = re.compile(r"\s*pack\s*\((?:\s*push\s*,)?(?:\s*pop)?\s*([^)]*?)\s*\)")
 _BRACE = re.compile(r"[{}]")
@@ -84,20 +87,20 @@ class Definitions:
 
     def bodies(self, keyword: str, name: str) -> list[Body]:
         """The bodies of `keyword name`."""
-        return self._bodies_by_name.get((keyword, name), [])
+        return self._bodies(self._tagged.get((keyword, name), []))
 
-    @property
-    def enums(self) -> Iterator[Body]:
-        """The bodies of all enums, with and without a name."""
-        return (body for body in self._bodies if body.keyword == "enum")
-
-    @cached_property
-    def _bodies_by_name(self) -> dict[tuple[str, str | None], list[Body]]:
-        return grouped(self._bodies, key=lambda body: (body.keyword, body.name))
+    def enums(self, word: str) -> list[Body]:
+        """The bodies of the enums, with and without a name, that hold `word`."""
+        matches = [match for (keyword, _), found in self._tagged.items() if keyword == "enum" for match in found]
+        return [body for body in self._bodies(matches) if word in body.text]
 
     @cached_property
-    def _bodies(self) -> list[Body]:
-        return [body for match in TAGGED.finditer(self._shape.code) if (body := self._body(match))]
+    def _tagged(self) -> dict[tuple[str, str | None], list[re.Match[str]]]:
+        """What begins a body, by keyword and tag."""
+        return grouped(_tagged(self._shape.code), key=lambda match: (match[1], _tag(match)[0]))
+
+    def _bodies(self, matches: Iterable[re.Match[str]]) -> list[Body]:
+        return [body for match in matches if (body := self._body(match))]
 
     @cached_property
     def _closings(self) -> dict[int, int]:
@@ -151,12 +154,28 @@ class Definitions:
 
 def body_at(code: str, match: re.Match[str], end: int) -> Body:
     """The body that `match`, of `TAGGED`, begins in `code` and that ends at `end`."""
-    name = _LAST_WORD.search(match[2])
-    tag = name[1] if name and not _ATTRIBUTE_WORD.fullmatch(name[1]) else None
-    before = match[2][: name.start()] if name and tag else match[2]
+    tag, before = _tag(match)
     stop = code.find(";", end, end + _FAR)
     behind = code[end : stop if stop >= 0 else end + _FAR]
     return Body(match[1], tag, code[match.end() : end - 1], before.strip(), behind.strip())
+
+
+def _tag(match: re.Match[str]) -> tuple[str | None, str]:
+    """The tag in a match of `TAGGED`, and what else stands before the brace."""
+    name = _LAST_WORD.search(match[2])
+    if name is None or _ATTRIBUTE_WORD.fullmatch(name[1]):
+        return None, match[2]
+    return name[1], match[2][: name.start()]
+
+
+def _tagged(code: str) -> Iterator[re.Match[str]]:
+    """The matches of `TAGGED` in `code`, in order, none of them inside another."""
+    matches = [match for pattern in _TAGGED for match in pattern.finditer(code)]
+    end = 0
+    for match in sorted(matches, key=re.Match.start):
+        if match.start() >= end:
+            end = match.end()
+            yield match
 
 
 def closing_braces(code: str) -> dict[int, int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tpgen.sources.headers.conditions import MULTI_READ, ClosedWorld, Conditionals, Names, Place, evaluate
-from tpgen.sources.headers.text import Source, blank
+from tpgen.sources.headers.text import Source, blank, line_matches
 
-_DIRECTIVE = re.compile(r"^[ \t\r\f\v]*#[ \t]*(\w*)([^\n]*)", re.MULTILINE)
+# The rest of a line from its first `#` on, which is a directive where only blanks stand before it.
+_HASH = re.compile(r"#[ \t]*(\w*)([^\n]*)")
 _NAME = re.compile(r"\s*(\w+)")
 _NUMBER = re.compile(r"[0-9]\w*")
 _CONDITIONAL = frozenset(("if", "ifdef", "ifndef", "elif", "elifdef", "elifndef", "else", "endif"))
@@ -47,18 +48,19 @@ class Structure:
 
 def structure(source: Source, names: Names) -> Structure:
     """The structure of `source`, its conditions decided as far as `names` and its own definitions tell."""
-    own = _OwnNames(names, _guards(source.clean))
+    lines = list(line_matches(_HASH, source.clean))
+    own = _OwnNames(names, _guards(lines))
     conditionals = Conditionals(own)
     directives: list[Directive] = []
     stray: list[int] = []
     place = conditionals.place
-    for match in _DIRECTIVE.finditer(source.clean):
-        keyword, rest = match[1], match[2]
+    for start, match in lines:
+        keyword, rest = match.groups()
         if keyword in _CONDITIONAL:
-            if not conditionals.follow(keyword, rest, match.start()):
-                stray.append(match.start())
+            if not conditionals.follow(keyword, rest, start):
+                stray.append(start)
             place = conditionals.place
-        directive = Directive(match.start(), match.end(), keyword, rest, place)
+        directive = Directive(start, match.end(), keyword, rest, place)
         if keyword in ("define", "undef") and place.truth is not False:
             own.note(directive)
         directives.append(directive)
@@ -76,11 +78,12 @@ def _code(text: str, directives: list[Directive]) -> str:
     return "".join(pieces)
 
 
-_GUARD = re.compile(r"^[ \t\r\f\v]*#[ \t]*define[ \t]+(\w+)[ \t]*1?[ \t\r]*$", re.MULTILINE)
+_GUARD = re.compile(r"[ \t]+(\w+)[ \t]*1?[ \t\r]*")
 
 
-def _guards(text: str) -> frozenset[str]:
-    return frozenset(_GUARD.findall(text))
+def _guards(lines: Iterable[tuple[int, re.Match[str]]]) -> frozenset[str]:
+    guards = (_GUARD.fullmatch(line[2]) for _, line in lines if line[1] == "define")
+    return frozenset(guard[1] for guard in guards if guard)
 
 
 @dataclass(slots=True)

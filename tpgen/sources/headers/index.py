@@ -10,26 +10,26 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
+from tpgen.sources.headers.cache import digest
 from tpgen.sources.headers.conditions import Names
 from tpgen.sources.headers.definitions import Definitions, grouped
-from tpgen.sources.headers.text import Source
+from tpgen.sources.headers.text import Source, line_matches
 
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(["<])([^">\n]+)[">]', re.MULTILINE)
-# Bounds and classes are such that no text makes a search quadratic.
-_NAMES = (
-    re.compile(rb"#[ \t]*define[ \t]+(\w+)"),
-    re.compile(rb"struct\s+(?:__\w+\s+)?(\w+)\s*\{"),
-    re.compile(rb"union\s+(?:__\w+\s+)?(\w+)\s*\{"),
-    re.compile(rb"enum\s+(?:__\w+\s+)?(\w+)\s*\{"),
+_INCLUDE = re.compile(rb'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
+# What finds the types that a header defines, each with a word without which there are none. Bounds and classes are such
+# that no text makes a search quadratic.
+_TYPES = (
+    (b"struct", re.compile(rb"struct\s+(?:__\w+\s+)?(\w+)\s*\{")),
+    (b"union", re.compile(rb"union\s+(?:__\w+\s+)?(\w+)\s*\{")),
+    (b"enum", re.compile(rb"enum\s+(?:__\w+\s+)?(\w+)\s*\{")),
+    (b"typedef", re.compile(rb"typedef\b[^;{}]{0,120}?\b(\w{1,80})\s*(?:\[[^;\]]{0,80}\]\s*)?;")),
+    (b"typedef", re.compile(rb"typedef\b[^;{}()]{0,120}\(\s*\*\s*(\w{1,80})\s*\)")),
+    (b"typedef", re.compile(rb"\}[^;{}()\n]{0,80}?\b(\w{1,80})\s*;")),
 )
-_ALIASES = (
-    re.compile(rb"typedef\b[^;{}]{0,120}?\b(\w{1,80})\s*(?:\[[^;\]]{0,80}\]\s*)?;"),
-    re.compile(rb"typedef\b[^;{}()]{0,120}\(\s*\*\s*(\w{1,80})\s*\)"),
-    re.compile(rb"\}[^;{}()\n]{0,80}?\b(\w{1,80})\s*;"),
-)
+_MACRO = re.compile(rb"#[ \t]*define[ \t]+(\w+)")
 _ENUM = re.compile(rb"enum\b[^;{}()]{0,200}\{([^{}]*)\}")
 # A name at the start of a line or behind a comma; comments between the braces hold words as well.
 _ENUMERATOR = re.compile(rb"(?:^|,)[ \t]*([A-Za-z_]\w*)(?=\s*(?:[=,/]|$))", re.MULTILINE)
@@ -75,13 +75,17 @@ class Index:
         self._reads = places is not None
         self._names = names
         self._paths: list[str] = []
+        self._digests: list[str | None] = []
         # A header's number by its path; None for what is no header.
         self._numbers: dict[str, int | None] = {}
         self._includes: list[tuple[int, ...]] = []
         self._system_includes: dict[str, int | None] = {}
         self._unfollowed: list[tuple[int, list[tuple[bytes, bytes]]]] = []
-        # The numbers of the headers that may define a name; mostly it is one.
-        self._defining: dict[bytes, int | tuple[int, ...]] = {}
+        self._public: set[int] = set()
+        # The numbers of the headers that may define a type's name; mostly it is one.
+        self._types: dict[bytes, int | tuple[int, ...]] = {}
+        # The macros and enumerators of each header, one a line: ten times as many names, and few are ever asked for.
+        self._constants: list[bytes] = []
         self._definitions: dict[str, Definitions] = {}
         self._visible: dict[str, frozenset[int]] = {}
         self._directories = grouped(self._places.directories, os.path.basename)
@@ -89,37 +93,42 @@ class Index:
 
     # --- who defines a name
 
-    def defining(self, name: str, near: str) -> Iterator[list[str]]:
+    def defining(self, name: str, near: str, *, constant: bool = False) -> Iterator[list[str]]:
         """The headers that may define `name`, in groups, the likelier for the header `near` first.
 
-        Those that `near` sees, then those of its own directory and its subsystem's, then those of include/, and last
-        those of the directories around its own.
+        With `constant` the name may be a macro's or an enumerator's, else it is a type's.
         """
         if not self._paths:
             for path in self._given:
                 self._read_all(path)
-        visible = self._visible_from(near)
-        if group := visible.intersection(self._numbers_of(name)):
-            yield self._paths_of(group)
-        own = self._own_headers(near)
-        if group := own.difference(visible).intersection(self._numbers_of(name)):
-            yield self._paths_of(group)
-        others = set(self._numbers_of(name)) - visible - own
-        if public := [number for number in others if self._is_public(number)]:
-            yield self._paths_of(public)
-        around = self._headers_around(near)
-        if group := (around - visible - own).intersection(self._numbers_of(name)):
-            yield self._paths_of(group)
+        found: set[int] = set()
+        for group in self._groups(near):
+            if numbers := self._among(group, name.encode(), constant) - found:
+                yield self._paths_of(numbers)
+                found |= numbers
 
-    def _numbers_of(self, name: str) -> tuple[int, ...]:
-        numbers = self._defining.get(name.encode(), ())
-        return numbers if isinstance(numbers, tuple) else (numbers,)
+    def _groups(self, near: str) -> Iterator[Set[int]]:
+        """The headers that `near` sees, those of its own directory and its subsystem's, those of include/, and last
+        those of the directories around its own."""
+        yield self._visible_from(near)
+        yield self._own_headers(near)
+        yield self._public
+        yield self._headers_around(near)
 
-    def _is_public(self, number: int) -> bool:
-        return self._places.is_public(self._paths[number])
+    def _among(self, group: Set[int], name: bytes, constant: bool) -> set[int]:
+        known = self._types.get(name, ())
+        numbers = {number for number in (known if isinstance(known, tuple) else (known,)) if number in group}
+        if constant:
+            line, constants = b"\n%s\n" % name, self._constants
+            numbers.update([number for number in group if line in constants[number]])
+        return numbers
 
     def _paths_of(self, numbers: Iterable[int]) -> list[str]:
         return [self._paths[number] for number in sorted(numbers)]
+
+    def option(self, name: str) -> int | None:
+        """What an option of the kernel's configuration counts as, None where that is not known."""
+        return self._names.value(name)
 
     def open(self, path: str) -> Definitions:
         """The definitions of the header at `path`, which `defining` named."""
@@ -169,14 +178,9 @@ class Index:
             self._below[directories] = frozenset(number for number in numbers if number is not None)
         return self._below[directories]
 
-    def looked_for(self) -> list[str]:
-        """All files that were read, and those that were not found where no listing of the tree tells of them."""
-        below = f"{self._places.root.rstrip(os.sep)}{os.sep}"
-        return [
-            path
-            for path, number in self._numbers.items()
-            if number is not None or not path.endswith(".h") or not path.startswith(below)
-        ]
+    def looked_for(self) -> dict[str, str | None]:
+        """What all files held that were read or looked for; None for what was not found, or is of no use here."""
+        return {path: None if number is None else self._digests[number] for path, number in self._numbers.items()}
 
     # --- reading
 
@@ -212,26 +216,27 @@ class Index:
             return None
         number = self._numbers[path] = len(self._paths)
         self._paths.append(path)
+        self._digests.append(digest(raw))
         self._includes.append(())
-        self._unfollowed.append((number, _INCLUDE.findall(raw)))
+        if self._places.is_public(path):
+            self._public.add(number)
+        self._unfollowed.append((number, [(match[1], match[2]) for _, match in line_matches(_INCLUDE, raw)]))
         self._note_names(number, raw)
         return number
 
     def _note_names(self, number: int, raw: bytes) -> None:
-        names: set[bytes] = set()
-        for pattern in _NAMES:
-            names.update(pattern.findall(raw))
-        if b"typedef" in raw:
-            for pattern in _ALIASES:
-                names.update(pattern.findall(raw))
-        for body in _ENUM.findall(raw):
-            names.update(_ENUMERATOR.findall(body))
-        for name in names:
-            known = self._defining.get(name)
+        types = {name for word, pattern in _TYPES if word in raw for name in pattern.findall(raw)}
+        for name in types:
+            known = self._types.get(name)
             if known is None:
-                self._defining[name] = number
+                self._types[name] = number
             else:
-                self._defining[name] = (*known, number) if isinstance(known, tuple) else (known, number)
+                self._types[name] = (*known, number) if isinstance(known, tuple) else (known, number)
+        constants = _MACRO.findall(raw)
+        if b"enum" in raw:
+            for body in _ENUM.findall(raw):
+                constants += _ENUMERATOR.findall(body)
+        self._constants.append(b"\n%s\n" % b"\n".join(constants))
 
 
 def _headers_in(directory: str) -> list[str]:
@@ -250,8 +255,10 @@ def _read(path: str) -> bytes:
     except OSError:
         return b""
     try:
-        raw = os.read(descriptor, _BIGGEST + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-        return raw if len(raw) <= _BIGGEST else b""
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _BIGGEST:
+            return b""
+        return os.read(descriptor, status.st_size)
     except OSError:
         return b""
     finally:

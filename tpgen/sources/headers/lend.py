@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from tpgen.sources.headers.cache import digest
 from tpgen.sources.headers.conditions import Names
 from tpgen.sources.headers.directives import structure
 from tpgen.sources.headers.macros import Macro, parse_define
-from tpgen.sources.headers.text import Source
+from tpgen.sources.headers.text import Source, line_matches
 
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">\n]+)[">]', re.MULTILINE)
+_INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
 # A main header is big, a generated one is bigger and of no use here.
 _BIGGEST = 1 << 20
 
@@ -39,13 +40,13 @@ class Lender:
                 lent.update(_closure(wanted - lent.keys(), macros))
         return lent
 
-    def looked_for(self) -> list[str]:
-        """All files that were read or looked for."""
-        return list(self._texts)
+    def looked_for(self) -> dict[str, str | None]:
+        """What all files held that were read or looked for."""
+        return {path: digest(text.encode()) for path, text in self._texts.items()}
 
     def _included(self, source: Source) -> Iterator[str]:
         directory = os.path.dirname(source.path)
-        for quote, name in _INCLUDE.findall(source.text):
+        for quote, name in _includes(source.text):
             if quote == '"':
                 yield os.path.normpath(os.path.join(directory, name))
             for parent in Path(directory).parents:
@@ -59,7 +60,7 @@ class Lender:
             return
         for sibling in siblings:
             path = os.path.join(directory, sibling)
-            if any(os.path.basename(included) == name for _, included in _INCLUDE.findall(self._text(path))):
+            if any(os.path.basename(included) == name for _, included in _includes(self._text(path))):
                 yield path
 
     def _text(self, path: str) -> str:
@@ -76,6 +77,10 @@ class Lender:
                 if macro := parse_define(directive.rest, source, span, directive.place):
                     macros.setdefault(macro.name, macro)
         return macros
+
+
+def _includes(text: str) -> Iterator[tuple[str, str]]:
+    return ((match[1], match[2]) for _, match in line_matches(_INCLUDE, text))
 
 
 def _closure(words: Iterable[str], macros: Mapping[str, Macro]) -> dict[str, Macro]:

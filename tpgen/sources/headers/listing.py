@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -60,14 +61,12 @@ def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) 
     if not listing.is_directory:
         listing.paths.append(root)
         return listing
-    for entry in _headers(root, _ARCH_DIRECTORIES.get(arch or ""), listing.skipped):
-        listing.paths.append(entry.path)
-        if with_stamps:
-            try:
-                listing.stamps[entry.path] = stamp(entry.stat())
-            except OSError:  # gone by now: that is noticed when it is read
-                continue
-    listing.paths.sort()
+    found = _files(root, ".h", _ARCH_DIRECTORIES.get(arch or ""), listing.skipped)
+    entries = sorted(found, key=lambda entry: entry.path)
+    listing.paths = [entry.path for entry in entries]
+    for entry in entries if with_stamps else ():
+        with contextlib.suppress(OSError):  # gone by now: that is noticed when it is read
+            listing.stamps[entry.path] = stamp(entry.stat())
     return listing
 
 
@@ -89,8 +88,13 @@ def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _headers(root: str, arch_directory: str | None, skipped: list[Diagnostic]) -> Iterator[os.DirEntry[str]]:
-    """The regular files below `root` that are named like headers. Directories behind symlinks are not entered."""
+def list_files(root: str, suffix: str, arch: str | None, skipped: list[Diagnostic]) -> list[str]:
+    """Every file below `root` that is named so; of a kernel's arch/ only the directory of `arch`, where known."""
+    return sorted(entry.path for entry in _files(root, suffix, _ARCH_DIRECTORIES.get(arch or ""), skipped))
+
+
+def _files(root: str, suffix: str, arch_directory: str | None, skipped: list[Diagnostic]) -> Iterator[os.DirEntry[str]]:
+    """The regular files below `root` that are named so. Directories behind symlinks are not entered."""
     arch = os.path.join(root, "arch")
     # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.
     tools = os.path.join(root, "tools") if os.path.isdir(arch) else None
@@ -100,7 +104,7 @@ def _headers(root: str, arch_directory: str | None, skipped: list[Diagnostic]) -
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
-                    if entry.name.endswith(".h"):
+                    if entry.name.endswith(suffix):
                         if _is_file(entry):
                             yield entry
                     elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):

@@ -8,7 +8,7 @@ TP_printk, most of every trace header, costs nothing: the family's macros drop i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -105,6 +105,11 @@ class Macro:
         return tokenize(self.text)
 
     @cached_property
+    def pieces(self) -> list[Token]:
+        """The body as expansion takes it: what needs no look at its single tokens is one opaque token."""
+        return _merged(self.body, {*(self.params or ()), self.rest})
+
+    @cached_property
     def plain(self) -> bool:
         """True for a function-like macro that neither pastes nor stringifies."""
         return self.params is not None and "#" not in self.text
@@ -118,6 +123,43 @@ class Macro:
     def words(self) -> frozenset[str]:
         """The identifiers of the replacement list."""
         return frozenset(WORD.findall(self.text))
+
+
+def _merged(body: list[Token], params: Set[str | None]) -> list[Token]:
+    """A body with each stretch of it made one token that holds neither a parameter, nor a comma outside of parentheses,
+    nor a `#` or what one of these may apply to. A stretch begins with a word, since parentheses may be a call's.
+    """
+    pieces: list[Token] = []
+    at = 0
+    while at < len(body):
+        end = _stretch_end(body, at, params)
+        if end <= at + 1:
+            pieces.append(body[at])
+            end = at + 1
+        else:
+            pieces.append(Token(join(body[at:end]), body[at].spaced, opaque=True))
+        at = end
+    return pieces
+
+
+def _stretch_end(body: list[Token], start: int, params: Set[str | None]) -> int:
+    """Where the stretch ends that begins at `start`: at the last place where all of its parentheses are closed."""
+    end = start
+    if not body[start].text.isidentifier() or (start and body[start - 1].text in _PASTING):
+        return end
+    depth = 0
+    for at in range(start, len(body)):
+        text = body[at].text
+        is_apart = text in params or text in _PASTING or (at + 1 < len(body) and body[at + 1].text in _PASTING)
+        if is_apart or (not depth and text in (",", ")")):
+            break
+        depth += (text == "(") - (text == ")")
+        if not depth:
+            end = at + 1
+    return end
+
+
+_PASTING = frozenset(("#", "##"))
 
 
 def parse_define(definition: str, source: Source, span: Span, place: Place) -> Macro | None:
@@ -193,7 +235,7 @@ class Expander:
 
     def _is_final(self, macro: Macro, arguments: list[list[Token]]) -> bool:
         """True when nothing is left to expand in what `macro` makes of these arguments, as with most of the family."""
-        if not macro.plain or not macro.foreign_words.isdisjoint(self._macros):
+        if not macro.plain or not self._macros.keys().isdisjoint(macro.foreign_words):
             return False
         params = macro.params or ()
         for index, argument in enumerate(arguments):
@@ -212,6 +254,9 @@ class Expander:
         return tokens
 
     def _argument(self, tokens: list[Token]) -> list[Token]:
+        """What an argument expands to."""
+        if all(self._is_inert(token) if token.opaque else token.text not in self._macros for token in tokens):
+            return tokens
         if self._depth == _DEEPEST_NESTING:
             raise ExpansionLimit
         self._depth += 1
@@ -241,7 +286,7 @@ class Expander:
         """The replacement list of `macro` with its arguments put in, `#` and `##` done, not yet rescanned."""
         result: list[Token] = []
         expanded: dict[str, list[Token]] = {}
-        body = macro.body
+        body = macro.pieces
         pasting = False
         for index, token in enumerate(body):
             text = token.text
@@ -257,7 +302,7 @@ class Expander:
             elif index and body[index - 1].text == "#" and argument is not None and macro.params is not None:
                 continue
             elif argument is None:
-                result.append(Token(text, token.spaced, origin))
+                result.append(Token(text, token.spaced, origin, token.opaque))
             elif index + 1 < len(body) and body[index + 1].text == "##":
                 result.extend(self._raw(argument, token, origin) or [Token("", token.spaced, origin)])
             else:
@@ -271,10 +316,10 @@ class Expander:
 def _filled_in(macro: Macro, bound: Mapping[str, list[Token]], call: Token, origin: Expansion) -> list[Token]:
     """The replacement list of a plain macro with its arguments as they are."""
     result: list[Token] = []
-    for text, spaced, _, _ in macro.body:
+    for text, spaced, _, opaque in macro.pieces:
         argument = bound.get(text)
         if argument is None:
-            result.append(Token(text, spaced, origin))
+            result.append(Token(text, spaced, origin, opaque))
         else:
             result.extend(_spaced(argument, spaced))
     return _spaced(result, call.spaced)

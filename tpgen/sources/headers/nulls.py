@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 
-from tpgen.model import Argument, Nullness
+from tpgen.model import Argument, Nullness, Pointer, Struct
+from tpgen.typequery import stripped
 
 #: What the name of an argument ends in that the verifier is to take for maybe NULL.
 NULLABLE_SUFFIX = "__nullable"
@@ -51,16 +52,20 @@ def nullness(event: str, arg: Argument, in_module: bool | None, masks: Mapping[s
 
     The suffix tells of itself; without the table nothing else does. Of a module's event that is not in the table the
     verifier knows nothing, so it expects NULL anywhere. `in_module` is None where it is unknown whose the event is.
+    To what is no struct no program can follow a pointer, so the verifier assumes nothing of it.
     """
     if arg.name is not None and arg.name.endswith(NULLABLE_SUFFIX):
         return Nullness.MAYBE
     if masks is None:
         return None
-    if event not in masks:
-        if in_module is None:
-            return None
-        return Nullness.MAYBE if in_module else Nullness.NEVER
-    digit = masks[event] >> 4 * arg.slot & 0xF
-    if digit & 2:
-        return Nullness.ERROR
-    return Nullness.MAYBE if digit & 1 else Nullness.NEVER
+    digit = masks.get(event, 0) >> 4 * arg.slot & 0xF
+    if digit & 3:
+        return Nullness.ERROR if digit & 2 else Nullness.MAYBE
+    if not _to_struct(arg) or (event not in masks and in_module is None):
+        return None
+    return Nullness.MAYBE if event not in masks and in_module else Nullness.NEVER
+
+
+def _to_struct(arg: Argument) -> bool:
+    pointer = stripped(arg.type)
+    return isinstance(pointer, Pointer) and isinstance(stripped(pointer.target), Struct)

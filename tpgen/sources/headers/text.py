@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import AnyStr, TypeAlias
 
 from tpgen.diagnostics import Position
 
@@ -20,9 +21,11 @@ _STRING = r'"(?:[^"\\\n]|\\.)*+"'
 _CHARACTER = r"'(?:[^'\\\n]|\\.)*+'"
 _LITERAL = rf"{_STRING}|{_CHARACTER}"
 _SPLICE = re.compile(r"\\[ \t]*\r?\n")
-# A word that goes on behind a splice, which happens in the middle of long macro bodies.
-_SPLIT_WORD = re.compile(r"(?<=\w)((?:\\[ \t]*\r?\n)+)(\w+)")
-_COMMENT = re.compile(rf"//[^\n]*|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?|{_LITERAL}", re.DOTALL)
+# A word that goes on behind a splice, which happens in the middle of long macro bodies. (A pattern that begins with a
+# plain character is searched for much faster than one that begins with an assertion.)
+_SPLIT_WORD = re.compile(r"(\\(?<=\w\\)[ \t]*\r?\n(?:\\[ \t]*\r?\n)*+)(\w+)")
+_COMMENT_START = re.compile(r"/[/*]")
+_COMMENT_START_OR_LITERAL = re.compile(rf"/[/*]|{_LITERAL}")
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,27 @@ class Source:
     @cached_property
     def clean(self) -> str:
         """The text without comments and line splices. It has the same length: every character stays at its offset."""
+        text = self._unspliced
+        pieces: list[str] = []
+        at = 0
+        for start, end in self._comments:
+            pieces += (text[at:start], " " * (end - start))
+            at = end
+        return "".join((*pieces, text[at:])) if pieces else text
+
+    @cached_property
+    def _unspliced(self) -> str:
         text = self.text
         if "\\\n" in text or ("\\" in text and _SPLICE.search(text)):
             # C splices lines first: a comment may end in a backslash, and a splice may cut a word in two.
             text = _SPLIT_WORD.sub(lambda match: match[2] + " " * len(match[1]), text)
             text = text.replace("\\\n", "  ")
             text = _SPLICE.sub(lambda match: " " * len(match[0]), text)
-        return _COMMENT.sub(_blank_comment, text)
+        return text
+
+    @cached_property
+    def _comments(self) -> list[Span]:
+        return list(_comments(self._unspliced))
 
     def position(self, offset: int) -> Position:
         """Line and column, in characters, of the character at `offset`."""
@@ -51,22 +68,66 @@ class Source:
     @property
     def open_comment(self) -> int | None:
         """The offset of a comment that the text never closes, None when there is none."""
-        text = self.text.rstrip()
-        # Only the last comment can be open, and then nothing is left behind it.
-        if text.endswith("*/") or len(self.clean.rstrip()) == len(text):
+        if not self._comments:
             return None
-        comments = [match for match in _COMMENT.finditer(text) if match[0].startswith("/")]
-        last = comments[-1]
-        return last.start() if last[0].startswith("/*") and not last[0][2:].endswith("*/") else None
+        start, end = self._comments[-1]
+        closed = self._unspliced.startswith("//", start) or self._unspliced.endswith("*/", start + 2, end)
+        return None if closed else start
 
     @cached_property
     def _line_starts(self) -> list[int]:
         return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
 
-def _blank_comment(match: re.Match[str]) -> str:
-    found = match[0]
-    return " " * len(found) if found[0] == "/" else found
+def _comments(text: str) -> Iterator[Span]:
+    """The comments of a text without line splices."""
+    at = 0
+    while match := _COMMENT_START.search(text, at):
+        start = match.start()
+        # No literal goes on in the next line, so what makes a comment none, a literal, must begin in its own line.
+        line = max(text.rfind("\n", at, start) + 1, at)
+        if text.find('"', line, start) >= 0 or text.find("'", line, start) >= 0:
+            at = _line_end(text, start)
+            found = _first_comment(text, line, at)
+            if found is None:
+                continue
+            start = found
+        at = _comment_end(text, start)
+        yield start, at
+
+
+def _first_comment(text: str, start: int, end: int) -> int | None:
+    """Where the first comment begins, of a text that begins outside of all literals."""
+    matches = _COMMENT_START_OR_LITERAL.finditer(text, start, end)
+    return next((match.start() for match in matches if match[0].startswith("/")), None)
+
+
+def _comment_end(text: str, start: int) -> int:
+    if text.startswith("//", start):
+        return _line_end(text, start)
+    end = text.find("*/", start + 2)
+    return len(text) if end < 0 else end + 2
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+# --- directives ----------------------------------------------------------------------------------------------------
+
+
+def line_matches(pattern: re.Pattern[AnyStr], text: AnyStr) -> Iterator[tuple[int, re.Match[AnyStr]]]:
+    """The matches of `pattern` that only blanks stand before in their lines, each with its line's start.
+
+    `pattern` begins with the `#` of a directive: to search for that and then to look back is ten times as fast as to
+    try a pattern at every start of a line.
+    """
+    newline, blanks = ("\n", " \t\r\f\v") if isinstance(text, str) else (b"\n", b" \t\r\f\v")
+    for match in pattern.finditer(text):
+        start = text.rfind(newline, 0, match.start()) + 1
+        if start == match.start() or not text[start : match.start()].strip(blanks):
+            yield start, match
 
 
 # --- along the parentheses -----------------------------------------------------------------------------------------

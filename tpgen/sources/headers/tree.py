@@ -10,17 +10,22 @@ from functools import cache
 from pathlib import Path
 
 from tpgen.diagnostics import Diagnostic, Position, Severity, unreadable
+from tpgen.sources.headers.cache import digest
 from tpgen.sources.headers.family import event_family
 from tpgen.sources.headers.listing import Listing
-from tpgen.sources.headers.text import Source
+from tpgen.sources.headers.text import Source, line_matches
 
 
 @dataclass(slots=True)
 class Tree:
-    """The headers of a tree that use the family, sorted by path, and the files that could not be read."""
+    """The headers of a tree that use the family, sorted by path, and the files that could not be read.
+
+    `contents` tells what all of these held.
+    """
 
     sources: list[Source] = field(default_factory=list)
     skipped: list[Diagnostic] = field(default_factory=list)
+    contents: dict[str, str | None] = field(default_factory=dict)
 
 
 def read_tree(listing: Listing) -> Tree:
@@ -28,13 +33,15 @@ def read_tree(listing: Listing) -> Tree:
     tree = Tree(skipped=list(listing.skipped))
     for path in listing.paths:
         try:
-            raw = _read_if_used(path) if listing.is_directory else Path(path).read_bytes()
+            raw = read_if_used(path) if listing.is_directory else Path(path).read_bytes()
         except OSError as error:
             if not listing.is_directory:
                 raise unreadable(path, error) from None
             tree.skipped.extend(unreadable(path, error).diagnostics)
+            tree.contents[path] = None
             continue
         if raw is not None:
+            tree.contents[path] = digest(raw)
             tree.sources.append(decode(path, raw, tree.skipped))
     return tree
 
@@ -58,14 +65,15 @@ def _note(code: str, message: str, position: Position) -> Diagnostic:
 
 # --- finding -------------------------------------------------------------------------------------------------------
 
-# A search for three plain strings passes 25 000 headers in no time; few of them hold more.
+# Every word of the family that makes something holds one of these. A search for three strings passes 25 000 headers
+# in no time; few of them hold one.
 _HINTS = (b"_EVENT", b"DECLARE_TRACE", b"FTRACE_ENTRY")
 # Only so much of a header is searched. The largest trace headers have 140 KB and use the family from the first page on;
 # the headers that are larger than this are tables of registers, two thirds of the bytes of all headers.
 _WINDOW = bytearray(1 << 18)
 
 
-def _read_if_used(path: str) -> bytes | None:
+def read_if_used(path: str) -> bytes | None:
     """The contents of a header that uses the family, else None."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -82,24 +90,28 @@ def _read_if_used(path: str) -> bytes | None:
 
 
 def _uses_family(size: int) -> bool:
-    if all(_WINDOW.find(hint, 0, size) < 0 for hint in _HINTS):
-        return False
-    stems, words = _vocabulary()
-    return any(_WINDOW.find(stem, 0, size) >= 0 for stem in stems) and bool(words.search(_WINDOW, 0, size))
+    for hint, words in _vocabulary():
+        at = _WINDOW.find(hint, 0, size)
+        if at >= 0 and words.search(_WINDOW, at, size):
+            return True
+    return False
 
 
 @cache
-def _vocabulary() -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
-    """The words of the family that make something, and those among them that no other is a part of."""
-    words = [word.encode() for word in event_family(None) if any(hint in word.encode() for hint in _HINTS)]
-    stems = tuple(word for word in words if not any(other in word for other in words if other != word))
-    return stems, re.compile(rb"\b(?:%s)\b" % b"|".join(words))
+def _vocabulary() -> tuple[tuple[bytes, re.Pattern[bytes]], ...]:
+    """For each hint a pattern that finds the words of the family around it. It searches for the plain hint."""
+    family = [word.encode() for word in event_family(None)]
+    return tuple((hint, _words_around(hint, [word for word in family if hint in word])) for hint in _HINTS)
+
+
+def _words_around(hint: bytes, words: Iterable[bytes]) -> re.Pattern[bytes]:
+    parts = [word.partition(hint) for word in words]
+    return re.compile(hint + rb"(?:%s)" % b"|".join(rb"(?<=\b%s%s)%s\b" % part for part in parts))
 
 
 # --- includes ------------------------------------------------------------------------------------------------------
 
-_SYSTEM = re.compile(r"^[ \t]*#[ \t]*define[ \t]+TRACE_SYSTEM\b", re.MULTILINE)
-_DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
+_DEFINE = re.compile(r"#[ \t]*define[ \t]+(\w+)")
 
 
 class Fragments:
@@ -134,10 +146,8 @@ class Fragments:
 
 def _is_fragment(source: Source) -> bool:
     """True for a header with neither a system of its own nor, as <linux/tracepoint.h> has, the family's definitions."""
-    if _SYSTEM.search(source.text):
-        return False
-    family = event_family(None)
-    return not any(name in family for name in _DEFINE.findall(source.text))
+    defined = {match[1] for _, match in line_matches(_DEFINE, source.text)}
+    return "TRACE_SYSTEM" not in defined and event_family(None).keys().isdisjoint(defined)
 
 
 # --- release -------------------------------------------------------------------------------------------------------

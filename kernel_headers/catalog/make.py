@@ -1,0 +1,113 @@
+"""Makes the catalog that ships with tpgen, from the packages of recipe.toml and nothing else.
+
+    python kernel_headers/catalog/make.py [--packages DIR] [-o FILE]
+
+Packages that DIR lacks are downloaded into it. A package with another checksum stops the work. The same packages make
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import os
+import re
+import sys
+import tarfile
+import tempfile
+import tomllib
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from tpgen.catalog.packages import package_files, read_packages  # noqa: E402
+from tpgen.catalog.schema import KernelInfo  # noqa: E402
+from tpgen.catalog.write import CatalogWriter  # noqa: E402
+from tpgen.check import CheckedKernel  # noqa: E402
+from tpgen.diagnostics import TpgenError  # noqa: E402
+from tpgen.kernel import open_files  # noqa: E402
+
+# What tpgen reads of a kernel's source: headers, Makefiles, the verifier's table of NULLs, and definitions of system
+# calls. Of C files only those that can define one are kept.
+_HEADER = re.compile(r".*\.h|(?:.*/)?Makefile|kernel/bpf/btf\.c")
+_SYSCALLS = b"SYSCALL_DEFINE"
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description="Make the catalog that ships with tpgen.")
+    parser.add_argument("--packages", type=Path, default=Path.home() / ".cache" / "tpgen-tests" / "packages")
+    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "debian.tpgen")
+    options = parser.parse_args(arguments)
+    recipe = tomllib.loads(options.recipe.read_text(encoding="utf-8"))
+    writer = CatalogWriter()
+    for kernel in recipe["kernel"]:
+        print(kernel["name"], flush=True)
+        sources = [_package(recipe, entry, options.packages) for entry in (kernel["source"], *kernel["packages"])]
+        with tempfile.TemporaryDirectory(prefix="tpgen-catalog-") as directory:
+            try:
+                _add(writer, kernel, sources[0], sources[1:], Path(directory))
+            except TpgenError as error:
+                print(*error.diagnostics, sep="\n", file=sys.stderr)
+                return 2
+    writer.save(str(options.output))
+    return 0
+
+
+def _package(recipe: Mapping[str, Any], entry: Mapping[str, str], directory: Path) -> Path:
+    """The package file of an entry, which has the checksum that the entry says."""
+    path = directory / entry["path"].rpartition("/")[2]
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        url = recipe["archives"][entry["archive"]] + urllib.parse.quote(entry["path"])
+        urllib.request.urlretrieve(url, partial)
+        partial.rename(path)
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != entry["sha256"]:
+        sys.exit(f"{path}: its SHA-256 is {found}, the recipe says {entry['sha256']}")
+    return path
+
+
+def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, packages: Sequence[Path], tree: Path) -> None:
+    """Add one kernel; `tree` is an empty directory for the part of its source that is read."""
+    _unpack(source, tree)
+    files = read_packages([str(path) for path in packages])
+    given = (files.btf, None, str(tree), files.config, kernel["arch"])
+    sources = open_files(*given, use_cache=False, contents=files.contents, syscalls=True)
+    info = KernelInfo(kernel["name"], sources.target, files.release, "debian", None, ("btf", "headers"))
+    writer.add(info, CheckedKernel(sources), str(tree))
+
+
+def _unpack(package: Path, tree: Path) -> None:
+    """What tpgen reads of a linux-source package, whose only large file is an archive of its own."""
+    for name, read in package_files(str(package)):
+        if re.fullmatch(r"usr/src/linux-source-[^/]*\.tar\.xz", name):
+            with tarfile.open(fileobj=io.BytesIO(read()), mode="r|xz") as archive:
+                for member in archive:
+                    _unpack_member(archive, member, tree)
+
+
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Path) -> None:
+    name = member.name.partition("/")[2]
+    wanted = bool(_HEADER.fullmatch(name))
+    if not member.isfile() or not (wanted or name.endswith(".c")) or ".." in name.split("/"):
+        return
+    file = archive.extractfile(member)
+    assert file is not None
+    data = file.read()
+    if wanted or _SYSCALLS in data:
+        path = tree / name
+        os.makedirs(path.parent, exist_ok=True)
+        path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,205 @@
+"""The cache and the catalog where things go wrong: kills, full disks, no kernel to ask, events that come and go."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.small_kernel import write_btf, write_tracefs
+
+from tpgen.catalog.read import Catalog
+
+pytestmark = pytest.mark.live
+ROOT = Path(__file__).parents[2]
+# So often a run is killed. TPGEN_KILLS=100 is what was promised; the default is what a quick run has time for.
+KILLS = int(os.environ.get("TPGEN_KILLS", "12"))
+
+
+def tpgen(*arguments: str | Path, cache: Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, "-m", "tpgen", *map(str, arguments))
+    return subprocess.run(command, cwd=ROOT, env=environment(cache, data), capture_output=True, text=True, check=False)
+
+
+def environment(cache: Path, data: Path | None) -> dict[str, str]:
+    return os.environ | {"XDG_CACHE_HOME": str(cache), "XDG_DATA_HOME": str(data or cache)}
+
+
+def killed(*arguments: str | Path, cache: Path, after: float) -> bool:
+    """Run tpgen and kill it after so many seconds; whether that was before its end."""
+    command = (sys.executable, "-m", "tpgen", *map(str, arguments))
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(cache, None), stdout=quiet, stderr=quiet)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return process.wait() == -signal.SIGKILL
+
+
+def test_kill_while_adding(tmp_path: Path) -> None:
+    """A catalog is there as a whole or it is not; an old one stays until the new one is whole."""
+    tracefs = write_tracefs(tmp_path / "tracefs")
+    sources = ("--btf", write_btf(tmp_path / "small.btf"), "--tracefs", tracefs, "--arch", "x86_64")
+    words = ("catalog", "add", "small", *sources, "--release")
+    path = tmp_path / "tpgen" / "catalog" / "small.tpgen"
+    start = time.monotonic()
+    assert tpgen(*words, "1.0", cache=tmp_path).returncode == 0
+    took, releases, kills = time.monotonic() - start, set(), 0
+    dice = random.Random(1)
+    for number in range(1, KILLS + 1):
+        # Most of a run is spent before it writes.
+        kills += killed(*words, f"1.{number}", cache=tmp_path, after=took * dice.uniform(0.3, 1.1))
+        kernel = Catalog(str(path)).kernel()
+        assert len(kernel.events(kernel.keys())) == 6
+        assert kernel.release in {f"1.{number}", *releases, "1.0"}
+        releases.add(kernel.release)
+    assert kills, "else this test sees nothing"
+    assert tpgen("show", "sched_switch", "--kernel", "small", cache=tmp_path).returncode == 0
+
+
+def test_kill_while_keeping(tmp_path: Path) -> None:
+    """Whatever a killed run leaves in the cache, the next one says the same as without."""
+    wanted = tpgen("sched:*", "-o", tmp_path / "wanted", "--no-cache", cache=tmp_path)
+    assert wanted.returncode == 0
+    start = time.monotonic()
+    assert tpgen("list", cache=tmp_path / "timing").returncode == 0
+    took, kills, dice = time.monotonic() - start, 0, random.Random(2)
+    good = tpgen("list", "--no-cache", cache=tmp_path)
+    for number in range(KILLS):
+        cache = tmp_path / f"cache{number % 4}"
+        kills += killed("list", cache=cache, after=took * dice.uniform(0.5, 1.1))
+        again = tpgen("list", cache=cache)
+        assert (again.returncode, again.stdout, again.stderr) == (0, good.stdout, good.stderr)
+        if number % 4 == 3:
+            for used in tmp_path.glob("cache*"):
+                shutil.rmtree(used)
+    assert kills, "else this test sees nothing"
+
+
+# --- disks
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)], check=True)
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def fill(disk: Path) -> None:
+    with open(disk / "fill", "wb", buffering=0) as file:
+        for size in (4096, 512, 1):
+            while True:
+                try:
+                    file.write(bytes(size))
+                except OSError:
+                    break
+
+
+@pytest.mark.parametrize("state", ["small", "full", "read-only"])
+def test_a_cache_that_cannot_be_written(state: str, disk: Path, tmp_path: Path) -> None:
+    wanted = tpgen("sched_switch", "--raw", "--no-cache", cache=tmp_path).stdout
+    listed = tpgen("list", "--no-cache", cache=tmp_path).stdout
+    if state == "full":
+        fill(disk)
+    if state == "read-only":
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for _ in range(2):
+        for words, out in ((("sched_switch", "--raw"), wanted), (("list",), listed)):
+            done = tpgen(*words, cache=disk)
+            assert (done.returncode, done.stdout, done.stderr) == (0, out, "")
+    assert not list(disk.rglob("*.tmp"))
+
+
+def test_a_catalog_that_finds_no_room(disk: Path, tmp_path: Path) -> None:
+    fill(disk)
+    done = tpgen("catalog", "export", "live", "-o", disk / "x.tpgen", cache=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"tpgen: error: {disk / 'x.tpgen'}: cannot write: ")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in disk.iterdir()] == ["fill"]
+
+
+# --- no kernel to ask
+
+# Runs tpgen as nobody; what the interpreter needs it may not be able to read then, so that is loaded before.
+AS_NOBODY = """
+import contextlib, io, os, sys
+from tpgen.cli import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    main([*sys.argv[1:], "--no-cache"])
+os.environ["HOME"] = "/nonexistent"
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_a_kernel_and_without_root() -> None:
+    """As in a container: nothing in /sys/kernel, no privileges, no home. The newest kernel that came with tpgen."""
+    script = 'mount -t tmpfs tmpfs /sys/kernel && exec "$0" "$@"'
+    words = (sys.executable, "-c", AS_NOBODY, "sched_switch", "--raw")
+    homeless = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, *words],
+        cwd=ROOT,
+        env=homeless,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    newest = "debian-7.2-amd64" if os.uname().machine == "x86_64" else "debian-"
+    assert done.stderr.startswith(f"tpgen: note: no BTF of a running kernel here: this is {newest}")
+    assert done.stderr.count("\n") == 1
+    assert "raw_sched_switch_prev_state(const void *ctx)" in done.stdout  # since Linux 5.18
+
+
+# --- events that come and go
+
+
+def test_dynamic_events_do_not_go_stale(tracefs: Path, tmp_path: Path) -> None:
+    """A probe that somebody makes, changes and removes, between runs that keep what they see. It is never enabled."""
+    events, name = tracefs / "dynamic_events", f"tpgen_{os.getpid()}"
+    if not events.exists():
+        pytest.skip("this kernel has no dynamic events")
+    place = f"p:uprobes/{name} {os.path.realpath(sys.executable)}:0x1000"
+
+    def fields() -> list[str] | None:
+        done = tpgen("show", f"uprobes:{name}", cache=tmp_path)
+        assert tpgen("list", cache=tmp_path).returncode == 0, "which keeps all"
+        return (
+            [line.split()[-2] for line in done.stdout.splitlines() if "arg_" in line] if not done.returncode else None
+        )
+
+    def write(line: str) -> None:
+        # Not open(events, "a"), which seeks, and this file refuses that.
+        descriptor = os.open(events, os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(descriptor, f"{line}\n".encode())
+        finally:
+            os.close(descriptor)
+
+    assert fields() is None
+    write(f"{place} arg_one=$stack0")
+    try:
+        assert fields() == ["arg_one"]
+        write(f"-:uprobes/{name}")
+        assert fields() is None
+        write(f"{place} arg_one=$stack0 arg_two=$stack1")
+        assert fields() == ["arg_one", "arg_two"]
+    finally:
+        write(f"-:uprobes/{name}")
+    assert fields() is None

@@ -1,0 +1,68 @@
+"""Every header compiles without a warning: each on its own, and all of them in one unit, in every company."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from support.accessors import Header
+from support.compilers import COMPILERS, STANDARDS, TARGETS, WARNINGS, Compiler
+from support.programs import Job, at_once, chunks, compiled, includes
+
+from live.population import Population
+
+# The survey of programs begins here: most of its time the kernel waits, and these tests need the CPUs.
+pytestmark = [pytest.mark.live, pytest.mark.compilers, pytest.mark.usefixtures("surveying")]
+
+VMLINUX = '#include "vmlinux.h"\n'
+COMPANIES = ("alone", "vmlinux first", "vmlinux last")
+# Debian 12's bpftool writes `typedef _Bool bool;` and an enum of `false` and `true`, which are keywords of C23.
+COMPANIES_BY_STANDARD = {"c11": COMPANIES, "c23": ("alone",)}
+UNITS = tuple((company, std) for std, companies in COMPANIES_BY_STANDARD.items() for company in companies)
+# Two that have nothing in common, and between them every `#if` of a header.
+ALONE = ((COMPILERS[0], "c11", "bpfel"), (COMPILERS[1], "c23", "bpfeb"))
+# Files to check in one start of a compiler.
+_FILES = 100
+
+
+@pytest.mark.parametrize(("company", "std"), UNITS)
+def test_all_in_one_unit(
+    population: Population,
+    compiler: Compiler,
+    company: str,
+    std: str,
+    vmlinux_include: Path,
+    tmp_path: Path,
+    report: list[str],
+) -> None:
+    """Together, for both byte orders. What one header needs, another may have declared here: hence the next test."""
+    headers = includes(population.headers)
+    text = {"alone": headers, "vmlinux first": VMLINUX + headers, "vmlinux last": headers + VMLINUX}[company]
+    jobs = [Job(compiler, text, tmp_path / f"{target}.o", target, std) for target in TARGETS]
+    compiled(jobs, [population.folder], [vmlinux_include])
+    count = len(population.headers)
+    report.append(f"one unit of {count} headers: {compiler.name:9} {std} {company}: no warning, bpfel and bpfeb")
+
+
+@pytest.mark.parametrize(("compiler", "std", "target"), ALONE, ids=[compiler.name for compiler, _, _ in ALONE])
+def test_each_on_its_own(population: Population, compiler: Compiler, std: str, target: str, report: list[str]) -> None:
+    """As the main file of a unit, where nothing is excused for being in a header."""
+    said = at_once(lambda part: what_it_says(compiler, part, target, std), chunks(population.headers, _FILES))
+    assert list(itertools.chain(*said)) == []
+    count = len(population.headers)
+    report.append(f"each header on its own: {compiler.name:9} {std} {target}: {count} without a warning")
+
+
+def what_it_says(compiler: Compiler, headers: Sequence[Header], target: str, std: str) -> list[str]:
+    """Every line that the compiler says to the headers, each the main file of a unit of its own."""
+    # `zig cc` takes one file at a time and keeps what it makes of it; the clang behind it does neither.
+    command = (sys.executable, "-m", "ziglang", "clang") if compiler.name == "ziglang" else compiler.command
+    options = ("-target", target, f"-std={STANDARDS[std]}", "-fsyntax-only", *WARNINGS, "-x", "c")
+    paths = [str(header.path) for header in headers]
+    done = subprocess.run((*command, *options, *paths), capture_output=True, text=True, check=False)
+    assert done.stderr or done.returncode == 0
+    return done.stderr.splitlines()

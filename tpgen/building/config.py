@@ -1,0 +1,227 @@
+"""tpgen.toml: which files are wanted, of which events of which kernels. docs/build.md explains it.
+
+Reads text; every mistake in it is told with its line and, as far as it can be found, its column.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tpgen.backends.base import Form, OptionValue
+from tpgen.diagnostics import Diagnostic, Position, TpgenError, fail
+
+_GENERATE = ("events", "kernel", "module", "backend", "forms", "options", "directory", "file")
+_KERNEL = ("btf", "tracefs", "headers", "config", "arch")
+# The line that begins a table; one of an array's begins with a quote behind the bracket.
+_HEADER = re.compile(r"\s*\[{1,2}\s*[\w-][^\]]*\]{1,2}\s*(#.*)?\r?")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFiles:
+    """A kernel as the source options name it. Paths are as in the file, relative to its directory or absolute."""
+
+    btf: tuple[str, ...] = ()
+    tracefs: str | None = None
+    headers: str | None = None
+    config: str | None = None
+    arch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """One `[[generate]]`. `kernel` is a name or a path for --kernel, or files, or None: what a command line means.
+
+    `forms` are () and `file` is None where the file says nothing about them.
+    """
+
+    events: tuple[str, ...]
+    kernel: str | KernelFiles | None
+    module: str | None
+    backend: str
+    forms: tuple[Form, ...]
+    options: Mapping[str, OptionValue]
+    directory: str
+    file: str | None
+    text: Text
+    line: int | None
+
+    def where(self, key: str, value: str | None = None) -> Position:
+        """The place of a key, or of a string in its value."""
+        return self.text.find(self.line, key, value)
+
+
+class Text:
+    """The text of the file, to find the places of what the parser found without telling where."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self._lines = text.split("\n")
+
+    def header(self, name: str, number: int = 0) -> int | None:
+        """The line of the table `name`, of the `number`-th if it is an array of tables."""
+        pattern = re.compile(rf"\s*\[\[?\s*{name}\s*\]\]?\s*(#.*)?\r?")
+        lines = [number for number, line in enumerate(self._lines, 1) if pattern.fullmatch(line)]
+        return lines[number] if number < len(lines) else None
+
+    def find(self, line: int | None, key: str, value: str | None = None) -> Position:
+        """The place of `key` in the table that begins at `line`, or of a string in its value; else of the table."""
+        if line is None:
+            return self._first(re.compile(rf"\s*\[*\s*(?P<at>{re.escape(key)})\b"))
+        pattern = re.compile(rf"\s*(?P<at>[\"']?{re.escape(key)}[\"']?)\s*[.=]")
+        table = list(self._table(line))
+        for at, (number, content) in enumerate(table):
+            if found := pattern.match(content):
+                below = table[at:] if value is not None else []
+                return self._string(below, value or "") or Position(self.path, number, found.start("at") + 1)
+        return Position(self.path, line)
+
+    def _first(self, pattern: re.Pattern[str]) -> Position:
+        for number, line in enumerate(self._lines, 1):
+            if found := pattern.match(line):
+                return Position(self.path, number, found.start("at") + 1)
+        return Position(self.path)
+
+    def _table(self, line: int) -> Iterator[tuple[int, str]]:
+        """The numbered lines of the table that begins at `line`."""
+        for number, content in enumerate(self._lines[line:], line + 1):
+            if _HEADER.fullmatch(content):
+                return
+            yield number, content
+
+    def _string(self, lines: Sequence[tuple[int, str]], value: str) -> Position | None:
+        for number, line in lines:
+            for quote in "\"'":
+                if (at := line.find(f"{quote}{value}{quote}")) >= 0:
+                    return Position(self.path, number, at + 1)
+        return None
+
+
+def parse(text: str, path: str) -> list[Generate]:
+    """What the file asks for, in its order. Raises `TpgenError` with everything that is wrong with it."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(path, text, error) from None
+    return _Reader(Text(path, text), data).read()
+
+
+def _syntax_error(path: str, text: str, error: tomllib.TOMLDecodeError) -> TpgenError:
+    message, _, place = str(error).partition(" (at ")
+    if found := re.match(r"line (\d+), column (\d+)", place):
+        position = Position(path, int(found[1]), int(found[2]))
+    else:  # at the end of the document
+        position = Position(path, len(text.splitlines()) or 1)
+    return fail("toml-syntax", message[:1].lower() + message[1:], position)
+
+
+class _Reader:
+    """Turns the tables into `Generate`s, and collects what is wrong with them."""
+
+    def __init__(self, text: Text, data: dict[str, Any]) -> None:
+        self._text = text
+        self._data = data
+        self._wrong: list[Diagnostic] = []
+
+    def read(self) -> list[Generate]:
+        self._known(self._data, ("generate", "kernel"), None, "")
+        tables, kernels = self._data.get("generate"), self._data.get("kernel", {})
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            position = self._text.find(None, "generate")
+            self._fail("toml-value", "there is no [[generate]], which says what is wanted", position)
+            tables = []
+        if not isinstance(kernels, dict) or not all(isinstance(table, dict) for table in kernels.values()):
+            self._fail("toml-value", "a kernel is a table: [kernel.NAME]", self._text.find(None, "kernel"))
+            kernels = {}
+        known = {name: self._kernel(name, table) for name, table in kernels.items()}
+        wanted = [self._generate(number, table, known) for number, table in enumerate(tables)]
+        if self._wrong:
+            raise TpgenError(*self._wrong)
+        return wanted
+
+    def _kernel(self, name: str, table: dict[str, Any]) -> KernelFiles:
+        line = self._text.header(rf"kernel\s*\.\s*[\"']?{re.escape(name)}[\"']?")
+        self._known(table, _KERNEL, line, f" of kernel {name}")
+        one = {key: self._string(table, key, line) for key in ("tracefs", "headers", "config", "arch")}
+        if not table:
+            hint = f"give {', '.join(_KERNEL[:3])}"
+            self._fail("toml-value", f"kernel {name} has no sources", self._text.find(line, "btf"), hint)
+        return KernelFiles(self._strings(table, "btf", line), **one)
+
+    def _generate(self, number: int, table: dict[str, Any], kernels: Mapping[str, KernelFiles]) -> Generate:
+        line = self._text.header("generate", number)
+        self._known(table, _GENERATE, line, " of [[generate]]")
+        kernel = self._string(table, "kernel", line)
+        if not (events := self._strings(table, "events", line)):
+            self._fail("toml-value", "a [[generate]] needs events", self._text.find(line, "events"))
+        if "file" in table and "directory" in table:
+            self._fail("toml-value", "file and directory exclude each other", self._text.find(line, "file"))
+        return Generate(
+            events=events,
+            kernel=kernels.get(kernel, kernel) if kernel is not None else None,
+            module=self._string(table, "module", line),
+            backend=self._string(table, "backend", line) or "bpf",
+            forms=self._forms(table, line),
+            options=self._options(table, line),
+            directory=self._path(table, "directory", line) or ".",
+            file=self._path(table, "file", line),
+            text=self._text,
+            line=line,
+        )
+
+    # --- values
+
+    def _string(self, table: dict[str, Any], key: str, line: int | None) -> str | None:
+        value = table.get(key)
+        if value is None or (isinstance(value, str) and value and "\0" not in value):
+            return value
+        self._fail("toml-value", f"{key} is a string that is not empty", self._text.find(line, key))
+        return None
+
+    def _strings(self, table: dict[str, Any], key: str, line: int | None) -> tuple[str, ...]:
+        """An array of strings; a single string stands for one of them."""
+        value = table.get(key, [])
+        values = [value] if isinstance(value, str) else value
+        if isinstance(values, list) and all(isinstance(item, str) and item and "\0" not in item for item in values):
+            return tuple(values)
+        self._fail("toml-value", f"{key} is an array of strings that are not empty", self._text.find(line, key))
+        return ("",)
+
+    def _path(self, table: dict[str, Any], key: str, line: int | None) -> str | None:
+        value = self._string(table, key, line)
+        if value is not None and os.path.isabs(value):
+            hint = "it is relative to where `tpgen build -o` says, by default to this file"
+            self._fail("toml-value", f"{key} is no absolute path", self._text.find(line, key), hint)
+        return None if value is None else os.path.normpath(value)
+
+    def _forms(self, table: dict[str, Any], line: int | None) -> tuple[Form, ...]:
+        values = self._strings(table, "forms", line)
+        for value in values:
+            if value and value not in tuple(Form):
+                hint = f"there is {', '.join(Form)}"
+                self._fail("toml-value", f"no form {value!r}", self._text.find(line, "forms", value), hint)
+        return tuple(form for form in Form if form in values)
+
+    def _options(self, table: dict[str, Any], line: int | None) -> Mapping[str, OptionValue]:
+        value = table.get("options", {})
+        if isinstance(value, dict) and all(isinstance(item, bool | int | str) for item in value.values()):
+            return value
+        self._fail(
+            "toml-value", "options is a table of true, false, numbers and strings", self._text.find(line, "options")
+        )
+        return {}
+
+    def _known(self, table: dict[str, Any], keys: Sequence[str], line: int | None, of: str) -> None:
+        for key in table:
+            if key not in keys:
+                near = difflib.get_close_matches(key, keys, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(keys)}"
+                self._fail("toml-key", f"unknown key {key}{of}", self._text.find(line, key), hint)
+
+    def _fail(self, code: str, message: str, position: Position, hint: str | None = None) -> None:
+        self._wrong.append(Diagnostic(code, message, position, hint))

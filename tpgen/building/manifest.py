@@ -1,0 +1,146 @@
+"""The manifest: what a build was made of and what it made. It decides whether there is anything to do.
+
+It lies beside the generated files, as JSON. A file that it does not know is not ours: it is neither overwritten nor
+removed. Every no-op build reads it, so nothing here imports more than it must.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tpgen.building.stamps import file_digest, file_stamp, is_young, states, tree_stamp
+
+TYPE_CHECKING = False  # as in typing, whose import is not worth it
+if TYPE_CHECKING:
+    from tpgen.building.stamps import Stamp
+
+_FORMAT = 1
+
+
+# Plain classes: dataclasses take longer to import than a build with nothing to do takes for all the rest.
+
+
+class Made:
+    """A file as it was written: `digests` are two while it is being replaced."""
+
+    def __init__(self, digests: list[str], stamp: Stamp | None = None) -> None:
+        self.digests = digests
+        self.stamp = stamp
+
+
+class Inputs:
+    """What decides about the generated files: files, trees of files by the ending of their names, and `states`.
+
+    A stamp is None where it cannot be relied on: of a file too young, or of none. `arguments` are those of the command
+    line.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.arguments = arguments
+        self.files: dict[str, tuple[Stamp | None, str | None]] = {}
+        self.trees: dict[str, tuple[Stamp | None, str]] = {}
+        self.states: dict[str, str | None] = {}
+
+    def add_file(self, path: str) -> None:
+        """A file that is going to be read, or looked for. Its stamp is older than its content, never younger."""
+        stamp = file_stamp(path)
+        self.files[path] = (_reliable(stamp), file_digest(path))
+
+    def add_tree(self, path: str, suffix: str = "") -> None:
+        """All files below a directory that is going to be read."""
+        self.trees[path] = (_reliable(tree_stamp(path, suffix=suffix)), suffix)
+
+    def add_state(self, name: str) -> None:
+        """One of what `stamps.states` names."""
+        self.states[name] = states()[name]()
+
+    def unchanged(self) -> bool:
+        """Whether all is as it was. A file with another stamp and the same content is, and gets its new stamp."""
+        return (
+            all(map(self._file_unchanged, self.files))
+            and all(stamp == tree_stamp(path, suffix=suffix) for path, (stamp, suffix) in self.trees.items())
+            and all(state is not None and state == states()[name]() for name, state in self.states.items())
+        )
+
+    def _file_unchanged(self, path: str) -> bool:
+        stamp, digest = self.files[path]
+        now = file_stamp(path)
+        if now is not None and stamp == now:
+            return True
+        if file_digest(path) != digest:
+            return False
+        self.files[path] = (_reliable(now), digest)
+        return True
+
+
+class Manifest:
+    """`outputs` are by their names below the directory of the build. `complete` is False while one is being written."""
+
+    def __init__(self, inputs: Inputs, outputs: dict[str, Made], complete: bool = False) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.complete = complete
+
+    def fresh(self, root: str, arguments: list[str]) -> bool:
+        """Whether the build that this is of would come out the same, and all that it made is still there."""
+        return (
+            self.complete
+            and self.inputs.arguments == arguments
+            and all(self._is_there(root, name) for name in self.outputs)
+            and self.inputs.unchanged()
+        )
+
+    def _is_there(self, root: str, name: str) -> bool:
+        path, made = os.path.join(root, name), self.outputs[name]
+        now = file_stamp(path)
+        if now is None or (now != made.stamp and file_digest(path) not in made.digests):
+            return False
+        made.stamp = _reliable(now)
+        return True
+
+    def made(self, root: str, name: str) -> bool | None:
+        """Whether a file is as the build made it; None where there is no such file, or not from this build."""
+        digest = file_digest(os.path.join(root, name)) if name in self.outputs else None
+        return None if digest is None else digest in self.outputs[name].digests
+
+
+def load(path: str) -> Manifest:
+    """The manifest at `path`; an empty one where there is none, or none that this tpgen understands."""
+    try:
+        with open(path, "rb") as file:
+            data = json.load(file)
+        if data["format"] != _FORMAT:
+            return Manifest(Inputs([]), {})
+        inputs = Inputs(data["arguments"])
+        inputs.files = {name: (stamp, digest) for name, (stamp, digest) in data["files"].items()}
+        inputs.trees = {name: (stamp, suffix) for name, (stamp, suffix) in data["trees"].items()}
+        inputs.states = dict(data["states"])
+        outputs = {name: Made(digests, stamp) for name, (digests, stamp) in data["outputs"].items()}
+        return Manifest(inputs, outputs, data["complete"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Manifest(Inputs([]), {})
+
+
+def dump(manifest: Manifest) -> bytes:
+    """The manifest as it is on disk."""
+    inputs = manifest.inputs
+    data = {
+        "format": _FORMAT,
+        "complete": manifest.complete,
+        "arguments": inputs.arguments,
+        "states": inputs.states,
+        "trees": inputs.trees,
+        "files": inputs.files,
+        "outputs": {name: (made.digests, made.stamp) for name, made in sorted(manifest.outputs.items())},
+    }
+    return json.dumps(data).encode() + b"\n"
+
+
+def reliable_stamp(path: str) -> Stamp | None:
+    """The stamp of a file; None while the file could still change without getting another one."""
+    return _reliable(file_stamp(path))
+
+
+def _reliable(stamp: Stamp | None) -> Stamp | None:
+    return None if stamp is None or is_young(stamp) else stamp

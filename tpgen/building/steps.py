@@ -1,0 +1,233 @@
+"""The steps of a build that has something to do: render, compare, write, remove, remember."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tpgen import output
+from tpgen.backends.base import GeneratedFile, OptionValue
+from tpgen.backends.registry import Loaded, find
+from tpgen.building.config import Generate, KernelFiles
+from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
+from tpgen.building.stamps import digest
+from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
+from tpgen.generation import Order, Product, generate
+from tpgen.selection import KernelEvents, split_pattern
+
+#: Opens the kernel of a `[[generate]]`: by name, from files, or what the command line means.
+Opener = Callable[["str | KernelFiles | None"], KernelEvents]
+
+
+@dataclass(slots=True)
+class Rendered:
+    """Everything that is wanted, by its name below the directory of the build, and what there is to say about it."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    notes: list[Diagnostic] = field(default_factory=list)
+
+
+# --- render
+
+
+def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs) -> Rendered:
+    """The files that are wanted. What decides about them is added to `inputs` before it is read.
+
+    Raises `TpgenError`, with a position in tpgen.toml where the mistake can be there.
+    """
+    rendered = Rendered()
+    owners: dict[str, Generate] = {}
+    for each in wanted:
+        renderer = _backend(each)
+        if not renderer.plugin.built_in:
+            _add_plugin(renderer, inputs)
+        product = _product(each, renderer, open_kernel)
+        rendered.notes += product.notes
+        for name, content in _named(each, product):
+            if name in owners:
+                other = owners[name].line
+                raise fail(
+                    "same-name", f"{name} is also made by the [[generate]] of line {other}", each.where("events")
+                )
+            owners[name], rendered.files[name] = each, content
+    return rendered
+
+
+def _backend(each: Generate) -> Loaded:
+    with _at(each.where("backend", each.backend)):
+        renderer = find(each.backend)
+    known = {option.name for option in renderer.backend.options}
+    for name in each.options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
+            raise fail("toml-key", f"backend {each.backend} has no option {name}", each.where("options"), hint)
+    return renderer
+
+
+def _options(each: Generate, renderer: Loaded) -> Mapping[str, OptionValue]:
+    """A value for every option of the backend. Raises `toml-value` for one of another type, or not of the choices."""
+    values: dict[str, OptionValue] = {}
+    for option in renderer.backend.options:
+        value = values[option.name] = each.options.get(option.name, option.default)
+        if type(value) is not type(option.default):
+            kind = {bool: "true or false", int: "a number", str: "a string"}[type(option.default)]
+            raise fail("toml-value", f"option {option.name} is {kind}", each.where("options"))
+        if option.choices and value not in option.choices:
+            hint = f"there is {', '.join(option.choices)}"
+            raise fail("toml-value", f"no {value!r} for option {option.name}", each.where("options"), hint)
+    return values
+
+
+def _add_plugin(renderer: Loaded, inputs: Inputs) -> None:
+    """A third party's backend decides as well: the package that it is in, or its module."""
+    module = sys.modules[renderer.plugin.value.partition(":")[0].partition(".")[0]]
+    for directory in getattr(module, "__path__", ()):
+        inputs.add_tree(os.path.abspath(directory))
+    if not hasattr(module, "__path__") and module.__file__:
+        inputs.add_file(os.path.abspath(module.__file__))
+
+
+def _product(each: Generate, renderer: Loaded, open_kernel: Opener) -> Product:
+    with _at(each.where("kernel", each.kernel if isinstance(each.kernel, str) else None)):
+        kernel = open_kernel(each.kernel)
+    for pattern in each.events:
+        with _at(each.where("events", pattern)):
+            split_pattern(pattern)
+    order = Order(each.events, each.module, each.forms, _options(each, renderer))
+    try:
+        return generate(renderer, kernel, order)
+    except TpgenError:
+        for pattern in each.events:  # whose fault is it?
+            with _at(each.where("events", pattern)):
+                kernel.select(pattern, each.module)
+        raise
+
+
+@contextlib.contextmanager
+def _at(position: Position) -> Iterator[None]:
+    """What goes wrong and has no place of its own is told as of `position`."""
+    try:
+        yield
+    except TpgenError as error:
+        placed = (d if d.position else d._replace(position=position) for d in error.diagnostics)
+        raise TpgenError(*placed) from None
+
+
+def _named(each: Generate, product: Product) -> Iterator[tuple[str, bytes]]:
+    if each.file is None:
+        for file in product.files:
+            yield os.path.normpath(os.path.join(each.directory, file.name)), file.data
+        return
+    bytes_among = any(isinstance(file.content, bytes) for file in product.files)
+    if len(product.files) != 1 and (product.events > 1 or bytes_among or not product.files):
+        message = f"{len(product.files)} files are made, which cannot be the one file {each.file}"
+        raise fail("toml-value", message, each.where("file", each.file), "give a directory")
+    yield each.file, b"\n".join(file.data for file in product.files)
+
+
+# --- compare
+
+
+def differences(root: str, wanted: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
+    """A unified diff from what is on disk to what is wanted; nothing where they are the same."""
+    for name, content in sorted(wanted.items()):
+        yield from _difference(name, _read(os.path.join(root, name)), content)
+    for name in sorted(set(manifest.outputs) - set(wanted)):
+        if manifest.made(root, name):
+            yield from _difference(name, _read(os.path.join(root, name)), None)
+
+
+def _difference(name: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
+    if old == new:
+        return
+    before, after = ("/dev/null" if side is None else f"{mark}/{name}" for mark, side in (("a", old), ("b", new)))
+    try:
+        ours, theirs = ((side or b"").decode().splitlines(keepends=True) for side in (old, new))
+    except UnicodeDecodeError:
+        yield f"Binary files {before} and {after} differ\n"
+        return
+    for line in difflib.unified_diff(ours, theirs, before, after):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+# --- write
+
+
+def write(
+    root: str, path: str, wanted: Mapping[str, bytes], old: Manifest, inputs: Inputs, adopt: bool
+) -> list[Diagnostic]:
+    """Make the files below `root` what is wanted, and the manifest at `path` say so. Returns what there is to say.
+
+    A file is ours if the old manifest knows it, if it is what is wanted already, or with `adopt`. Raises `foreign-file`
+    for any other that is in the way. Whenever this is interrupted, the manifest on disk knows every file that may be
+    ours, and does not count as complete.
+    """
+    if not adopt:
+        _refuse_foreign(root, wanted, old)
+    notes = _edited(root, wanted, old)
+    gone = [name for name in old.outputs if name not in wanted and old.made(root, name)]
+    digests = {name: digest(content) for name, content in wanted.items()}
+    between = dict(old.outputs)
+    for name, new in digests.items():
+        between[name] = Made([*between[name].digests, new] if name in between else [new])
+    manifest = os.path.basename(path)
+    output.write_files(root, [GeneratedFile(manifest, dump(Manifest(inputs, between)))])
+    output.write_files(root, [GeneratedFile(name, content) for name, content in wanted.items()])
+    for name in gone:
+        _remove(root, name)
+    made = {name: Made([new], reliable_stamp(os.path.join(root, name))) for name, new in digests.items()}
+    output.write_files(root, [GeneratedFile(manifest, dump(Manifest(inputs, made, complete=True)))])
+    return notes
+
+
+def _refuse_foreign(root: str, wanted: Mapping[str, bytes], old: Manifest) -> None:
+    foreign = [
+        Diagnostic(
+            "foreign-file", "there is such a file that this build did not write", Position(os.path.normpath(path)), hint
+        )
+        for name, content in sorted(wanted.items())
+        for path, hint in [(os.path.join(root, name), "remove it, or overwrite it with --adopt")]
+        if name not in old.outputs and os.path.lexists(path) and _read(path) != content
+    ]
+    if foreign:
+        raise TpgenError(*foreign)
+
+
+def _edited(root: str, wanted: Mapping[str, bytes], old: Manifest) -> list[Diagnostic]:
+    """Notes on the files that somebody else wrote to since the last build."""
+    notes = []
+    for name in old.outputs:
+        path = os.path.join(root, name)
+        if old.made(root, name) is False and (name not in wanted or _read(path) != wanted[name]):
+            fate = "it is written anew" if name in wanted else "it is no longer wanted, and left where it is"
+            message = f"edited since it was written: {fate}"
+            notes.append(Diagnostic("edited-file", message, Position(os.path.normpath(path)), severity=Severity.NOTE))
+    return notes
+
+
+def _remove(root: str, name: str) -> None:
+    """Remove a file, and the directories below `root` that are empty then."""
+    try:
+        os.unlink(os.path.join(root, name))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise fail("unwritable", f"cannot remove: {error.strerror or error}", os.path.join(root, name)) from None
+    while (name := os.path.dirname(name)) not in ("", os.pardir):
+        try:
+            os.rmdir(os.path.join(root, name))
+        except OSError:
+            return

@@ -1,0 +1,151 @@
+"""What the running kernel's events were made into before: a second run with the same words gives the same at once.
+
+What a run makes of the running kernel follows from the kernel (`live.identity`), from tpgen itself (`private.program`)
+and from the words on the command line, and from nothing else. So an answer is kept under all three, in full, and holds
+for ever. Whatever is wrong with the cache, the kernel is asked instead.
+
+Nothing here imports what a run without an answer needs: to find one takes less than to start.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from tpgen.catalog import live
+from tpgen.private import PrivateFiles, program
+
+TYPE_CHECKING = False  # as in typing, whose import is not worth it
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+# All headers of a kernel with all modules are 40 MB.
+_BIGGEST = 1 << 27
+_MOST = 64
+# The options whose values are files, which can change, and those that forbid to keep anything.
+_OTHERWISE = ("--kernel", "--btf", "--tracefs", "--headers", "--config", "--arch", "--no-cache", "-h", "--help")
+
+
+class Question:
+    """Words of a command line whose answer only depends on the running kernel, and where the answer is to go.
+
+    `output` is what -o says, None where it says nothing; it is no part of the question.
+    """
+
+    def __init__(self, words: Sequence[str], output: str | None) -> None:
+        self.output = output
+        self._words = "\0".join(words)
+        self._files = PrivateFiles("answers", _MOST, _BIGGEST)
+        self._key: bytes | None = None
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> Question | None:
+        """The question that the words are; None where its answer depends on more than the kernel."""
+        left: list[str] = []
+        output: str | None = None
+        rest = iter(words)
+        for word in rest:
+            name, _, value = word.partition("=")
+            if name in _OTHERWISE or word == "--":
+                return None
+            if word in ("-o", "--output"):
+                output = next(rest, "")
+            elif name == "--output":
+                output = value
+            elif word.startswith("-o"):
+                output = word[2:]
+            else:
+                left.append(word)
+        return None if output == "" else cls(left, output)  # which is an error, and told by who parses options
+
+    def answer(self) -> Answer | None:
+        """What was kept; None where nothing is."""
+        try:
+            key = self._full_key()
+            kept = self._files.read(self._name(key))
+            check, content = kept[:4], memoryview(kept)[4:]
+            if zlib.crc32(content).to_bytes(4, "big") != check:
+                return None
+            said, *parts = _unpacked(content)
+            answer = Answer.of_parts(parts)
+            return answer if said == key and not (answer.separate and self.output is None) else None
+        except (OSError, ValueError):
+            return None
+
+    def keep(self, answer: Answer) -> None:
+        """Keep the answer, if that can be done."""
+        try:
+            key = self._full_key()
+            content = _packed([key, *answer.parts()])
+            if len(content) < _BIGGEST:
+                self._files.write(self._name(key), zlib.crc32(content).to_bytes(4, "big") + content)
+        except (OSError, ValueError):
+            pass
+
+    def _full_key(self) -> bytes:
+        """Raises `OSError` where this kernel cannot be told from others."""
+        if self._key is None:
+            identity = live.identity()
+            if identity is None:
+                raise OSError("the running kernel has no identity")
+            self._key = "\0".join((identity, program(), self._words)).encode("utf-8", "surrogateescape")
+        return self._key
+
+    @staticmethod
+    def _name(key: bytes) -> str:
+        # Only where to look: what is found says in full what it is the answer to.
+        return f"{zlib.crc32(key):08x}"
+
+
+class Answer:
+    """Files that were made, each with its name and contents, which are text or bytes.
+
+    `notes` are the lines that were said to the user. `separate` tells that the files are not to be joined.
+    """
+
+    def __init__(self, files: Sequence[tuple[str, str | bytes]], notes: Sequence[str], separate: bool) -> None:
+        self.files = files
+        self.notes = notes
+        self.separate = separate
+
+    def parts(self) -> list[bytes]:
+        """Everything as a list of bytes."""
+        notes = "\n".join(self.notes).encode("utf-8", "surrogateescape")
+        parts = [b"separate" if self.separate else b"joined", notes]
+        for name, content in self.files:
+            text = isinstance(content, str)
+            parts += [
+                b"text" if text else b"bytes",
+                name.encode(),
+                content.encode() if isinstance(content, str) else content,
+            ]
+        return parts
+
+    @classmethod
+    def of_parts(cls, parts: list[bytes]) -> Answer:
+        """The answer that `parts` made. Raises `ValueError` for anything else."""
+        how, notes, *rest = parts
+        if len(rest) % 3:
+            raise ValueError("not an answer")
+        files = [
+            (name.decode(), content.decode() if kind == b"text" else content)
+            for kind, name, content in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+        ]
+        return cls(files, notes.decode("utf-8", "surrogateescape").splitlines(), how == b"separate")
+
+
+def _packed(parts: Iterable[bytes]) -> bytes:
+    """Each part behind its length: `5:hello`."""
+    return b"".join(piece for part in parts for piece in (b"%d:" % len(part), part))
+
+
+def _unpacked(content: memoryview) -> Iterator[bytes]:
+    """The parts that `_packed` joined. Raises `ValueError`."""
+    at, end = 0, len(content)
+    while at < end:
+        head = bytes(content[at : at + 12])
+        digits = head.partition(b":")[0]
+        length, start = int(digits), at + len(digits) + 1
+        at = start + length
+        if at > end:
+            raise ValueError("cut short")
+        yield bytes(content[start:at])

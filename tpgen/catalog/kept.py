@@ -1,0 +1,49 @@
+"""The running kernel's catalog in the user's cache, which `keep` puts there.
+
+It holds for as long as `live.identity` and the program are what they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+
+from tpgen.catalog import live
+from tpgen.catalog.places import SUFFIX
+from tpgen.catalog.read import Catalog, CatalogKernel
+from tpgen.diagnostics import TpgenError
+from tpgen.private import PrivateFiles, program
+
+
+def kept_files() -> PrivateFiles:
+    """Where running kernels are kept, an old one for a while."""
+    return PrivateFiles("kernels", most=4, biggest=1 << 26)
+
+
+def kept_kernel(label: str) -> CatalogKernel | None:
+    """The running kernel as it was kept, under a label for messages; None where it was not."""
+    files, key = kept_files(), kept_key()
+    if key is None or files.directory is None:
+        return None
+    try:
+        for name in os.listdir(files.directory):
+            # The checksum of a file is in its name, since a catalog with a flipped bit may still be one.
+            if name.startswith(key) and name == kept_name(key, files.read(name)):
+                return Catalog(files.path(name)).kernel(None, label)
+    except (OSError, TpgenError):
+        pass
+    return None
+
+
+def kept_key() -> str | None:
+    """What the running kernel is kept under; None where it cannot be told from others."""
+    identity = live.identity()
+    if identity is None:
+        return None
+    return hashlib.sha256(f"{identity}\0{program()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def kept_name(key: str, content: bytes) -> str:
+    """The name of the file with that content."""
+    return f"{key}-{zlib.crc32(content):08x}{SUFFIX}"

@@ -1,0 +1,503 @@
+"""Reading a catalog: the same events that the sources had, from a file that may come from anywhere.
+
+The file is opened read-only and must be just what `write` makes: its tables, word by word, and in them nothing that
+`valid` refuses. Whatever else it is, that is one `TpgenError` with the code `catalog-malformed` or `catalog-foreign`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, cached_property
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from tpgen.catalog import valid
+from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, MOST_PARTS, STATEMENTS, KernelInfo
+from tpgen.comparison import Comparison, Subject
+from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail, unreadable
+from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
+from tpgen.model import (
+    Argument,
+    Array,
+    CType,
+    Dynamic,
+    Enum,
+    Event,
+    Field,
+    Float,
+    FuncProto,
+    Int,
+    Kind,
+    Nullness,
+    Origin,
+    Pointer,
+    Qualified,
+    Record,
+    Register,
+    Struct,
+    Syscall,
+    SyscallRegisters,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.selection import EventKey, KernelEvents
+from tpgen.target import Target
+
+_Value = TypeVar("_Value")
+
+#: Ten times what six kernels take. A file can say of itself that it is larger than any disk.
+_BIGGEST_FILE = 1 << 28
+_BIGGEST_VALUE = 1 << 20
+# Steps of SQLite's machine; to read six kernels takes a thousandth of them. A corrupt tree of pages may have no end.
+_STEPS, _MOST_STEPS = 1_000_000, 2_000
+
+
+class Catalog:
+    """An opened catalog file. `path` names it in messages.
+
+    Raises `TpgenError`: `unreadable`; `catalog-foreign` for a file that is no catalog; `catalog-format` for one of
+    another version of the format; `catalog-malformed` for one that is damaged or was changed, also later, by whoever
+    finds it so.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        _check_head(path)
+        self._steps = 0
+        try:
+            # Nobody changes a catalog in place, so there is nothing to lock and no journal to play back.
+            uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        except (sqlite3.Error, ValueError) as error:
+            raise self.malformed(str(error)) from None
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BIGGEST_VALUE)
+        self._connection.set_progress_handler(self._step, _STEPS)
+        self.rows("PRAGMA trusted_schema = OFF")
+        found = {sql for (sql,) in self.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+        if found != set(STATEMENTS):
+            raise self.malformed("its tables are not those that tpgen makes")
+
+    def _step(self) -> bool:
+        self._steps += 1
+        return self._steps > _MOST_STEPS
+
+    def malformed(self, what: str) -> TpgenError:
+        return fail("catalog-malformed", f"damaged or changed catalog: {what}", self.path)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows that a query finds. Raises `catalog-malformed`."""
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except (sqlite3.Error, ValueError, OverflowError) as error:  # of text that is no UTF-8, ValueError
+            raise self.malformed(str(error)) from None
+
+    def close(self) -> None:
+        """Close the file; its kernels can be read no more."""
+        self._connection.close()
+
+    def value(self, check: Callable[..., _Value], *values: Any) -> _Value:
+        """What `check` of `valid` makes of a value. Raises `catalog-malformed`."""
+        try:
+            return check(*values)
+        except (ValueError, RecursionError) as error:
+            raise self.malformed(str(error)) from None
+
+    @cached_property
+    def kernels(self) -> tuple[KernelInfo, ...]:
+        """The kernels in this file, in the order in which they were written."""
+        return tuple(self.value(_kernel_info, row) for row in self.rows(f"{_KERNEL} ORDER BY id"))
+
+    def kernel(self, name: str | None = None, label: str | None = None) -> CatalogKernel:
+        """The kernel of that name; without, the only one. Messages call it `label`, or by its name.
+
+        Raises `unknown-kernel` where there is none, and without a name where there are several.
+        """
+        names = [info.name for info in self.kernels]
+        if name is None and len(names) == 1:
+            name = names[0]
+        if name is None or name not in names:
+            hint = f"it has {', '.join(names) or 'none'}"
+            what = "which of its kernels is not said" if name is None else f"no kernel {name!r} in this catalog"
+            raise fail("unknown-kernel", what, self.path, hint)
+        return CatalogKernel(self, self.kernels[names.index(name)], label or name)
+
+
+_KERNEL = (
+    "SELECT name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources FROM kernel"
+)
+
+
+def _kernel_info(row: tuple[Any, ...]) -> KernelInfo:
+    name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources = row
+    if pointer_size not in (4, 8) or long_long_align not in (4, 8):
+        valid.wrong("target", (pointer_size, long_long_align))
+    target = Target(valid.word(arch), int(pointer_size), valid.flag(big_endian), int(long_long_align))
+    known = tuple(map(valid.word, valid.text(sources).split()))
+    release, distribution, build_id = (_or_none(valid.word, text) for text in (release, distribution, build_id))
+    return KernelInfo(valid.word(name), target, release, distribution, build_id, known)
+
+
+def _check_head(path: str) -> None:
+    """Refuse what is no catalog before SQLite looks at it."""
+    try:
+        # A FIFO must not be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status, head = os.fstat(file.fileno()), file.read(100)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if not stat.S_ISREG(status.st_mode) or not head.startswith(b"SQLite format 3\0"):
+        raise fail("catalog-foreign", "not a catalog", path, "`tpgen catalog export` makes one")
+    user_version, application = int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big")
+    if application != APPLICATION_ID:
+        raise fail("catalog-foreign", "an SQLite file, but not a catalog", path, "`tpgen catalog export` makes one")
+    if user_version != FORMAT:
+        made = "a newer" if user_version > FORMAT else "an older"
+        message = f"made by {made} tpgen: format {user_version}, this one reads {FORMAT}"
+        raise fail("catalog-format", message, path, "make it again with this tpgen")
+    page_size = int.from_bytes(head[16:18], "big")
+    pages = int.from_bytes(head[28:32], "big") * (1 << 16 if page_size == 1 else page_size)
+    if status.st_size != pages:
+        raise fail("catalog-malformed", f"{status.st_size} bytes long instead of {pages}", path, "was it cut?")
+    if status.st_size > _BIGGEST_FILE:
+        raise fail("catalog-malformed", f"larger than {_BIGGEST_FILE >> 20} MiB", path)
+
+
+_EVENT_COLUMNS = "kind, attach_name, class, provenance, prototype, print_fmt, syscall, header, line, col, flags"
+
+
+class CatalogKernel(KernelEvents):
+    """A kernel from a catalog; its events are read when they are asked for."""
+
+    def __init__(self, catalog: Catalog, info: KernelInfo, label: str) -> None:
+        self.catalog = catalog
+        self.info = info
+        self._id = catalog.rows("SELECT id FROM kernel WHERE name = ?", info.name)[0][0]
+        self._types: dict[Any, tuple[CType, int]] = {}
+        super().__init__(label, info.target, info.release, tuple(self._notes()))
+
+    def _notes(self) -> Iterator[Diagnostic]:
+        query = "SELECT code, message, hint FROM note WHERE kernel = ? ORDER BY position"
+        for code, message, hint in self.catalog.rows(query, self._id):
+            texts = self._value(valid.text, code), self._value(valid.text, message)
+            yield Diagnostic(*texts, hint=self._opt(valid.text, hint), severity=Severity.NOTE)
+
+    # --- which events there are
+
+    @property
+    def count(self) -> int:
+        """How many events there are."""
+        counted: int = self.catalog.rows("SELECT count(*) FROM event WHERE kernel = ?", self._id)[0][0]
+        return counted
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        rows = self.catalog.rows("SELECT DISTINCT name FROM event WHERE kernel = ? ORDER BY name", self._id)
+        return tuple(self._value(valid.event_name, name) for (name,) in rows)
+
+    def keys_of(self, name: str) -> list[EventKey]:
+        return self._keys("AND name = ? ", name)
+
+    def keys(self) -> list[EventKey]:
+        return self._keys("")
+
+    def _keys(self, condition: str, *values: str) -> list[EventKey]:
+        query = f"SELECT system, name, module FROM event WHERE kernel = ? {condition}ORDER BY id"
+        return [self._key(*row) for row in self.catalog.rows(query, self._id, *values)]
+
+    def _key(self, system: Any, name: Any, module: Any) -> EventKey:
+        system, module = (self._opt(valid.word, word) for word in (system, module))
+        return EventKey(system, self._value(valid.event_name, name), module)
+
+    # --- one event
+
+    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+        return [self._event(key) for key in keys]
+
+    def event(self, key: EventKey) -> Event:
+        """The event of one key."""
+        return self._event(key)
+
+    def _row(self, columns: str, key: EventKey) -> tuple[Any, ...]:
+        query = f"SELECT {columns} FROM event WHERE kernel = ? AND name = ? AND system IS ? AND module IS ?"
+        rows = self.catalog.rows(query, self._id, key.name, key.system, key.module)
+        if len(rows) != 1:
+            raise self.catalog.malformed(f"{len(rows)} events {key}")
+        return rows[0]
+
+    @cache  # noqa: B019  # a kernel lives as long as the run
+    def _event(self, key: EventKey) -> Event:
+        kind, attach, of_class, provenance, prototype, print_fmt, syscall, *rest = self._row(_EVENT_COLUMNS, key)
+        header, line, column, flags = rest
+        event_kind = self._value(Kind, kind)
+        class_name, candidates, record = self._class(of_class, event_kind)
+        class_origin, args_origin, names_origin, record_origin = self._provenance(provenance)
+        places = (self._opt(_line, line), self._opt(_line, column))
+        return Event(
+            system=key.system,
+            name=key.name,
+            module=key.module,
+            kind=event_kind,
+            attach_name=self._opt(valid.event_name, attach),
+            class_name=class_name,
+            class_origin=class_origin,
+            class_candidates=candidates,
+            header=None if header is None else Position(self._value(valid.path, self._header(header)), *places),
+            args=None if prototype is None else self._args(prototype),
+            args_origin=args_origin,
+            names_origin=names_origin,
+            record=record,
+            record_origin=record_origin,
+            print_fmt=None if print_fmt is None else self._print_fmt(print_fmt),
+            syscall=None if syscall is None else self._syscall(syscall),
+            **self._flags(flags),
+        )
+
+    def class_in_headers(self, name: str, module: str | None) -> str | None:
+        """The class that headers gave the event of that name; None where there is none or they did not tell.
+
+        What is a module in one kernel is built into another: one of another module counts where `module` has none.
+        """
+        query = (
+            "SELECT e.module, c.name FROM event e JOIN class c ON c.id = e.class "
+            "JOIN provenance p ON p.id = e.provenance WHERE e.kernel = ? AND e.name = ? AND p.class = ?"
+        )
+        rows = self.catalog.rows(query, self._id, name, Origin.HEADERS.value)
+        same = [row for row in rows if row[0] == module] or rows
+        return self._opt(valid.event_name, same[0][1]) if len(same) == 1 else None
+
+    def _flags(self, flags: Any) -> dict[str, bool]:
+        named = self._value(valid.text, flags).split()
+        if unknown := set(named) - set(FLAGS):
+            raise self.catalog.malformed(f"{unknown.pop()!r} is nothing that an event can be")
+        return dict.fromkeys(named, True)
+
+    @cache  # noqa: B019
+    def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
+        name, candidates, record = self._one("SELECT name, candidates, record FROM class WHERE id = ?", number)
+        others = valid.text(candidates).split() if candidates else ()
+        names = tuple(self._value(valid.event_name, other) for other in others)
+        found = None if record is None else self._value(valid.record, self._record(record), kind, self.target)
+        return self._opt(valid.event_name, name), names, found
+
+    @cache  # noqa: B019
+    def _provenance(self, number: Any) -> tuple[Origin | None, ...]:
+        row = self._one("SELECT class, arguments, names, record FROM provenance WHERE id = ?", number)
+        return tuple(self._opt(Origin, origin) for origin in row)
+
+    def _header(self, number: Any) -> Any:
+        return self._one("SELECT path FROM header WHERE id = ?", number)[0]
+
+    def _print_fmt(self, number: Any) -> str:
+        return self._value(valid.text, self._one("SELECT text FROM print_fmt WHERE id = ?", number)[0])
+
+    @cache  # noqa: B019
+    def _args(self, number: Any) -> tuple[Argument, ...]:
+        query = "SELECT slot, name, type, nullness FROM argument WHERE prototype = ? ORDER BY slot"
+        rows = self.catalog.rows(query, number)
+        count = self._one("SELECT arguments FROM prototype WHERE id = ?", number)[0]
+        self._expect(count, len(rows), valid.MOST_ARGUMENTS, f"prototype {number}")
+        return tuple(self._arg(slot, *row) for slot, row in enumerate(rows))
+
+    def _arg(self, expected: int, slot: Any, name: Any, ctype: Any, nullness: Any) -> Argument:
+        self._value(valid.number, slot, expected, expected)
+        held = self._value(valid.argument_type, self._type(ctype), self.target)
+        return Argument(self._opt(valid.identifier, name), held, expected, self._opt(Nullness, nullness))
+
+    @cache  # noqa: B019
+    def _record(self, number: Any) -> Record:
+        query = "SELECT header_bytes, size_bytes, fields FROM record WHERE id = ?"
+        header_bytes, size_bytes, count = self._one(query, number)
+        columns = "name, type, offset_bytes, size_bytes, signed, dynamic"
+        rows = self.catalog.rows(f"SELECT {columns} FROM field WHERE record = ? ORDER BY position", number)
+        self._expect(count, len(rows), MAX_RECORD_BYTES, f"record {number}")
+        fields = tuple(self._field(*row) for row in rows)
+        return Record(self._value(_bytes, header_bytes), self._opt(_bytes, size_bytes), fields)
+
+    def _field(self, name: Any, ctype: Any, offset: Any, size: Any, signed: Any, dynamic: Any) -> Field:
+        return Field(
+            self._value(valid.identifier, name),
+            None if ctype is None else self._type(ctype),
+            self._opt(_bytes, offset),
+            self._opt(_bytes, size),
+            self._opt(valid.flag, signed),
+            self._opt(Dynamic, dynamic),
+        )
+
+    @cache  # noqa: B019
+    def _syscall(self, number: Any) -> Syscall:
+        tracepoint, call, registers = self._one(
+            "SELECT tracepoint, number, registers FROM syscall WHERE id = ?", number
+        )
+        return Syscall(
+            self._value(valid.event_name, tracepoint),
+            self._opt(_count, call),
+            None if registers is None else self._registers(registers),
+        )
+
+    @cache  # noqa: B019
+    def _registers(self, number: Any) -> SyscallRegisters:
+        native_value = self._value(_mask, self._one("SELECT native_value FROM registers WHERE id = ?", number)[0])
+        columns = "role, name, offset_bytes, size_bytes, of_task, mask"
+        rows = self.catalog.rows(f"SELECT {columns} FROM register WHERE registers = ? ORDER BY position", number)
+        held: dict[str, list[Register]] = {"argument": [], "number": [], "native": []}
+        for role, *row in rows:
+            if role not in held:
+                raise self.catalog.malformed(f"registers {number} have the role {role!r}")
+            held[role].append(self._register(*row))
+        self._expect(1, len(held["number"]), 1, f"the number's register in registers {number}")
+        native = held["native"][0] if held["native"] else None
+        return SyscallRegisters(tuple(held["argument"]), held["number"][0], native, native_value)
+
+    def _register(self, name: Any, offset: Any, size: Any, of_task: Any, mask: Any) -> Register:
+        placed = self._value(_bytes, offset), self._value(valid.number, size, SLOT_BYTES, 1)
+        flag = self._value(valid.flag, of_task)
+        return Register(self._value(valid.member_path, name), *placed, flag, self._opt(_mask, mask))
+
+    # --- types
+
+    def _type(self, number: Any) -> CType:
+        try:
+            return self._type_and_parts(number)[0]
+        except RecursionError:
+            raise self.catalog.malformed(f"type {number} nests too deeply") from None
+
+    def _type_and_parts(self, number: Any) -> tuple[CType, int]:
+        """The type of that number, and how many parts its spelling has."""
+        found = self._types.get(number)
+        if found is None:
+            found = self._types[number] = self._read_type(number)
+            if found[1] > MOST_PARTS:
+                raise self.catalog.malformed(f"type {number} has more than {MOST_PARTS} parts")
+        return found
+
+    def _read_type(self, number: Any) -> tuple[CType, int]:
+        query = "SELECT kind, name, target, size_bytes, align_bytes, signed, length, length_text FROM type WHERE id = ?"
+        kind, name, target, size, align, signed, length, length_text = self._one(query, number)
+
+        name_of = self._opt(valid.type_name, name)
+        of, parts = self._referred(number, target) if target is not None else (Void(), 0)
+        parts += 1
+        match kind:
+            case "void":
+                return Void(), 1
+            case "int" | "bool" if name_of:
+                sized = self._value(valid.type_size, kind, size)
+                return Int(name_of, sized, self._value(valid.flag, signed), kind == "bool"), 1
+            case "float" if name_of:
+                return Float(name_of, self._value(valid.type_size, kind, size)), 1
+            case "ptr" if target is not None:
+                return Pointer(of), parts
+            case "array" if target is not None:
+                return Array(of, self._opt(_count, length), self._opt(valid.length_text, length_text)), parts
+            case "struct" | "union":
+                return Struct(kind, name_of, self._opt(_count, size), self._opt(_bytes, align)), 1
+            case "enum":
+                whole = None if size is None else self._value(valid.type_size, kind, size)
+                return Enum(name_of, whole, self._opt(valid.flag, signed)), 1
+            case "typedef" if name_of:
+                return Typedef(name_of, None if target is None else of), parts
+            case "const" | "volatile" | "restrict" if target is not None:
+                return Qualified(kind, of), parts
+            case "type_tag" if name_of and target is not None:
+                return TypeTag(name_of, of), parts
+            case "func_proto" if target is not None:
+                return self._func_proto(number, of, parts)
+            case _:
+                raise self.catalog.malformed(f"type {number} is no type")
+
+    def _referred(self, number: int, other: Any) -> tuple[CType, int]:
+        """A type that type `number` refers to: an earlier one, so that there is an end to it."""
+        return self._type_and_parts(self._value(valid.number, other, number - 1, 1))
+
+    def _func_proto(self, number: int, result: CType, parts: int) -> tuple[CType, int]:
+        query = "SELECT param FROM type_param WHERE type = ? ORDER BY position"
+        numbers = [param for (param,) in self.catalog.rows(query, number)]
+        variadic = bool(numbers) and numbers[-1] is None
+        if len(numbers) > MOST_PARTS:
+            raise self.catalog.malformed(f"type {number} has {len(numbers)} parameters")
+        params = [self._referred(number, param) for param in (numbers[:-1] if variadic else numbers)]
+        parts += sum(param_parts for _, param_parts in params)
+        return FuncProto(result, tuple(ctype for ctype, _ in params), variadic), parts
+
+    # --- what was compared
+
+    def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
+        """What was compared when the catalog was made."""
+        event, checked = self._row("id, checked", key)
+        query = "SELECT position, subject, reason FROM checked WHERE id = ? ORDER BY position"
+        for position, subject, reason in self.catalog.rows(query, checked):
+            about = self._value(Subject, subject)
+            if not raw_only or about in (Subject.RAW, Subject.HEADER_RAW):
+                yield self._comparison(key, event, position, about, self._opt(valid.text, reason))
+
+    def all_comparisons(self, keys: Iterable[EventKey]) -> list[Comparison]:
+        """Those of many events, in the order of the subjects, each once: a layout is that of a class."""
+        order = list(Subject)
+        found = dict.fromkeys(comparison for key in keys for comparison in self.comparisons(key))
+        return sorted(found, key=lambda comparison: order.index(comparison.subject))
+
+    def _comparison(self, key: EventKey, event: int, position: int, subject: Subject, reason: str | None) -> Comparison:
+        query = (
+            "SELECT sequence, severity, code, message, hint, path, line, col FROM finding "
+            "WHERE event = ? AND position = ? ORDER BY sequence"
+        )
+        told = {row[0]: self._finding(*row[1:]) for row in self.catalog.rows(query, event, position)}
+        what = f"class {self.event(key).class_name}" if subject == Subject.LAYOUT else str(key)
+        detail = told.pop(0, None)
+        return Comparison(subject, what, tuple(told.values()), reason, detail)
+
+    def _finding(
+        self, severity: Any, code: Any, message: Any, hint: Any, path: Any, line: Any, column: Any
+    ) -> Diagnostic:
+        where = None
+        if path is not None:
+            where = Position(self._value(valid.path, path), self._opt(_line, line), self._opt(_line, column))
+        said = self._value(valid.word, code), self._value(valid.text, message)
+        return Diagnostic(*said, where, self._opt(valid.text, hint), self._value(Severity, severity))
+
+    # --- values
+
+    def _value(self, check: Callable[..., _Value], *values: Any) -> _Value:
+        return self.catalog.value(check, *values)
+
+    def _opt(self, check: Callable[[Any], _Value], value: Any) -> _Value | None:
+        return None if value is None else self.catalog.value(check, value)
+
+    def _one(self, query: str, number: Any) -> tuple[Any, ...]:
+        """The row of that number."""
+        rows = self.catalog.rows(query, number)
+        if len(rows) != 1:
+            raise self.catalog.malformed(f"{len(rows)} rows of number {number}")
+        return rows[0]
+
+    def _expect(self, stated: Any, found: int, most: int, what: str) -> None:
+        if stated != found or found > most:
+            raise self.catalog.malformed(f"{what} has {found} rows")
+
+
+def _or_none(check: Callable[[Any], _Value], value: Any) -> _Value | None:
+    return None if value is None else check(value)
+
+
+def _bytes(value: Any) -> int:
+    """An offset or a size in bytes inside of a record."""
+    return valid.number(value, MAX_RECORD_BYTES)
+
+
+def _count(value: Any) -> int:
+    """A size in bytes or a length that BTF keeps in 32 bits."""
+    return valid.number(value, (1 << 32) - 1)
+
+
+def _mask(value: Any) -> int:
+    """Bits of a register."""
+    return valid.number(value, (1 << 63) - 1)
+
+
+def _line(value: Any) -> int:
+    """A line or a column."""
+    return valid.number(value, (1 << 31) - 1, 1)

@@ -1,0 +1,157 @@
+"""The kernels on hand: those that travel with tpgen and those that the user added, found by what `--kernel` says.
+
+`6.12` is a release, as far as it is written: the newest 6.12 for this machine's architecture. `debian-6.12-arm64` asks
+for a distribution and an architecture as well. A name that the user gave, or a whole release, says it exactly.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tpgen.catalog.places import SUFFIX, catalog_files, shipped_directory, user_directory
+from tpgen.catalog.read import Catalog, CatalogKernel
+from tpgen.catalog.schema import KernelInfo
+from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.target import target_named
+
+_RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+# What a catalog may be called: more would be a path, an option or a riddle.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class OnHand:
+    """A kernel in a catalog file; `shipped` tells that it came with tpgen."""
+
+    info: KernelInfo
+    path: str
+    shipped: bool
+
+    def open(self) -> CatalogKernel:
+        """The kernel. Raises `TpgenError` where its file is not what it was."""
+        return Catalog(self.path).kernel(self.info.name)
+
+    @property
+    def events(self) -> int:
+        """How many events it has."""
+        return self.open().count
+
+
+def on_hand() -> tuple[list[OnHand], list[Diagnostic]]:
+    """All kernels on hand, the user's first, and what is wrong with files that cannot be read."""
+    found: list[OnHand] = []
+    broken: list[Diagnostic] = []
+    files = [(path, False) for path in catalog_files(user_directory())]
+    files += [(path, True) for path in catalog_files(shipped_directory())]
+    for path, shipped in files:
+        try:
+            catalog = Catalog(path)
+            found += [OnHand(info, path, shipped) for info in catalog.kernels]
+            catalog.close()
+        except TpgenError as error:
+            broken += error.diagnostics
+    return found, broken
+
+
+def make_user_directory() -> None:
+    """Make the directory for the user's own catalogs. Raises `unwritable`."""
+    directory = user_directory()
+    assert directory is not None
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise fail("unwritable", f"cannot write: {error.strerror or error}", directory) from None
+
+
+def path_of(name: str) -> str:
+    """Where the user's catalog of that name lies or would lie. Raises `usage` for what is no name."""
+    directory = user_directory()
+    if directory is None:
+        raise fail("usage", "no home directory to keep catalogs in", hint="set XDG_DATA_HOME")
+    if not _NAME.fullmatch(name) or name == "live" or name.endswith(SUFFIX):
+        raise fail("usage", f"{name!r} cannot be a catalog's name", hint="letters, digits and `_.+~-`")
+    return os.path.join(directory, f"{name}{SUFFIX}")
+
+
+# --- which is meant
+
+
+def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
+    """The kernel that `--kernel` means: a catalog file, or one on hand, for this machine unless `arch` says another.
+
+    Raises `TpgenError`: `unknown-kernel`, and what `Catalog` raises.
+    """
+    if os.sep in wanted or wanted.endswith(SUFFIX):
+        return Catalog(wanted).kernel()
+    known, broken = on_hand()
+    found = best(wanted, known, target_named(arch).arch if arch else machine())
+    if found is not None:
+        return found.open()
+    if os.path.isfile(wanted):
+        return Catalog(wanted).kernel()
+    if broken:  # it may have been in one of these
+        raise TpgenError(*broken)
+    raise fail("unknown-kernel", f"no kernel {wanted!r}", hint=_known(wanted, known))
+
+
+def _known(wanted: str, known: Iterable[OnHand]) -> str:
+    names = [item.info.name for item in known]
+    elsewhere = [item.info.name for item in known if _fits(item.info, wanted, None)]
+    if elsewhere:
+        return f"for another architecture there is {', '.join(elsewhere)}"
+    return f"there is {', '.join(['live', *names])}, or give a catalog file"
+
+
+def best(wanted: str, known: Iterable[OnHand], arch: str | None) -> OnHand | None:
+    """The kernel that fits `wanted` best: of that name or release, else the newest; of equals the user's."""
+    known = list(known)
+    exact = [item for item in known if item.info.name == wanted] or [i for i in known if i.info.release == wanted]
+    fitting = exact or [item for item in known if _fits(item.info, wanted, arch or "")]
+    return max(fitting, key=lambda item: (_numbers(item.info.release), not item.shipped), default=None)
+
+
+def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
+    """Whether a kernel is what [DISTRIBUTION-]RELEASE[-ARCH] asks for; `arch` is that of a request that names none.
+
+    With None, that may be any.
+    """
+    rest, _, last = wanted.rpartition("-")
+    if rest and (named := _arch(last)) is not None:
+        wanted, arch = rest, named
+    first, _, rest = wanted.partition("-")
+    distribution, wanted = (first, rest) if rest and not first[0:1].isdigit() else (None, wanted)
+    if not _RELEASE.fullmatch(wanted) or distribution not in (None, info.distribution):
+        return False
+    numbers = _numbers(wanted)
+    return arch in (None, info.target.arch) and _numbers(info.release)[: len(numbers)] == numbers
+
+
+def newest_shipped(arch: str | None = None) -> OnHand | None:
+    """The newest kernel that came with tpgen: for `arch`, else for this machine, else for what most machines are."""
+    shipped = [item for item in on_hand()[0] if item.shipped]
+    for wanted in (target_named(arch).arch,) if arch else (machine(), "x86_64"):
+        fitting = [item for item in shipped if item.info.target.arch == wanted]
+        if fitting:
+            return max(fitting, key=lambda item: _numbers(item.info.release))
+    return None
+
+
+def machine() -> str | None:
+    """This machine's architecture as a `Target` calls it; None where tpgen does not know it."""
+    return _arch(os.uname().machine)
+
+
+def _arch(name: str) -> str | None:
+    try:
+        return target_named(name).arch
+    except TpgenError:
+        return None
+
+
+def _numbers(release: str | None) -> tuple[int, ...]:
+    """6.12.107+deb13-amd64 is (6, 12, 107)."""
+    found = _RELEASE.match(release or "")
+    return tuple(map(int, found[0].split("."))) if found else ()

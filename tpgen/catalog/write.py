@@ -1,0 +1,340 @@
+"""Writing a catalog: any kernels' events, resolved and compared, as one SQLite file.
+
+The same kernels make the same bytes: nothing is sorted by chance, and no date goes in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, assert_never
+
+from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, STATEMENTS, KernelInfo
+from tpgen.diagnostics import Diagnostic, Position, fail, printable
+from tpgen.model import (
+    Argument,
+    Array,
+    CType,
+    Enum,
+    Event,
+    Field,
+    Float,
+    FuncProto,
+    Int,
+    Pointer,
+    Qualified,
+    Record,
+    Struct,
+    Syscall,
+    SyscallRegisters,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.spelling import spell
+
+if TYPE_CHECKING:
+    from tpgen.comparison import Comparison
+    from tpgen.kernel import Sources
+    from tpgen.selection import KernelEvents
+
+#: Told of every kernel how many of its events are done, of how many.
+Progress = Callable[[str, int, int], None]
+
+
+def info_of(
+    sources: Sources,
+    name: str,
+    release: str | None = None,
+    distribution: str | None = None,
+    build_id: str | None = None,
+) -> KernelInfo:
+    """What a catalog says of the kernel that `sources` are, which tell its release where none is given."""
+    known = release or sources.release or (sources.headers.release if sources.headers else None)
+    read = {"btf": sources.btfs, "headers": sources.headers, "tracefs": sources.tracefs}
+    used = tuple(word for word, source in read.items() if source)
+    return KernelInfo(name, sources.target, known, distribution, build_id, used)
+
+
+class CatalogWriter:
+    """Collects kernels in memory, one after the other, and writes them as one file.
+
+    >>> writer = CatalogWriter()
+    >>> writer.add(KernelInfo("debian-6.12-amd64", kernel.target, "6.12.107"), kernel)  # doctest: +SKIP
+    >>> writer.save("debian.tpgen")  # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        self._kernels: list[tuple[Any, ...]] = []
+        self._notes: list[tuple[Any, ...]] = []
+        self._events: list[tuple[Any, ...]] = []
+        self._findings: list[tuple[Any, ...]] = []
+        self._type_params: list[tuple[Any, ...]] = []
+        self._arguments: list[tuple[Any, ...]] = []
+        self._fields: list[tuple[Any, ...]] = []
+        self._checks: list[tuple[Any, ...]] = []
+        self._register_rows: list[tuple[Any, ...]] = []
+        self._types = _Table(self._type_row)
+        self._prototypes = _Table(self._prototype_row)
+        self._records = _Table(self._record_row)
+        self._classes = _Table(self._class_row)
+        self._provenances = _Table(tuple)
+        self._headers = _Table(lambda path: (path,))
+        self._print_fmts = _Table(lambda text: (text,))
+        self._checked = _Table(self._checked_row)
+        self._syscalls = _Table(self._syscall_row)
+        self._registers = _Table(self._registers_row)
+
+    def add(
+        self, info: KernelInfo, kernel: KernelEvents, root: str | None = None, progress: Progress | None = None
+    ) -> None:
+        """Add all events of `kernel`, from whatever it takes them, with the outcome of all comparisons.
+
+        Paths below `root` are written without it, so that no file says where on whose machine the headers lay. Raises
+        `TpgenError` where the sources are broken, and then the writer must not be used any more.
+        """
+        assert info.name not in {row[0] for row in self._kernels}, "a name tells kernels apart"
+        target, number = info.target, len(self._kernels) + 1
+        abi = (target.arch, target.pointer_size, int(target.big_endian), target.long_long_align)
+        about = (info.name, info.release, info.distribution, *abi, info.build_id, " ".join(info.sources))
+        self._kernels.append(about)
+        self._notes += ((number, at, n.code, n.message, n.hint) for at, n in enumerate(kernel.notes))
+        keys = kernel.keys()
+        events = kernel.events(keys)
+        for done, (key, event) in enumerate(zip(keys, events, strict=True), 1):
+            self._add_event(number, event, tuple(kernel.comparisons(key)), root)
+            if progress:
+                progress(info.name, done, len(keys))
+
+    def _add_event(self, kernel: int, event: Event, comparisons: Sequence[Comparison], root: str | None) -> None:
+        where, number = event.header, len(self._events) + 1
+        for position, comparison in enumerate(comparisons):
+            told = (comparison.detail, *comparison.findings)  # the detail is number 0
+            rows = ((number, position, at, *_finding(d, root)) for at, d in enumerate(told) if d is not None)
+            self._findings.extend(rows)
+        row = (
+            kernel,
+            event.system,
+            event.name,
+            event.module,
+            event.kind.value,
+            event.attach_name,
+            self._classes.place((event.class_name, event.class_candidates, event.record)),
+            self._prototypes.place(event.args),
+            self._headers.place(where and _below(where.path, root)),
+            where and where.line,
+            where and where.column,
+            self._provenances.place((event.class_origin, event.args_origin, event.names_origin, event.record_origin)),
+            self._print_fmts.place(event.print_fmt),
+            self._checked.place(tuple((c.subject.value, c.reason) for c in comparisons) or None),
+            " ".join(flag for flag in FLAGS if getattr(event, flag)),
+            self._syscalls.place(event.syscall),
+        )
+        self._events.append(row)
+
+    # --- the rows of what stands once
+
+    def _prototype_row(self, args: tuple[Argument, ...]) -> tuple[Any, ...]:
+        number = self._prototypes.next
+        rows = [(number, arg.slot, arg.name, self._types.place(arg.type), arg.nullness) for arg in args]
+        self._arguments += rows
+        return (len(args),)
+
+    def _record_row(self, record: Record) -> tuple[Any, ...]:
+        number = self._records.next
+        self._fields += [(number, at, *self._field(field)) for at, field in enumerate(record.fields)]
+        return record.header_bytes, record.size_bytes, len(record.fields)
+
+    def _field(self, field: Field) -> tuple[Any, ...]:
+        place = self._types.place(field.type)
+        return field.name, place, field.offset_bytes, field.size_bytes, field.signed, field.dynamic
+
+    def _class_row(self, of: tuple[str | None, tuple[str, ...], Record | None]) -> tuple[Any, ...]:
+        name, candidates, record = of
+        return name, " ".join(candidates) or None, self._records.place(record)
+
+    def _checked_row(self, checks: tuple[tuple[str, str | None], ...]) -> tuple[Any, ...]:
+        number = self._checked.next
+        self._checks += ((number, at, subject, reason) for at, (subject, reason) in enumerate(checks))
+        return ()
+
+    def _syscall_row(self, call: Syscall) -> tuple[Any, ...]:
+        return call.tracepoint, call.number, self._registers.place(call.registers)
+
+    def _registers_row(self, registers: SyscallRegisters) -> tuple[Any, ...]:
+        number = self._registers.next
+        roles = {"argument": registers.args, "number": (registers.number,), "native": (registers.native,)}
+        self._register_rows += (
+            (number, role, at, held.name, held.offset_bytes, held.size_bytes, held.of_task, held.mask)
+            for role, all_of_role in roles.items()
+            for at, held in enumerate(all_of_role)
+            if held is not None
+        )
+        return (registers.native_value,)
+
+    def _type_row(self, item: CType) -> tuple[Any, ...]:
+        """The columns from `kind` to `length_text`, of which the last may be left out, and the spelling."""
+        columns = self._type_columns(item)
+        return *columns, *[None] * (_TYPE_COLUMNS - len(columns)), spell(item)
+
+    def _type_columns(self, item: CType) -> tuple[Any, ...]:
+        """The columns `kind`, `name`, `target`, `size_bytes`, `align_bytes`, `signed`, `length` and `length_text`."""
+        place = self._types.place
+        match item:
+            case Void():
+                return ("void",)
+            case Int():
+                return "bool" if item.is_bool else "int", item.name, None, item.size_bytes, None, item.signed
+            case Float():
+                return "float", item.name, None, item.size_bytes
+            case Pointer():
+                return "ptr", None, place(item.target)
+            case Array():
+                return "array", None, place(item.element), None, None, None, item.length, item.length_text
+            case Struct():
+                return item.keyword, item.name, None, item.size_bytes, item.align_bytes
+            case Enum():
+                return "enum", item.name, None, item.size_bytes, None, item.signed
+            case Typedef():
+                return "typedef", item.name, place(item.target)
+            case Qualified():
+                return item.qualifier, None, place(item.target)
+            case TypeTag():
+                return "type_tag", item.tag, place(item.target)
+            case FuncProto():
+                result, params = place(item.result), [place(param) for param in item.params]
+                number = self._types.next  # known once all that it refers to has its place
+                # As in BTF, a last parameter that is none stands for `...`.
+                listed = [*params, None] if item.variadic else params
+                self._type_params += [(number, at, param) for at, param in enumerate(listed)]
+                return "func_proto", None, result
+            case _:
+                assert_never(item)
+
+    # --- the file
+
+    def save(self, path: str) -> None:
+        """Write the file, atomically: what was there before stays until all of it is written. Raises `unwritable`."""
+        import tempfile
+
+        directory = os.path.dirname(os.path.realpath(path))
+        try:
+            descriptor, temporary = tempfile.mkstemp(".tmp", ".tpgen-", directory)
+        except OSError as error:
+            raise fail("unwritable", f"cannot write: {error.strerror or error}", path) from None
+        os.close(descriptor)
+        try:
+            self.fill(temporary)
+            _settle(temporary)
+            os.replace(temporary, os.path.realpath(path))
+        except OSError as error:
+            raise fail("unwritable", f"cannot write: {error.strerror or error}", path) from None
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+    def fill(self, path: str) -> None:
+        """Write all into an empty file that nobody else looks at. Raises `OSError`."""
+        try:
+            self._fill(path)
+        except sqlite3.Error as error:
+            raise OSError(error.sqlite_errorcode, str(error)) from None
+
+    def _fill(self, path: str) -> None:
+        # As long as the file is not complete it is in nobody's sight: there is nothing that a journal could protect.
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("BEGIN")
+            for statement in STATEMENTS:
+                connection.execute(statement)
+            for table, rows in self._tables():
+                if rows:
+                    marks = ", ".join("?" * len(rows[0]))
+                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+            connection.execute("COMMIT")
+            connection.execute("VACUUM")
+
+    def _tables(self) -> Iterable[tuple[str, Sequence[tuple[Any, ...]]]]:
+        yield "kernel", _numbered(self._kernels)
+        yield "note", self._notes
+        yield "type", _numbered(self._types.rows)
+        yield "type_param", self._type_params
+        yield "prototype", _numbered(self._prototypes.rows)
+        yield "argument", self._arguments
+        yield "record", _numbered(self._records.rows)
+        yield "field", self._fields
+        yield "class", _numbered(self._classes.rows)
+        yield "provenance", _numbered(self._provenances.rows)
+        yield "header", _numbered(self._headers.rows)
+        yield "print_fmt", _numbered(self._print_fmts.rows)
+        yield "registers", _numbered(self._registers.rows)
+        yield "register", self._register_rows
+        yield "syscall", _numbered(self._syscalls.rows)
+        yield "checked", self._checks
+        yield "event", _numbered(self._events)
+        yield "finding", self._findings
+
+
+# So many of a type's columns tell what it is.
+_TYPE_COLUMNS = 8
+
+
+class _Table:
+    """Rows of what stands once, numbered from 1 in the order in which it was first seen; None has no row."""
+
+    def __init__(self, row: Callable[[Any], tuple[Any, ...]]) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self._row = row
+        self._places: dict[Hashable, int] = {}
+
+    @property
+    def next(self) -> int:
+        return len(self.rows) + 1
+
+    def place(self, item: Hashable | None) -> int | None:
+        if item is None:
+            return None
+        place = self._places.get(item)
+        if place is None:
+            row = self._row(item)  # first, so that what it refers to stands before it
+            place = self._places[item] = self.next
+            self.rows.append(row)
+        return place
+
+
+def _numbered(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [(number, *row) for number, row in enumerate(rows, 1)]
+
+
+def _finding(found: Diagnostic, root: str | None) -> tuple[Any, ...]:
+    where = found.position or Position("")
+    message = printable(", ".join((found.message, *found.chain)))
+    hint, path = found.hint and printable(found.hint), _below(where.path, root) or None
+    return found.severity.value, found.code, message, hint, path, where.line, where.column
+
+
+def _below(path: str, root: str | None) -> str:
+    """`path` as seen from `root` where it lies below it, with what cannot be printed escaped."""
+    return printable(os.path.relpath(path, root) if root and path.startswith(os.path.join(root, "")) else path)
+
+
+def _settle(path: str) -> None:
+    """Take out what differs from one SQLite to the next, let others read the file, and see that it is on disk."""
+    with open(path, "r+b") as file:
+        file.seek(_VERSION_OFFSET)
+        file.write(_VERSION.to_bytes(4, "big"))
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(file.fileno(), 0o666 & ~mask)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+# Of the SQLite that wrote the file last, by https://www.sqlite.org/fileformat.html. It is only for people to look at.
+_VERSION_OFFSET = 96
+_VERSION = 3_040_000

@@ -1,0 +1,64 @@
+"""`tpgen backends`: what -b can name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from tpgen.commands import base
+from tpgen.commands.base import Parser
+
+if TYPE_CHECKING:
+    from tpgen.backends.base import Option
+    from tpgen.backends.registry import Loaded
+
+
+def parser() -> Parser:
+    made = Parser("tpgen backends", description="List the backends; exit 1 where one is broken.", allow_abbrev=False)
+    made.add_argument("--json", action="store_true", help="an array for programs")
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    from tpgen.backends.registry import load_all
+
+    backends, broken = load_all()
+    if options.json:
+        base.print_json([_json(loaded) for loaded in backends])
+    else:
+        sys.stdout.write("".join(map(_text, backends)))
+    base.say(broken)
+    return base.EXIT_CHECK_FAILED if broken else base.EXIT_DONE
+
+
+def _text(loaded: Loaded) -> str:
+    plugin, backend = loaded.plugin, loaded.backend
+    lines = [
+        f"{plugin.name}: {backend.description}",
+        f"  from {plugin.distribution} {plugin.version}; forms: {', '.join(backend.forms)}",
+        *(f"  {_usage(option):<22} {option.help}" for option in backend.options),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _usage(option: Option) -> str:
+    if isinstance(option.default, bool):
+        return f"--no-{option.name}" if option.default else f"--{option.name}"
+    return f"--{option.name} {'|'.join(option.choices) or option.default!r}"
+
+
+def _json(loaded: Loaded) -> dict[str, object]:
+    plugin, backend = loaded.plugin, loaded.backend
+    return {
+        "name": plugin.name,
+        "description": backend.description,
+        "package": plugin.distribution,
+        "version": plugin.version,
+        "forms": list(backend.forms),
+        "several_kernels": backend.several_kernels,
+        "options": [
+            {"name": option.name, "help": option.help, "default": option.default, "choices": list(option.choices)}
+            for option in backend.options
+        ],
+    }

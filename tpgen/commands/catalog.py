@@ -1,0 +1,207 @@
+"""`tpgen catalog`: the kernels on hand."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tpgen.commands import base
+from tpgen.commands.base import Parser
+from tpgen.diagnostics import fail
+
+if TYPE_CHECKING:
+    from tpgen.catalog.schema import KernelInfo
+    from tpgen.catalog.store import OnHand
+    from tpgen.kernel import Sources
+    from tpgen.selection import KernelEvents
+
+
+def parser() -> Parser:
+    made = Parser("tpgen catalog", description="The kernels that --kernel can name.", allow_abbrev=False)
+    made.add_argument(
+        "act", choices=_ACTS, metavar="list|add|export",
+        help="list: what there is; add: keep one more under a name; export: write one as a file",
+    )  # fmt: skip
+    made.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see `tpgen catalog add --help`")
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    make, act = _ACTS[options.act]
+    return act(make().parse_args(options.rest))
+
+
+# --- list
+
+
+def _list_parser() -> Parser:
+    made = Parser("tpgen catalog list", description="List the kernels on hand.", allow_abbrev=False)
+    made.add_argument("--json", action="store_true", help="an array for programs")
+    return made
+
+
+def _list(options: argparse.Namespace) -> int:
+    from tpgen.catalog.store import on_hand
+
+    known, broken = on_hand()
+    if options.json:
+        base.print_json([_json(item) for item in known])
+    else:
+        rows = [(i.info.name, i.info.release or "-", i.info.target.arch, str(i.events), _place(i)) for i in known]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+        for row in rows:
+            name, release, arch, events, place = row
+            print(f"{name:<{widths[0]}}  {release:<{widths[1]}}  {arch:<{widths[2]}}  {events:>{widths[3]}}  {place}")
+    base.say(broken)
+    return base.EXIT_BAD_INPUT if broken else base.EXIT_DONE
+
+
+def _place(item: OnHand) -> str:
+    return "shipped" if item.shipped else item.path
+
+
+def _json(item: OnHand) -> dict[str, object]:
+    info = item.info
+    return {
+        "name": info.name,
+        "release": info.release,
+        "distribution": info.distribution,
+        "arch": info.target.arch,
+        "pointer_size": info.target.pointer_size,
+        "big_endian": info.target.big_endian,
+        "build_id": info.build_id,
+        "sources": list(info.sources),
+        "events": item.events,
+        "shipped": item.shipped,
+        "path": item.path,
+    }
+
+
+# --- add
+
+
+def _add_parser() -> Parser:
+    made = base.parser("catalog add", "Keep a kernel under a name, from package files or from the source options.")
+    made.add_argument("name", metavar="NAME", help="what --kernel will call it; one of that name is replaced")
+    made.add_argument("packages", nargs="*", metavar="PACKAGE", help="the .deb or .rpm files of one kernel")
+    made.add_argument("--release", metavar="R", help="its uname -r, where nothing else tells")
+    made.add_argument("--distribution", metavar="WORD", help="whose kernel it is")
+    return made
+
+
+def _add(options: argparse.Namespace) -> int:
+    from tpgen.catalog.store import make_user_directory, path_of
+
+    path = path_of(options.name)
+    make_user_directory()
+    with _Progress() as progress:
+        _write(options, options.name, path, progress)
+    return base.EXIT_DONE
+
+
+def _write(options: argparse.Namespace, name: str | None, path: str, progress: _Progress) -> None:
+    """Write the kernel that the options mean to `path`, under `name` or under the one that it has."""
+    from tpgen.catalog.write import CatalogWriter
+
+    info, kernel = _kernel(options, name, progress)
+    writer = CatalogWriter()
+    writer.add(info, kernel, options.headers, progress.events)
+    progress.say(f"writing {path}")
+    writer.save(path)
+
+
+def _kernel(options: argparse.Namespace, name: str | None, progress: _Progress) -> tuple[KernelInfo, KernelEvents]:
+    from dataclasses import replace
+
+    if not getattr(options, "packages", ()) and (known := base.open_catalog(options)) is not None:
+        return replace(known.info, name=name or known.info.name), known
+    from tpgen.catalog.live import build_id
+    from tpgen.catalog.write import info_of
+    from tpgen.check import CheckedKernel
+
+    sources, release = _sources(options, progress)
+    identity = build_id() if options.kernel == "live" else None
+    info = info_of(sources, name or "kernel", release, getattr(options, "distribution", None), identity)
+    return replace(info, name=name or info.release or info.name), CheckedKernel(sources)
+
+
+def _sources(options: argparse.Namespace, progress: _Progress) -> tuple[Sources, str | None]:
+    """The sources that the options mean, and the release as far as these do not tell it."""
+    stated: str | None = getattr(options, "release", None)
+    if not getattr(options, "packages", ()):
+        if not (options.kernel or options.btf or options.tracefs or options.headers):
+            raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
+        progress.say("reading")
+        return base.open_sources(options), stated
+    from tpgen.catalog.packages import read_packages
+
+    if options.btf or options.kernel:
+        raise fail("usage", "packages have their own BTF", hint="leave --btf and --kernel away")
+    files = read_packages(options.packages, progress.modules)
+    progress.say("reading")
+    options.btf = files.btf
+    if options.headers and not options.config:
+        options.config = files.config
+    return base.open_sources(options, contents=files.contents), stated or files.release
+
+
+# --- export
+
+
+def _export_parser() -> Parser:
+    description = "Write a kernel as a catalog file, for --kernel FILE."
+    made = Parser("tpgen catalog export", description=description, allow_abbrev=False)
+    made.add_argument("kernel", metavar="NAME", help="live, a name as for --kernel, or a catalog file")
+    made.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
+    made.set_defaults(btf=[], tracefs=None, headers=None, config=None, arch=None, no_cache=False)
+    return made
+
+
+def _export(options: argparse.Namespace) -> int:
+    with _Progress() as progress:
+        _write(options, None, options.output, progress)
+    return base.EXIT_DONE
+
+
+class _Progress:
+    """One line on a terminal that is written over and taken away at the end; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._next = 0.0
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def say(self, text: str) -> None:
+        if self._shown:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+            sys.stderr.write(f"\r\033[K{text[: width - 1]}")
+            sys.stderr.flush()
+
+    def _now_and_then(self, text: Callable[[], str]) -> None:
+        if self._shown and (now := time.monotonic()) >= self._next:
+            self._next = now + 0.1
+            self.say(text())
+
+    def modules(self, package: str, seen: int) -> None:
+        self._now_and_then(lambda: f"{os.path.basename(package)}: {seen} modules")
+
+    def events(self, name: str, done: int, of: int) -> None:
+        self._now_and_then(lambda: f"{name}: {done} of {of} events")
+
+
+_ACTS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], int]]] = {
+    "list": (_list_parser, _list),
+    "add": (_add_parser, _add),
+    "export": (_export_parser, _export),
+}

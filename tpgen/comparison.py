@@ -1,0 +1,39 @@
+"""What comes out when two sources of one kernel are compared: `check` compares, a catalog keeps the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tpgen.diagnostics import Diagnostic, Severity
+
+
+class Subject(StrEnum):
+    """What is compared with what. A subject is compared once per event, the layout once per class."""
+
+    RAW = "raw arguments: BTF typedef, functions and class"
+    RECORD = "classic record: tracefs and BTF"
+    SYSCALL = "syscall record: tracefs and BTF"
+    LAYOUT = "computed layout: declared types and BTF"
+    HEADER_RAW = "raw arguments: headers and BTF"
+    HEADER_RECORD = "classic record: headers and the kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One comparison: no `findings` and no `reason` means that the sources agree; a `reason` that there was none.
+
+    `reason` is the same text for all events that it holds for; what is special to this one stands in `detail`.
+    """
+
+    subject: Subject
+    what: str
+    findings: tuple[Diagnostic, ...] = ()
+    reason: str | None = None
+    detail: Diagnostic | None = None
+
+
+def errors(comparisons: Iterable[Comparison]) -> list[Diagnostic]:
+    """The findings that make a check fail."""
+    return [d for comparison in comparisons for d in comparison.findings if d.severity == Severity.ERROR]

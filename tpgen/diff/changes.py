@@ -1,0 +1,221 @@
+"""The differences between two kernels' events, and which programs each of them breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Flag, StrEnum, auto
+from functools import reduce
+from operator import or_
+from typing import TypeAlias
+
+from tpgen.backends.base import Form
+from tpgen.diagnostics import Diagnostic
+from tpgen.model import Argument, Event, Field, Kind
+from tpgen.target import Target
+from tpgen.typequery import same_type
+
+
+class Programs(Flag):
+    """Programs at an event, by what they rely on.
+
+    `RAW`: raw_tp and tp_btf, on the argument in each slot. `FIXED`: tp, on the record's offsets as they were compiled
+    in. `CORE`: tp, on offsets that CO-RE finds at load by the name `trace_event_raw_<class>` and the members' names.
+    """
+
+    NONE = 0
+    RAW = auto()
+    FIXED = auto()
+    CORE = auto()
+    CLASSIC = FIXED | CORE
+
+
+class Consequence(StrEnum):
+    """What the programs that a change breaks amount to. Their order is that of a report."""
+
+    RAW = "raw"
+    CLASSIC = "classic"
+    WITHOUT_CORE = "classic-without-core"
+    WITH_CORE = "classic-with-core"
+    HARMLESS = "harmless"
+
+
+_CLASSIC = {
+    Programs.CLASSIC: Consequence.CLASSIC, Programs.FIXED: Consequence.WITHOUT_CORE,
+    Programs.CORE: Consequence.WITH_CORE,
+}  # fmt: skip
+
+
+def consequences(breaks: Programs) -> tuple[Consequence, ...]:
+    """The one or two consequences of breaking these programs."""
+    raw = (Consequence.RAW,) if breaks & Programs.RAW else ()
+    classic = (_CLASSIC[breaks & Programs.CLASSIC],) if breaks & Programs.CLASSIC else ()
+    return raw + classic or (Consequence.HARMLESS,)
+
+
+class What(StrEnum):
+    """What a change is; the first word tells what of the event changed."""
+
+    EVENT_GONE = "event-gone"
+    EVENT_NEW = "event-new"
+    EVENT_RENAMED = "event-renamed"
+    EVENT_MODULE = "event-module"
+    EVENT_SYSTEM = "event-system"
+    RAW_GONE = "raw-gone"
+    RAW_NEW = "raw-new"
+    ARGUMENT_ADDED = "argument-added"
+    ARGUMENT_DROPPED = "argument-dropped"
+    ARGUMENT_MOVED = "argument-moved"
+    ARGUMENT_RETYPED = "argument-retyped"
+    ARGUMENT_RENAMED = "argument-renamed"
+    ARGUMENT_NULLNESS = "argument-nullness"
+    RECORD_GONE = "record-gone"
+    RECORD_NEW = "record-new"
+    CLASS_RENAMED = "class-renamed"
+    FIELD_ADDED = "field-added"
+    FIELD_DROPPED = "field-dropped"
+    FIELD_MOVED = "field-moved"
+    FIELD_RESIZED = "field-resized"
+    FIELD_RETYPED = "field-retyped"
+
+    @property
+    def form(self) -> Form | None:
+        """Which of the two forms of an event the change is in; None for one of the event as a whole."""
+        match self.partition("-")[0]:
+            case "event":
+                return None
+            case "raw" | "argument":
+                return Form.RAW
+            case _:
+                return Form.CLASSIC
+
+
+#: An argument or a field; a name where a name changed. None on the side that has no such thing.
+Thing: TypeAlias = Argument | Field | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an event, the programs that it breaks, and what stood there `before` and `after`."""
+
+    what: What
+    breaks: Programs
+    before: Thing = None
+    after: Thing = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventDiff:
+    """An event of either kernel or of both, with all that changed. `unknown` forms could not be compared."""
+
+    before: Event | None
+    after: Event | None
+    changes: tuple[Change, ...]
+    unknown: frozenset[Form] = frozenset()
+
+    @property
+    def event(self) -> Event:
+        """The event as the later kernel has it, else as the earlier had it."""
+        event = self.after or self.before
+        assert event is not None
+        return event
+
+    @property
+    def breaks(self) -> Programs:
+        """Every program that one of the changes breaks."""
+        return reduce(or_, (change.breaks for change in self.changes), Programs.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A kernel of the two: its `name` as the user gave it, its target, its uname -r where that is known."""
+
+    name: str
+    target: Target
+    release: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelsDiff:
+    """Two kernels compared: an `EventDiff` per event, also of those that did not change.
+
+    `notes` say what could not be compared.
+    """
+
+    before: Side
+    after: Side
+    events: tuple[EventDiff, ...]
+    notes: tuple[Diagnostic, ...] = ()
+
+    @property
+    def changed(self) -> tuple[EventDiff, ...]:
+        return tuple(event for event in self.events if event.changes)
+
+    def counts(self) -> Counts:
+        return count(self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many events there are of each sort.
+
+    Of the `common` ones `another_number` have another number of raw arguments, `another_type` as many but one of
+    another C type, and `another_layout` a record whose fields are not the same or not in the same place.
+    `unknown_raw` and `unknown_layout` could not be compared.
+    """
+
+    common: int
+    changed: int
+    another_number: int
+    another_type: int
+    another_layout: int
+    unknown_raw: int
+    unknown_layout: int
+    gone: int
+    new: int
+    consequences: dict[Consequence, int]
+
+
+def count(events: Iterable[EventDiff]) -> Counts:
+    """The counts of some events. One that breaks both raw and classic programs counts for both."""
+    events = tuple(events)
+    both = [(e.before, e.after) for e in events if e.before is not None and e.after is not None]
+    common = [event for event in events if event.before is not None and event.after is not None]
+    found = [consequence for event in events if event.changes for consequence in consequences(event.breaks)]
+    return Counts(
+        common=len(both),
+        changed=sum(bool(event.changes) for event in common),
+        another_number=sum(_another_number(*pair) for pair in both),
+        another_type=sum(_another_type(*pair) for pair in both),
+        another_layout=sum(_another_layout(*pair) for pair in both),
+        unknown_raw=sum(Form.RAW in event.unknown for event in common),
+        unknown_layout=sum(Form.CLASSIC in event.unknown for event in common),
+        gone=sum(event.after is None for event in events),
+        new=sum(event.before is None for event in events),
+        consequences={consequence: found.count(consequence) for consequence in Consequence},
+    )
+
+
+def _another_number(before: Event, after: Event) -> bool:
+    return before.args is not None and after.args is not None and len(before.args) != len(after.args)
+
+
+def _another_type(before: Event, after: Event) -> bool:
+    if before.args is None or after.args is None or len(before.args) != len(after.args):
+        return False
+    return not all(same_type(old.type, new.type) for old, new in zip(before.args, after.args, strict=True))
+
+
+def _another_layout(before: Event, after: Event) -> bool:
+    if before.record is None or after.record is None:
+        return False
+    places = (
+        [(field.member_name, field.offset_bytes, field.size_bytes) for field in record.fields]
+        for record in (before.record, after.record)
+    )
+    return next(places) != next(places)
+
+
+def has_record(event: Event) -> bool:
+    """Whether the event has a record, known or not."""
+    return event.kind != Kind.TRACEPOINT

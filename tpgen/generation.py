@@ -1,0 +1,94 @@
+"""Generation: from patterns to the files that a backend makes of them, for the command line and for the build step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tpgen.backends.base import Form, GeneratedFile, Job, KernelRequests, OptionValue, Request, missing
+from tpgen.backends.registry import Loaded
+from tpgen.comparison import errors
+from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+from tpgen.model import Event
+from tpgen.selection import KernelEvents
+
+if TYPE_CHECKING:
+    from tpgen.probe import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody wants: the events that `patterns` mean, in the forms that are `named`, all where none is."""
+
+    patterns: tuple[str, ...]
+    module: str | None
+    named: tuple[Form, ...]
+    options: Mapping[str, OptionValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What came of it. `joined` tells that the only file is of several events or forms, `events` counts those meant."""
+
+    files: list[GeneratedFile]
+    notes: list[Diagnostic]
+    events: int
+    joined: bool
+
+
+class CheckFailed(TpgenError):
+    """The sources contradict each other about an event that was asked for."""
+
+
+def generate(renderer: Loaded, kernel: KernelEvents, order: Order) -> Product:
+    """The files for `order`. Only what passed its checks reaches a backend.
+
+    Raises `CheckFailed` with all findings; `TpgenError` for an order that cannot be met, `no-such-form` among them.
+    """
+    forms = forms_of(renderer, order.named)
+    keys = list(dict.fromkeys(key for pattern in order.patterns for key in kernel.select(pattern, order.module)))
+    raw_only = forms == [Form.RAW]
+    events = kernel.events(keys, raw_only=raw_only)
+    requests, notes = _requests(events, forms, bool(order.named))
+    if found := errors(comparison for key in keys for comparison in kernel.comparisons(key, raw_only)):
+        raise CheckFailed(*found)
+    asked = KernelRequests(kernel.label, kernel.target, kernel.release, tuple(requests), lambda: _raw_evidence(kernel))
+    files = renderer.render(Job((asked,), order.options))
+    return Product(files, notes, len(keys), joined=len(files) == 1 and len(requests) > 1)
+
+
+def _raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:
+    from tpgen.probe import of_kernel
+
+    return of_kernel(kernel)
+
+
+def forms_of(renderer: Loaded, named: Sequence[Form]) -> list[Form]:
+    """The `named` forms, or all that the backend has where none is named. Raises `usage` for one that it has not."""
+    if lacking := set(named) - set(renderer.backend.forms):
+        form, has = min(lacking), ", ".join(renderer.backend.forms)
+        raise fail("usage", f"backend {renderer.plugin.name} has no {form} form", hint=f"it has {has}")
+    return list(named or renderer.backend.forms)
+
+
+def _requests(events: Sequence[Event], forms: Sequence[Form], named: bool) -> tuple[list[Request], list[Diagnostic]]:
+    """The forms that the events have, and notes on those that they lack.
+
+    Raises `TpgenError` `no-such-form` for a single event without any, or without one that was `named`. What a pattern
+    meant as well is left out with a note.
+    """
+    requests: list[Request] = []
+    notes: list[Diagnostic] = []
+    for event in events:
+        reasons = {form: reason for form in forms if (reason := missing(event, form))}
+        requests += [Request(event, form) for form in forms if form not in reasons]
+        lacking = [
+            Diagnostic("no-such-form", f"no {form} form of {event.title}: {reason}", severity=Severity.NOTE)
+            for form, reason in reasons.items()
+            if named or len(reasons) == len(forms)
+        ]
+        if lacking and len(events) == 1:
+            raise TpgenError(*(diagnostic._replace(severity=Severity.ERROR) for diagnostic in lacking))
+        notes += lacking
+    return requests, notes

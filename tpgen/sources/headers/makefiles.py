@@ -1,0 +1,87 @@
+"""Makefiles: what a module's compiler is told of the names in the headers.
+
+xe compiles i915's trace header with -Ddrm_i915_private=xe_device, so its tracepoints hand out other types than are
+written there. Only such defines count that put one name in the place of another.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from tpgen.diagnostics import Position
+
+# What is built, other than always into the kernel; and options of the compiler. Whatever conditions these stand under.
+_OBJECTS = re.compile(r"^[ \t]*obj-(?!y)\S+?[ \t]*[:+?]?=((?:\\\n|[^\n])*)", re.MULTILINE)
+_FLAGS = re.compile(r"^[ \t]*((?:subdir-)?ccflags)-\S+?[ \t]*[:+?]?=((?:\\\n|[^\n])*)", re.MULTILINE)
+_DEFINE = re.compile(r"(?<!\S)-D([A-Za-z_]\w*)=([A-Za-z_]\w*)(?!\S)")
+# Linux has none of more than 70 KB.
+_BIGGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    """`-Dname=meaning` among the options that a Makefile at `position` gives the compiler."""
+
+    name: str
+    meaning: str
+    position: Position
+
+    def __str__(self) -> str:
+        return f"-D{self.name}={self.meaning}"
+
+
+class Makefiles:
+    """The Makefiles of the tree at `root`, which are looked for when a module is asked for."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    @cache  # noqa: B019  # lives as long as the run
+    def defines(self, module: str) -> tuple[Define, ...]:
+        """What the files of a module may be compiled with; its configuration, which may decide, is not asked."""
+        return tuple(
+            define for directory in self._directories.get(module, ()) for define in self._defines_in(directory)
+        )
+
+    def _defines_in(self, directory: str) -> Iterator[Define]:
+        """The defines for the files of a directory: those of its Makefile, and those that are inherited."""
+        for parent in Path(directory).parents:
+            if parent.is_relative_to(self._root):
+                yield from _defines(str(parent), ("subdir-ccflags",))
+        yield from _defines(directory, ("ccflags", "subdir-ccflags"))
+
+    @cached_property
+    def _directories(self) -> dict[str, list[str]]:
+        """The directories that build a module of that name, or an object that is part of another module."""
+        found: dict[str, list[str]] = {}
+        for directory, _, names in os.walk(self._root):
+            texts = _OBJECTS.findall(_text(directory)) if "Makefile" in names else ()
+            for name in dict.fromkeys(name for text in texts for name in text.split() if name.endswith(".o")):
+                found.setdefault(name.removesuffix(".o").replace("-", "_"), []).append(directory)
+        return found
+
+
+def _defines(directory: str, lists: tuple[str, ...]) -> Iterator[Define]:
+    """The defines in the named lists of a directory's Makefile."""
+    text = _text(directory)
+    for flags in _FLAGS.finditer(text):
+        for define in _DEFINE.finditer(text, flags.start(2), flags.end(2)) if flags[1] in lists else ():
+            line = text.count("\n", 0, define.start()) + 1
+            yield Define(define[1], define[2], Position(os.path.join(directory, "Makefile"), line))
+
+
+def _text(directory: str) -> str:
+    """The text of the Makefile in a directory; empty where there is none that can be read."""
+    path = os.path.join(directory, "Makefile")
+    try:
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(_BIGGEST)
+    except OSError:
+        return ""
