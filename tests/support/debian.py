@@ -44,27 +44,21 @@ class AptRoot:
         self._arch = arch
         for part in ("state/lists/partial", "cache/archives/partial", "etc"):
             (self.directory / part).mkdir(parents=True, exist_ok=True)
-        lines = self._sources(suite)
-        written = self.directory / "etc" / "sources.list"
-        made = written.read_text().splitlines() if written.exists() else []
-        if made[:1] != lines[:1] or not any((self.directory / "state/lists").glob("*_Packages*")):
-            self._update(written, lines)
-
-    def _update(self, written: Path, lines: list[str]) -> None:
-        """Read the archives' lists: without the updates where a mirror has not got all of those."""
-        written.write_text("".join(f"{line}\n" for line in lines))
-        try:
+        sources = self.directory / "etc" / "sources.list"
+        text = "".join(f"{line}\n" for line in self._sources(suite))
+        if (
+            not sources.exists()
+            or sources.read_text() != text
+            or not any((self.directory / "state/lists").glob("*_Packages*"))
+        ):
+            sources.write_text(text)
             self._apt("update")
-        except RuntimeError:
-            if len(lines) == 1:
-                raise
-            self._update(written, lines[:1])
 
-    @staticmethod
-    def _sources(suite: str) -> list[str]:
+    def _sources(self, suite: str) -> list[str]:
         archives = _archives()
         lines = [f"deb [signed-by={_KEYRING}] {archives['Debian']} {suite} main"]
-        if suite in _UPDATED and "Debian-Security" in archives:
+        # Of other architectures the updates come later than the lists that name them; every point release has a kernel.
+        if suite in _UPDATED and self._arch == "amd64" and "Debian-Security" in archives:
             lines.append(f"deb [signed-by={_KEYRING}] {archives['Debian-Security']} {suite}-security main")
         return lines
 
