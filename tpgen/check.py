@@ -20,7 +20,7 @@ from tpgen.sources.btf_tracepoints import BtfTracepoints
 from tpgen.sources.tracefs import Format
 from tpgen.spelling import spell
 from tpgen.target import Target
-from tpgen.typequery import element_of, is_string, renamed, same_type, stripped
+from tpgen.typequery import element_of, has_unknown_length, is_string, renamed, same_type, size_of, stripped
 
 if TYPE_CHECKING:
     from tpgen.sources.headers.facts import HeaderClass
@@ -58,7 +58,7 @@ def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterat
         yield _raw(kernel, key, raw_only)
     if kernel.sources.tracefs is not None and not raw_only:
         yield _record(kernel, key)
-    if kernel.sources.headers is not None:
+    if kernel.headers is not None:
         yield from _headers(kernel, key, raw_only)
 
 
@@ -255,6 +255,8 @@ def _placed_as(record: Record, other: Record) -> bool:
 def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparison]:
     """The comparisons with the headers. Where they differ, also with what the event's module defines their names as."""
     as_written = list(_header_comparisons(kernel, key, raw_only, {}))
+    if (errors(as_written) or _is_open(kernel, key)) and kernel.complete_headers():
+        as_written = list(_header_comparisons(kernel, key, raw_only, {}))
     makefiles = kernel.sources.makefiles
     if not errors(as_written) or makefiles is None or key.module is None:
         yield from as_written
@@ -264,6 +266,17 @@ def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparis
     for written, compiled in zip(as_written, as_compiled, strict=True):
         explained = errors([written]) and not errors([compiled])
         yield replace(written, findings=(_as_defined(key, written, defines),)) if explained else written
+
+
+def _is_open(kernel: Kernel, key: EventKey) -> bool:
+    """Whether the size of a field, or the length of an array, depends on what a name means in the headers.
+
+    BTF may have another meaning of the same name.
+    """
+    event, declared = kernel.header_event(key), kernel.header_class(key)
+    types = [f.type for f in declared.fields if f.type is not None and not f.dynamic] if declared else []
+    lengths = any(has_unknown_length(arg.type) for arg in event.args) if event else False
+    return lengths or any(size_of(ctype, kernel.target) is None for ctype in types)
 
 
 def _as_defined(key: EventKey, written: Comparison, defines: Sequence[Define]) -> Diagnostic:
@@ -305,7 +318,9 @@ def _header_record(
     if declared is None:
         return incomparable(f"the headers do not have its class {class_name}")
     if not in_btf and kernel.format(key) is None:
-        return incomparable("neither BTF nor tracefs was given", declared.unknown)
+        from tpgen.sources.headers.typed import unknown_field
+
+        return incomparable("neither BTF nor tracefs was given", unknown_field(declared, kernel.target))
     fields = _as_declared(kernel, key, declared, record, names)
     judge = "BTF" if in_btf else "tracefs"
     findings = _compare_records(str(key), fields, record, declared.position, "the headers", judge)
@@ -330,8 +345,8 @@ def _as_declared(
 def _of_headers(kernel: Kernel, subject: Subject, what: str, findings: list[Diagnostic]) -> Comparison:
     """A comparison with the headers; those of another release can differ without anything being wrong."""
     if findings and not kernel.headers_match:
-        assert kernel.sources.headers is not None
-        headers, release = kernel.sources.headers.release, kernel.sources.release
+        assert kernel.headers is not None
+        headers, release = kernel.headers.release, kernel.sources.release
         reason = f"it differs, but the headers are of Linux {headers} and the kernel is {release}"
         return Comparison(subject, what, reason=reason, detail=findings[0])
     return Comparison(subject, what, tuple(findings))

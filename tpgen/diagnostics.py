@@ -86,6 +86,11 @@ def excerpt(text: str, position: Position) -> str:
     return f"  {printable(line)}\n{caret}"
 
 
+def shortened(text: str) -> str:
+    """`text`, or its beginning where it is too long for a message."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def printable(text: str) -> str:
     """`text` with what cannot be printed escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from tpgen.target import Target, target_named
 if TYPE_CHECKING:
     from tpgen.sources.headers.facts import HeaderFacts
     from tpgen.sources.headers.makefiles import Makefiles
+    from tpgen.sources.headers.read import Headers
     from tpgen.sources.headers.syscalls import SyscallDefines
     from tpgen.sources.images import BtfSections
 
@@ -29,7 +30,8 @@ NO_CONTENTS: Mapping[str, bytes] = {}
 class Sources:
     """The opened sources of one kernel; what it lacks is empty or None.
 
-    `label` names it in messages, `release` is its uname -r where that is known. `makefiles` are those of the tree of
+    `label` names it in messages, `release` is its uname -r where that is known. The types in `headers` may be as they
+    are written there; `complete_headers` looks them up, which takes a while. `makefiles` are those of the tree of
     headers, and `null_args` is the verifier's table of arguments that may be NULL, where the tree has it. `notes` say
     what could not be read and why that matters. `syscalls` are the system calls that the tree's C files define.
     `known_classes` are those of the catalogs on hand, for a running kernel without headers.
@@ -41,6 +43,7 @@ class Sources:
     btfs: tuple[BtfTracepoints, ...] = ()
     tracefs: TraceFs | None = None
     headers: HeaderFacts | None = None
+    complete_headers: Callable[[], HeaderFacts] | None = None
     makefiles: Makefiles | None = None
     null_args: Mapping[str, int] | None = None
     notes: tuple[Diagnostic, ...] = ()
@@ -64,15 +67,16 @@ def open_live(headers: str | None = None, config: str | None = None, use_cache: 
     btfs = _open_btf(_live_btf_paths(), uname.machine)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
-    facts, null_args = _read_headers(headers, config, target, use_cache), _read_null_args(headers)
-    known = KnownClasses(uname.release) if facts is None else None
+    read, null_args = _headers(headers, config, target, use_cache), _read_null_args(headers)
+    known = KnownClasses(uname.release) if read is None else None
     return Sources(
         "the running kernel",
         target,
         uname.release,
         btfs,
         tracefs,
-        facts,
+        read.on_hand if read else None,
+        (lambda: read.completed) if read else None,
         _makefiles(headers),
         null_args,
         notes,
@@ -108,13 +112,23 @@ def open_files(
             raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
     else:
         target = btfs[0].target if btfs else target_named(os.uname().machine)
-    facts = _read_headers(headers, config, target, use_cache, contents)
+    read = _headers(headers, config, target, use_cache, contents)
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, headers)))
     null_args = _read_null_args(headers)
     defines = _read_syscalls(headers, config, target, contents) if syscalls else None
-    return Sources(label, target, None, btfs, opened, facts, _makefiles(headers), null_args, syscalls=defines)
+    return Sources(
+        label,
+        target,
+        btfs=btfs,
+        tracefs=opened,
+        headers=read.on_hand if read else None,
+        complete_headers=(lambda: read.completed) if read else None,
+        makefiles=_makefiles(headers),
+        null_args=null_args,
+        syscalls=defines,
+    )
 
 
 def _live_btf_paths() -> list[str]:
@@ -138,14 +152,14 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
     return TraceFs(path, target), ()
 
 
-def _read_headers(
+def _headers(
     path: str | None, config: str | None, target: Target, use_cache: bool, contents: Mapping[str, bytes] = NO_CONTENTS
-) -> HeaderFacts | None:
+) -> Headers | None:
     if path is None:
         return None
-    from tpgen.sources.headers.read import read_headers
+    from tpgen.sources.headers.read import Headers
 
-    return read_headers(path, target, _config(config, contents), use_cache=use_cache)
+    return Headers(path, target, _config(config, contents), use_cache=use_cache)
 
 
 def _read_syscalls(

@@ -52,6 +52,7 @@ class Kernel(KernelEvents):
         self.sources = sources
         self._asked: dict[str, list[BtfTracepoints]] = {}
         self._events: dict[EventKey, Event] = {}
+        self.headers = sources.headers
         self._formats: dict[tuple[str, str], Format] = {}
 
     # --- which events there are
@@ -81,17 +82,27 @@ class Kernel(KernelEvents):
             return self._asked[name]
         return self._btfs_by_name.get(name, [])
 
+    def complete_headers(self) -> bool:
+        """Have the types in the headers looked up, from here on; False where that makes no difference."""
+        written, complete = self.headers, self.sources.complete_headers
+        if complete is None or (completed := complete()) is written:
+            return False
+        self.headers = completed
+        self.__dict__.pop("_header_events", None)
+        self.__dict__.pop("_header_classes", None)
+        return True
+
     @cached_property
     def _header_events(self) -> dict[str, list[HeaderEvent]]:
         found = defaultdict(list)
-        for event in self.sources.headers.events if self.sources.headers else ():
+        for event in self.headers.events if self.headers else ():
             found[event.name].append(event)
         return dict(found)
 
     @cached_property
     def _header_classes(self) -> dict[str, list[HeaderClass]]:
         found = defaultdict(list)
-        for event_class in self.sources.headers.classes if self.sources.headers else ():
+        for event_class in self.headers.classes if self.headers else ():
             found[event_class.name].append(event_class)
         return dict(found)
 
@@ -230,14 +241,16 @@ class Kernel(KernelEvents):
     @cached_property
     def headers_match(self) -> bool:
         """Whether headers and kernel are of the same release, as far as both tell: else the headers do not decide."""
-        headers, release = self.sources.headers, self.sources.release
+        headers, release = self.headers, self.sources.release
         if headers is None or headers.release is None or release is None:
             return True
         return headers.release.split("-")[0] == release.split("-")[0]
 
     def _resolve(self, key: EventKey, raw_only: bool = False) -> Event:
-        btf, header = self.btf(key), self.header_event(key)
-        form = None if raw_only else self.format(key)
+        btf = self.btf(key)
+        if btf is None:
+            self.complete_headers()
+        header, form = self.header_event(key), None if raw_only else self.format(key)
         if btf is None and (shown := self.syscall_format(key)):
             given = self._syscall_record(key, shown.fields, _header_bytes(shown))
             return self._syscall(key, given, Origin.TRACEFS, None, shown.print_fmt)

@@ -78,6 +78,17 @@ def is_signed(ctype: CType) -> bool | None:
             return False
 
 
+def has_unknown_length(ctype: CType) -> bool:
+    """Whether there is an array in it whose length is a text that nobody has evaluated."""
+    match ctype:
+        case Array(length=None, length_text=str()):
+            return True
+        case Array(element=inner) | Pointer(target=inner) | Qualified(target=inner) | TypeTag(target=inner):
+            return has_unknown_length(inner)
+        case _:
+            return False
+
+
 def element_of(ctype: CType) -> CType:
     """The type of an array's elements, through any number of dimensions; any other type itself."""
     while isinstance(array := stripped(ctype), Array):

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from tpgen.sources.headers import cache
-from tpgen.sources.headers import read as headers_read
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.read import read_headers, read_text
+from tpgen.sources.headers.read import Headers, read_headers, read_text
 from tpgen.sources.headers.serial import from_json, to_json
 from tpgen.target import target_named
 
@@ -65,7 +64,8 @@ def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("the headers are read")
 
-    monkeypatch.setattr("tpgen.sources.headers.read._read", fail)
+    monkeypatch.setattr(Headers, "_read", fail)
+    monkeypatch.setattr(Headers, "_complete", fail)
 
 
 def entry_of(home: Path) -> Path:
@@ -187,8 +187,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
         (tree / "include/linux/len.h").write_text("#define LEN 32\n")
         return facts
 
-    original = headers_read._read
-    monkeypatch.setattr(headers_read, "_read", edited_while_read)
+    original = Headers._complete
+    monkeypatch.setattr(Headers, "_complete", edited_while_read)
     read(tree)
     assert not home.exists()
 
@@ -264,8 +264,9 @@ def test_facts_that_point_outside_their_tables_are_refused() -> None:
 def test_facts_survive_being_written() -> None:
     proto = "struct s *a, const char __user *b, int (*c)(void *, ...), enum e d, u8 f[4][2], union u g"
     text = header("one", proto, "a, b, c, d, f, g").replace("u32, x", "struct unknown, x")
-    facts = read_text(text, X86_64)
-    assert facts.classes[0].unknown is not None
+    wrapped = "#define MADE(name) TRACE_EVENT(name, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(), 1, 2)\nMADE(two)\n"
+    facts = read_text(text + wrapped, X86_64)
+    assert facts.classes[1].chain
     assert len(facts.events[0].args) == 6
     assert from_json(to_json(facts)) == facts
 
@@ -330,7 +331,12 @@ def test_an_unwritable_place_is_ignored(home: Path, tree: Path, obstacle: str, m
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to become")
-def test_a_directory_that_cannot_be_written_to_is_ignored(home: Path, tree: Path, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_to_is_ignored(
+    home: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other user may have no access to the checkout, so all that is needed of it is loaded before.
+    read_headers(str(tree), X86_64)
+    monkeypatch.setattr(cache, "program", lambda: "this version")
     home.mkdir(parents=True)
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)

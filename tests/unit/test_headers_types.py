@@ -13,6 +13,8 @@ from tpgen.resources import resource_dir
 from tpgen.sources.headers.basetypes import base_types
 from tpgen.sources.headers.facts import HeaderClass, HeaderFacts
 from tpgen.sources.headers.read import read_headers, read_text
+from tpgen.sources.headers.text import Source
+from tpgen.sources.headers.typed import unknown_field
 from tpgen.target import target_named
 from tpgen.typequery import align_of, is_signed, size_of
 
@@ -152,7 +154,8 @@ def test_a_record_of_types_of_its_own_is_laid_out_as_a_compiler_does(arch: str) 
 def test_a_struct_that_is_not_fully_understood_has_no_size(definition: str) -> None:
     text = event("__field(u8, a) __field(struct s, b) __field(u8, c)", definition)
     assert sizes(text) == [1, None, 1]
-    unknown = only_class(read_text(text, X86_64, "some/trace.h")).unknown
+    found = only_class(read_text(text, X86_64, "some/trace.h"))
+    unknown = unknown_field(found, X86_64, Source("some/trace.h", text))
     assert unknown is not None
     assert unknown.position is not None
     assert "field b, of type `struct s`, is unknown" in unknown.message

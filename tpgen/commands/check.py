@@ -39,5 +39,5 @@ def _compared(options: argparse.Namespace) -> tuple[KernelEvents, list[Compariso
     from tpgen.check import check_kernel
 
     kernel = base.open_checked(options, join_live=True)
-    headers = kernel.sources.headers
+    headers = kernel.headers
     return kernel, check_kernel(kernel, base.selected(kernel, options)), headers.skipped if headers else ()

@@ -21,7 +21,8 @@ def test_layouts_without_btf(case: Case, report: list[str]) -> None:
     for image in case.images:
         for name, layout in image.records.items():
             expected[name].add(layout)
-    facts = case.headers_only.sources.headers
+    case.headers_only.complete_headers()
+    facts = case.headers_only.headers
     assert facts is not None
     said: dict[str, list[Record]] = defaultdict(list)
     for cls in facts.classes:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpgen.sources.headers.build import build
-from tpgen.sources.headers.complete import Completer
 from tpgen.sources.headers.directives import OpenWorld
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.family import event_family
-from tpgen.sources.headers.index import Index
 from tpgen.sources.headers.lend import Lender
 from tpgen.sources.headers.scan import Scan, scan
 from tpgen.sources.headers.text import Source
@@ -23,16 +21,14 @@ def read_sources(
     release: str | None,
     names: OpenWorld,
     lender: Lender | None = None,
-    index: Index | None = None,
 ) -> HeaderFacts:
-    """What these headers, of one tree of kernel `release`, state together.
+    """What these headers, of one tree of kernel `release`, state together, types as written.
 
-    `lender` looks for macros that a header uses and does not define, `index` for types and constants; without them
-    these stay unknown.
+    `lender` looks for macros that a header uses and does not define; without it these stay unknown.
     """
     scans = _scan_all(sources, release, names, lender)
     statements = [statement for found in scans for statement in found.statements]
-    built = build(statements, target, Completer(target, index))
+    built = build(statements, target)
     skipped = [diagnostic for found in scans for diagnostic in found.skipped] + built.skipped
     return HeaderFacts(release, tuple(built.classes), tuple(built.events), tuple(dict.fromkeys(skipped)))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
 from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
-from tpgen.diagnostics import Diagnostic, Position, Severity
+from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
 from tpgen.model import Argument, Array, CType, Field, FuncProto, Kind, Pointer
 from tpgen.sources.headers.complete import Completer
 from tpgen.sources.headers.conditions import conjunction
@@ -24,9 +24,7 @@ from tpgen.sources.headers.grammar import BadMember, Member, parse_members
 from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Macro, Token, join
 from tpgen.sources.headers.scan import Statement, chain
 from tpgen.sources.headers.text import group_end, split_arguments, split_commas
-from tpgen.spelling import spell
 from tpgen.target import Target
-from tpgen.typequery import align_of, size_of
 
 Order: TypeAlias = tuple[int, ...]
 
@@ -40,8 +38,8 @@ class Built:
     skipped: list[Diagnostic] = field(default_factory=list)
 
 
-def build(statements: Sequence[Statement], target: Target, completer: Completer) -> Built:
-    """The facts that `statements`, of one tree, state. Declarations are read for `target`; `completer` knows types."""
+def build(statements: Sequence[Statement], target: Target) -> Built:
+    """The facts that `statements`, of one tree, state. Declarations are read for `target`."""
     drafts = [_draft(statement) for statement in statements]
     entries = dict.fromkeys(entry for draft in drafts for entry in draft.entries)
     members = _members(list(entries))
@@ -49,7 +47,7 @@ def build(statements: Sequence[Statement], target: Target, completer: Completer)
     for member in members.values():
         if isinstance(member, Member):
             texts.update(dict.fromkeys(_member_texts(member)))
-    builder = _Builder(members, _declarations(texts, target), target, completer)
+    builder = _Builder(members, _declarations(texts, target), Completer(target))
     builder.build(drafts)
     return builder.built
 
@@ -196,18 +194,15 @@ class _Builder:
         self,
         members: Mapping[str, Member | BadMember],
         declarations: Mapping[str, Declaration | BadDeclaration],
-        target: Target,
-        completer: Completer,
+        base_types: Completer,
     ) -> None:
         self.built = Built()
-        self._target = target
-        self._completer = completer
+        self._base_types = base_types
         self._members = members
         self._declarations = declarations
+        # What headers repeat: fields by entry, arguments by parameters and order.
         self._fields: dict[str, Field | str] = {}
-        # What headers repeat, by the header's path: fields by entry, arguments by parameters and order.
-        self._completed_fields: dict[tuple[str, str], Field] = {}
-        self._known_arguments: dict[tuple[str, tuple[str, ...], Order], tuple[Argument, ...]] = {}
+        self._known_arguments: dict[tuple[tuple[str, ...], Order], tuple[Argument, ...]] = {}
         # The order of raw arguments by class: of this header's classes, then of all headers' classes.
         self._local_orders: dict[tuple[str, str], Order] = {}
         self._orders: dict[str, Order] = {}
@@ -218,7 +213,9 @@ class _Builder:
                 self._note_order(draft)
         for draft in drafts:
             if not re.fullmatch(r"\w+", draft.name):
-                self._skip("header-name", f"`{_shown(draft.name)}` cannot be the name of an event", draft, draft.name)
+                self._skip(
+                    "header-name", f"`{shortened(draft.name)}` cannot be the name of an event", draft, draft.name
+                )
             elif draft.statement.primitive == CLASS:
                 self._build_class(draft)
             else:
@@ -237,7 +234,7 @@ class _Builder:
         if order is None:
             self._skip(
                 "header-args-order",
-                f"cannot tell the order of the arguments ({_shown(', '.join(draft.args))}) of class {draft.name}; "
+                f"cannot tell the order of the arguments ({shortened(', '.join(draft.args))}) of class {draft.name}; "
                 "taken as TP_PROTO has them",
                 draft,
                 next((arg for arg in draft.args if arg not in map(self._name, draft.params)), draft.name),
@@ -251,43 +248,15 @@ class _Builder:
         fields = [self._field(entry) for entry in draft.entries]
         for entry, found in zip(draft.entries, fields, strict=True):
             if isinstance(found, str):
-                message = f"class {draft.name} is left out: cannot read its field `{_shown(entry)}`: {found}"
+                message = f"class {draft.name} is left out: cannot read its field `{shortened(entry)}`: {found}"
                 self._skip("header-field", message, draft, entry)
         whole = tuple(found for found in fields if isinstance(found, Field))
         if args is not None and len(whole) == len(fields):
             statement = draft.statement
-            path = statement.source.path
-            pairs = zip(draft.entries, whole, strict=True)
-            completed = tuple([self._completed(entry, found, path) for entry, found in pairs])
-            unknown = self._unknown(draft, completed)
+            position, condition = statement.position, statement.place.condition
             self.built.classes.append(
-                HeaderClass(draft.name, args, completed, statement.position, statement.place.condition, unknown)
+                HeaderClass(draft.name, args, whole, position, condition, chain(statement.origin))
             )
-
-    def _completed(self, entry: str, field: Field, near: str) -> Field:
-        if field.type is None:
-            return field
-        known = self._completed_fields.get((near, entry))
-        if known is None:
-            ctype = self._completer.completed(field.type, near)
-            known = field if ctype is field.type else replace(field, type=ctype)
-            self._completed_fields[near, entry] = known
-        return known
-
-    def _unknown(self, draft: _Draft, fields: Sequence[Field]) -> Diagnostic | None:
-        """Which field keeps the class from being laid out, None where none does."""
-        for entry, found in zip(draft.entries, fields, strict=True):
-            if found.dynamic is None and found.type is not None and align_of(found.type, self._target) is None:
-                message = f"the size of field {found.name}, of type `{_shown(spell(found.type))}`, is unknown"
-            elif found.dynamic is None and found.type is not None and size_of(found.type, self._target) is None:
-                message = f"the length of field {found.name}, `{_shown(spell(found.type))}`, is unknown"
-            else:
-                continue
-            position = _position(draft.statement, entry)
-            return Diagnostic(
-                "header-size", message, position, "give --btf", Severity.NOTE, chain(draft.statement.origin)
-            )
-        return None
 
     def _field(self, entry: str) -> Field | str:
         known = self._fields.get(entry)
@@ -304,7 +273,7 @@ class _Builder:
         ctype = declaration.type
         if member.length is not None:
             ctype = self._array(ctype, member.length)
-        return Field(member.name, ctype, None, None, None, member.dynamic)
+        return Field(member.name, self._base_types.completed(ctype), None, None, None, member.dynamic)
 
     def _array(self, element: CType, length: str) -> Array:
         # A length that is no C expression by itself (`FOO_SZ(struct bar)`) is one after more macros: unknown.
@@ -360,31 +329,27 @@ class _Builder:
         declaration = self._declarations[param]
         return declaration.name if isinstance(declaration, Declaration) else None
 
-    def _adjusted(self, ctype: CType, draft: _Draft) -> CType:
+    def _adjusted(self, ctype: CType) -> CType:
         """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
-        near = draft.statement.source.path
         if isinstance(ctype, Array):
             # Of the inner dimensions of an array of arrays the lengths matter still.
-            element = (
-                self._completer.completed(ctype.element, near) if isinstance(ctype.element, Array) else ctype.element
-            )
-            return Pointer(element)
-        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._completer.completed(ctype, near)
+            inner = ctype.element
+            return Pointer(self._base_types.completed(inner) if isinstance(inner, Array) else inner)
+        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._base_types.completed(ctype)
 
     def _arguments(self, draft: _Draft, order: Order) -> tuple[Argument, ...] | None:
         """The raw arguments in `order`; None, and reported, when a parameter is no C declaration."""
-        key = draft.statement.source.path, draft.params, order
+        key = draft.params, order
         if key not in self._known_arguments:
             declarations = [self._declarations[param] for param in draft.params]
             for param, declaration in zip(draft.params, declarations, strict=True):
                 if isinstance(declaration, BadDeclaration):
-                    message = f"cannot read its parameter `{_shown(param)}`: {declaration.reason}"
+                    message = f"cannot read its parameter `{shortened(param)}`: {declaration.reason}"
                     self._skip("header-parameter", f"{draft.name} is left out: {message}", draft, param)
                     return None
             whole = [declaration for declaration in declarations if isinstance(declaration, Declaration)]
             self._known_arguments[key] = tuple(
-                Argument(whole[index].name, self._adjusted(whole[index].type, draft), slot)
-                for slot, index in enumerate(order)
+                Argument(whole[index].name, self._adjusted(whole[index].type), slot) for slot, index in enumerate(order)
             )
         return self._known_arguments[key]
 
@@ -395,11 +360,6 @@ def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:
     if len(statement.systems) < 2:
         return [(statement.systems[0][0] if statement.systems else None, own)]
     return [(system, conjunction((own or "", condition or "")) or None) for system, condition in statement.systems]
-
-
-def _shown(text: str) -> str:
-    """`text`, or its beginning where it is too long for a message."""
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _position(statement: Statement, text: str) -> Position:

@@ -71,6 +71,14 @@ class Inputs:
                 yield path
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Facts, and what tells the contents of all files that they were made of."""
+
+    facts: HeaderFacts
+    contents: Callable[[], Contents]
+
+
 class Cache:
     """The entry for one tree, target and configuration. `directory` is where entries lie, the user's own by default."""
 
@@ -79,7 +87,7 @@ class Cache:
         name = hashlib.sha256(json.dumps([program(), *map(repr, key)]).encode("utf-8", "surrogateescape")).hexdigest()
         self._name = f"{name[:32]}.json"
 
-    def get(self, inputs: Inputs, is_used: Callable[[str], bool]) -> HeaderFacts | None:
+    def get(self, inputs: Inputs, is_used: Callable[[str], bool]) -> Kept | None:
         """What was kept for these headers; None where nothing fits. `is_used` says whether a header makes events."""
         try:
             head, full, body = self._files.read(self._name).split(b"\n", 2)
@@ -98,14 +106,14 @@ class Cache:
                     if (file_digest(path) != contents[path]) if path in contents else is_used(path):
                         return None
                 self._keep(inputs, contents, body)
-            return from_json(body)
+            return Kept(from_json(body), lambda: json.loads(full)["contents"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
-    def put(self, inputs: Inputs, contents: Contents, facts: HeaderFacts) -> None:
-        """Keep the facts that were made of files of these contents, found among `inputs` or looked for besides."""
+    def put(self, inputs: Inputs, kept: Kept) -> None:
+        """Keep facts that were made of files found among `inputs`, or looked for besides."""
         with contextlib.suppress(OSError, ValueError):  # a path or a text that is no Unicode
-            self._keep(inputs, contents, to_json(facts).encode())
+            self._keep(inputs, kept.contents(), to_json(kept.facts).encode())
 
     def _keep(self, inputs: Inputs, contents: Contents, body: bytes) -> None:
         now = {path: _stamp_of(path) for path in contents}

@@ -58,7 +58,7 @@ class Completer:
         self._said: dict[tuple[str, str, str], frozenset[Any]] = {}
         self._depth = 0
 
-    def completed(self, ctype: CType, near: str) -> CType:
+    def completed(self, ctype: CType, near: str = "") -> CType:
         """The type that the header at `near` means by `ctype`; `ctype` itself where its size stays unknown."""
         match ctype:
             case Typedef(target=None) if ctype.name in self._base:

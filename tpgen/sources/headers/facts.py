@@ -12,11 +12,11 @@ from tpgen.model import Argument, Field, Kind
 class HeaderClass:
     """A DECLARE_EVENT_CLASS, or the class half of a TRACE_EVENT.
 
-    `args` are in the order of TP_ARGS, which is the order of the raw arguments. `fields` have neither offset nor size;
-    their types are completed as far as the headers and the base types tell. Of an __array whose length stays unknown
-    the Array has a `length_text` only; a __cpumask has elements of `cpumask_t`, as in tracefs, which tells it from a
-    __bitmask. `condition` is the condition it stands under, None where there is none: the branches of an #if may hold
-    classes of one name. `unknown` tells of the first field whose size or alignment is not known, if there is one.
+    `args` are in the order of TP_ARGS, which is the order of the raw arguments. `fields` have neither offset nor size.
+    Of an __array whose length is unknown the Array has a `length_text` only; a __cpumask has elements of `cpumask_t`,
+    as in tracefs, which tells it from a __bitmask. `condition` is the condition it stands under, None where there is
+    none: the branches of an #if may hold classes of one name. `chain` tells through which of the header's own macros
+    the class came, innermost first.
     """
 
     name: str
@@ -24,7 +24,7 @@ class HeaderClass:
     fields: tuple[Field, ...]
     position: Position
     condition: str | None = None
-    unknown: Diagnostic | None = None
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ class HeaderEvent:
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
     """All that a set of headers states; `skipped` says with file and line what they hold that was not taken.
+
+    Types are as they were written, what the base types of every kernel tell put in; or they are completed, which means
+    that the headers around were asked for what remains.
 
     `release` is the kernel release the tree is of (`6.1.192`), None where the tree does not tell.
     """

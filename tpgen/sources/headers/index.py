@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from tpgen.sources.headers.cache import digest
@@ -42,6 +42,9 @@ _MOST_FOLDERS = 64
 _MOST_OPEN = 32
 
 
+NO_SOURCES: Mapping[str, Source] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where a tree keeps its headers: what `#include <…>` searches, in order, and every directory with headers.
@@ -64,13 +67,16 @@ class Places:
 
 
 class Index:
-    """The headers around `sources`, by what they define. `names` decides their conditions.
+    """The trace headers at `paths` and those around them, by what they define. `names` decides their conditions.
 
-    Without `places` there is nothing around them.
+    Without `places` only `given` counts: headers that are not read from disk.
     """
 
-    def __init__(self, sources: Sequence[Source], places: Places | None, names: Names) -> None:
-        self._given = {source.path: source for source in sources}
+    def __init__(
+        self, paths: Iterable[str], places: Places | None, names: Names, given: Mapping[str, Source] = NO_SOURCES
+    ) -> None:
+        self._trace_headers = tuple(paths)
+        self._given = given
         self._places = places or Places(())
         self._reads = places is not None
         self._names = names
@@ -99,7 +105,7 @@ class Index:
         With `constant` the name may be a macro's or an enumerator's, else it is a type's.
         """
         if not self._paths:
-            for path in self._given:
+            for path in self._trace_headers:
                 self._read_all(path)
         found: set[int] = set()
         for group in self._groups(near):

@@ -86,8 +86,7 @@ class _Writer:
 
     def _class(self, item: HeaderClass) -> list[Any]:
         args, fields = list(map(self._args.place, item.args)), list(map(self._fields.place, item.fields))
-        unknown = None if item.unknown is None else self._diagnostic(item.unknown)
-        return [item.name, args, fields, self._position(item.position), item.condition, unknown]
+        return [item.name, args, fields, self._position(item.position), item.condition, list(item.chain)]
 
     def _event(self, item: HeaderEvent) -> list[Any]:
         args = list(map(self._args.place, item.args))
@@ -153,14 +152,14 @@ class _Reader:
             tuple([self._diagnostic(*row) for row in data["skipped"]]),
         )
 
-    def _class(self, name: str, args: Any, fields: Any, position: Any, condition: Any, unknown: Any) -> HeaderClass:
+    def _class(self, name: str, args: Any, fields: Any, position: Any, condition: Any, chain: Any) -> HeaderClass:
         return HeaderClass(
             _text(name),
             _chosen(self._args, args),
             _chosen(self._fields, fields),
             self._position(*position),
             _name(condition),
-            unknown and self._diagnostic(*unknown),
+            tuple(map(_text, chain)),
         )
 
     def _event(

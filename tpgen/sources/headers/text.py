@@ -65,6 +65,12 @@ class Source:
         line = bisect_right(self._line_starts, offset)
         return Position(self.path, line, offset - self._line_starts[line - 1] + 1)
 
+    def offset(self, position: Position) -> int:
+        """The offset of a position, the text's end where it has none such."""
+        if position.line is None or position.line > len(self._line_starts):
+            return len(self.text)
+        return self._line_starts[position.line - 1] + (position.column or 1) - 1
+
     @property
     def open_comment(self) -> int | None:
         """The offset of a comment that the text never closes, None when there is none."""
