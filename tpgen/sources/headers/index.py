@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpgen.sources.headers.cache import digest
@@ -87,15 +87,17 @@ class Index:
         self._includes: list[tuple[int, ...]] = []
         self._system_includes: dict[str, int | None] = {}
         self._unfollowed: list[tuple[int, list[tuple[bytes, bytes]]]] = []
-        self._public: set[int] = set()
+        # Sets of headers are the bits of their numbers: most are large, and one is asked for after the other.
+        self._public = 0
         # The numbers of the headers that may define a type's name; mostly it is one.
         self._types: dict[bytes, int | tuple[int, ...]] = {}
         # The macros and enumerators of each header, one a line: ten times as many names, and few are ever asked for.
         self._constants: list[bytes] = []
         self._definitions: dict[str, Definitions] = {}
-        self._visible: dict[str, frozenset[int]] = {}
+        self._constant_places: dict[bytes, tuple[int, int]] = {}
+        self._reachable: dict[int, int] = {}
         self._directories = grouped(self._places.directories, os.path.basename)
-        self._below: dict[tuple[str, ...], frozenset[int]] = {}
+        self._below: dict[tuple[str, ...], int] = {}
 
     # --- who defines a name
 
@@ -107,13 +109,13 @@ class Index:
         if not self._paths:
             for path in self._trace_headers:
                 self._read_all(path)
-        found: set[int] = set()
+        found = 0
         for group in self._groups(near):
-            if numbers := self._among(group, name.encode(), constant) - found:
-                yield self._paths_of(numbers)
-                found |= numbers
+            if headers := group & self._places_of(name.encode(), constant) & ~found:
+                yield [self._paths[number] for number in _numbers(headers)]
+                found |= headers
 
-    def _groups(self, near: str) -> Iterator[Set[int]]:
+    def _groups(self, near: str) -> Iterator[int]:
         """The headers that `near` sees, those of its own directory and its subsystem's, those of include/, and last
         those of the directories around its own."""
         yield self._visible_from(near)
@@ -121,16 +123,19 @@ class Index:
         yield self._public
         yield self._headers_around(near)
 
-    def _among(self, group: Set[int], name: bytes, constant: bool) -> set[int]:
+    def _places_of(self, name: bytes, constant: bool) -> int:
+        """The headers that may define a type of that name, or with `constant` a macro or an enumerator."""
         known = self._types.get(name, ())
-        numbers = {number for number in (known if isinstance(known, tuple) else (known,)) if number in group}
-        if constant:
-            line, constants = b"\n%s\n" % name, self._constants
-            numbers.update([number for number in group if line in constants[number]])
-        return numbers
-
-    def _paths_of(self, numbers: Iterable[int]) -> list[str]:
-        return [self._paths[number] for number in sorted(numbers)]
+        types = _bits(known if isinstance(known, tuple) else (known,))
+        if not constant:
+            return types
+        # Those that were read since the name was last asked for come in addition.
+        looked_at, places = self._constant_places.get(name, (0, 0))
+        line = b"\n%s\n" % name
+        fresh = enumerate(self._constants[looked_at:], looked_at)
+        places |= _bits(number for number, constants in fresh if line in constants)
+        self._constant_places[name] = len(self._constants), places
+        return types | places
 
     def option(self, name: str) -> int | None:
         """What an option of the kernel's configuration counts as, None where that is not known."""
@@ -148,32 +153,26 @@ class Index:
         self._definitions[path] = found
         return found
 
-    def _visible_from(self, path: str) -> frozenset[int]:
+    def _visible_from(self, path: str) -> int:
         """The header at `path` and all that it includes."""
-        if path not in self._visible:
-            start = self._read_all(path)
-            seen = set() if start is None else {start}
-            todo = list(seen)
-            while todo:
-                fresh = [number for number in self._includes[todo.pop()] if number not in seen]
-                seen.update(fresh)
-                todo += fresh
-            self._visible[path] = frozenset(seen)
-        return self._visible[path]
+        number = self._read_all(path)
+        if number is not None and number not in self._reachable:
+            self._reachable |= reachable(number, self._includes, self._reachable)
+        return 0 if number is None else self._reachable[number]
 
-    def _own_headers(self, path: str) -> frozenset[int]:
+    def _own_headers(self, path: str) -> int:
         """The headers of the directory of `path` and below it, and of the directories that have the header's name."""
         directory, name = os.path.split(path)
         stem = name.removesuffix(".h").removesuffix("_trace").removeprefix("trace_")
         wanted = self._directories.get(stem, [])
         return self._headers_below(tuple(wanted if self._places.is_public(directory) else [*wanted, directory]))
 
-    def _headers_around(self, path: str) -> frozenset[int]:
+    def _headers_around(self, path: str) -> int:
         """The headers of the directory above that of `path` and below it, where that is one subsystem's still."""
         parent = os.path.dirname(os.path.dirname(path))
-        return frozenset() if self._places.is_shared(parent) else self._headers_below((parent,))
+        return 0 if self._places.is_shared(parent) else self._headers_below((parent,))
 
-    def _headers_below(self, directories: tuple[str, ...]) -> frozenset[int]:
+    def _headers_below(self, directories: tuple[str, ...]) -> int:
         """The headers of these directories and of all below them."""
         if directories not in self._below:
             below = tuple(f"{place}{os.sep}" for place in directories)
@@ -181,7 +180,7 @@ class Index:
             chosen = sorted(folders)[:_MOST_FOLDERS] if self._reads else []
             paths = [header for folder in chosen for header in _headers_in(folder)]
             numbers = [self._read_all(header) for header in paths]
-            self._below[directories] = frozenset(number for number in numbers if number is not None)
+            self._below[directories] = _bits(number for number in numbers if number is not None)
         return self._below[directories]
 
     def looked_for(self) -> dict[str, str | None]:
@@ -225,7 +224,7 @@ class Index:
         self._digests.append(digest(raw))
         self._includes.append(())
         if self._places.is_public(path):
-            self._public.add(number)
+            self._public |= 1 << number
         self._unfollowed.append((number, [(match[1], match[2]) for _, match in line_matches(_INCLUDE, raw)]))
         self._note_names(number, raw)
         return number
@@ -243,6 +242,62 @@ class Index:
             for body in _ENUM.findall(raw):
                 constants += _ENUMERATOR.findall(body)
         self._constants.append(b"\n%s\n" % b"\n".join(constants))
+
+
+def reachable(start: int, links: Sequence[Sequence[int]], known: Mapping[int, int]) -> dict[int, int]:
+    """For `start`, and each number that it leads to and that is not `known`, the bits of all that it leads to.
+
+    Every number leads to itself, and to where the numbers lead that it has links to. Those that lead to each other are
+    found together (Tarjan's strongly connected components, here without recursion).
+    """
+    found: dict[int, int] = {}
+    entered, lowest = {start: 0}, {start: 0}
+    pending, path = [start], [(start, iter(links[start]))]
+    while path:
+        number, rest = path[-1]
+        for other in rest:
+            if other in entered:
+                if other not in found:
+                    lowest[number] = min(lowest[number], entered[other])
+            elif other not in known:
+                entered[other] = lowest[other] = len(entered)
+                pending.append(other)
+                path.append((other, iter(links[other])))
+                break
+        else:
+            path.pop()
+            if path:
+                lowest[path[-1][0]] = min(lowest[path[-1][0]], lowest[number])
+            if lowest[number] == entered[number]:
+                ring = _popped(pending, number)
+                reached = _bits(ring)
+                for other in [other for member in ring for other in links[member]]:
+                    reached |= found.get(other, 0) or known.get(other, 0)
+                found.update(dict.fromkeys(ring, reached))
+    return found
+
+
+def _popped(stack: list[int], number: int) -> list[int]:
+    """All from `number` to the end, taken off the stack."""
+    taken: list[int] = []
+    while not taken or taken[-1] != number:
+        taken.append(stack.pop())
+    return taken
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    bits = 0
+    for number in numbers:
+        bits |= 1 << number
+    return bits
+
+
+def _numbers(bits: int) -> Iterator[int]:
+    """The numbers of the bits that are set, in order."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def _headers_in(directory: str) -> list[str]:
