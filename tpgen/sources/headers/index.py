@@ -22,9 +22,9 @@ _INCLUDE = re.compile(rb'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
 # What finds the types that a header defines, each with a word without which there are none. Bounds and classes are such
 # that no text makes a search quadratic.
 _TYPES = (
-    (b"struct", re.compile(rb"struct\s+(?:__\w+\s+)?(\w+)\s*\{")),
-    (b"union", re.compile(rb"union\s+(?:__\w+\s+)?(\w+)\s*\{")),
-    (b"enum", re.compile(rb"enum\s+(?:__\w+\s+)?(\w+)\s*\{")),
+    (b"struct", re.compile(rb"struct\s++(?:__\w++\s++)?(\w++)\s*+\{")),
+    (b"union", re.compile(rb"union\s++(?:__\w++\s++)?(\w++)\s*+\{")),
+    (b"enum", re.compile(rb"enum\s++(?:__\w++\s++)?(\w++)\s*+\{")),
     (b"typedef", re.compile(rb"typedef\b[^;{}]{0,120}?\b(\w{1,80})\s*(?:\[[^;\]]{0,80}\]\s*)?;")),
     (b"typedef", re.compile(rb"typedef\b[^;{}()]{0,120}\(\s*\*\s*(\w{1,80})\s*\)")),
     (b"typedef", re.compile(rb"\}[^;{}()\n]{0,80}?\b(\w{1,80})\s*;")),
@@ -94,6 +94,7 @@ class Index:
         # The macros and enumerators of each header, one a line: ten times as many names, and few are ever asked for.
         self._constants: list[bytes] = []
         self._definitions: dict[str, Definitions] = {}
+        # The headers that were searched for a constant, and those that have it.
         self._constant_places: dict[bytes, tuple[int, int]] = {}
         self._reachable: dict[int, int] = {}
         self._directories = grouped(self._places.directories, os.path.basename)
@@ -111,7 +112,7 @@ class Index:
                 self._read_all(path)
         found = 0
         for group in self._groups(near):
-            if headers := group & self._places_of(name.encode(), constant) & ~found:
+            if headers := self._among(group, name.encode(), constant) & ~found:
                 yield [self._paths[number] for number in _numbers(headers)]
                 found |= headers
 
@@ -123,19 +124,17 @@ class Index:
         yield self._public
         yield self._headers_around(near)
 
-    def _places_of(self, name: bytes, constant: bool) -> int:
-        """The headers that may define a type of that name, or with `constant` a macro or an enumerator."""
+    def _among(self, group: int, name: bytes, constant: bool) -> int:
+        """Those of a group that may define a type of that name, or with `constant` a macro or an enumerator."""
         known = self._types.get(name, ())
-        types = _bits(known if isinstance(known, tuple) else (known,))
-        if not constant:
-            return types
-        # Those that were read since the name was last asked for come in addition.
-        looked_at, places = self._constant_places.get(name, (0, 0))
-        line = b"\n%s\n" % name
-        fresh = enumerate(self._constants[looked_at:], looked_at)
-        places |= _bits(number for number, constants in fresh if line in constants)
-        self._constant_places[name] = len(self._constants), places
-        return types | places
+        places = _bits(known if isinstance(known, tuple) else (known,))
+        if constant:
+            searched, found = self._constant_places.get(name, (0, 0))
+            line, constants = b"\n%s\n" % name, self._constants
+            found |= _bits(number for number in _numbers(group & ~searched) if line in constants[number])
+            self._constant_places[name] = searched | group, found
+            places |= found
+        return places & group
 
     def option(self, name: str) -> int | None:
         """What an option of the kernel's configuration counts as, None where that is not known."""
