@@ -26,6 +26,20 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
 }
 
 
+# By folder, relative to this one, what only a run gets that names it: they take minutes and most of them gigabytes.
+_ONLY_WHEN_NAMED = ("corpus/trees", "vm")
+_COUNTED = pytest.StashKey[list[str]]()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out what the run does not name."""
+    here = Path(__file__).parent
+    if collection_path not in (here / folder for folder in _ONLY_WHEN_NAMED):
+        return None
+    named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
+    return None if any(path.is_relative_to(collection_path) for path in named) else True
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers that stand for something this machine must have."""
     config.addinivalue_line("markers", "live: needs root, a running kernel with BTF, tracefs and BPF")
@@ -53,6 +67,20 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{live.REQUIRE_LIVE} is set, but: {call.excinfo.value if call.excinfo else 'skipped'}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints what the tests counted."""
+    if lines := config.stash.get(_COUNTED, []):
+        terminalreporter.section("what was counted")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> list[str]:
+    """Lines for the end of the run, whatever becomes of the tests."""
+    return request.config.stash.setdefault(_COUNTED, [])
 
 
 @pytest.fixture(scope="session", autouse=True)

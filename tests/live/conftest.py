@@ -1,4 +1,4 @@
-"""What the live tests share: the headers of the running kernel, and a place to say what was counted."""
+"""What the live tests share: the headers of the running kernel."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pytest
 
 from live.population import Population, generate
 from live.survey import Survey, surveyed
-
-_REPORT = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -28,17 +26,3 @@ def surveying(
     with ThreadPoolExecutor(1) as pool:
         system = (vmlinux_include, libbpf_include)
         yield pool.submit(surveyed, population, system, tmp_path_factory.mktemp("programs"))
-
-
-@pytest.fixture(scope="session")
-def report(request: pytest.FixtureRequest) -> list[str]:
-    """Lines for the end of the run, whatever becomes of the tests."""
-    return request.config.stash.setdefault(_REPORT, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints what the tests counted."""
-    if lines := config.stash.get(_REPORT, []):
-        terminalreporter.section("the running kernel")
-        for line in lines:
-            terminalreporter.write_line(line)

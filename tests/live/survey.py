@@ -7,7 +7,6 @@ number of a tracepoint's arguments (EINVAL), the size of an event's record (EACC
 from __future__ import annotations
 
 import errno
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from pathlib import Path
 from support.accessors import Accessor, Header
 from support.compilers import COMPILERS
 from support.libbpf import BpfObject, LibbpfError
-from support.programs import Job, Program, chunks, compiled, loaded, source
+from support.programs import Job, Program, chunks, compiled, loaded, source, verifier_reason
 
 from live.population import Population
 
@@ -41,10 +40,7 @@ class Outcome:
     @property
     def reason(self) -> str | None:
         """Why the program was refused, without what differs from event to event."""
-        if self.log is None:
-            return self.error
-        lines = [line for line in self.log.splitlines() if line and not line.startswith("processed")]
-        return re.sub(r"^func '\w+' arg\d+ ", "argument of ", lines[-2]) + "; " + re.sub(r"off=\d+ ", "", lines[-1])
+        return self.error if self.log is None else verifier_reason(self.log)
 
 
 Survey = Mapping[tuple[str, str], Sequence[Outcome]]

@@ -5,8 +5,10 @@ Where this machine's apt gets Debian from, the private root gets it from too; on
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -34,6 +36,10 @@ def _archives() -> dict[str, str]:
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = (line.split("|") for line in listed.splitlines())
     return {label: uri for origin, label, uri in lines if origin == "Debian"}
+
+
+class NotServed(Exception):
+    """The archive lists a package that it does not have: of some architectures the files come days later."""
 
 
 class AptRoot:
@@ -80,7 +86,8 @@ class AptRoot:
         command = [tool, "-qq", *(f"-o{name}={value}" for name, value in options.items()), *arguments]
         run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
         if run.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: {run.stderr.strip()}")
+            kind = NotServed if "404  Not Found" in run.stderr else RuntimeError
+            raise kind(f"{' '.join(arguments)}: {run.stderr.strip()}")
         return run.stdout
 
     def names(self, pattern: str) -> list[str]:
@@ -139,8 +146,21 @@ class Tree:
     @cached_property
     def image(self) -> Path:
         """The unpacked image: boot/vmlinuz-*, boot/config-* and, below lib/ or usr/lib/, the modules."""
+        packages = self._images()
+        for package in packages:
+            with contextlib.suppress(NotServed):
+                return self._image(package)
+        raise NotServed(", ".join(packages))
+
+    def _images(self) -> list[str]:
+        """The packages with an image of this kernel, newest first."""
         meta = f"linux-image-{self.arch}"
-        package = next(name for name in self._apt.depends(meta) if name.startswith("linux-image-"))
+        newest = next(name for name in self._apt.depends(meta) if name.startswith("linux-image-"))
+        # As POSIX has regular expressions: apt's.
+        flavour = re.sub(r"\d+", "[0-9]+", re.sub(r"([.+])", r"\\\1", newest))
+        return sorted(self._apt.names(f"^{flavour}$"), key=_numbers, reverse=True)
+
+    def _image(self, package: str) -> Path:
         release = package.removeprefix("linux-image-")
         parts = [f"linux-{part}-{release}" for part in ("base", "binary", "modules")]
         # That of 7.2 holds nothing and depends on its parts.
@@ -198,6 +218,11 @@ class Tree:
         if not tree.exists():
             _extract([["dpkg-deb", "-x", str(self._apt.download(package)), "."] for package in packages], tree)
         return tree
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    """The numbers in a name, by which a newer version comes behind an older one."""
+    return tuple(map(int, re.findall(r"\d+", name)))
 
 
 def plain_module(module: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -103,6 +104,12 @@ def at_once(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_R
     """What `work` makes of each item, in their order, a few at a time."""
     with ThreadPoolExecutor(_JOBS) as pool:
         return list(pool.map(work, items))
+
+
+def verifier_reason(log: str) -> str:
+    """Why a program was refused: the end of the verifier's log, without what differs from event to event."""
+    lines = [line for line in log.splitlines() if line and not line.startswith("processed")]
+    return re.sub(r"^func '\w+' arg\d+ ", "argument of ", lines[-2]) + "; " + re.sub(r"off=\d+ ", "", lines[-1])
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from support.debian import Tree, cache_dir, plain_module
 
 _GUEST = Path(__file__).parents[1] / "vm" / "guest.c"
 # A kernel that hangs must not keep the tests from their end.
-_TIMEOUT_SECONDS = 600
+_TIMEOUT_SECONDS = 1800
 _INSN_BYTES = 8
 
 

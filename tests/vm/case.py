@@ -7,7 +7,6 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,13 +69,17 @@ class Tried:
 class Case:
     """A kernel, and what it and tpgen say of it. Everything is found once, when it is asked for."""
 
-    def __init__(self, name: str, tree: Tree, scratch: Path, libbpf_include: Path) -> None:
-        self.name = name
+    def __init__(self, tree: Tree, scratch: Path, libbpf_include: Path) -> None:
         self.tree = tree
         self.machine = MACHINES[tree.arch]
         self.big_endian = self.machine.bpf_target == "bpfeb"
         self._scratch = scratch
         self._libbpf_include = libbpf_include
+
+    @property
+    def title(self) -> str:
+        """The kernel's release, in which Debian has the architecture."""
+        return self.tree.vmlinuz.name.removeprefix("vmlinuz-")
 
     # --- the first boot
 
@@ -302,8 +305,7 @@ class Case:
         lines = [self._line(section, programs[section], keep=True) for section in ACTS[name].sections]
         return [*lines, Line(f"act {name}"), Line("release"), Line("seen")]
 
-    @cached_property
-    def second(self) -> Second:
+    def booted(self) -> Booted:
         """The same modules, then every program and every act."""
         modules = load_modules(self._loaded)
         acts = {name: self._acting(name) for name in ACTS}
@@ -319,7 +321,8 @@ class Case:
         def take(count: int) -> tuple[Answer, ...]:
             return tuple(next(answers) for _ in range(count))
 
-        return Second(
+        return Booted(
+            self,
             run,
             take(len(modules) + 1),
             {name: take(len(act)) for name, act in acts.items()},
@@ -329,9 +332,10 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
+class Booted:
     """The answers of the second boot: to setting up, acting, reading slots, and loading every program."""
 
+    case: Case
     run: Run
     set_up: tuple[Answer, ...]
     acts: Mapping[str, tuple[Answer, ...]]
@@ -341,11 +345,3 @@ class Second:
 
 def _syscall(entry: Mapping[str, Any]) -> bool:
     return bool(entry["system"] == "syscalls")
-
-
-def prepare(cases: Mapping[str, Case]) -> ThreadPoolExecutor:
-    """Starts on all kernels, two at a time: qemu's processor and the compiler take a CPU each."""
-    pool = ThreadPoolExecutor(2)
-    for case in cases.values():
-        pool.submit(lambda case=case: case.second)
-    return pool
