@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tpgen.catalog.classes import KnownClasses
@@ -34,7 +34,8 @@ class Sources:
     are written there; `complete_headers` looks them up, which takes a while. `makefiles` are those of the tree of
     headers, and `null_args` is the verifier's table of arguments that may be NULL, where the tree has it. `notes` say
     what could not be read and why that matters. `syscalls` are the system calls that the tree's C files define.
-    `known_classes` are those of the catalogs on hand, for a running kernel without headers.
+    `known_classes` are those of the catalogs on hand, for a running kernel without headers. `without_btf` has the
+    tracepoints of modules that have no BTF, by module.
     """
 
     label: str
@@ -49,6 +50,7 @@ class Sources:
     notes: tuple[Diagnostic, ...] = ()
     syscalls: SyscallDefines | None = None
     known_classes: KnownClasses | None = None
+    without_btf: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def live_kernel_readable() -> bool:
@@ -222,7 +224,7 @@ def _open_btf(
         else:
             hint = "give the kernel's own BTF as well: --btf vmlinux --btf MODULE"
             raise fail("btf-no-base", "this is the BTF of a module, which continues that of its kernel", path, hint)
-        opened.append(BtfTracepoints(Btf(sections.btf, path, base, TRACEPOINT_NAMES), _module_name(path)))
+        opened.append(BtfTracepoints(Btf(sections.btf, path, base, TRACEPOINT_NAMES), module_name(path)))
     return tuple(opened)
 
 
@@ -236,7 +238,7 @@ def _read(path: str, contents: Mapping[str, bytes]) -> bytes:
         raise unreadable(path, error) from None
 
 
-def _module_name(path: str) -> str:
+def module_name(path: str) -> str:
     """`i2c-core.ko.xz` is the module i2c_core."""
     name = os.path.basename(path)
     for suffix in (".xz", ".zst", ".gz", ".debug", ".btf", ".ko"):

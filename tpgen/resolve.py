@@ -93,6 +93,19 @@ class Kernel(KernelEvents):
         return True
 
     @cached_property
+    def _without_btf(self) -> dict[str, list[str]]:
+        """The modules without BTF that have a tracepoint, by its name."""
+        found = defaultdict(list)
+        for module, names in sorted(self.sources.without_btf.items()):
+            for name in names:
+                found[name].append(module)
+        return dict(found)
+
+    def _modules_of(self, name: str) -> list[str | None]:
+        """The modules that have a tracepoint of that name, None for vmlinux."""
+        return [*(btf.module for btf in self._btfs_of(name)), *self._without_btf.get(name, ())]
+
+    @cached_property
     def _header_events(self) -> dict[str, list[HeaderEvent]]:
         found = defaultdict(list)
         for event in self.headers.events if self.headers else ():
@@ -114,7 +127,7 @@ class Kernel(KernelEvents):
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all events, sorted."""
-        names = {*self._tracefs_systems, *self._btfs_by_name, *self._defined_syscalls}
+        names = {*self._tracefs_systems, *self._btfs_by_name, *self._without_btf, *self._defined_syscalls}
         # Headers tell of what a kernel could have; where it can be asked itself, it decides.
         return tuple(sorted(names or self._header_events))
 
@@ -127,11 +140,11 @@ class Kernel(KernelEvents):
         """Every event of exactly this name."""
         systems = list(self._systems_of(name))
         keys = []
-        for btf in self._btfs_of(name):
-            system = self._system_in(systems, btf.module)
+        for module in self._modules_of(name):
+            system = self._system_in(systems, module)
             if system in systems:
                 systems.remove(system)
-            keys.append(EventKey(system or self._header_system(name, btf.module), name, btf.module))
+            keys.append(EventKey(system or self._header_system(name, module), name, module))
         keys += [EventKey(system, name) for system in systems]
         if name in self._defined_syscalls and SYSCALLS_SYSTEM not in systems:
             keys.append(EventKey(SYSCALLS_SYSTEM, name))
@@ -265,7 +278,7 @@ class Kernel(KernelEvents):
         elif not raw_only:
             choice = self.class_choice(key)
             record, record_origin = self._record(key, btf, form, choice)
-        attachable = btf is not None or (header is not None and header.attachable)
+        attachable = btf is not None or (header.attachable if header is not None else key.module is not None)
         return Event(
             system=key.system,
             name=key.name,
@@ -283,7 +296,7 @@ class Kernel(KernelEvents):
             record_origin=record_origin,
             print_fmt=form.print_fmt if form else None,
             sleepable=key.name in SYSCALL_TRACEPOINTS and btf is not None and btf.syscalls_may_sleep,
-            ambiguous=len(self._btfs_of(key.name)) > 1,
+            ambiguous=len(self._modules_of(key.name)) > 1,
         )
 
     def _kind(self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, header: HeaderEvent | None) -> Kind:
@@ -395,7 +408,8 @@ class Kernel(KernelEvents):
             return _format_record(form), Origin.TRACEFS
         if declared is not None and btf is None:
             header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
-            return _signed(lay_out(declared.fields, header_bytes, self.target)), Origin.HEADERS
+            fields = tuple(replace(field, type=self.completed(field.type, key)) for field in declared.fields)
+            return _signed(lay_out(fields, header_bytes, self.target)), Origin.HEADERS
         return None, None
 
     def _syscall(

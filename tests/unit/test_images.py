@@ -18,7 +18,7 @@ from support.small_kernel import small_btf
 
 from tpgen.diagnostics import TpgenError
 from tpgen.sources import images
-from tpgen.sources.images import btf_sections
+from tpgen.sources.images import btf_sections, module_tracepoints
 
 BLOB = small_btf().blob()
 BIG = small_btf(big_endian=True).blob()
@@ -228,3 +228,14 @@ def test_module_and_its_base_are_apart() -> None:
     base.integer("int", 4)
     found = btf_sections(elf({".BTF.base": base.blob(), ".BTF.extra": b"?", ".BTF": BLOB}), "x.ko")
     assert (found.btf, found.base) == (BLOB, base.blob())
+
+
+@every_elf
+def test_tracepoints_of_a_module_without_btf(big_endian: bool, wide: bool, machine: int) -> None:
+    """NUL-terminated names in a section of their own, padded; what no macro can have made is no name."""
+    names = b"\0".join((b"ext4_unlink", b"", b"", b"802154_ev", b"a;b", b"\xff\xfe", b"_", b"ext4_mark"))
+    module = elf({".text": b"\x90", "__tracepoints_strings": names}, big_endian, wide, machine)
+    expected = ("802154_ev", "ext4_mark", "ext4_unlink")
+    assert module_tracepoints(module, "f") == module_tracepoints(lzma.compress(module), "f") == expected
+    assert module_tracepoints(elf({".text": b"\x90"}), "f") == ()
+    assert module_tracepoints(b"#!/bin/sh", "f") == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -446,3 +447,52 @@ def test_keys_are_sorted(tmp_path: Path) -> None:
         "pelt_se_tp", "dma_fence:dma_fence_init", "page_ref:page_ref_mod", "sched:sched_switch", "sched:sched_wakeup",
         "syscalls:sys_enter_close",
     ]  # fmt: skip
+
+
+class TestModulesWithoutBtf:
+    """Those of Linux 5.10: the module's file tells which tracepoints it has, and only headers tell the rest."""
+
+    FACTS = headers_of(
+        event_of("ext4_unlink", "ext4__unlink", ("task", TASK), ("n", INT), system="ext4"),
+        event_of("never_built", "never_built", system="ext4"),
+        classes=(
+            HeaderClass(
+                "ext4__unlink", (), (Field("n", INT, None, 4, None), Field("p", Typedef("pid_t"), None, None, None)),
+                HERE,
+            ),
+        ),
+    )  # fmt: skip
+
+    def of(self, headers: HeaderFacts | None) -> Kernel:
+        sources = Sources("a test", X86, None, (opened(small_btf()),), None, headers)
+        return Kernel(replace(sources, without_btf={"ext4": ("ext4_unlink",), "other": ("sched_switch",)}))
+
+    def test_with_headers(self) -> None:
+        """The BTF of vmlinux explains the names of types that the module's headers use."""
+        found = self.of(self.FACTS)
+        assert found.keys_of("ext4_unlink") == [EventKey("ext4", "ext4_unlink", "ext4")]
+        event = only(found, "ext4_unlink")
+        assert (event.attach_name, event.class_name, event.class_origin) == (
+            "ext4_unlink",
+            "ext4__unlink",
+            Origin.HEADERS,
+        )
+        assert event.args == (Argument("task", TASK, 0), Argument("n", INT, 1))
+        assert event.record is not None
+        assert (event.record.size_bytes, event.record_origin) == (16, Origin.HEADERS)
+        assert [(field.name, field.offset_bytes, field.size_bytes) for field in event.record.fields] == [
+            ("n", 8, 4), ("p", 12, 4),
+        ]  # fmt: skip
+        assert "never_built" not in found.names
+
+    def test_without_headers(self) -> None:
+        found = self.of(None)
+        event = only(found, "ext4_unlink")
+        assert (event.system, event.module, event.attach_name) == (None, "ext4", "ext4_unlink")
+        assert (event.args, event.record, event.class_name) == (None, None, None)
+
+    def test_two_modules_with_one_name(self) -> None:
+        found = self.of(None)
+        keys = found.keys_of("sched_switch")
+        assert [key.module for key in keys] == [None, "other"]
+        assert [(event.args is None, event.ambiguous) for event in found.events(keys)] == [(False, True), (True, True)]

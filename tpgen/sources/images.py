@@ -23,6 +23,10 @@ _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
 _BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\x00\x18")
 
 
+# Where DEFINE_TRACE of include/linux/tracepoint.h puts the names.
+_TRACEPOINT_NAMES = "__tracepoints_strings"
+
+
 @dataclass(frozen=True, slots=True)
 class BtfSections:
     """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None.
@@ -51,6 +55,19 @@ def btf_sections(data: bytes, path: str) -> BtfSections:
             return _inside_image(data, path)
         data = _unpacked(unpack, data, path)
     raise fail("image-corrupt", "compressed more than three times over", path)
+
+
+def module_tracepoints(data: bytes, path: str) -> tuple[str, ...]:
+    """The names of the tracepoints that a module, maybe a compressed one, defines, sorted; it needs no BTF for that.
+
+    Each `struct tracepoint` has its name in a section for just these names. Raises as `btf_sections` does.
+    """
+    unpack = _unpacker(data)
+    module = _unpacked(unpack, data, path) if unpack else data
+    if module[:4] != _ELF:
+        return ()
+    names = dict(elf_sections(module, path, (_TRACEPOINT_NAMES,))).get(_TRACEPOINT_NAMES, b"").split(b"\0")
+    return tuple(sorted(name.decode() for name in names if name.replace(b"_", b"").isalnum()))
 
 
 # --- ELF
