@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support import live
 from support.compilers import COMPILERS, Compiler
 from support.debian import cache_dir
+from support.packages import missing_package_tools
 from support.projects import missing_build_systems
 
 # By marker: why this machine lacks what it stands for, None where it does not.
@@ -23,6 +24,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
     "compilers": live.missing_compilers,
     "kernel_btf": live.no_btf,
     "build_systems": missing_build_systems,
+    "package_tools": missing_package_tools,
 }
 
 
@@ -46,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "compilers: needs clang 14, ziglang and llvm-objdump")
     config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
     config.addinivalue_line("markers", "build_systems: needs make, cmake, ninja, meson and clang")
+    config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

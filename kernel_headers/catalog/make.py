@@ -20,6 +20,7 @@ import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, package
     _unpack(source, tree)
     files = read_packages([str(path) for path in packages])
     given = (files.btf, None, str(tree), files.config, kernel["arch"])
-    sources = open_files(*given, use_cache=False, contents=files.contents, syscalls=True)
+    opened = open_files(*given, use_cache=False, contents=files.contents, syscalls=True)
+    sources = replace(opened, without_btf=files.without_btf)
     info = KernelInfo(kernel["name"], sources.target, files.release, "debian", None, ("btf", "headers"))
     writer.add(info, CheckedKernel(sources), str(tree))
 

@@ -41,13 +41,15 @@ Progress = Callable[[str, int], None]
 class KernelFiles:
     """What the packages of one kernel hold, each file's contents by the name that messages call it.
 
-    `btf` has the image first, then the BTF of every module that has a tracepoint. `config` is the name of the
-    configuration among `contents`, None where there is none. `release` is the kernel's uname -r.
+    `btf` has the image first, then the BTF of every module that has a tracepoint; of a module without BTF, as those of
+    Linux 5.10 are, `without_btf` has the tracepoints, by module. `config` is the name of the configuration among
+    `contents`, None where there is none. `release` is the kernel's uname -r.
     """
 
-    release: str
+    release: str = ""
     contents: dict[str, bytes] = field(default_factory=dict)
     btf: list[str] = field(default_factory=list)
+    without_btf: dict[str, tuple[str, ...]] = field(default_factory=dict)
     config: str | None = None
 
 
@@ -57,51 +59,51 @@ def read_packages(paths: Sequence[str], progress: Progress | None = None) -> Ker
     Raises `TpgenError`: `unreadable`; `package-unknown` for a file that is no package; `package-corrupt`;
     `package-kernel` where there is no kernel in them, or more than one; and what `images` raises.
     """
+    files = KernelFiles()
     images: dict[str, tuple[str, bytes]] = {}
-    modules: dict[str, bytes] = {}
-    configs: dict[str, bytes] = {}
     for package in paths:
         seen = 0
         for path, read in package_files(package):
             name = f"{package}:{path}"
             if match := _IMAGE.fullmatch(path):
                 images.setdefault(match["boot"] or match["lib"], (name, read()))
-            elif _CONFIG.fullmatch(path):
-                configs.setdefault(name, read())
+            elif _CONFIG.fullmatch(path) and files.config is None:
+                files.config, files.contents[name] = name, read()
             elif _MODULE.fullmatch(path):
-                modules |= _with_tracepoints(read(), name)
+                _add_module(files, name, read())
                 seen += 1
                 if progress:
                     progress(package, seen)
-    return _kernel(paths, images, modules, configs)
-
-
-def _kernel(
-    paths: Sequence[str], images: dict[str, tuple[str, bytes]], modules: dict[str, bytes], configs: dict[str, bytes]
-) -> KernelFiles:
-    if len(images) != 1:
-        found = f"several kernels: {', '.join(sorted(images))}" if images else "no kernel image"
-        hint = "give the packages of one kernel" if images else "the image may be in a package of its own"
-        raise fail("package-kernel", f"{found} in these packages", paths[0], hint)
-    (release, (name, data)), *_ = images.items()
-    files = KernelFiles(release, {name: data, **modules, **configs}, [name, *sorted(modules)])
-    files.config = next(iter(configs), None)
+    _add_image(files, images, paths[0])
     return files
 
 
-def _with_tracepoints(data: bytes, name: str) -> dict[str, bytes]:
-    """The BTF of a module that has tracepoints, by its name; nothing for another."""
-    from tpgen.sources.images import btf_sections
+def _add_image(files: KernelFiles, images: dict[str, tuple[str, bytes]], package: str) -> None:
+    if len(images) != 1:
+        found = f"several kernels: {', '.join(sorted(images))}" if images else "no kernel image"
+        hint = "give the packages of one kernel" if images else "the image may be in a package of its own"
+        raise fail("package-kernel", f"{found} in these packages", package, hint)
+    ((files.release, (name, data)),) = images.items()
+    files.contents[name] = data
+    files.btf = [name, *sorted(files.btf)]
+
+
+def _add_module(files: KernelFiles, name: str, data: bytes) -> None:
+    """Add what is to be known of a module's tracepoints, if it has any."""
+    from tpgen.kernel import module_name
+    from tpgen.sources.images import btf_sections, module_tracepoints
 
     try:
         sections = btf_sections(data, name)
     except TpgenError as error:
-        if error.diagnostics[0].code == "image-no-btf":
-            return {}
-        raise
-    if _TRACEPOINT not in sections.btf:
-        return {}
-    return {name: sections.btf if sections.base is None else data}
+        if error.diagnostics[0].code != "image-no-btf":
+            raise
+        if tracepoints := module_tracepoints(data, name):
+            files.without_btf[module_name(name)] = tracepoints
+        return
+    if _TRACEPOINT in sections.btf:
+        files.contents[name] = sections.btf if sections.base is None else data
+        files.btf.append(name)
 
 
 # --- archives

@@ -137,6 +137,8 @@ def _sources(options: argparse.Namespace, progress: _Progress) -> tuple[Sources,
             raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
         progress.say("reading")
         return base.open_sources(options), stated
+    from dataclasses import replace
+
     from tpgen.catalog.packages import read_packages
 
     if options.btf or options.kernel:
@@ -146,7 +148,8 @@ def _sources(options: argparse.Namespace, progress: _Progress) -> tuple[Sources,
     options.btf = files.btf
     if options.headers and not options.config:
         options.config = files.config
-    return base.open_sources(options, contents=files.contents), stated or files.release
+    sources = base.open_sources(options, contents=files.contents)
+    return replace(sources, without_btf=files.without_btf), stated or files.release
 
 
 # --- export
