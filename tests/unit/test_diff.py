@@ -10,13 +10,13 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import refusal, tpgen
-from support.small_kernel import write_btf, write_tracefs
+from support.small_kernel import FORMATS, write_btf, write_tracefs
 
 RAW, CLASSIC = "breaks raw programs", "breaks classic programs"
 WITHOUT_CORE, WITH_CORE = f"{CLASSIC} without CO-RE only", f"{CLASSIC} with CO-RE only"
@@ -403,6 +403,21 @@ def test_nothing_is_said_of_system_calls_that_were_not_read(tmp_path: Path) -> N
     assert " 0 gone, 0 new\n" in done.out
 
 
+def test_system_calls_are_counted_apart(tmp_path: Path) -> None:
+    """The number of a call became an int: its record is another, and no program notices."""
+    btf, formats = write_btf(tmp_path / "vmlinux"), FORMATS["syscalls/sys_enter_close"]
+    first, *rest = formats
+    names = ("syscalls/sys_enter_close", "syscalls/sys_exit_close")
+    before = write_tracefs(tmp_path / "before", dict.fromkeys(names, (replace(first, size=8), *rest)))
+    after = write_tracefs(tmp_path / "after", {names[0]: formats, "syscalls/sys_enter_mseal": formats})
+    old = catalog("old", "--btf", btf, "--tracefs", before)
+    new = catalog("new", "--btf", btf, "--tracefs", after)
+    counts = json.loads(tpgen("diff", old, new, "--json").out)["counts"]
+    assert counts["syscalls"] == {"common": 1, "changed": 0, "gone": 1, "new": 1}
+    assert (counts["common"], counts["gone"], counts["new"], counts["another_layout"]) == (5, 0, 0, 0)
+    assert "\nof system calls: 1 common event, 0 changed; 1 gone, 1 new\n" in tpgen("diff", old, new).out
+
+
 def test_a_record_of_unknown_class_is_not_compared(tmp_path: Path) -> None:
     """Two classes have the prototype of this event, and their records differ."""
     btf = write_btf(tmp_path / "vmlinux")
@@ -457,6 +472,7 @@ def test_json(pair: tuple[Path, Path]) -> None:
         "counts": {
             "common": 3, "changed": 2, "gone": 0, "new": 0, "another_number": 1, "another_type": 0,
             "another_layout": 1, "unknown_raw": 0, "unknown_layout": 0,
+            "syscalls": {"common": 0, "changed": 0, "gone": 0, "new": 0},
             "consequences": {
                 "raw": 1, "classic": 0, "classic-without-core": 1, "classic-with-core": 0, "harmless": 0,
             },

@@ -156,43 +156,61 @@ class KernelsDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many events there are of each sort.
-
-    Of the `common` ones `another_number` have another number of raw arguments, `another_type` as many but one of
-    another C type, and `another_layout` a record whose fields are not the same or not in the same place.
-    `unknown_raw` and `unknown_layout` could not be compared.
-    """
+class Tally:
+    """How many events both kernels have, how many of these changed, and how many only the earlier or the later has."""
 
     common: int
     changed: int
+    gone: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many events there are of each sort: those with a tracepoint of their own, and apart from them `syscalls`.
+
+    Of the tracepoints in common `another_number` have another number of raw arguments, `another_type` as many but one
+    of another C type, and `another_layout` a record whose fields are not the same or not in the same place.
+    `unknown_raw` and `unknown_layout` could not be compared. `consequences` are those of all changed events.
+    """
+
+    tracepoints: Tally
+    syscalls: Tally
     another_number: int
     another_type: int
     another_layout: int
     unknown_raw: int
     unknown_layout: int
-    gone: int
-    new: int
     consequences: dict[Consequence, int]
 
 
 def count(events: Iterable[EventDiff]) -> Counts:
     """The counts of some events. One that breaks both raw and classic programs counts for both."""
     events = tuple(events)
-    both = [(e.before, e.after) for e in events if e.before is not None and e.after is not None]
-    common = [event for event in events if event.before is not None and event.after is not None]
+    calls = [event for event in events if event.event.kind == Kind.SYSCALL]
+    tracepoints = [event for event in events if event.event.kind != Kind.SYSCALL]
+    both = [(e.before, e.after) for e in tracepoints if e.before is not None and e.after is not None]
     found = [consequence for event in events if event.changes for consequence in consequences(event.breaks)]
     return Counts(
-        common=len(both),
-        changed=sum(bool(event.changes) for event in common),
+        tracepoints=_tally(tracepoints),
+        syscalls=_tally(calls),
         another_number=sum(_another_number(*pair) for pair in both),
         another_type=sum(_another_type(*pair) for pair in both),
         another_layout=sum(_another_layout(*pair) for pair in both),
-        unknown_raw=sum(Form.RAW in event.unknown for event in common),
-        unknown_layout=sum(Form.CLASSIC in event.unknown for event in common),
+        unknown_raw=sum(Form.RAW in event.unknown for event in tracepoints),
+        unknown_layout=sum(Form.CLASSIC in event.unknown for event in tracepoints),
+        consequences={consequence: found.count(consequence) for consequence in Consequence},
+    )
+
+
+def _tally(events: Iterable[EventDiff]) -> Tally:
+    events = tuple(events)
+    common = [event for event in events if event.before is not None and event.after is not None]
+    return Tally(
+        common=len(common),
+        changed=sum(bool(event.changes) for event in common),
         gone=sum(event.after is None for event in events),
         new=sum(event.before is None for event in events),
-        consequences={consequence: found.count(consequence) for consequence in Consequence},
     )
 
 

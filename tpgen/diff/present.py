@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tpgen.backends.base import Form
@@ -34,15 +34,13 @@ def diff_json(found: KernelsDiff) -> tuple[dict[str, Any], list[dict[str, Any]]]
         "before": _side_json(found.before),
         "after": _side_json(found.after),
         "counts": {
-            "common": counts.common,
-            "changed": counts.changed,
-            "gone": counts.gone,
-            "new": counts.new,
+            **asdict(counts.tracepoints),
             "another_number": counts.another_number,
             "another_type": counts.another_type,
             "another_layout": counts.another_layout,
             "unknown_raw": counts.unknown_raw,
             "unknown_layout": counts.unknown_layout,
+            "syscalls": asdict(counts.syscalls),
             "consequences": {consequence.value: number for consequence, number in counts.consequences.items()},
         },
     }
@@ -245,11 +243,15 @@ def _declared(thing: Thing) -> str:
 
 def _summary(found: KernelsDiff) -> Iterator[str]:
     counts = found.counts()
+    events, calls = counts.tracepoints, counts.syscalls
     yield (
-        f"{found.before.name} → {found.after.name}: {_events(counts.common, 'common ')}, {counts.changed} changed"
+        f"{found.before.name} → {found.after.name}: {_events(events.common, 'common ')}, {events.changed} changed"
         f" ({counts.another_number} in the number of raw arguments, {counts.another_type} in a type of one,"
-        f" {counts.another_layout} in layout); {counts.gone} gone, {counts.new} new"
+        f" {counts.another_layout} in layout); {events.gone} gone, {events.new} new"
     )
+    if calls.common or calls.gone or calls.new:
+        common = _events(calls.common, "common ")
+        yield f"of system calls: {common}, {calls.changed} changed; {calls.gone} gone, {calls.new} new"
     if found.changed:
         broken = counts.consequences
         yield (

@@ -118,7 +118,7 @@ def test_counts(
         sum(None not in (a.fields, b.fields) and a.fields != b.fields for a, b in pairs),
     )
     counts = differences(old, new).counts()
-    found = (counts.common, counts.another_number, counts.another_type, counts.another_layout)
+    found = (counts.tracepoints.common, counts.another_number, counts.another_type, counts.another_layout)
     report.append(f"Linux {before.version} and {after.version}: {found} common, other number, type, layout")
     assert found == judged
     assert found == _COUNTED.get((before.version, after.version), found)
@@ -129,7 +129,7 @@ def test_gone_and_new(compared: Callable[[str], Compared], differences: Callable
     counts = differences("6.1", "6.12").counts()
     old, new = compared("6.1").judged, compared("6.12").judged
     common = len(_common(compared("6.1"), compared("6.12")))
-    assert (counts.gone, counts.new) == (len(old) - common, len(new) - common)
+    assert (counts.tracepoints.gone, counts.tracepoints.new) == (len(old) - common, len(new) - common)
 
 
 def test_every_event_is_in_one_place(differences: Callable[[str, str], KernelsDiff]) -> None:
