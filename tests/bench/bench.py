@@ -1,7 +1,8 @@
 """Time and peak memory of tpgen beside the tools that answer similar questions: `tox -e bench`.
 
 The commands take turns, so that whatever else the machine does falls on all of them. A first round, not counted, warms
-the caches and lets Python write its bytecode.
+the caches and lets Python write its bytecode. tpgen's own cache is empty at the start, and anew for each run of a cold
+command.
 """
 
 from __future__ import annotations
@@ -30,21 +31,30 @@ PROJECT = "100-headers.toml"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line, its peer, how many times the peer's time it may take, and how much memory."""
+    """A command line, its peer, how many times the peer's time it may take, and how much memory.
+
+    A `cold` one finds nothing in tpgen's cache.
+    """
 
     argv: tuple[str, ...]
     peer: tuple[str, ...] | None = None
     aim: float | None = None
     aim_mib: float | None = None
+    cold: bool = False
+
+    def __str__(self) -> str:
+        return " ".join(self.argv) + (" (cold)" if self.cold else "")
 
 
 COMMANDS = (
-    Command(("tpgen", "sched_switch", "--raw"), ONE_EVENT, aim=2),
-    Command(("tpgen", "sched_switch", "--classic"), ONE_EVENT),
+    Command(("tpgen", "sched_switch", "--raw"), ONE_EVENT, aim=1),
+    Command(("tpgen", "sched_switch", "--raw"), ONE_EVENT, aim=2, cold=True),
+    Command(("tpgen", "sched_switch", "--classic"), ONE_EVENT, cold=True),
     Command(("tpgen", "build", PROJECT), ONE_EVENT, aim=1),
     Command(ONE_EVENT),
     Command(("tpgen", "show", "*", "--json"), ALL_EVENTS, aim=5),
     Command(("tpgen", "*", "-o", FOLDER), ALL_EVENTS, aim=3, aim_mib=60),
+    Command(("tpgen", "*", "-o", FOLDER), ALL_EVENTS, aim=3, cold=True),
     Command(("tpgen", "check"), ALL_EVENTS),
     Command(ALL_EVENTS),
     Command(("bpftool", "btf", "dump", "file", VMLINUX_BTF, "format", "c")),
@@ -99,14 +109,15 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
     environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environment["PATH"], "/usr/sbin"))
     programs = {command: shutil.which(command.argv[0], path=environment["PATH"]) for command in commands}
     runs: dict[Command, list[Run]] = {command: [] for command in commands}
-    with tempfile.TemporaryDirectory() as project:
+    with tempfile.TemporaryDirectory() as project, tempfile.TemporaryDirectory() as cache:
+        environment["XDG_CACHE_HOME"] = cache
         toml = write_project(Path(project, PROJECT), environment)
         for turn in range(rounds + 1):
             for command, program in programs.items():
                 if program is not None:
-                    with tempfile.TemporaryDirectory() as folder:
+                    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
                         argv = [{FOLDER: folder, PROJECT: toml}.get(word, word) for word in command.argv]
-                        run = run_once(program, argv, environment)
+                        run = run_once(program, argv, environment | ({"XDG_CACHE_HOME": empty} if command.cold else {}))
                     if turn:
                         runs[command].append(run)
     return runs
@@ -134,17 +145,17 @@ def run_once(program: str, argv: Sequence[str], environment: dict[str, str]) -> 
 
 
 def summarised(runs: dict[Command, list[Run]]) -> Iterator[Result]:
-    medians = {
+    peers = {
         command.argv: statistics.median(run.milliseconds for run in counted)
         for command, counted in runs.items()
         if counted
     }
     for command, counted in runs.items():
-        name = " ".join(command.argv)
+        name = str(command)
         if not counted:
             yield Result(name, aim=command.aim, aim_mib=command.aim_mib)
             continue
-        median, peer = medians[command.argv], medians.get(command.peer or ())
+        median, peer = statistics.median(run.milliseconds for run in counted), peers.get(command.peer or ())
         ratio = median / peer if peer else None
         peak = max(run.peak_kib for run in counted) / 1024
         yield Result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 #: The parameters of a function: their names, None where BTF has none, and their types as C.
 Params: TypeAlias = tuple[tuple[str | None, str], ...]
 
+_SPACES = re.compile(r"\b__(?:user|rcu|percpu|iomem)\b")
 # The order in which the kernel writes integers, for those of which the compiler uses another.
 _INTEGERS = {
     "long unsigned int": "unsigned long", "long int": "long", "short unsigned int": "unsigned short",
@@ -142,6 +144,11 @@ class Image:
 def _name(param: dict[str, Any]) -> str | None:
     name = param["name"]
     return None if name == "(anon)" else str(name)
+
+
+def without_spaces(ctype: str) -> str:
+    """A type as C without blanks and without address spaces, which gcc does not record in BTF."""
+    return re.sub(r"\s+", "", _SPACES.sub("", ctype))
 
 
 def images(vmlinux: bytes, modules: Sequence[Path], folder: Path) -> list[Image]:

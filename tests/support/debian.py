@@ -6,11 +6,16 @@ Where this machine's apt gets Debian from, the private root gets it from too; on
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import lzma
 import os
 import re
 import shutil
 import subprocess
+import tomllib
+import urllib.parse
+import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -121,58 +126,13 @@ class AptRoot:
         return found[0]
 
 
-class Tree:
-    """Debian's kernel source of one version, as far as tpgen reads it, and the images built from it."""
-
-    def __init__(self, kernel: str, directory: Path | None = None, arch: str = "amd64") -> None:
-        self.kernel = kernel
-        self.arch = arch
-        self._cache = directory or cache_dir()
-        self._apt = AptRoot(SUITES[kernel], self._cache, arch)
-        self.version = self._apt.version(f"linux-source-{kernel}")
-
-    @property
-    def headers(self) -> Path:
-        """The source tree: every header, the Makefiles, and the C file that holds the verifier's table of nulls."""
-        tree = self._cache / f"linux-source-{self.version}"
-        if not tree.exists():
-            package = self._unpacked(f"linux-source-{self.kernel}")
-            archive = next(package.glob("usr/src/linux-source-*.tar.xz"))
-            wanted = ["--wildcards", "*.h", "*/Makefile", "*/kernel/bpf/btf.c"]
-            _extract([["tar", "-xf", str(archive), "--strip-components=1", *wanted]], tree)
-            shutil.rmtree(package)
-        return tree
+class Image(ABC):
+    """A kernel as Debian built it: its image and modules, unpacked."""
 
     @cached_property
+    @abstractmethod
     def image(self) -> Path:
         """The unpacked image: boot/vmlinuz-*, boot/config-* and, below lib/ or usr/lib/, the modules."""
-        packages = self._images()
-        for package in packages:
-            with contextlib.suppress(NotServed):
-                return self._image(package)
-        raise NotServed(", ".join(packages))
-
-    def _images(self) -> list[str]:
-        """The packages with an image of this kernel, newest first."""
-        meta = f"linux-image-{self.arch}"
-        newest = next(name for name in self._apt.depends(meta) if name.startswith("linux-image-"))
-        # As POSIX has regular expressions: apt's.
-        flavour = re.sub(r"\d+", "[0-9]+", re.sub(r"([.+])", r"\\\1", newest))
-        return sorted(self._apt.names(f"^{flavour}$"), key=_numbers, reverse=True)
-
-    def _image(self, package: str) -> Path:
-        release = package.removeprefix("linux-image-")
-        parts = [f"linux-{part}-{release}" for part in ("base", "binary", "modules")]
-        # That of 7.2 holds nothing and depends on its parts.
-        split = [part for part in parts if part in self._apt.depends(package)]
-        image = self._unpacked(*split) if split else self._unpacked(package)
-        for plain in image.glob("usr/lib/modules/*/"):
-            for name in ("vmlinuz", "config"):
-                boot = image / "boot" / f"{name}-{plain.name}"
-                if (plain / name).exists() and not boot.exists():
-                    boot.parent.mkdir(exist_ok=True)
-                    boot.symlink_to(os.path.relpath(plain / name, boot.parent))
-        return image
 
     @cached_property
     def config(self) -> Path:
@@ -212,6 +172,54 @@ class Tree:
         has_btf = "CONFIG_DEBUG_INFO_BTF_MODULES=y\n" in self.config.read_text()
         return self.vmlinuz, *(self.traced_modules if has_btf else ())
 
+
+class Tree(Image):
+    """Debian's kernel source of one version, as far as tpgen reads it, and the images built from it."""
+
+    def __init__(self, kernel: str, directory: Path | None = None, arch: str = "amd64") -> None:
+        self.kernel = kernel
+        self.arch = arch
+        self._cache = directory or cache_dir()
+        self._apt = AptRoot(SUITES[kernel], self._cache, arch)
+        self.version = self._apt.version(f"linux-source-{kernel}")
+
+    @property
+    def headers(self) -> Path:
+        """The source tree: every header, the Makefiles, and the C file that holds the verifier's table of nulls."""
+        tree = self._cache / f"linux-source-{self.version}"
+        if not tree.exists():
+            package = self._unpacked(f"linux-source-{self.kernel}")
+            archive = next(package.glob("usr/src/linux-source-*.tar.xz"))
+            wanted = ["--wildcards", "*.h", "*/Makefile", "*/kernel/bpf/btf.c"]
+            _extract([["tar", "-xf", str(archive), "--strip-components=1", *wanted]], tree)
+            shutil.rmtree(package)
+        return tree
+
+    @cached_property
+    def image(self) -> Path:
+        packages = self._images()
+        for package in packages:
+            with contextlib.suppress(NotServed):
+                return self._image(package)
+        raise NotServed(", ".join(packages))
+
+    def _images(self) -> list[str]:
+        """The packages with an image of this kernel, newest first."""
+        meta = f"linux-image-{self.arch}"
+        newest = next(name for name in self._apt.depends(meta) if name.startswith("linux-image-"))
+        # As POSIX has regular expressions: apt's.
+        flavour = re.sub(r"\d+", "[0-9]+", re.sub(r"([.+])", r"\\\1", newest))
+        return sorted(self._apt.names(f"^{flavour}$"), key=_numbers, reverse=True)
+
+    def _image(self, package: str) -> Path:
+        release = package.removeprefix("linux-image-")
+        parts = [f"linux-{part}-{release}" for part in ("base", "binary", "modules")]
+        # That of 7.2 holds nothing and depends on its parts.
+        split = [part for part in parts if part in self._apt.depends(package)]
+        image = self._unpacked(*split) if split else self._unpacked(package)
+        _link_boot(image)
+        return image
+
     def _unpacked(self, *packages: str) -> Path:
         """The contents of packages of one version, in a directory named after the last."""
         tree = self._cache / f"{packages[-1]}-{self._apt.version(packages[-1])}"
@@ -223,6 +231,52 @@ class Tree:
 def _numbers(name: str) -> tuple[int, ...]:
     """The numbers in a name, by which a newer version comes behind an older one."""
     return tuple(map(int, re.findall(r"\d+", name)))
+
+
+_RECIPE = Path(__file__).parents[2] / "kernel_headers" / "catalog"
+
+
+class Shipped(Image):
+    """A kernel of the shipped catalog, from the very packages that its recipe names."""
+
+    def __init__(self, name: str, directory: Path | None = None) -> None:
+        self._cache = directory or cache_dir()
+        recipe = tomllib.loads((_RECIPE / "recipe.toml").read_text())
+        (kernel,) = (kernel for kernel in recipe["kernel"] if kernel["name"] == name)
+        self._archives: dict[str, str] = recipe["archives"]
+        self._packages: list[dict[str, str]] = kernel["packages"]
+
+    @cached_property
+    def image(self) -> Path:
+        packages = [self._downloaded(package) for package in self._packages]
+        tree = self._cache / f"shipped-{packages[-1].stem}"
+        if not tree.exists():
+            _extract([["dpkg-deb", "-x", str(package), "."] for package in packages], tree)
+        _link_boot(tree)
+        return tree
+
+    def _downloaded(self, package: dict[str, str]) -> Path:
+        """The package file, from where `make.py` keeps it too."""
+        path = self._cache / "packages" / package["path"].rpartition("/")[2]
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial")
+            url = self._archives[package["archive"]] + urllib.parse.quote(package["path"])
+            urllib.request.urlretrieve(url, partial)
+            partial.rename(path)
+        with open(path, "rb") as file:
+            assert hashlib.file_digest(file, "sha256").hexdigest() == package["sha256"], path
+        return path
+
+
+def _link_boot(image: Path) -> None:
+    """Make what some packages have beside the modules be found in boot/ as well."""
+    for plain in image.glob("usr/lib/modules/*/"):
+        for name in ("vmlinuz", "config"):
+            boot = image / "boot" / f"{name}-{plain.name}"
+            if (plain / name).exists() and not boot.exists():
+                boot.parent.mkdir(exist_ok=True)
+                boot.symlink_to(os.path.relpath(plain / name, boot.parent))
 
 
 def plain_module(module: Path) -> bytes:

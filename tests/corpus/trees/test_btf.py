@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.dumped import Image, Layout, Params
+from corpus.dumped import Image, Layout, Params, without_spaces
 from corpus.trees.case import Case
 from tpgen.check import check_kernel
 from tpgen.comparison import Subject
@@ -51,8 +51,6 @@ _FINDINGS = {
 _TIME = {"xfs_inode_timestamp_range", "xfs_quota_expiry_range"}
 _KEY = {"xfs_fsmap_low_linear_key", "xfs_fsmap_high_linear_key"}
 _NOT_AS_THEIR_CLASS = {"6.1": _TIME, "6.12": _TIME, "7.2": _TIME | _KEY}
-# Address spaces: gcc does not record them in BTF.
-_SPACES = re.compile(r"\b__(?:user|rcu|percpu|iomem)\b")
 
 
 def test_check_finds_nothing(case: Case, report: list[str]) -> None:
@@ -259,7 +257,7 @@ def _spelled(arg: Argument) -> str:
 
 @cache
 def _same_type(ours: str, theirs: str) -> bool:
-    ours, theirs = (re.sub(r"\s+", "", _SPACES.sub("", text)) for text in (ours, theirs))
+    ours, theirs = map(without_spaces, (ours, theirs))
     # Of an array behind a pointer the header may name the length, f2fs_iostat_latency's NR_PAGE_TYPE.
     return ours == theirs or re.sub(r"\[[A-Z_]+\]", "[]", ours) == re.sub(r"\[\d+\]", "[]", theirs)
 
