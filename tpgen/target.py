@@ -49,6 +49,8 @@ _TARGETS = {
 _ALIASES = {"amd64": "x86_64", "x86": "x86_64", "arm64": "aarch64", "riscv": "riscv64", "s390": "s390x"} | {
     "i686": "i386", "i586": "i386", "armhf": "arm", "armv7l": "arm", "armv6l": "arm",
 }  # fmt: skip
+#: The targets by ELF's e_machine, EM_* of include/uapi/linux/elf-em.h.
+ELF_MACHINES = {3: "i386", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
 _SIZES = {
     "_Bool": 1, "char": 1, "signed char": 1, "unsigned char": 1, "short": 2, "unsigned short": 2, "int": 4,

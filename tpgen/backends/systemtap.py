@@ -2,7 +2,7 @@
 
 SystemTap compiles every trace header of a kernel with macros that make `struct stapprobe_<event>` of its events, for
 BPF programs, or `void stapprobe_<event>()`, for kernel modules, and reads names, types and offsets out of the DWARF.
-Here are the same as C, and what it reads out of them as JSON.
+Here are the same as C and as DWARF, and what it reads out of them as JSON.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class SystemtapBackend:
     """Renders C per event and form, DWARF per system and form, and JSON in one."""
 
     api = API
-    description = "what SystemTap's translator asks for: stapprobe_ structs as C, or JSON"
+    description = "what SystemTap's translator asks for: stapprobe_ structs as C, DWARF or JSON"
     forms = (Form.RAW, Form.CLASSIC)
     options = (
-        Option("emit", "C, or JSON for build_args_for_bpf", "c", ("c", "json")),
+        Option("emit", "C, DWARF in an object per system, or JSON for build_args_for_bpf", "c", ("c", "dwarf", "json")),
         Option("flat", "structs without the inner struct data, as SystemTap had them up to 4.1"),
         Option("lkm", "functions of the raw arguments, as for kernel modules, instead of structs"),
     )
@@ -69,6 +69,10 @@ def _shapes(requests: Sequence[Request], target: Target, lkm: bool) -> dict[Shap
 
 
 def _files(shape: Shape, probes: list[Stapprobe], target: Target, job: Job, flat: bool) -> Iterator[GeneratedFile]:
+    if job.options["emit"] == "dwarf":
+        from tpgen.backends.systemtap_dwarf import objects
+
+        return objects(shape, probes, target, flat)
     from tpgen.backends.systemtap_c import headers
 
     return headers(shape, probes, target, flat)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.bpf_header import identifier
-from tpgen.backends.systemtap_probes import Shape, Stapprobe
+from tpgen.backends.systemtap_probes import Shape, Stapprobe, member_type, pad_type, parameter_type, plain_type
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import CType, Pointer, Void
 from tpgen.spelling import spell
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
 _NAMELESS = "{...}"
-_UNSIGNED = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 
 
 def headers(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: bool) -> Iterator[GeneratedFile]:
@@ -35,24 +34,19 @@ def headers(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: boo
 
 
 def _function(probe: Stapprobe) -> str:
-    parameters = [_declared(value, name) for value, name in zip(probe.values, probe.names, strict=True)]
+    parameters = [
+        _declared(_named(parameter_type(value), value.size_bytes), name)
+        for value, name in zip(probe.values, probe.names, strict=True)
+    ]
     return _template("function").render(name=probe.name, parameters=parameters)
 
 
 def _struct(shape: Shape, probe: Stapprobe, target: Target, flat: bool) -> str:
     members = list(_slots(probe) if shape == Shape.RAW else _fields(probe, target))
-    pad = [_pad(probe.pad_bytes)] if probe.pad_bytes else []
+    pad = [f"{spell(pad_type(probe.pad_bytes), 'pad')};"] if probe.pad_bytes else []
     if flat:
         return _template("struct").render(name=probe.name, outer=pad + members, inner=None)
     return _template("struct").render(name=probe.name, outer=pad, inner=members)
-
-
-def _pad(size: int) -> str:
-    if size == SLOT_BYTES:
-        return "unsigned long long pad;"
-    # The common header ends where its int pid can: real-time kernels have 12 bytes and more.
-    unit = SLOT_BYTES if size % SLOT_BYTES == 0 else 4
-    return f"{_UNSIGNED[unit]} pad[{size // unit}];"
 
 
 def _slots(probe: Stapprobe) -> Iterator[str]:
@@ -61,7 +55,7 @@ def _slots(probe: Stapprobe) -> Iterator[str]:
         before = value.offset_bytes % SLOT_BYTES
         if before:
             yield _hole(before, SLOT_BYTES)
-        yield f"{_declared(value, name)}{'' if before else ' __attribute__ ((aligned (8)))'};"
+        yield f"{_declared(_member(value), name)}{'' if before else ' __attribute__ ((aligned (8)))'};"
 
 
 def _fields(probe: Stapprobe, target: Target) -> Iterator[str]:
@@ -69,19 +63,22 @@ def _fields(probe: Stapprobe, target: Target) -> Iterator[str]:
     most = min(SLOT_BYTES, probe.pad_bytes & -probe.pad_bytes)
     end = probe.pad_bytes
     for value, name in zip(probe.values, probe.names, strict=True):
-        attribute = _placing(end, value, most, target)
+        ctype = _member(value)
+        attribute = _placing(end, value.offset_bytes, align_of(ctype, target), most)
         if attribute is None:
             yield _hole(value.offset_bytes - end, end & -end)
             attribute = " __attribute__ ((packed))"
-        yield f"{_declared(value, name)}{attribute};"
+        yield f"{_declared(ctype, name)}{attribute};"
         assert value.size_bytes is not None, "the fields of a record are placed"
         end = value.offset_bytes + value.size_bytes
 
 
-def _placing(end: int, value: Value, most: int, target: Target) -> str | None:
-    """The attribute with which a member after `end` lies where the value does; None where it takes a hole."""
-    at = value.offset_bytes
-    align = _align(value, target)
+def _member(value: Value) -> CType:
+    return _named(member_type(value), value.size_bytes)
+
+
+def _placing(end: int, at: int, align: int | None, most: int) -> str | None:
+    """The attribute with which a member of that alignment comes from `end` to `at`; None where it takes a hole."""
     if align is not None and align <= most and _round_up(end, align) == at:
         return ""
     for wanted in (1, 2, 4, 8):
@@ -91,13 +88,6 @@ def _placing(end: int, value: Value, most: int, target: Target) -> str | None:
     return None
 
 
-def _align(value: Value, target: Target) -> int | None:
-    if value.dynamic or _ctype(value) is None:
-        return value.size_bytes if value.size_bytes in _UNSIGNED else 1
-    assert value.type is not None
-    return align_of(value.type, target)
-
-
 def _hole(size: int, align: int) -> str:
     """Bytes that are nobody's, after an end with that alignment."""
     if size < SLOT_BYTES == align:
@@ -105,24 +95,15 @@ def _hole(size: int, align: int) -> str:
     return " ".join(["unsigned char : 8;"] * size)
 
 
-def _declared(value: Value, name: str) -> str:
-    """The declaration of the value as `name`. What cannot be written is a number of its size, or its bytes."""
-    name = identifier(name)
-    if value.dynamic:
-        return f"u32 {name}"
-    if (ctype := _ctype(value)) is not None:
-        return spell(ctype, name)
-    size = SLOT_BYTES if value.size_bytes is None else value.size_bytes
-    return f"{_UNSIGNED[size]} {name}" if size in _UNSIGNED else f"unsigned char {name}[{size}]"
+def _named(ctype: CType, size: int | None) -> CType:
+    """The type, or what stands for one that has no name in C, of that size in bytes."""
+    if _NAMELESS not in spell(ctype):
+        return ctype
+    return Pointer(Void()) if isinstance(stripped(ctype), Pointer) else plain_type(size or SLOT_BYTES)
 
 
-def _ctype(value: Value) -> CType | None:
-    """The type that the value is declared with; None where it is unknown or has no name."""
-    if value.type is None or value.size_bytes is None:
-        return None
-    if _NAMELESS not in spell(value.type):
-        return value.type
-    return Pointer(Void()) if isinstance(stripped(value.type), Pointer) else None
+def _declared(ctype: CType, name: str) -> str:
+    return spell(ctype, identifier(name))
 
 
 def _round_up(offset: int, align: int) -> int:

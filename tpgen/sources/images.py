@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tpgen.diagnostics import TpgenError, fail
+from tpgen.target import ELF_MACHINES
 
 # An image is never unpacked beyond this: a vmlinux with debug info is up to 900 MB, a bomb has no end.
 UNPACKED_LIMIT = 1 << 30
 
 _ELF = b"\x7fELF"
-# e_machine, EM_* of include/uapi/linux/elf-em.h
-_MACHINES = {3: "i386", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
 # A BTF header as it stands in memory in the middle of an unpacked image: magic, version 1, no flags, 24 bytes long.
 _BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\x00\x18")
@@ -79,7 +78,7 @@ def _elf_sections(data: bytes, path: str) -> BtfSections:
         raise fail("image-no-btf", "ELF file without a .BTF section", path, "was it built with CONFIG_DEBUG_INFO_BTF?")
     order: Literal["little", "big"] = "little" if data[5] == 1 else "big"
     machine = int.from_bytes(data[18:20], order)
-    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), _MACHINES.get(machine))
+    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), ELF_MACHINES.get(machine))
 
 
 def elf_sections(data: bytes, path: str, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
