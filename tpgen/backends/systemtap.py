@@ -30,13 +30,13 @@ class SystemtapBackend:
     several_kernels = False
 
     def render(self, job: Job) -> Iterable[GeneratedFile]:
-        target, flat = job.kernel.target, bool(job.options["flat"])
-        requests = _with_tracepoints(job.kernel.requests)
+        target, flat, lkm = job.kernel.target, bool(job.options["flat"]), bool(job.options["lkm"])
+        requests = _usable(job.kernel.requests, lkm)
         if job.options["emit"] == "json":
             from tpgen.backends.systemtap_json import document
 
             return [GeneratedFile("stapprobes.json", document(replace(job.kernel, requests=requests)))]
-        shapes = _shapes(requests, target, bool(job.options["lkm"]))
+        shapes = _shapes(requests, target, lkm)
         made = {shape: list(_files(shape, probes, target, job, flat)) for shape, probes in shapes.items()}
         return [
             GeneratedFile(file.name if len(made) == 1 else f"{shape}/{file.name}", file.content)
@@ -45,14 +45,17 @@ class SystemtapBackend:
         ]
 
 
-def _with_tracepoints(requests: Sequence[Request]) -> tuple[Request, ...]:
-    """The requests without the raw arguments of system calls: their programs attach to sys_enter, which is for all.
+def _usable(requests: Sequence[Request], lkm: bool) -> tuple[Request, ...]:
+    """The requests without those of records, for kernel modules, and of the raw arguments of system calls.
 
-    Raises `no-such-form` where nothing is left.
+    What attaches to those attaches to sys_enter, which is for all. Raises `no-such-form` where nothing is left.
     """
-    left = tuple(r for r in requests if r.form == Form.CLASSIC or r.event.attach_name is not None)
+    forms = (Form.RAW,) if lkm else tuple(Form)
+    left = tuple(r for r in requests if r.form in forms and (r.form != Form.RAW or r.event.attach_name is not None))
     if requests and not left:
-        raise fail("no-such-form", f"no raw form of {requests[0].event.title}: it has no raw tracepoint of its own")
+        event, form = requests[0].event, "lkm" if lkm else "raw"
+        why = "it has no raw tracepoint of its own" if event.attach_name is None else "kernel modules get no records"
+        raise fail("no-such-form", f"no {form} form of {event.title}: {why}")
     return left
 
 
@@ -63,8 +66,6 @@ def _shapes(requests: Sequence[Request], target: Target, lkm: bool) -> dict[Shap
         shape = Shape.LKM if lkm else Shape(form)
         if probes := [stapprobe(r.event, shape, target) for r in requests if r.form == form]:
             shapes[shape] = probes
-        if lkm:
-            break  # a kernel module is given no records
     return shapes
 
 
