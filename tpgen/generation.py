@@ -47,7 +47,7 @@ def generate(renderer: Loaded, kernel: KernelEvents, order: Order) -> Product:
     Raises `CheckFailed` with all findings; `TpgenError` for an order that cannot be met, `no-such-form` among them.
     """
     forms = forms_of(renderer, order.named)
-    keys = list(dict.fromkeys(key for pattern in order.patterns for key in kernel.select(pattern, order.module)))
+    keys = kernel.select_all(order.patterns, order.module)
     raw_only = forms == [Form.RAW]
     events = kernel.events(keys, raw_only=raw_only)
     requests, notes = _requests(events, forms, bool(order.named))

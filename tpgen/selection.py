@@ -87,6 +87,10 @@ class KernelEvents(ABC):
             raise self._unknown(pattern, system, candidates, module)
         return found
 
+    def select_all(self, patterns: Iterable[str], module: str | None = None) -> list[EventKey]:
+        """The events that any of `patterns` means, each once."""
+        return list(dict.fromkeys(key for pattern in patterns for key in self.select(pattern, module)))
+
     def _unknown(self, pattern: str, system: str | None, candidates: list[EventKey], module: str | None) -> TpgenError:
         where = f"in {self.label}"
         if candidates and module is not None:

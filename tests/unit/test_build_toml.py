@@ -62,7 +62,7 @@ WRONG = {
     "unknown backend": (G + "events = 'e'\nbackend = 'cobol'\n", "3:11: no backend 'cobol' [unknown-backend]; there "),
     "unknown option": (
         G + "events = 'e'\noptions = { flat = true }\n",
-        "3:1: backend bpf has no option flat [toml-key]; it has ",
+        "3:1: backend bpf has no option flat [bad-option]; it has ",
     ),
     "unknown kernel": (G + "events = 'e'\nkernel = 'nokernel'\n", "3:10: "),
     "unknown event": (

@@ -12,13 +12,14 @@ import os
 import re
 import traceback
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from itertools import groupby
 
 from tpgen import __version__
-from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option
+from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 
 GROUP = "tpgen.backends"
@@ -76,6 +77,19 @@ class Loaded:
     plugin: Plugin
     backend: Backend
 
+    def options(self, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """A value for every option of the backend, those that are given and else the defaults. Raises `bad-option`."""
+        known = {option.name: option for option in self.backend.options}
+        for name, value in given.items():
+            if name not in known:
+                import difflib
+
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
+                raise fail("bad-option", f"backend {self.plugin.name} has no option {name}", hint=hint)
+            _check_value(known[name], value)
+        return {name: given.get(name, option.default) for name, option in known.items()}
+
     def render(self, job: Job) -> list[GeneratedFile]:
         """The files that the backend makes of `job`.
 
@@ -102,6 +116,14 @@ class Loaded:
             if problem := _file_problem(file):
                 raise self.plugin.broken(problem)
         return files
+
+
+def _check_value(option: Option, value: OptionValue) -> None:
+    if type(value) is not type(option.default):
+        kind = {bool: "true or false", int: "a number", str: "a string"}[type(option.default)]
+        raise fail("bad-option", f"option {option.name} is {kind}")
+    if option.choices and value not in option.choices:
+        raise fail("bad-option", f"no {value!r} for option {option.name}", hint=f"there is {', '.join(option.choices)}")
 
 
 @lru_cache

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tpgen import output
-from tpgen.backends.base import GeneratedFile, OptionValue
+from tpgen.backends.base import GeneratedFile
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate, KernelFiles
 from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
@@ -60,27 +60,7 @@ def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs) -> Rende
 def _backend(each: Generate) -> Loaded:
     with _at(each.where("backend", each.backend)):
         renderer = find(each.backend)
-    known = {option.name for option in renderer.backend.options}
-    for name in each.options:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
-            raise fail("toml-key", f"backend {each.backend} has no option {name}", each.where("options"), hint)
     return renderer
-
-
-def _options(each: Generate, renderer: Loaded) -> Mapping[str, OptionValue]:
-    """A value for every option of the backend. Raises `toml-value` for one of another type, or not of the choices."""
-    values: dict[str, OptionValue] = {}
-    for option in renderer.backend.options:
-        value = values[option.name] = each.options.get(option.name, option.default)
-        if type(value) is not type(option.default):
-            kind = {bool: "true or false", int: "a number", str: "a string"}[type(option.default)]
-            raise fail("toml-value", f"option {option.name} is {kind}", each.where("options"))
-        if option.choices and value not in option.choices:
-            hint = f"there is {', '.join(option.choices)}"
-            raise fail("toml-value", f"no {value!r} for option {option.name}", each.where("options"), hint)
-    return values
 
 
 def _add_plugin(renderer: Loaded, inputs: Inputs) -> None:
@@ -93,12 +73,14 @@ def _add_plugin(renderer: Loaded, inputs: Inputs) -> None:
 
 
 def _product(each: Generate, renderer: Loaded, open_kernel: Opener) -> Product:
+    with _at(each.where("options")):
+        options = renderer.options(each.options)
     with _at(each.where("kernel", each.kernel if isinstance(each.kernel, str) else None)):
         kernel = open_kernel(each.kernel)
     for pattern in each.events:
         with _at(each.where("events", pattern)):
             split_pattern(pattern)
-    order = Order(each.events, each.module, each.forms, _options(each, renderer))
+    order = Order(each.events, each.module, each.forms, options)
     try:
         return generate(renderer, kernel, order)
     except TpgenError:

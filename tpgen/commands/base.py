@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail
+from tpgen import opening
+from tpgen.diagnostics import Diagnostic, excerpt, fail
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tpgen.kernel import Sources
     from tpgen.selection import EventKey, KernelEvents
 
-#: What messages call the kernel that this machine runs.
-LIVE_LABEL = "the running kernel"
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
@@ -84,101 +82,42 @@ def parser(command: str, description: str, kind: type[Parser] = Parser) -> Parse
 
 def open_kernel(options: argparse.Namespace) -> KernelEvents:
     """The kernel that the source options mean: from a catalog, from the cache or from its sources."""
-    if (catalog := open_catalog(options)) is not None:
-        return catalog
-    if options.btf or options.tracefs or options.headers or options.config or options.no_cache:
-        return open_checked(options)
-    from tpgen.catalog.kept import kept_kernel
-
-    if (kept := kept_kernel(LIVE_LABEL)) is not None:
-        return kept
-    from tpgen.catalog.keep import KeptKernel
-
-    return KeptKernel(open_sources(options))
+    return opening.open_kernel(where(options), _tell)
 
 
 def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
-    """The kernel from a catalog where `--kernel` says one, or where nothing says any and none can be asked.
+    """The kernel from a catalog where they mean one; None where they mean sources."""
+    return opening.open_catalog(where(options), _tell)
 
-    None where the options mean sources. Raises `TpgenError` where they contradict each other, `unknown-kernel`, and
-    what is wrong with the catalog.
-    """
-    given = bool(options.btf or options.tracefs or options.headers or options.config)
-    if options.kernel == "live" or (options.kernel is None and (given or _live_kernel_readable())):
-        return None
-    from tpgen.catalog.store import newest_shipped, open_named
 
-    if given:
-        raise fail("usage", "--kernel and files: a catalog has its own", hint="give one or the other")
-    if options.kernel is not None:
-        return open_named(options.kernel, options.arch)
-    newest = newest_shipped(options.arch)
-    if newest is None:
-        return None
-    message = f"no BTF of a running kernel here: this is {newest.info.name}, the newest that came with tpgen"
-    say([Diagnostic("kernel-shipped", message, None, "--kernel picks another", Severity.NOTE)])
-    return newest.open()
+def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
+    """The kernel with its sources at hand. With `join_live`, headers alone are held against the running one."""
+    return opening.open_checked(where(options), join_live)
+
+
+def open_sources(options: argparse.Namespace, contents: Mapping[str, bytes] | None = None) -> Sources:
+    """The opened sources; `contents` are those of files that are not on disk under their names."""
+    return opening.open_sources(where(options), contents=contents)
 
 
 def kernel_named(name: str) -> KernelEvents:
     """The kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
-    options = parser("", "").parse_args(["--kernel", name])
-    try:
-        return open_kernel(options)
-    except TpgenError as error:
-        if [diagnostic.code for diagnostic in error.diagnostics] != ["catalog-foreign"]:
-            raise
-    return open_checked(parser("", "").parse_args(["--btf", name]))
+    return opening.open_named(name, _tell)
 
 
-def _live_kernel_readable() -> bool:
-    return os.access("/sys/kernel/btf/vmlinux", os.R_OK)
+def where(options: argparse.Namespace) -> opening.Where:
+    """What the source options say."""
+    files = {name: getattr(options, name) for name in ("kernel", "tracefs", "headers", "config", "arch")}
+    return opening.Where(btf=tuple(options.btf), use_cache=not options.no_cache, **files)
 
 
-def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
-    """The same, but one whose sources are at hand. With `join_live`, headers alone are held against the running one."""
-    from tpgen.check import CheckedKernel
-
-    return CheckedKernel(open_sources(options, join_live))
-
-
-def open_sources(
-    options: argparse.Namespace, join_live: bool = False, contents: Mapping[str, bytes] | None = None
-) -> Sources:
-    """The opened sources that the options mean; `contents` are those of files that are not on disk under their names.
-
-    Raises `TpgenError` where they contradict each other or are broken.
-    """
-    from tpgen.kernel import live_kernel_readable, open_files, open_live
-
-    if options.kernel not in (None, "live"):
-        raise fail("usage", "this needs sources, and a catalog has none", hint="--kernel live, or give files")
-    if options.config and not options.headers:
-        raise fail("usage", "--config decides what of --headers counts", hint="give --headers as well")
-    given = options.btf or options.tracefs or options.headers
-    if join_live and options.headers and not (options.btf or options.tracefs) and live_kernel_readable():
-        options.kernel = "live"
-    if options.kernel == "live":
-        if options.btf or options.tracefs:
-            raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave --btf and --tracefs away")
-        sources = open_live(options.headers, options.config, not options.no_cache)
-    elif given:
-        given_files = (options.btf, options.tracefs, options.headers, options.config, options.arch)
-        sources = open_files(*given_files, use_cache=not options.no_cache, contents=contents or {})
-    elif live_kernel_readable():
-        sources = open_live()
-    else:
-        raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs, --headers or --kernel")
-    broken = [d for d in sources.headers.skipped if d.severity == Severity.ERROR] if sources.headers else []
-    if broken:
-        raise TpgenError(*broken)
-    return sources
+def _tell(note: Diagnostic) -> None:
+    say([note])
 
 
 def selected(kernel: KernelEvents, options: argparse.Namespace) -> list[EventKey]:
     """The events that the user means, each once: all where none is named."""
-    patterns = options.events or ["*"]
-    return list(dict.fromkeys(key for pattern in patterns for key in kernel.select(pattern, options.module)))
+    return kernel.select_all(options.events or ["*"], options.module)
 
 
 def print_json(items: list[dict[str, object]]) -> None:

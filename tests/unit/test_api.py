@@ -1,0 +1,175 @@
+"""The door for programs in Python: the example of docs/api.md, and what it raises where the command line exits."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.btf_builder import SIGNED
+from support.catalogs import small_catalog
+from support.small_kernel import FORMATS, small_btf, write_btf, write_tracefs
+
+from tpgen import api, opening
+from tpgen.model import Int, Pointer, Struct
+
+DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+def blocks(language: str) -> list[str]:
+    """The blocks of a language in the documentation."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_example_of_the_documentation() -> None:
+    (code,), (output,) = blocks("python"), blocks("text")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, DOCS, "exec"), {"__name__": "example"})
+    assert out.getvalue() == output
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> api.Kernel:
+    return api.open_kernel(btf=[write_btf(tmp_path / "vmlinux")], tracefs=write_tracefs(tmp_path / "tracefs"))
+
+
+def test_raw_arguments(small: api.Kernel) -> None:
+    (switch,) = small.query("sched:sched_switch")
+    assert switch.event.attach_name == "sched_switch"
+    values = switch.values(api.Form.RAW)
+    assert [(v.name, v.offset_bytes, v.size_bytes, v.slot) for v in values] == [
+        ("preempt", 0, 1, 0), ("prev", 8, 8, 1), ("next", 16, 8, 2), ("prev_state", 24, 4, 3),
+    ]  # fmt: skip
+    assert values[1].type == Pointer(Struct("struct", "task_struct"))
+    assert values[1].pointee == Struct("struct", "task_struct")
+    assert values[3].type == Int("unsigned int", 4, False)
+
+
+def test_fields(small: api.Kernel) -> None:
+    (init,) = small.query("dma_fence_init")
+    values = init.values(api.Form.CLASSIC)
+    assert [(v.name, v.kind, v.offset_bytes, v.size_bytes) for v in values] == [
+        ("driver", "dynamic", 8, 4), ("seqno", "int", 12, 4),
+    ]  # fmt: skip
+    assert values[0].pointee == Int("char", 1, False)
+
+
+def test_query(small: api.Kernel) -> None:
+    assert {tracepoint.event.name for tracepoint in small.query("sched:*", "*:sched_wakeup")} == {
+        "sched_switch", "sched_wakeup",
+    }  # fmt: skip
+    assert len(small.query()) == 6
+    assert {t.event.name for t in small.query("pelt*", module="vmlinux")} == {"pelt_se_tp"}
+
+
+def code(error: api.TpgenError) -> str:
+    (diagnostic,) = error.diagnostics
+    return diagnostic.code
+
+
+@pytest.mark.parametrize("pattern", ["", ":", "bla:", "sched:", ":sched_switch"])
+def test_bad_pattern(pattern: str, small: api.Kernel) -> None:
+    with pytest.raises(api.TpgenError) as raised:
+        small.query(pattern)
+    assert code(raised.value) == "bad-pattern"
+
+
+def test_unknown_event(small: api.Kernel) -> None:
+    with pytest.raises(api.TpgenError) as raised:
+        small.query("sched:no_such")
+    assert code(raised.value) == "unknown-event"
+
+
+def test_form_that_is_not_there(small: api.Kernel) -> None:
+    (bare,) = small.query("pelt_se_tp")
+    assert bare.why_not(api.Form.RAW) is None
+    assert bare.why_not(api.Form.CLASSIC) is not None
+    with pytest.raises(api.TpgenError) as raised:
+        bare.values(api.Form.CLASSIC)
+    assert code(raised.value) == "no-such-form"
+
+
+def test_sources_that_contradict_each_other(tmp_path: Path) -> None:
+    """Where the command line exits with 1: no value of that record is handed out; the raw arguments are."""
+    lines = [
+        replace(line, offset=12) if line.declaration == "pid_t pid" else line for line in FORMATS["sched/sched_wakeup"]
+    ]
+    tracefs = write_tracefs(tmp_path / "tracefs", {"sched/sched_wakeup": tuple(lines)})
+    (wakeup,) = api.open_kernel(btf=[write_btf(tmp_path / "vmlinux")], tracefs=tracefs).query("sched:sched_wakeup")
+    with pytest.raises(api.CheckFailed):
+        wakeup.values(api.Form.CLASSIC)
+    assert [value.name for value in wakeup.values(api.Form.RAW)] == ["p"]
+
+
+def test_big_endian(tmp_path: Path) -> None:
+    kernel = api.open_kernel(btf=[write_btf(tmp_path / "vmlinux", small_btf(big_endian=True))], arch="s390x")
+    assert (kernel.target.arch, kernel.target.big_endian) == ("s390x", True)
+    (switch,) = kernel.query("sched_switch")
+    assert [value.offset_bytes for value in switch.values(api.Form.RAW)] == [7, 8, 16, 28]
+
+
+def test_catalog_file(tmp_path: Path) -> None:
+    kernel = api.open_kernel(str(small_catalog(tmp_path)))
+    assert kernel.release == "6.18.1"
+    assert [value.name for value in kernel.query("sched_switch")[0].values(api.Form.RAW)][:2] == ["preempt", "prev"]
+
+
+def test_raw_support(small: api.Kernel) -> None:
+    supported, evidence = small.raw_support()
+    assert supported is True
+    assert ("BTF has the enumerator BPF_PROG_TYPE_RAW_TRACEPOINT", True) in [(e.what, e.supported) for e in evidence]
+
+
+def test_generate(small: api.Kernel) -> None:
+    (file,) = small.generate("sched_switch", forms=[api.Form.RAW])
+    assert file.name == "raw_sched_switch.h"
+    assert "struct raw_sched_switch" in str(file.content)
+    (flat,) = small.generate("sched_switch", backend="systemtap", forms=[api.Form.RAW], options={"flat": True})
+    assert "data;" not in str(flat.content)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"flatt": True}, "backend systemtap has no option flatt"), ({"flat": 1}, "option flat is true or false"),
+        ({"emit": "cobol"}, "no 'cobol' for option emit"),
+    ],
+)  # fmt: skip
+def test_bad_option(options: dict[str, bool | int | str], message: str, small: api.Kernel) -> None:
+    with pytest.raises(api.TpgenError) as raised:
+        small.generate("sched_switch", backend="systemtap", options=options)
+    assert (code(raised.value), raised.value.diagnostics[0].message) == ("bad-option", message)
+
+
+def test_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(api.TpgenError) as raised:
+        api.open_kernel(btf=[tmp_path / "none"])
+    assert code(raised.value) == "unreadable"
+
+
+def test_note_where_there_is_no_kernel_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest that came with tpgen stands in, and nobody is left to believe that it is the running one."""
+    monkeypatch.setattr(opening, "_live_kernel_readable", lambda: False)
+    kernel = api.open_kernel()
+    assert [note.code for note in kernel.notes] == ["kernel-shipped"]
+    assert kernel.label == "debian-7.2-amd64"
+
+
+@pytest.mark.kernel_btf
+def test_running_kernel(capfd: pytest.CaptureFixture[str]) -> None:
+    kernel = api.open_kernel("live")
+    (switch,) = kernel.query("sched_switch")
+    assert [value.name for value in switch.values(api.Form.RAW)][1:3] == ["prev", "next"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_argument_without_a_name(tmp_path: Path) -> None:
+    b = small_btf()
+    b.event("e", [("", b.integer("int", 4, SIGNED))], names_in=())
+    (event,) = api.open_kernel(btf=[write_btf(tmp_path / "vmlinux", b)]).query("e")
+    (value,) = event.values(api.Form.RAW)
+    assert (value.name, value.declaration) == (None, "int arg0")

@@ -1,0 +1,141 @@
+"""For programs in Python, such as the translator of a tracing language: open a kernel, ask for tracepoints, get values.
+
+Nothing is text in between: types are those of `tpgen.model`, offsets and sizes are numbers of bytes, None is what no
+source tells. Whatever is wrong is a `TpgenError` with the lines that the command line would say. docs/api.md has an
+example.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from tpgen.backends.base import Form, GeneratedFile, OptionValue, missing
+from tpgen.comparison import errors
+from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.generation import CheckFailed
+from tpgen.model import Event
+from tpgen.opening import Where
+from tpgen.probe import Evidence
+from tpgen.selection import EventKey, KernelEvents
+from tpgen.target import Target
+from tpgen.values import Value
+
+__all__ = [
+    "CheckFailed", "Diagnostic", "Event", "Evidence", "Form", "GeneratedFile", "Kernel", "Target", "TpgenError",
+    "Tracepoint", "Value", "open_kernel",
+]  # fmt: skip
+
+Path: TypeAlias = str | os.PathLike[str]
+
+
+def open_kernel(
+    name: str | None = None,
+    *,
+    btf: Iterable[Path] = (),
+    tracefs: Path | None = None,
+    headers: Path | None = None,
+    config: Path | None = None,
+    arch: str | None = None,
+    use_cache: bool = True,
+) -> Kernel:
+    """The kernel that is named, as for `--kernel`, or that the files are of, as for the options of their names.
+
+    Without either it is the running one, or else the newest that came with tpgen, which a note then tells. Raises
+    `TpgenError`.
+    """
+    from tpgen.opening import open_kernel
+
+    files = {"tracefs": tracefs, "headers": headers, "config": config}
+    paths = {key: os.fspath(path) for key, path in files.items() if path is not None}
+    notes: list[Diagnostic] = []
+    where = Where(name, tuple(os.fspath(path) for path in btf), arch=arch, use_cache=use_cache, **paths)
+    events = open_kernel(where, notes.append)
+    return Kernel(events, (*notes, *events.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class Tracepoint:
+    """A tracepoint of a kernel: what is known of it as `event`, and the values that programs find there."""
+
+    event: Event
+    _key: EventKey = field(repr=False)
+    _kernel: KernelEvents = field(repr=False)
+
+    def why_not(self, form: Form) -> str | None:
+        """Why there are no values of that form, None where there are."""
+        return missing(self.event, form)
+
+    def values(self, form: Form) -> tuple[Value, ...]:
+        """The raw arguments by slot, or the fields of the classic record, and where in the context they lie.
+
+        Raises `TpgenError` `no-such-form`, and `CheckFailed` where the kernel's sources contradict each other.
+        """
+        from tpgen.values import classic_values, raw_values
+
+        if (reason := self.why_not(form)) is not None:
+            raise fail("no-such-form", f"no {form} form of {self.event.title}: {reason}")
+        if found := errors(self._kernel.comparisons(self._key, raw_only=form == Form.RAW)):
+            raise CheckFailed(*found)
+        made = raw_values if form == Form.RAW else classic_values
+        return made(self.event, self._kernel.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """An open kernel. `notes` say what of it could not be read, and why that matters."""
+
+    _events: KernelEvents = field(repr=False)
+    notes: tuple[Diagnostic, ...]
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self._events.label
+
+    @property
+    def release(self) -> str | None:
+        """Its uname -r."""
+        return self._events.release
+
+    @property
+    def target(self) -> Target:
+        """The machine that it is for: architecture, pointer size, byte order."""
+        return self._events.target
+
+    def query(self, *patterns: str, module: str | None = None) -> tuple[Tracepoint, ...]:
+        """The tracepoints that any of the patterns means, as on the command line; all without one.
+
+        Raises `TpgenError` `bad-pattern`, and `unknown-event` where a pattern means none.
+        """
+        keys = self._events.select_all(patterns or ("*",), module)
+        events = self._events.events(keys)
+        return tuple(Tracepoint(event, key, self._events) for key, event in zip(keys, events, strict=True))
+
+    def raw_support(self) -> tuple[bool | None, Sequence[Evidence]]:
+        """Whether it supports raw tracepoints, None where nothing decides; and what tells so."""
+        from tpgen.probe import answer, of_kernel
+
+        evidence = of_kernel(self._events)
+        return answer(evidence), evidence
+
+    def generate(
+        self,
+        *patterns: str,
+        backend: str = "bpf",
+        forms: Sequence[Form] = (),
+        module: str | None = None,
+        options: Mapping[str, OptionValue] | None = None,
+    ) -> list[GeneratedFile]:
+        """The files that a backend makes of the tracepoints; in all of its forms if none is named.
+
+        Raises `TpgenError`, `CheckFailed` among them.
+        """
+        from tpgen.backends.registry import find
+        from tpgen.generation import Order, generate
+
+        renderer = find(backend)
+        order = Order(patterns or ("*",), module, tuple(forms), renderer.options(options or {}))
+        return generate(renderer, self._events, order).files
