@@ -10,6 +10,7 @@ from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.family import event_family
 from tpgen.sources.headers.lend import Lender
 from tpgen.sources.headers.scan import Scan, scan
+from tpgen.sources.headers.templates import Templates
 from tpgen.sources.headers.text import Source
 from tpgen.sources.headers.tree import Fragments
 from tpgen.target import Target
@@ -35,12 +36,12 @@ def read_sources(
 
 def _scan_all(sources: Sequence[Source], release: str | None, names: OpenWorld, lender: Lender | None) -> list[Scan]:
     """Scan every header; fragments as part of the headers that include them, and alone where none does."""
-    family, fragments = event_family(release), Fragments(sources)
+    family, fragments, templates = event_family(release), Fragments(sources), Templates()
 
     def scan_one(source: Source) -> Scan:
-        found = scan(source, family, names, fragments.find)
+        found = scan(source, family, names, fragments.find, None, templates)
         lent = lender.macros_for(source, found.unknown) if lender and found.unknown else None
-        return scan(source, family, names, fragments.find, lent) if lent else found
+        return scan(source, family, names, fragments.find, lent, templates) if lent else found
 
     parts = {source.path for source in fragments.all}
     scans = [scan_one(source) for source in sources if source.path not in parts]

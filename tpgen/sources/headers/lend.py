@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tpgen.sources.headers.cache import digest
 from tpgen.sources.headers.conditions import Names
 from tpgen.sources.headers.directives import structure
-from tpgen.sources.headers.macros import Macro, parse_define
+from tpgen.sources.headers.macros import Macro, closure, parse_define
 from tpgen.sources.headers.text import Source, line_matches
 
 _INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
@@ -37,7 +37,7 @@ class Lender:
             text = self._text(path)
             if any(word in text for word in wanted - lent.keys()):
                 macros = self._definitions(path, text)
-                lent.update(_closure(wanted - lent.keys(), macros))
+                lent.update(closure(wanted - lent.keys(), macros))
         return lent
 
     def looked_for(self) -> dict[str, str | None]:
@@ -81,17 +81,6 @@ class Lender:
 
 def _includes(text: str) -> Iterator[tuple[str, str]]:
     return ((match[1], match[2]) for _, match in line_matches(_INCLUDE, text))
-
-
-def _closure(words: Iterable[str], macros: Mapping[str, Macro]) -> dict[str, Macro]:
-    found: dict[str, Macro] = {}
-    todo = list(words)
-    while todo:
-        word = todo.pop()
-        if word in macros and word not in found:
-            found[word] = macros[word]
-            todo.extend(macros[word].words)
-    return found
 
 
 def _read(path: str) -> str:

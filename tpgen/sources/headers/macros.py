@@ -179,6 +179,18 @@ def parse_define(definition: str, source: Source, span: Span, place: Place) -> M
     return Macro(head[1], tuple(params), rest, text, source, span, place)
 
 
+def closure(words: Iterable[str], macros: Mapping[str, Macro]) -> dict[str, Macro]:
+    """The macros that `words` name, and all that these need in turn."""
+    found: dict[str, Macro] = {}
+    todo = list(words)
+    while todo:
+        word = todo.pop()
+        if word in macros and word not in found:
+            found[word] = macros[word]
+            todo.extend(macros[word].words)
+    return found
+
+
 # --- expansion -----------------------------------------------------------------------------------------------------
 
 # Five times what the biggest real header (fs/xfs/xfs_trace.h of Linux 7.2) makes of its macros: 33 000 tokens with
@@ -248,10 +260,14 @@ class Expander:
         return self._macros.keys().isdisjoint(WORD.findall(token.text))
 
     def _charged(self, tokens: list[Token]) -> list[Token]:
-        self._left -= sum([len(token.text) + _WORK_PER_TOKEN for token in tokens])
+        self.charge(sum([len(token.text) + _WORK_PER_TOKEN for token in tokens]))
+        return tokens
+
+    def charge(self, work: int) -> None:
+        """Count work that was done, in characters and tokens made."""
+        self._left -= work
         if self._left < 0:
             raise ExpansionLimit
-        return tokens
 
     def _argument(self, tokens: list[Token]) -> list[Token]:
         """What an argument expands to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tpgen.diagnostics import Diagnostic, Position, Severity
@@ -23,6 +23,7 @@ from tpgen.sources.headers.macros import (
     parse_define,
 )
 from tpgen.sources.headers.table import MacroTable
+from tpgen.sources.headers.templates import Made, Templates
 from tpgen.sources.headers.text import Source, Span, blank, split_arguments
 from tpgen.sources.headers.variants import inner_directives, variants
 
@@ -84,14 +85,15 @@ def scan(
     names: Names,
     include: Callable[[Source, str], Source | None] = lambda source, name: None,
     lent: Mapping[str, Macro] | None = None,
+    templates: Templates | None = None,
 ) -> Scan:
     """The statements of a header, and what of it could not be taken.
 
     `include` gives the fragment that an `#include name` of a source stands for, None for any other header. `lent` are
-    macros that other headers define for this one.
+    macros that other headers define for this one. `templates` are what was found out about macros in headers before.
     """
     found = Scan(source)
-    scanner = _Scanner(family, names, include, lent or {}, found)
+    scanner = _Scanner(family, names, include, lent or {}, templates or Templates(), found)
     scanner.read(source)
     return found
 
@@ -103,12 +105,14 @@ class _Scanner:
         names: Names,
         include: Callable[[Source, str], Source | None],
         lent: Mapping[str, Macro],
+        templates: Templates,
         found: Scan,
     ) -> None:
         self._family = family
         self._fields = entry_family()
         self._names = names
         self._include = include
+        self._templates = templates
         self._found = found
         self._macros = MacroTable(family, lent)
         self._systems: list[Macro] = []
@@ -210,7 +214,7 @@ class _Scanner:
         opening = _next_visible(code, end)
         if not code.startswith("(", opening) or not self._macros.takes_arguments(macro):
             if makes_events:
-                self._expand(source, (start, end), [Token(word[0])], place)
+                self._note(source, (start, end), self._expanded(source, (start, end), [Token(word[0])]), place)
             return end
         sliced = split_arguments(code, opening)
         if sliced is None:
@@ -220,8 +224,7 @@ class _Scanner:
         spans, end = sliced
         if makes_events or self._macros.lead_to_events(WORD.findall(code, opening, end)):
             for text, where in self._ways(source, shape, spans, place):
-                tokens = [Token(word[0]), *_invocation(text, spans)]
-                self._expand(source, (start, end), tokens, where)
+                self._take(source, (start, end), macro, [text[at:to].strip() for at, to in spans], where)
         return end
 
     def _ways(self, source: Source, shape: Structure, spans: list[Span], place: Place) -> list[tuple[str, Place]]:
@@ -250,49 +253,69 @@ class _Scanner:
         self._found.unknown.setdefault(word[0], word.start())
         self._skip("header-unknown-macro", f"{word[0]} is not defined here; it may make events", source, word.start())
 
-    def _expand(self, source: Source, span: Span, tokens: list[Token], place: Place) -> None:
+    def _take(self, source: Source, span: Span, macro: Macro, arguments: list[str], place: Place) -> None:
+        made = self._templates.made(macro, arguments, self._macros, self._tried)
+        if made is None:
+            made = self._expanded(source, span, [Token(macro.name), *_invocation(arguments)])
+        self._note(source, span, made, place)
+
+    def _tried(self, tokens: list[Token]) -> list[Made] | None:
+        """The primitives that `tokens` make; None where something is wrong."""
+        try:
+            found = list(_primitives(self._expander.expand(tokens), self._family))
+        except (BadInvocation, ExpansionLimit):
+            return None
+        made = [(token.text, token.origin, arguments) for token, arguments in found if arguments is not None]
+        return made if len(made) == len(found) else None
+
+    def _expanded(self, source: Source, span: Span, tokens: list[Token]) -> Iterator[Made]:
+        """The primitives that `tokens` make; what is wrong is reported."""
         try:
             expanded = self._expander.expand(tokens)
         except BadInvocation as error:
             self._skip("header-arguments", str(error), source, span[0], Severity.ERROR)
             return
-        except ExpansionLimit:
-            self._skip(
-                "header-expansion-limit", f"{tokens[0].text} expands without end", source, span[0], Severity.ERROR,
-                "the rest of this header is not read",
-            )  # fmt: skip
-            raise _GivenUp from None
-        for primitive, arguments in self._primitives(source, span, expanded):
-            systems = tuple((_system(macro, self._macros), macro.place.condition) for macro in self._systems)
-            entries = split_entries(arguments[3]) if primitive.text == CLASS else ()
-            for word in map(head, entries):
-                if word not in self._fields:
-                    self._found.unknown.setdefault(word, span[0])
-            statement = Statement(primitive.text, arguments, source, span, systems, place, primitive.origin, entries)
-            if primitive.text == OTHER:
+        for token, arguments in _primitives(expanded, self._family):
+            if arguments is not None:
+                yield token.text, token.origin, arguments
+            elif token.text in PRIMITIVES:
                 self._skip(
-                    "header-other-event", f"{arguments[0]} {arguments[1]} is not a tracepoint, so it is left out",
-                    source, span[0], chain=chain(primitive.origin),
+                    "header-arguments", "this expands to an event with commas or parentheses out of place", source,
+                    span[0], Severity.ERROR, chain=chain(token.origin),
                 )  # fmt: skip
             else:
-                self._found.statements.append(statement)
-
-    def _primitives(self, source: Source, span: Span, tokens: list[Token]) -> Iterator[tuple[Token, tuple[str, ...]]]:
-        index = 0
-        while index < len(tokens):
-            token = tokens[index]
-            index += 1
-            if token.text in PRIMITIVES and index < len(tokens) and tokens[index].text == "(":
-                arguments, index = _arguments(tokens, index)
-                if len(arguments) == PRIMITIVES[token.text]:
-                    yield token, arguments
-                else:
-                    self._skip(
-                        "header-arguments", "this expands to an event with commas or parentheses out of place", source,
-                        span[0], Severity.ERROR, chain=chain(token.origin),
-                    )  # fmt: skip
-            elif token.text in self._family and not token.opaque and not _hidden(token):
                 self._report_unbalanced(source, span[0], token.text)
+
+    def _note(self, source: Source, span: Span, made: Iterable[Made], place: Place) -> None:
+        """Note the statements that an invocation makes."""
+        try:
+            for primitive, origin, arguments in made:
+                self._expander.charge(sum(map(len, arguments)))
+                self._note_one(source, span, primitive, origin, arguments, place)
+        except ExpansionLimit:
+            name = _CODE_WORD.match(source.clean, *span)
+            self._skip(
+                "header-expansion-limit", f"{name[0] if name else 'this'} expands without end", source, span[0],
+                Severity.ERROR, "the rest of this header is not read",
+            )  # fmt: skip
+            raise _GivenUp from None
+
+    def _note_one(
+        self, source: Source, span: Span, primitive: str, origin: Expansion | None, arguments: tuple[str, ...],
+        place: Place,
+    ) -> None:  # fmt: skip
+        if primitive == OTHER:
+            self._skip(
+                "header-other-event", f"{arguments[0]} {arguments[1]} is not a tracepoint, so it is left out",
+                source, span[0], chain=chain(origin),
+            )  # fmt: skip
+            return
+        systems = tuple((_system(macro, self._macros), macro.place.condition) for macro in self._systems)
+        entries = split_entries(arguments[3]) if primitive == CLASS else ()
+        for word in map(head, entries):
+            if word not in self._fields:
+                self._found.unknown.setdefault(word, span[0])
+        self._found.statements.append(Statement(primitive, arguments, source, span, systems, place, origin, entries))
 
     def _report_unbalanced(self, source: Source, offset: int, name: str) -> None:
         self._skip(
@@ -302,6 +325,22 @@ class _Scanner:
         self._unbalanced += 1
         if self._unbalanced == _MOST_UNBALANCED:
             raise _GivenUp
+
+
+def _primitives(tokens: list[Token], family: Mapping[str, Macro]) -> Iterator[tuple[Token, tuple[str, ...] | None]]:
+    """Each primitive among expanded tokens, with its arguments, None where they are not as many as it has.
+
+    A word of the family that was left unexpanded, since its parentheses do not close, comes with None as well.
+    """
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        index += 1
+        if token.text in PRIMITIVES and index < len(tokens) and tokens[index].text == "(":
+            arguments, index = _arguments(tokens, index)
+            yield token, arguments if len(arguments) == PRIMITIVES[token.text] else None
+        elif token.text in family and not token.opaque and not _hidden(token):
+            yield token, None
 
 
 class _GivenUp(Exception):
@@ -324,12 +363,12 @@ def _hidden(token: Token) -> bool:
     return token.origin is not None and any(macro.name == token.text for macro in token.origin)
 
 
-def _invocation(code: str, spans: list[Span]) -> list[Token]:
+def _invocation(arguments: list[str]) -> list[Token]:
     tokens = [Token("(")]
-    for number, (start, end) in enumerate(spans):
+    for number, text in enumerate(arguments):
         if number:
             tokens.append(Token(","))
-        if text := code[start:end].strip():
+        if text:
             tokens.append(Token(text, number > 0, None, opaque=True))
     tokens.append(Token(")"))
     return tokens
