@@ -179,6 +179,11 @@ def parse_define(definition: str, source: Source, span: Span, place: Place) -> M
     return Macro(head[1], tuple(params), rest, text, source, span, place)
 
 
+def is_inert(text: str, macros: Mapping[str, Macro]) -> bool:
+    """Whether no word of a text is a macro."""
+    return macros.keys().isdisjoint(WORD.findall(text))
+
+
 def closure(words: Iterable[str], macros: Mapping[str, Macro]) -> dict[str, Macro]:
     """The macros that `words` name, and all that these need in turn."""
     found: dict[str, Macro] = {}
@@ -257,7 +262,7 @@ class Expander:
         return True
 
     def _is_inert(self, token: Token) -> bool:
-        return self._macros.keys().isdisjoint(WORD.findall(token.text))
+        return is_inert(token.text, self._macros)
 
     def _charged(self, tokens: list[Token]) -> list[Token]:
         self.charge(sum([len(token.text) + _WORK_PER_TOKEN for token in tokens]))

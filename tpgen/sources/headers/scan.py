@@ -254,7 +254,7 @@ class _Scanner:
         self._skip("header-unknown-macro", f"{word[0]} is not defined here; it may make events", source, word.start())
 
     def _take(self, source: Source, span: Span, macro: Macro, arguments: list[str], place: Place) -> None:
-        made = self._templates.made(macro, arguments, self._macros, self._tried)
+        made = self._templates.made(macro, arguments, self._macros, self._tried, self._text)
         if made is None:
             made = self._expanded(source, span, [Token(macro.name), *_invocation(arguments)])
         self._note(source, span, made, place)
@@ -267,6 +267,13 @@ class _Scanner:
             return None
         made = [(token.text, token.origin, arguments) for token, arguments in found if arguments is not None]
         return made if len(made) == len(found) else None
+
+    def _text(self, text: str) -> str | None:
+        """What a text expands to; None where something is wrong."""
+        try:
+            return join(self._expander.expand([Token(text, opaque=True)]))
+        except (BadInvocation, ExpansionLimit):
+            return None
 
     def _expanded(self, source: Source, span: Span, tokens: list[Token]) -> Iterator[Made]:
         """The primitives that `tokens` make; what is wrong is reported."""

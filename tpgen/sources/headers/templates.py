@@ -1,7 +1,8 @@
 """What macros make of their arguments, found out once instead of at each invocation.
 
 Most of a tree's invocations are of a few macros, the family's and a header's own wrappers of it. Such a macro is
-expanded with stand-ins for its arguments, and what comes out serves all invocations whose arguments hold no macro.
+expanded with stand-ins for its arguments, and what comes out serves all invocations. What holds macros in an argument
+is expanded by itself, as C does it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tpgen.sources.headers.macros import WORD, Expansion, Macro, Token, closure
+from tpgen.sources.headers.macros import Expansion, Macro, Token, closure, is_inert
+from tpgen.sources.headers.text import split_commas
 
 #: A primitive, where it came from, and its arguments.
 Made = tuple[str, Expansion | None, tuple[str, ...]]
@@ -43,7 +45,7 @@ class Template:
 
 
 class Templates:
-    """The templates of the macros of one tree. `expand` says what tokens make; None where something is wrong."""
+    """The templates of the macros of one tree."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Macro, int], Template | None] = {}
@@ -54,18 +56,26 @@ class Templates:
         arguments: Sequence[str],
         macros: Mapping[str, Macro],
         expand: Callable[[list[Token]], Iterable[Made] | None],
+        expanded: Callable[[str], str | None],
     ) -> Iterable[Made] | None:
-        """What an invocation of `macro`, one of `macros`, makes; None where only an expansion of its own tells."""
+        """What an invocation of `macro`, one of `macros`, makes; None where only an expansion of its own tells.
+
+        `expand` says what tokens make and `expanded` what a text expands to; None where something is wrong.
+        """
         key = macro, len(arguments)
         known = self._known.get(key)
         if key not in self._known or (known is not None and not known.holds(macros)):
             known = self._known[key] = _template(macro, len(arguments), macros, expand)
         if known is None:
             return None
-        names = macros.keys()
-        if all(names.isdisjoint(WORD.findall(arguments[number])) for number in known.used):
-            return known.filled(arguments)
-        return None
+        texts = list(arguments)
+        for number in known.used:
+            if not is_inert(texts[number], macros):
+                texts[number] = expanded(texts[number]) or ""
+                # C looks at it once more, for macros and for commas.
+                if not is_inert(texts[number], macros) or len(split_commas(texts[number])) != 1:
+                    return None
+        return known.filled(texts)
 
 
 def _template(
