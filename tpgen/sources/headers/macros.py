@@ -110,11 +110,6 @@ class Macro:
         return _merged(self.body, {*(self.params or ()), self.rest})
 
     @cached_property
-    def plain(self) -> bool:
-        """True for a function-like macro that neither pastes nor stringifies."""
-        return self.params is not None and "#" not in self.text
-
-    @cached_property
     def foreign_words(self) -> frozenset[str]:
         """The identifiers of the replacement list that are not parameters."""
         return self.words.difference(self.params or (), (self.rest or "",))
@@ -244,22 +239,8 @@ class Expander:
                 arguments, closing = call
                 bound = _bind(macro, arguments)
                 origin = Expansion(macro, _common(token.origin, closing.origin))
-                if self._is_final(macro, arguments):
-                    done.extend(self._charged(_filled_in(macro, bound, token, origin)))
-                    continue
                 todo.extend(reversed(self._charged(self._replacement(macro, bound, token, origin))))
         return done
-
-    def _is_final(self, macro: Macro, arguments: list[list[Token]]) -> bool:
-        """True when nothing is left to expand in what `macro` makes of these arguments, as with most of the family."""
-        if not macro.plain or not self._macros.keys().isdisjoint(macro.foreign_words):
-            return False
-        params = macro.params or ()
-        for index, argument in enumerate(arguments):
-            used = index >= len(params) or params[index] in macro.words
-            if used and not all(token.opaque and self._is_inert(token) for token in argument):
-                return False
-        return True
 
     def _is_inert(self, token: Token) -> bool:
         return is_inert(token.text, self._macros)
@@ -332,18 +313,6 @@ class Expander:
                 result.extend(_spaced(expanded[text], token.spaced))
         result = [token for token in result if token.text]
         return _spaced(result, call.spaced)
-
-
-def _filled_in(macro: Macro, bound: Mapping[str, list[Token]], call: Token, origin: Expansion) -> list[Token]:
-    """The replacement list of a plain macro with its arguments as they are."""
-    result: list[Token] = []
-    for text, spaced, _, opaque in macro.pieces:
-        argument = bound.get(text)
-        if argument is None:
-            result.append(Token(text, spaced, origin, opaque))
-        else:
-            result.extend(_spaced(argument, spaced))
-    return _spaced(result, call.spaced)
 
 
 def _taken_apart(token: Token) -> list[Token]:
