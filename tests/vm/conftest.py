@@ -13,14 +13,8 @@ from support.debian import Tree
 
 from vm.case import Booted, Case
 
-#: Debian's kernels by name: the version and the architecture.
-KERNELS = {
-    "5.10-amd64": ("5.10", "amd64"),
-    "6.1-amd64": ("6.1", "amd64"),
-    "6.12-amd64": ("6.12", "amd64"),
-    "7.2-amd64": ("7.2", "amd64"),
-    "6.12-s390x": ("6.12", "s390x"),
-}
+#: Debian's kernels: the version, and the architecture as Debian calls it.
+KERNELS = ("5.10-amd64", "6.1-amd64", "6.12-amd64", "7.2-amd64", "6.12-s390x")
 
 #: What was counted on a kernel, by column.
 Row: TypeAlias = dict[str, str]
@@ -31,11 +25,16 @@ def under_way(
     request: pytest.FixtureRequest, libbpf_include: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, Future[Booted]]]:
     """What becomes of every kernel that this run asks for, two at a time: qemu's processor takes one CPU."""
-    callspecs = (getattr(item, "callspec", None) for item in request.session.items)
-    names = dict.fromkeys(callspec.params["booted"] for callspec in callspecs if callspec)
+    params = (item.callspec.params for item in request.session.items if hasattr(item, "callspec"))
+    names = dict.fromkeys(each["booted"] for each in params if "booted" in each)
     with ThreadPoolExecutor(2) as pool:
-        cases = {name: Case(Tree(*KERNELS[name]), tmp_path_factory.mktemp(name), libbpf_include) for name in names}
-        yield {name: pool.submit(case.booted) for name, case in cases.items()}
+        yield {name: pool.submit(boot, name, tmp_path_factory.mktemp(name), libbpf_include) for name in names}
+
+
+def boot(name: str, scratch: Path, libbpf_include: Path) -> Booted:
+    """What becomes of one."""
+    kernel, _, arch = name.partition("-")
+    return Case(Tree(kernel, arch=arch), scratch, libbpf_include).booted()
 
 
 @pytest.fixture(scope="session", params=KERNELS)
