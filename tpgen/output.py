@@ -5,25 +5,44 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 
-from tpgen.backends.base import GeneratedFile
 from tpgen.diagnostics import TpgenError, fail
 
+TYPE_CHECKING = False  # as in typing, which a run that finds its answer in the cache goes without
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
-def write_files(directory: str, files: Sequence[GeneratedFile]) -> list[str]:
-    """Write `files`, of distinct names, below `directory`; the paths that were really written are returned.
+    #: The bytes of a file.
+    Data: TypeAlias = bytes | memoryview
+
+
+def write_files(directory: str, files: Iterable[tuple[str, Data]]) -> list[str]:
+    """Write files, of distinct names, below `directory`; the paths that were really written are returned.
 
     Directories are made as needed. Every file is first written in full beside its place and only then renamed into it,
     so that a failure leaves what was there before. Raises `TpgenError` `unwritable`.
     """
-    for parent in dict.fromkeys(os.path.dirname(os.path.join(directory, file.name)) for file in files):
-        try:
-            os.makedirs(parent, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(parent, error) from None
-    return _replace([(os.path.join(directory, file.name), file.data) for file in files])
+    return _replace(_with_places(directory, files))
+
+
+def _with_places(directory: str, files: Iterable[tuple[str, Data]]) -> Iterator[tuple[str, Data]]:
+    made = set()
+    for name, data in files:
+        path = os.path.join(directory, name)
+        parent = os.path.dirname(path)
+        if parent not in made:
+            _make_directory(parent)
+            made.add(parent)
+        yield path, data
+
+
+def _make_directory(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def write_file(path: str, data: bytes) -> list[str]:
@@ -43,43 +62,44 @@ def _write_into(path: str, data: bytes) -> list[str]:
     return [path]
 
 
-def _replace(contents: Sequence[tuple[str, bytes]]) -> list[str]:
-    changed = [(path, data) for path, data in contents if not _holds(path, data)]
-    staged: list[tuple[str, str]] = []
+def _replace(contents: Iterable[tuple[str, Data]]) -> list[str]:
+    changed: list[str] = []
+    # Nobody else's: several of us may be at work in a directory.
+    prefix = f".tpgen-{os.urandom(8).hex()}-"
+    staged: deque[tuple[str, str, str]] = deque()
     path = ""
     try:
-        for path, data in changed:
-            # Not the symbolic link is replaced but what it leads to.
-            staged.append((_stage(os.path.realpath(path), data), path))
-        for temporary, path in staged:
-            os.replace(temporary, os.path.realpath(path))
+        for path, data in contents:
+            if _holds(path, data):
+                continue
+            place = _place(path)
+            temporary = os.path.join(os.path.dirname(place), f"{prefix}{len(staged)}")
+            changed.append(path)
+            staged.append((temporary, place, path))
+            with open(temporary, "xb") as file:
+                file.write(data)
+        while staged:
+            temporary, place, path = staged[0]
+            os.replace(temporary, place)
+            staged.popleft()
     except OSError as error:
         raise _unwritable(path, error) from None
-    finally:
-        for temporary, _ in staged:
+    finally:  # whatever it was, Ctrl-C too, no half file stays
+        for temporary, _, _ in staged:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-    return [path for path, _ in changed]
+    return changed
 
 
-def _stage(path: str, data: bytes) -> str:
-    """`data` in a new file beside `path`, with the permissions that a plainly created file gets."""
-    if os.path.isdir(path):  # found now and not halfway through the renaming
+def _place(path: str) -> str:
+    """What is to be replaced: not a symbolic link but what it leads to. Raises `OSError` for a directory."""
+    place = os.path.realpath(path) if os.path.islink(path) else path
+    if os.path.isdir(place):  # found now and not halfway through the renaming
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    descriptor, temporary = tempfile.mkstemp(prefix=".tpgen-", dir=os.path.dirname(path) or ".")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-    except BaseException:  # whatever it was, Ctrl-C too, no half file stays
-        os.unlink(temporary)
-        raise
-    return temporary
+    return place
 
 
-def _holds(path: str, data: bytes) -> bool:
+def _holds(path: str, data: Data) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read() == data

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import threading
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from tpgen.backends.base import GeneratedFile
 from tpgen.diagnostics import TpgenError
 from tpgen.output import write_file, write_files
 
 OLD = 1_000_000_000  # a time long ago, in seconds
-FILES = [GeneratedFile("a.h", "one\n"), GeneratedFile("b.h", "two\n"), GeneratedFile("c.h", "three\n")]
+FILES = [("a.h", b"one\n"), ("b.h", b"two\n"), ("c.h", b"three\n")]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -35,7 +34,7 @@ class TestWritten:
         assert contents(tmp_path) == {"new/er/a.h": "one\n", "new/er/b.h": "two\n", "new/er/c.h": "three\n"}
 
     def test_names_with_directories(self, tmp_path: Path) -> None:
-        files = [GeneratedFile("sched/a.h", "one\n"), GeneratedFile("b.o", b"\xff\0")]
+        files = [("sched/a.h", b"one\n"), ("b.o", b"\xff\0")]
         assert write_files(str(tmp_path / "out"), files) == [f"{tmp_path}/out/sched/a.h", f"{tmp_path}/out/b.o"]
         assert (tmp_path / "out" / "sched" / "a.h").read_text() == "one\n"
         assert (tmp_path / "out" / "b.o").read_bytes() == b"\xff\0"
@@ -48,7 +47,7 @@ class TestWritten:
         write_files(str(tmp_path), FILES)
         for name in ("a.h", "b.h", "c.h"):
             aged(tmp_path / name)
-        changed = [FILES[0], GeneratedFile("b.h", "2\n"), FILES[2]]
+        changed = [FILES[0], ("b.h", b"2\n"), FILES[2]]
         assert write_files(str(tmp_path), changed) == [str(tmp_path / "b.h")]
         assert contents(tmp_path) == {"a.h": "one\n", "b.h": "2\n", "c.h": "three\n"}
         untouched = [(tmp_path / name).stat().st_mtime == OLD for name in ("a.h", "b.h", "c.h")]
@@ -148,26 +147,26 @@ class TestRefused:
     def test_full_disk(self, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The disk is full at the first, second or third file: no file is written and none is left behind."""
         (tmp_path / "a.h").write_text("old")
-        opened, fdopen = [], os.fdopen
+        made = []
 
-        def full(descriptor: int, mode: str) -> object:
-            opened.append(descriptor)
-            if len(opened) == at:
-                os.close(descriptor)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return fdopen(descriptor, mode)
+        def full(path: str, mode: str) -> IO[bytes]:
+            made.append(path)
+            if mode == "xb" and len([path for path in made if ".tpgen-" in path]) == at:
+                return open("/dev/full", "wb")
+            return open(path, mode)
 
-        monkeypatch.setattr("tpgen.output.os.fdopen", full)
+        monkeypatch.setattr("tpgen.output.open", full, raising=False)
         self.refused(tmp_path, f"{tmp_path}/{'abc'[at - 1]}.h: cannot write: No space left on device [unwritable]")
 
     def test_interrupted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C is no OSError, and leaves no half file either."""
 
-        def interrupt(descriptor: int, mode: str) -> object:
-            os.close(descriptor)
+        def interrupted(path: str, mode: str) -> IO[bytes]:
+            open(path, mode).close()
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("tpgen.output.os.fdopen", interrupt)
+        (tmp_path / "a.h").write_text("old")
+        monkeypatch.setattr("tpgen.output.open", interrupted, raising=False)
         with pytest.raises(KeyboardInterrupt):
             write_files(str(tmp_path), FILES)
-        assert contents(tmp_path) == {}
+        assert contents(tmp_path) == {"a.h": "old"}

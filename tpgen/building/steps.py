@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tpgen import output
-from tpgen.backends.base import GeneratedFile
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate, KernelFiles
 from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
@@ -166,12 +165,12 @@ def write(
     for name, new in digests.items():
         between[name] = Made([*between[name].digests, new] if name in between else [new])
     manifest = os.path.basename(path)
-    output.write_files(root, [GeneratedFile(manifest, dump(Manifest(inputs, between)))])
-    output.write_files(root, [GeneratedFile(name, content) for name, content in wanted.items()])
+    output.write_files(root, [(manifest, dump(Manifest(inputs, between)))])
+    output.write_files(root, wanted.items())
     for name in gone:
         _remove(root, name)
     made = {name: Made([new], reliable_stamp(os.path.join(root, name))) for name, new in digests.items()}
-    output.write_files(root, [GeneratedFile(manifest, dump(Manifest(inputs, made, complete=True)))])
+    output.write_files(root, [(manifest, dump(Manifest(inputs, made, complete=True)))])
     return notes
 
 

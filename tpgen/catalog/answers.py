@@ -17,6 +17,10 @@ from tpgen.private import PrivateFiles, program
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
+
+    #: What is in a file: text or bytes, of kept files that are not joined bytes alone.
+    Content: TypeAlias = str | bytes | memoryview
 
 # All headers of a kernel with all modules are 40 MB.
 _BIGGEST = 1 << 27
@@ -97,20 +101,20 @@ class Question:
 
 
 class Answer:
-    """Files that were made, each with its name and contents, which are text or bytes.
+    """Files that were made, each with its name and content.
 
     `notes` are the lines that were said to the user. `separate` tells that the files are not to be joined.
     """
 
-    def __init__(self, files: Sequence[tuple[str, str | bytes]], notes: Sequence[str], separate: bool) -> None:
+    def __init__(self, files: Sequence[tuple[str, Content]], notes: Sequence[str], separate: bool) -> None:
         self.files = files
         self.notes = notes
         self.separate = separate
 
-    def parts(self) -> list[bytes]:
+    def parts(self) -> list[bytes | memoryview]:
         """Everything as a list of bytes."""
         notes = "\n".join(self.notes).encode("utf-8", "surrogateescape")
-        parts = [b"separate" if self.separate else b"joined", notes]
+        parts: list[bytes | memoryview] = [b"separate" if self.separate else b"joined", notes]
         for name, content in self.files:
             text = isinstance(content, str)
             parts += [
@@ -121,24 +125,26 @@ class Answer:
         return parts
 
     @classmethod
-    def of_parts(cls, parts: list[bytes]) -> Answer:
+    def of_parts(cls, parts: list[memoryview]) -> Answer:
         """The answer that `parts` made. Raises `ValueError` for anything else."""
         how, notes, *rest = parts
         if len(rest) % 3:
             raise ValueError("not an answer")
+        separate = bytes(how) == b"separate"
+        # Those are written to files as they are: to hold them in memory once is enough.
         files = [
-            (name.decode(), content.decode() if kind == b"text" else content)
+            (str(name, "utf-8"), str(content, "utf-8") if bytes(kind) == b"text" and not separate else content)
             for kind, name, content in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
         ]
-        return cls(files, notes.decode("utf-8", "surrogateescape").splitlines(), how == b"separate")
+        return cls(files, str(notes, "utf-8", "surrogateescape").splitlines(), separate)
 
 
-def _packed(parts: Iterable[bytes]) -> bytes:
+def _packed(parts: Iterable[bytes | memoryview]) -> bytes:
     """Each part behind its length: `5:hello`."""
     return b"".join(piece for part in parts for piece in (b"%d:" % len(part), part))
 
 
-def _unpacked(content: memoryview) -> Iterator[bytes]:
+def _unpacked(content: memoryview) -> Iterator[memoryview]:
     """The parts that `_packed` joined. Raises `ValueError`."""
     at, end = 0, len(content)
     while at < end:
@@ -148,4 +154,4 @@ def _unpacked(content: memoryview) -> Iterator[bytes]:
         at = start + length
         if at > end:
             raise ValueError("cut short")
-        yield bytes(content[start:at])
+        yield content[start:at]

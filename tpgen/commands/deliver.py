@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tpgen.catalog.answers import Answer
+    from tpgen.catalog.answers import Answer, Content
 
 
 def deliver(answer: Answer, path: str | None) -> None:
@@ -19,16 +19,18 @@ def deliver(answer: Answer, path: str | None) -> None:
         _print([content for _, content in answer.files])
         return
     from tpgen import output
-    from tpgen.backends.base import GeneratedFile
 
-    files = [GeneratedFile(name, content) for name, content in answer.files]
     if answer.separate or os.path.isdir(path) or path.endswith(os.sep):
-        output.write_files(path, files)
+        output.write_files(path, ((name, _data(content)) for name, content in answer.files))
     else:
-        output.write_file(path, b"\n".join(file.data for file in files))
+        output.write_file(path, b"\n".join(_data(content) for _, content in answer.files))
 
 
-def _print(contents: Sequence[str | bytes]) -> None:
+def _data(content: Content) -> bytes | memoryview:
+    return content.encode() if isinstance(content, str) else content
+
+
+def _print(contents: Sequence[Content]) -> None:
     for number, content in enumerate(contents):
         if isinstance(content, str):
             sys.stdout.write("\n" * (number > 0) + content)
