@@ -23,8 +23,10 @@ from pathlib import Path
 VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
 ONE_EVENT = ("bpftrace", "-lv", "tracepoint:sched:sched_switch")
 ALL_EVENTS = ("bpftrace", "-lv", "t:*")
-# Stands in a command line for a folder that each run gets anew, empty.
+# Stands in a command line for a folder that each run gets anew, empty. In memory where that can be had: to make 4600
+# files takes a disk longer than all else here, whoever makes them, and never the same.
 FOLDER = "DIR"
+MEMORY = "/dev/shm"
 # Stands for the tpgen.toml of a project of 100 headers that are built: from the second run on there is nothing to do.
 PROJECT = "100-headers.toml"
 
@@ -101,6 +103,10 @@ def main() -> int:
     return 1 if any(result.exit_status for result in results) else 0
 
 
+def _folder(in_memory: bool = False) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=MEMORY if in_memory and os.path.isdir(MEMORY) else None)
+
+
 def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run]]:
     """The counted runs of each command: one per round, none for a command that is not installed."""
     environment = dict(os.environ)
@@ -115,7 +121,7 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
         for turn in range(rounds + 1):
             for command, program in programs.items():
                 if program is not None:
-                    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
+                    with _folder(in_memory=True) as folder, _folder() as empty:
                         argv = [{FOLDER: folder, PROJECT: toml}.get(word, word) for word in command.argv]
                         run = run_once(program, argv, environment | ({"XDG_CACHE_HOME": empty} if command.cold else {}))
                     if turn:
