@@ -27,29 +27,26 @@ def write_files(directory: str, files: Iterable[tuple[str, Data]]) -> list[str]:
     return _replace(_with_places(directory, files))
 
 
-def _with_places(directory: str, files: Iterable[tuple[str, Data]]) -> Iterator[tuple[str, Data]]:
-    made = set()
+def _with_places(directory: str, files: Iterable[tuple[str, Data]]) -> Iterator[tuple[str, Data, bool]]:
+    """The path of each file, its content, and whether there is something at that path."""
+    listed: dict[str, set[str]] = {}
     for name, data in files:
         path = os.path.join(directory, name)
-        parent = os.path.dirname(path)
-        if parent not in made:
-            _make_directory(parent)
-            made.add(parent)
-        yield path, data
-
-
-def _make_directory(path: str) -> None:
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+        parent, base = os.path.split(path)
+        if parent not in listed:
+            try:
+                os.makedirs(parent, exist_ok=True)
+                listed[parent] = set(os.listdir(parent))
+            except OSError as error:
+                raise _unwritable(parent, error) from None
+        yield path, data, base in listed[parent]
 
 
 def write_file(path: str, data: bytes) -> list[str]:
     """Write one file, atomically and only if it changes; a device or a pipe is written to. Raises `unwritable`."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         return _write_into(path, data)
-    return _replace([(path, data)])
+    return _replace([(path, data, True)])
 
 
 def _write_into(path: str, data: bytes) -> list[str]:
@@ -62,22 +59,25 @@ def _write_into(path: str, data: bytes) -> list[str]:
     return [path]
 
 
-def _replace(contents: Iterable[tuple[str, Data]]) -> list[str]:
+def _replace(contents: Iterable[tuple[str, Data, bool]]) -> list[str]:
+    """Put each content at its path, except where the same is there already; the paths of the others.
+
+    False says that there is nothing at the path, True that there may be.
+    """
     changed: list[str] = []
     # Nobody else's: several of us may be at work in a directory.
     prefix = f".tpgen-{os.urandom(8).hex()}-"
     staged: deque[tuple[str, str, str]] = deque()
     path = ""
     try:
-        for path, data in contents:
-            if _holds(path, data):
+        for path, data, there in contents:
+            if there and _holds(path, data):
                 continue
-            place = _place(path)
+            place = _place(path) if there else path
             temporary = os.path.join(os.path.dirname(place), f"{prefix}{len(staged)}")
             changed.append(path)
             staged.append((temporary, place, path))
-            with open(temporary, "xb") as file:
-                file.write(data)
+            _write(temporary, data)
         while staged:
             temporary, place, path = staged[0]
             os.replace(temporary, place)
@@ -89,6 +89,16 @@ def _replace(contents: Iterable[tuple[str, Data]]) -> list[str]:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
     return changed
+
+
+def _write(path: str, data: Data) -> None:
+    """A new file, in as few system calls as there can be: a kernel has thousands of headers."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
 
 
 def _place(path: str) -> str:

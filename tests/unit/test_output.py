@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -147,26 +147,26 @@ class TestRefused:
     def test_full_disk(self, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The disk is full at the first, second or third file: no file is written and none is left behind."""
         (tmp_path / "a.h").write_text("old")
-        made = []
+        write, written = os.write, []
 
-        def full(path: str, mode: str) -> IO[bytes]:
-            made.append(path)
-            if mode == "xb" and len([path for path in made if ".tpgen-" in path]) == at:
-                return open("/dev/full", "wb")
-            return open(path, mode)
+        def full(descriptor: int, data: bytes) -> int:
+            """Takes one byte at a time, and none of this file's last."""
+            written.append(data)
+            if len(data) == 1 and sum(len(each) == 1 for each in written) == at:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return write(descriptor, data[:1])
 
-        monkeypatch.setattr("tpgen.output.open", full, raising=False)
+        monkeypatch.setattr("tpgen.output.os.write", full)
         self.refused(tmp_path, f"{tmp_path}/{'abc'[at - 1]}.h: cannot write: No space left on device [unwritable]")
 
     def test_interrupted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C is no OSError, and leaves no half file either."""
 
-        def interrupted(path: str, mode: str) -> IO[bytes]:
-            open(path, mode).close()
+        def interrupted(descriptor: int, data: bytes) -> int:
             raise KeyboardInterrupt
 
         (tmp_path / "a.h").write_text("old")
-        monkeypatch.setattr("tpgen.output.open", interrupted, raising=False)
+        monkeypatch.setattr("tpgen.output.os.write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write_files(str(tmp_path), FILES)
         assert contents(tmp_path) == {"a.h": "old"}
