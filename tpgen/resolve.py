@@ -456,8 +456,9 @@ class Kernel(KernelEvents):
         if given is not None and shown:
             number, values = given.fields
             first, step = values.offset_bytes or 0, self.target.pointer_size  # unsigned long args[]
-            offsets = [number.offset_bytes, *range(first, first + step * (len(shown) - 1), step)]
-            sizes[0] = number.size_bytes
+            # Linux 5.10 hands out a long, which may be read as far as the int goes that the record has.
+            spare = (number.size_bytes or 0) - (sizes[0] or 0) if self.target.big_endian else 0
+            offsets = [(number.offset_bytes or 0) + spare, *range(first, first + step * (len(shown) - 1), step)]
         fields = []
         for field, offset, size in zip(shown, offsets, sizes, strict=True):
             ctype = self.completed(field.type, key)

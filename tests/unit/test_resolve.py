@@ -217,6 +217,21 @@ class TestSyscalls:
         assert record.fields[3].type == Typedef("umode_t", Int("unsigned short", 2, False))
         assert record.size_bytes == first + 24
 
+    @pytest.mark.parametrize(("arch", "offset"), [("x86_64", 8), ("s390x", 12)])
+    def test_number_is_a_long(self, arch: str, offset: int, tmp_path: Path) -> None:
+        """As in Linux 5.10. Of getpid()'s it lets a program read 12 bytes, as far as the record's int goes."""
+        target = target_named(arch)
+        b = BtfBuilder(target.big_endian)
+        ulong = b.integer("long unsigned int", 8)
+        members = [("regs", ulong, 0), ("syscall_nr", ulong, 8), ("args", b.array(ulong, 6), 16)]
+        b.structure("syscall_tp_t", 64, members)
+        btf = BtfTracepoints(Btf(b.blob(), "vmlinux", None, TRACEPOINT_NAMES, arch), None)
+        folder = write_tracefs(tmp_path, {"syscalls/sys_enter_getpid": (Line("int __syscall_nr", 8, 4, 1),)})
+        found = Kernel(Sources("a test", target, None, (btf,), TraceFs(str(folder), target), None))
+        record = only(found, "sys_enter_getpid").record
+        assert record is not None
+        assert [(f.name, f.offset_bytes, f.size_bytes) for f in record.fields] == [("__syscall_nr", offset, 4)]
+
     def test_exit(self, tmp_path: Path) -> None:
         record = only(kernel(self.vendor(16), tracefs_of(tmp_path, ENTER)), "sys_exit_openat").record
         assert record is not None
