@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 #: The parameters of a function: their names, None where BTF has none, and their types as C.
 Params: TypeAlias = tuple[tuple[str | None, str], ...]
@@ -151,18 +151,21 @@ def without_spaces(ctype: str) -> str:
     return re.sub(r"\s+", "", _SPACES.sub("", ctype))
 
 
-def images(vmlinux: bytes, modules: Sequence[Path], folder: Path) -> list[Image]:
+_Kind = TypeVar("_Kind", bound=Image)
+
+
+def images(vmlinux: bytes, modules: Sequence[Path], folder: Path, kind: type[_Kind]) -> list[_Kind]:
     """The image with this BTF of vmlinux, and those of the modules (maybe compressed). `folder` is for scratch."""
     base_file = folder / "vmlinux.btf"
     base_file.write_bytes(vmlinux)
-    base = Image(base_file)
+    base = kind(base_file)
     found = [base]
     for module in modules:
         plain = module
         if module.suffix == ".xz":
             plain = folder / module.stem
             plain.write_bytes(lzma.decompress(module.read_bytes()))
-        found.append(Image(plain, base))
+        found.append(kind(plain, base))
         if plain != module:
             plain.unlink()
     return found

@@ -13,7 +13,7 @@ from pathlib import Path
 from support import kinds
 from support.accessors import Header, read_headers
 from support.headers import ROOT
-from support.kernel_facts import Field, RunningImage, fields, systems
+from support.kernel_facts import Field, TracepointImage, fields, systems
 from support.live import VMLINUX_BTF
 
 EVERY_EVENT = "TPGEN_EVERY_EVENT"
@@ -29,7 +29,7 @@ class Population:
     folder: Path
     generated: tuple[Header, ...]
     every: bool
-    image: RunningImage
+    image: TracepointImage
     systems: Mapping[str, str]
     tracefs: Path
 
@@ -74,4 +74,4 @@ def generate(folder: Path, tracefs: Path) -> Population:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     every = os.environ.get(EVERY_EVENT, "") not in ("", "0")
-    return Population(folder, read_headers(folder), every, RunningImage(VMLINUX_BTF), systems(tracefs), tracefs)
+    return Population(folder, read_headers(folder), every, TracepointImage(VMLINUX_BTF), systems(tracefs), tracefs)

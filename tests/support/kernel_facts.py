@@ -51,7 +51,7 @@ class Field:
     dynamic: bool
 
 
-class RunningImage(Image):
+class TracepointImage(Image):
     """The tracepoints in the BTF of vmlinux, or of a module, parameter by parameter."""
 
     @cached_property

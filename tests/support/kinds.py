@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import TypeVar
 
-from support.kernel_facts import Field, Param, RunningImage
+from support.kernel_facts import Field, Param, TracepointImage
 
 _Key = TypeVar("_Key")
 # Words of C and C++ that the kernel uses as names of arguments and fields, and macros of vmlinux.h's usual company.
@@ -24,7 +24,7 @@ def raw_kinds(event: str, params: Sequence[Param], bare: bool) -> frozenset[str]
     return frozenset(found | _names(event, [param.name or "" for param in params]))
 
 
-def classic_kinds(event: str, system: str, fields: Sequence[Field], image: RunningImage) -> frozenset[str]:
+def classic_kinds(event: str, system: str, fields: Sequence[Field], image: TracepointImage) -> frozenset[str]:
     """What there is to see in the record of an event. `image` knows the types of the arguments of system calls."""
     found = set() if fields else {"no fields"}
     if system == "syscalls":

@@ -12,12 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from corpus.dumped import Image, images
+from corpus.dumped import images
 from support.accessors import Header, read_headers
 from support.compilers import COMPILERS
 from support.debian import Tree
 from support.flat import flat_programs, reads_slot
 from support.headers import ROOT
+from support.kernel_facts import TracepointImage
 from support.programs import Job, Program, chunks, compiled, source
 from support.vm import (
     MACHINES,
@@ -44,6 +45,11 @@ _VALUES = Path(__file__).with_name("values.c")
 _ALGORITHMS = ("crc32c_generic", "fcrypt", "pcbc")
 # Has events that i915 has as well; a program that is attached by name gets one of the two.
 _TWINS = ("xe",)
+# By whether it is pointed to, what tp_btf programs are not sure to get.
+_DOUBTFUL = {
+    True: ("ARRAY", "ENUM", "FUNC_PROTO", "FWD", "INT", "PTR", "VOID"),
+    False: ("STRUCT", "UNION"),
+}
 # MAX_BPF_FUNC_ARGS: a program that reads further is not even loaded.
 MOST_ARGUMENTS = 12
 
@@ -168,11 +174,11 @@ class Case:
         return read_headers(folder)
 
     @cached_property
-    def images(self) -> Mapping[str, Image]:
+    def images(self) -> Mapping[str, TracepointImage]:
         """What bpftool finds in the BTF of vmlinux and of the modules, by the kernel's name of the image."""
         vmlinuz, *modules = self.tree.btf
         blob = btf_sections(vmlinuz.read_bytes(), str(vmlinuz)).btf
-        found = images(blob, [path for path in modules if path in self._loaded], self._scratch)
+        found = images(blob, [path for path in modules if path in self._loaded], self._scratch, TracepointImage)
         return {image.module or "vmlinux": image for image in found}
 
     @cached_property
@@ -202,27 +208,29 @@ class Case:
 
     @cached_property
     def programs(self) -> tuple[Program, ...]:
-        """For each header a program that calls every accessor, and one for each that tp_btf must refuse."""
+        """For each header a program that calls every accessor, and one for each that tp_btf might refuse."""
         found = []
         for number, header in enumerate(self.headers):
-            alone = tuple(accessor for accessor in header.accessors if accessor.name in self.function_pointers)
-            rest = tuple(accessor for accessor in header.accessors if accessor not in alone)
-            # A section of its own for each: that is how its instructions are found.
-            found.append(Program(f"program_{number}", f"code/{number}", header, rest, header.checked))
-            for accessor in alone:
-                name = f"{number}_{accessor.name}"
-                found.append(Program(f"program_{name}", f"code/{name}", header, (accessor,)))
+            alone = tuple(accessor for accessor in header.accessors if accessor.name in self.doubtful)
+            for at, accessors in enumerate([tuple(a for a in header.accessors if a not in alone), *zip(alone)]):
+                names = {accessor.name.replace(header.prefix, f"{header.prefix}_if", 1) for accessor in accessors}
+                checked = tuple(name for name in header.checked if name in names)
+                # A section of its own for each: that is how its instructions are found.
+                found.append(Program(f"program_{number}_{at}", f"code/{number}_{at}", header, accessors, checked))
         return tuple(found)
 
     @cached_property
-    def function_pointers(self) -> frozenset[str]:
-        """The accessors of arguments that point to functions, from the image's BTF."""
+    def doubtful(self) -> frozenset[str]:
+        """The accessors of raw arguments that not every kernel gives to tp_btf programs, by the image's BTF.
+
+        Pointers to anything but a struct (some kernels take those to integers and to void), and structs themselves.
+        """
         return frozenset(
-            f"raw_{event}_{name}"
+            f"raw_{event}_{param.name}"
             for image in self.images.values()
-            for event, params in image.named_events.items()
-            for name, ctype in params
-            if "(*)(" in ctype
+            for event, params in image.params.items()
+            for param in params
+            if (param.target or param.kind) in _DOUBTFUL[param.target is not None]
         )
 
     @cached_property

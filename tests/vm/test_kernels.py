@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
 import pytest
 from support.programs import verifier_reason
 
-from vm.case import MOST_ARGUMENTS, Booted, Event, Tried
+from vm.case import MOST_ARGUMENTS, Booted, Case, Event, Tried
 from vm.conftest import Row
 from vm.values import ACTS, comparisons, records
 
 # The module has no device here, or needs another module that has none.
 _NOT_HERE = (errno.ENODEV, errno.ENOENT)
+# All that there is in its record is bytes of which the kernel tells the number.
+_NOT_INITIALIZED = ("tp_catpt_ipc_payload",)
+_NO_POINTER_TO_A_STRUCT = re.compile(r"type [A-Z_]+ is not a struct|Only pointer access is allowed")
 PROGRAM_TYPES = ("raw_tp", "raw_tp.w", "tp_btf", "tp")
 
 
@@ -67,18 +71,31 @@ def refusal(event: Event) -> tuple[str, int]:
 
 @pytest.mark.parametrize("program_type", PROGRAM_TYPES)
 def test_programs(booted: Booted, row: Row, report: list[str], program_type: str) -> None:
-    """Every program is taken and attached, but one of tp_btf that does nothing but read a pointer to a function."""
+    """Every program is taken and attached, or the kernel says why not, and that is no fault of the header."""
     tried = [each for each in booted.programs if each.type == program_type]
     refused = [each for each in tried if each.answer.stage != "done"]
     headers = {each.program.header for each in tried}
     attached = {each.program.header for each in tried if each.answer.stage == "done"}
     row[program_type] = f"{len(attached)} of {len(headers)}"
     report += [f"{booted.case.title}: refused: {program_type}: {line}" for line in reasons(refused)]
-    pointers = booted.case.function_pointers
     for each in refused:
-        assert "type FUNC_PROTO is not a struct" in reason(each)
-        assert {accessor.name for accessor in each.program.accessors} <= pointers
-    assert attached == headers
+        assert not unexpected(each, booted.case), reason(each)
+    known = {each.program.header for each in refused if each.program.header.prefix in _NOT_INITIALIZED}
+    assert attached | known == headers
+
+
+def unexpected(each: Tried, case: Case) -> bool:
+    """Whether a program was refused that should not have been.
+
+    One of tp_btf that does nothing but read what is no pointer to a struct, and one that gives Linux 5.10 a buffer that
+    nothing was written to, may be.
+    """
+    if each.program.header.prefix in _NOT_INITIALIZED:
+        return "invalid indirect read from stack" not in reason(each) or not case.title.startswith("5.10.")
+    only_doubtful = {accessor.name for accessor in each.program.accessors} <= case.doubtful
+    return not (
+        only_doubtful and re.search(r"type [A-Z_]+ is not a struct|Only pointer access is allowed", reason(each))
+    )
 
 
 def reasons(refused: Sequence[Tried]) -> list[str]:

@@ -122,7 +122,7 @@ class Case:
     def images(self) -> list[Image]:
         """vmlinux and the modules with tracepoints, as bpftool dumps them."""
         vmlinux, *modules = self.tree.btf
-        return images(btf_sections(vmlinux.read_bytes(), str(vmlinux)).btf, modules, self.scratch)
+        return images(btf_sections(vmlinux.read_bytes(), str(vmlinux)).btf, modules, self.scratch, Image)
 
     def relative(self, path: str) -> str:
         """A path below the tree, counted from there."""

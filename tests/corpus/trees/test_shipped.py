@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 from support.debian import Shipped
 
-from corpus.dumped import Layout, Params, images, without_spaces
+from corpus.dumped import Image, Layout, Params, images, without_spaces
 from tpgen.catalog.read import CatalogKernel
 from tpgen.catalog.store import open_named
 from tpgen.diff.compare import diff
@@ -45,7 +45,7 @@ def dumped(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Dumped]:
     def of(name: str) -> Dumped:
         vmlinux, *modules = Shipped(name).btf
         blob = btf_sections(vmlinux.read_bytes(), str(vmlinux)).btf
-        found = images(blob, modules, tmp_path_factory.mktemp(name))
+        found = images(blob, modules, tmp_path_factory.mktemp(name), Image)
         return Dumped(
             {(image.module, event): params for image in found for event, params in image.events.items()},
             {(image.module, event): params for image in found for event, params in image.named_events.items()},
