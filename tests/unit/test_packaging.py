@@ -53,6 +53,7 @@ def wheel(distributions: Path) -> Path:
 def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of commands of a new virtual environment that the wheel is installed in."""
     home = tmp_path_factory.mktemp("venv")
+    home.chmod(0o755)
     venv.create(home, with_pip=True)
     run(home / "bin" / "python", "-m", "pip", "install", "--quiet", wheel, cwd=home)
     return home / "bin"
@@ -94,3 +95,29 @@ def test_installed_command_generates(command: tuple[str, ...], scripts: Path, tm
     header = run(scripts / program, *arguments, "sched_switch", "--raw", cwd=tmp_path)
     assert "struct raw_sched_switch" in header
     assert not list(tmp_path.iterdir())
+
+
+# An empty /sys/kernel, and the new environment where everybody can get at it; of both only this command knows.
+IN_A_CONTAINER = """
+mount -t tmpfs tmpfs /sys/kernel && mount --bind "$1" /mnt && cd / &&
+exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs /mnt/bin/python -m tpgen sched_switch --raw
+"""
+
+
+@pytest.mark.live
+def test_installed_command_needs_no_kernel_and_no_root(scripts: Path) -> None:
+    """As in a container: nothing in /sys/kernel, no privileges, no home. It is the newest kernel that was shipped."""
+    command = ("unshare", "--mount", "sh", "-c", IN_A_CONTAINER, "sh", str(scripts.parent))
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    newest = "debian-7.2-amd64" if os.uname().machine == "x86_64" else "debian-"
+    assert done.stderr.startswith(f"tpgen: note: no BTF of a running kernel here: this is {newest}")
+    assert done.stderr.count("\n") == 1
+    assert "raw_sched_switch_prev_state(const void *ctx)" in done.stdout  # since Linux 5.18
+
+
+def test_the_shipped_catalog_is_small(wheel: Path) -> None:
+    """At most 4 MB of the wheel."""
+    (catalog,) = (info for info in zipfile.ZipFile(wheel).infolist() if info.filename.endswith("catalog/debian.tpgen"))
+    assert catalog.compress_size <= 4_000_000
