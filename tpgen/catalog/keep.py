@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tpgen.catalog import live
 from tpgen.catalog.kept import kept_files, kept_key, kept_name
-from tpgen.catalog.write import CatalogWriter, info_of
 from tpgen.check import CheckedKernel
 from tpgen.comparison import Comparison
 from tpgen.diagnostics import TpgenError
@@ -51,6 +49,9 @@ class KeptKernel(CheckedKernel):
 
 def _keep(kernel: KeptKernel) -> None:
     """Keep the kernel, if that can be done."""
+    from tpgen.catalog import live
+    from tpgen.catalog.write import CatalogWriter, info_of
+
     files, key = kept_files(), kept_key()
     if key is None:
         return

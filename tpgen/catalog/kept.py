@@ -5,15 +5,17 @@ It holds for as long as `live.identity` and the program are what they were.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zlib
+from typing import TYPE_CHECKING
 
 from tpgen.catalog import live
 from tpgen.catalog.places import SUFFIX
-from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.diagnostics import TpgenError
 from tpgen.private import PrivateFiles, program
+
+if TYPE_CHECKING:
+    from tpgen.catalog.read import CatalogKernel
 
 
 def kept_files() -> PrivateFiles:
@@ -23,13 +25,17 @@ def kept_files() -> PrivateFiles:
 
 def kept_kernel(label: str) -> CatalogKernel | None:
     """The running kernel as it was kept, under a label for messages; None where it was not."""
-    files, key = kept_files(), kept_key()
-    if key is None or files.directory is None:
-        return None
+    files = kept_files()
     try:
-        for name in os.listdir(files.directory):
+        # Often there is none: that must not take as long as to know which one it would be.
+        names = [name for name in os.listdir(files.directory or "") if name.endswith(SUFFIX)]
+        if not names or (key := kept_key()) is None:
+            return None
+        for name in names:
             # The checksum of a file is in its name, since a catalog with a flipped bit may still be one.
             if name.startswith(key) and name == kept_name(key, files.read(name)):
+                from tpgen.catalog.read import Catalog
+
                 return Catalog(files.path(name)).kernel(None, label)
     except (OSError, TpgenError):
         pass
@@ -38,6 +44,8 @@ def kept_kernel(label: str) -> CatalogKernel | None:
 
 def kept_key() -> str | None:
     """What the running kernel is kept under; None where it cannot be told from others."""
+    import hashlib
+
     identity = live.identity()
     if identity is None:
         return None
