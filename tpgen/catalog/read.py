@@ -378,7 +378,7 @@ class CatalogKernel(KernelEvents):
         query = "SELECT kind, name, target, size_bytes, align_bytes, signed, length, length_text FROM type WHERE id = ?"
         kind, name, target, size, align, signed, length, length_text = self._one(query, number)
 
-        name_of = self._opt(valid.type_name, name)
+        name_of = self._opt(valid.number_name if kind in ("int", "bool", "float") else valid.identifier, name)
         of, parts = self._referred(number, target) if target is not None else (Void(), 0)
         parts += 1
         match kind:

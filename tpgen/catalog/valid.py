@@ -23,8 +23,16 @@ _EVENT = re.compile(r"[A-Za-z0-9_]{1,200}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
 # A system, a module, a release: 6.12.107+deb13-amd64.
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,200}")
-# A type's name: task_struct, unsigned long.
-_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?: [A-Za-z_][A-Za-z0-9_]*){0,4}")
+# What makes up the names of C's own numbers: unsigned long.
+_NUMBER_WORDS = frozenset("_Bool __int128 char double float int long short signed unsigned".split())
+# The other words that no C allows as a name, in which GNU's extensions are written too.
+_OTHER_WORDS = frozenset(
+    """auto break case const continue default do else enum extern for goto if inline register restrict return sizeof
+    static struct switch typedef union void volatile while _Alignas _Alignof _Atomic _Complex _Generic _Imaginary
+    _Noreturn _Pragma _Static_assert _Thread_local __alignof __alignof__ __asm __asm__ __attribute __attribute__
+    __auto_type __complex __complex__ __const __const__ __extension__ __imag__ __inline __inline__ __label__ __real__
+    __restrict __restrict__ __signed __signed__ __thread __typeof __typeof__ __volatile __volatile__""".split()
+)
 # A member within members: thread_info.status, regs[3].
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\]){0,8}")
 # The length of an array as a header writes it, `sizeof(struct sockaddr_in6)`: it stands in a comment.
@@ -51,6 +59,9 @@ def event_name(value: Any) -> str:
 
 
 def identifier(value: Any) -> str:
+    """The name of an argument, of a field or of a type that is no number: a word of C is none."""
+    if value in _NUMBER_WORDS or value in _OTHER_WORDS:
+        wrong("C identifier", value)
     return _matching(_IDENTIFIER, value, "C identifier")
 
 
@@ -59,8 +70,11 @@ def word(value: Any) -> str:
     return _matching(_WORD, value, "name")
 
 
-def type_name(value: Any) -> str:
-    return _matching(_TYPE, value, "name of a C type")
+def number_name(value: Any) -> str:
+    """The name of a type of numbers: words of C (`unsigned long`), or one of the compiler's own (`u128`)."""
+    if isinstance(value, str) and 0 < len(words := value.split(" ")) < 5 and _NUMBER_WORDS.issuperset(words):
+        return value
+    return identifier(value)
 
 
 def member_path(value: Any) -> str:
