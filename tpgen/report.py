@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tpgen.comparison import Comparison, Subject
 from tpgen.diagnostics import Diagnostic
-from tpgen.selection import KernelEvents
+from tpgen.model import Event, Kind
+from tpgen.selection import EventKey, KernelEvents
 
 # So many examples of a reason are enough to know what is meant.
 _EXAMPLES = 3
@@ -15,19 +16,25 @@ _EXAMPLES = 3
 
 def report(
     kernel: KernelEvents,
+    keys: Sequence[EventKey],
     comparisons: Sequence[Comparison],
     verbose: bool = False,
     skipped: Sequence[Diagnostic] = (),
 ) -> str:
-    """A table with a line per subject, the findings, the reasons; `verbose` names all that a reason holds for.
+    """A table with a line per subject, where the classes of the events `keys` are from, the findings, the reasons.
 
-    `skipped` is what the headers hold that was not taken.
+    `verbose` names all that a reason holds for. `skipped` is what the headers hold that was not taken.
     """
-    return "".join(f"{line}\n" for line in _lines(kernel, comparisons, verbose, skipped))
+    lines = _lines(kernel, kernel.events(list(keys)), comparisons, verbose, skipped)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(
-    kernel: KernelEvents, comparisons: Sequence[Comparison], verbose: bool, skipped: Sequence[Diagnostic]
+    kernel: KernelEvents,
+    events: Sequence[Event],
+    comparisons: Sequence[Comparison],
+    verbose: bool,
+    skipped: Sequence[Diagnostic],
 ) -> Iterator[str]:
     yield f"{kernel.label}{f', Linux {kernel.release}' if kernel.release else ''}"
     width = max(len(subject) for subject in Subject)
@@ -39,10 +46,20 @@ def _lines(
             without = sum(c.reason is not None for c in about)
             compared = len(about) - without
             yield f"  {subject:<{width}}  {compared:>8}  {compared - differ:>6}  {differ:>6}  {without:>14}"
+    yield from _classes(events)
     yield from _findings(comparisons)
     yield from _reasons(comparisons, verbose)
     yield from (f"note: {note}" for note in kernel.notes)
     yield from _not_taken(skipped)
+
+
+def _classes(events: Iterable[Event]) -> Iterator[str]:
+    """How many events' classes are known from where; of an ambiguous one several classes fit equally well."""
+    known = Counter(event.class_origin for event in events if event.kind == Kind.TRACE_EVENT)
+    unknown = known.pop(None, 0)
+    if known or unknown:
+        parts = [f"{number} by {origin}" for origin, number in known.most_common()]
+        yield f"classes of events: {', '.join([*parts, f'{unknown} ambiguous or unknown'])}"
 
 
 def _findings(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -370,7 +370,11 @@ class Kernel(KernelEvents):
             return ClassChoice(key.name, Origin.NAME)
         if len(alike) == 1:
             return ClassChoice(alike[0], Origin.PROTOTYPE)
-        known = self.sources.known_classes.of(key.name, key.module, fitting) if self.sources.known_classes else None
+        known = None
+        if self.sources.known_classes:
+            # A prototype may be written in other words than that of its class. Without a record any class could be it.
+            possible = fitting or (btf.classes if self.format(key) is None else ())
+            known = self.sources.known_classes.of(key.name, key.module, possible)
         return ClassChoice(known, Origin.CATALOG) if known else ClassChoice(None, None, tuple(fitting))
 
     def _fitting_classes(self, key: EventKey, btf: BtfTracepoints) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.catalogs import X86_64, changed, small_catalog, small_kernel
 from support.cli import Done, refusal, tpgen
-from support.small_kernel import write_btf, write_tracefs
+from support.small_kernel import small_btf, write_btf, write_tracefs
 
 from tpgen.catalog import live
 from tpgen.catalog.classes import KnownClasses
@@ -24,6 +24,7 @@ from tpgen.catalog.write import CatalogWriter
 from tpgen.check import CheckedKernel
 from tpgen.comparison import Comparison, Subject
 from tpgen.diagnostics import Diagnostic, Position, Severity
+from tpgen.kernel import Sources
 from tpgen.model import (
     Argument,
     Array,
@@ -50,6 +51,8 @@ from tpgen.model import (
     Void,
 )
 from tpgen.selection import EventKey, KernelEvents
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.target import target_named
 
 INT, CHAR = Int("int", 4, True), Int("char", 1, False)
@@ -503,6 +506,31 @@ def test_the_class_of_a_running_kernels_event(home: Path, tmp_path: Path) -> Non
     assert choice() == (None, None), "they disagree"
     tell("same", "dma_fence", "6.18.1")
     assert choice() == ("dma_fence", Origin.CATALOG), "that of this very release decides"
+
+
+def test_the_class_of_an_event_whose_prototype_is_like_no_class(home: Path, tmp_path: Path) -> None:
+    """A DEFINE_EVENT may write its types in other words. Where tracefs shows no record, a catalog tells the class."""
+    b = small_btf()
+    b.event("sched_waking", [("p", b.ptr(b.fwd("other")))])
+    btf = BtfTracepoints(Btf(b.blob(), "vmlinux", names=TRACEPOINT_NAMES, arch="x86_64"))
+    sources = Sources("small", X86_64, "6.18.1", (btf,), known_classes=KnownClasses("6.18.1"))
+    writer = CatalogWriter()
+    event = replace(EVENT, name="sched_waking", module=None, class_name="sched_wakeup_template")
+    writer.add(KernelInfo("k", X86_64, "6.18.1", sources=("headers",)), OneEvent(event))
+    home.mkdir(parents=True)
+    writer.save(str(home / "k.tpgen"))
+    kernel = CheckedKernel(sources)
+    (found,) = kernel.events(kernel.keys_of("sched_waking"))
+    assert (found.class_name, found.class_origin) == ("sched_wakeup_template", Origin.CATALOG)
+    assert found.record is not None
+    assert found.record.size_bytes == 24
+
+
+def test_check_says_where_classes_are_known_from(tmp_path: Path) -> None:
+    """Of the small kernel two have a class of their own name or fit one only, and one fits two."""
+    said = tpgen("check", "--kernel", small_catalog(tmp_path)).out
+    numbers = "2 by equal layout, 1 by btf: class of the same name, 1 ambiguous or unknown"
+    assert f"\nclasses of events: {numbers}\n" in said
 
 
 # --- what tells a running kernel

@@ -13,7 +13,7 @@ from tpgen.commands.base import Parser
 if TYPE_CHECKING:
     from tpgen.comparison import Comparison
     from tpgen.diagnostics import Diagnostic
-    from tpgen.selection import KernelEvents
+    from tpgen.selection import EventKey, KernelEvents
 
 
 def parser() -> Parser:
@@ -27,17 +27,23 @@ def run(options: argparse.Namespace) -> int:
     from tpgen.comparison import errors
     from tpgen.report import report
 
-    kernel, comparisons, skipped = _compared(options)
-    sys.stdout.write(report(kernel, comparisons, options.verbose, skipped))
+    kernel, keys, comparisons, skipped = _compared(options)
+    sys.stdout.write(report(kernel, keys, comparisons, options.verbose, skipped))
     return base.EXIT_CHECK_FAILED if errors(comparisons) else base.EXIT_DONE
 
 
-def _compared(options: argparse.Namespace) -> tuple[KernelEvents, list[Comparison], Sequence[Diagnostic]]:
-    """The kernel, what was compared, and what of the headers was not taken. A catalog knows from when it was made."""
+def _compared(
+    options: argparse.Namespace,
+) -> tuple[KernelEvents, list[EventKey], list[Comparison], Sequence[Diagnostic]]:
+    """The kernel, the events, what was compared, and what of the headers was not taken.
+
+    A catalog knows all that from when it was made.
+    """
     if (known := base.open_catalog(options)) is not None:
-        return known, known.all_comparisons(base.selected(known, options)), ()
+        keys = base.selected(known, options)
+        return known, keys, known.all_comparisons(keys), ()
     from tpgen.check import check_kernel
 
     kernel = base.open_checked(options, join_live=True)
-    headers = kernel.headers
-    return kernel, check_kernel(kernel, base.selected(kernel, options)), headers.skipped if headers else ()
+    headers, keys = kernel.headers, base.selected(kernel, options)
+    return kernel, keys, check_kernel(kernel, keys), headers.skipped if headers else ()
