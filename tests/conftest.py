@@ -17,6 +17,7 @@ from support.compilers import COMPILERS, Compiler
 from support.debian import cache_dir
 from support.packages import missing_package_tools
 from support.projects import missing_build_systems
+from support.systemtap import missing_systemtap
 
 # By marker: why this machine lacks what it stands for, None where it does not.
 _NEEDS: dict[str, Callable[[], str | None]] = {
@@ -25,6 +26,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
     "kernel_btf": live.no_btf,
     "build_systems": missing_build_systems,
     "package_tools": missing_package_tools,
+    "systemtap": missing_systemtap,
 }
 
 
@@ -49,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
     config.addinivalue_line("markers", "build_systems: needs make, cmake, ninja, meson and clang")
     config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
+    config.addinivalue_line("markers", "systemtap: needs SystemTap and linux-headers of 6.1 for amd64")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

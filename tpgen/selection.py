@@ -68,7 +68,7 @@ class KernelEvents(ABC):
     def select(self, pattern: str, module: str | None = None) -> list[EventKey]:
         """The events that `pattern` means: `name`, `system:name`, or either with `*`, `?` and `[…]`.
 
-        Raises `TpgenError`: `bad-pattern` for an empty name or system, `unknown-event` where nothing matches.
+        Raises `TpgenError`: `bad-pattern` for an empty name, `unknown-event` where nothing matches.
         """
         from fnmatch import fnmatchcase
 
@@ -117,15 +117,14 @@ class KernelEvents(ABC):
 
 
 def split_pattern(pattern: str) -> tuple[str | None, str]:
-    """The system (None where none is given) and the name of a pattern. Raises `bad-pattern` for an empty part."""
-    system, colon, name = pattern.rpartition(":")
+    """The system and the name of a pattern; None where any system will do. Raises `bad-pattern` for an empty name.
+
+    As to SystemTap, `:sched_switch` is no error: it names no system.
+    """
+    system, _, name = pattern.rpartition(":")
     if not name:
         raise fail("bad-pattern", f"no event name in {pattern!r}", hint="write EVENT or SYSTEM:EVENT")
-    if colon and not system:
-        raise fail(
-            "bad-pattern", f"no system in front of the colon in {pattern!r}", hint=f"write {name!r} or '*:{name}'"
-        )
-    return (system if colon else None), name
+    return system or None, name
 
 
 def _or(before: str, choices: list[str], after: str = "") -> str:

@@ -13,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 
 _STRUCT = re.compile(r"struct (\w+) \{\n(.*?)\n\}[^;\n]*;$", re.DOTALL | re.MULTILINE)
 _MEMBER = re.compile(r"^\t+(.*?);\s*/\*\s+(\d+)\s+(\d+)\b", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"\s*__attribute__\(\(\w+(?:\(\d+\))?\)\)")
 _NAME = re.compile(r"\(\*+(?:const )?(\w+)\)|(\w+)(?:\[\d*\])*$")
 
 
@@ -26,14 +27,14 @@ class Member:
 
 
 def pahole(path: Path) -> dict[str, list[Member]]:
-    """The members of all structs of a file; one that has a struct within it comes behind that struct's."""
-    done = subprocess.run(("pahole", path), capture_output=True, text=True, check=True)
+    """The members of all structs of probes; one that has a struct within it comes behind that struct's."""
+    done = subprocess.run(("pahole", "-y", "stapprobe_", path), capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return {name: [_member(*found) for found in _MEMBER.findall(body)] for name, body in _STRUCT.findall(done.stdout)}
 
 
 def _member(declaration: str, offset: str, size: str) -> Member:
-    named = _NAME.search(declaration)
+    named = _NAME.search(_ATTRIBUTE.sub("", declaration))
     assert named, declaration
     return Member(named[1] or named[2], int(offset), int(size))
 

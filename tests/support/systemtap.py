@@ -50,6 +50,13 @@ def version() -> str:
     return found[1]
 
 
+def headers_common() -> Path:
+    """Debian's headers that are the same for all flavours of a kernel."""
+    headers = _headers()
+    assert headers is not None
+    return headers.with_name(headers.name.replace("-amd64", "-common"))
+
+
 def _headers() -> Path | None:
     """Debian's headers of the newest 6.1."""
     found = sorted(_SOURCES.glob(f"linux-headers-{RELEASE}-*-amd64"))
@@ -98,8 +105,7 @@ def _compile(mode: Mode, headers: Path, folder: Path) -> None:
     tree.mkdir()
     for path in headers.iterdir():
         (tree / path.name).symlink_to(path)
-    common = headers.with_name(headers.name.replace("-amd64", "-common"))
-    (tree / "source").symlink_to(common)
+    (tree / "source").symlink_to(headers_common())
     # Debian's System.map is a stub; that of this kernel has it.
     (tree / "System.map").write_text("ffffffff81000000 T bpf_raw_tracepoint_release\n")
     done = stap(folder, "-k", "-vvv", *mode.options, "-L", 'kernel.trace("*")', "-r", tree)
@@ -112,7 +118,7 @@ def _compile(mode: Mode, headers: Path, folder: Path) -> None:
         found = Path(f"{query}.o")
         if found.exists():
             shutil.copy(found, folder)
-        objects[header.removeprefix(f"{common}/").removeprefix(f"{tree}/")] = found.name if found.exists() else None
+        objects[header.removeprefix(f"{tree}/").removeprefix("source/")] = found.name if found.exists() else None
     (folder / "objects.json").write_text(json.dumps(objects, indent=1))
     shutil.rmtree(temporary[1])
 

@@ -70,10 +70,7 @@ UNKNOWN = {
     ),
     "empty": ("", "no event name in '' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
     "empty name": ("sched:", "no event name in 'sched:' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
-    "empty system": (
-        ":sched_switch",
-        "no system in front of the colon in ':sched_switch' [bad-pattern]; write 'sched_switch' or '*:sched_switch'",
-    ),
+    "empty name of an unknown system": ("bla:", "no event name in 'bla:' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
     "colon alone": (":", "no event name in ':' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
 }  # fmt: skip
 
@@ -88,6 +85,15 @@ def test_unknown_event(event: str, message: str, command: list[str], btf: Path, 
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     else:
         assert done == expected
+
+
+@pytest.mark.parametrize(
+    "pattern", ["sched_switch", "sched:sched_switch", "*:sched_switch", "sche?:sched_switc?", ":sched_switch"]
+)
+def test_patterns_of_systemtaps_testsuite(pattern: str, btf: Path, tracefs_copy: Path) -> None:
+    done = tpgen("list", pattern, "--json", "--btf", btf, "--tracefs", tracefs_copy)
+    assert (done.code, done.err) == (0, "")
+    assert [(event["system"], event["name"]) for event in json.loads(done.out)] == [("sched", "sched_switch")]
 
 
 def test_system_without_a_source_that_tells_it(btf: Path) -> None:

@@ -443,14 +443,21 @@ class TestModules:
 
 @pytest.mark.parametrize(
     ("pattern", "expected"),
-    [("a", (None, "a")), ("s:a", ("s", "a")), ("*:a", ("*", "a")), ("s:*", ("s", "*")), ("a:b:c", ("a:b", "c"))],
+    [
+        ("a", (None, "a")),
+        ("s:a", ("s", "a")),
+        ("*:a", ("*", "a")),
+        ("s:*", ("s", "*")),
+        ("a:b:c", ("a:b", "c")),
+        (":a", (None, "a")),
+    ],
 )
 def test_split_pattern(pattern: str, expected: tuple[str | None, str]) -> None:
     assert split_pattern(pattern) == expected
 
 
-@pytest.mark.parametrize("pattern", ["", ":", "s:", ":a"])
-def test_pattern_without_a_part(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", ["", ":", "s:"])
+def test_pattern_without_a_name(pattern: str) -> None:
     with pytest.raises(TpgenError, match=r"\[bad-pattern\]"):
         split_pattern(pattern)
 
