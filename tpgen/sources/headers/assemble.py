@@ -36,7 +36,8 @@ def read_sources(
 
 def _scan_all(sources: Sequence[Source], release: str | None, names: OpenWorld, lender: Lender | None) -> list[Scan]:
     """Scan every header; fragments as part of the headers that include them, and alone where none does."""
-    family, fragments, templates = event_family(release), Fragments(sources), Templates()
+    family, fragments = event_family(release), Fragments(sources)
+    templates = Templates(family)
 
     def scan_one(source: Source) -> Scan:
         found = scan(source, family, names, fragments.find, None, templates)

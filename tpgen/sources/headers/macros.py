@@ -327,7 +327,9 @@ def _spaced(tokens: list[Token], spaced: bool) -> list[Token]:
 
 def _collect(todo: list[Token]) -> tuple[list[list[Token]], Token] | None:
     """The arguments that follow a macro's name, taken off `todo`; None, and nothing taken, where none follow."""
-    if not todo or todo[-1].text != "(" or todo[-1].opaque:
+    if todo and todo[-1].opaque and todo[-1].text.startswith("("):
+        todo.extend(reversed(_taken_apart(todo.pop())))
+    if not todo or todo[-1].text != "(":
         return None
     arguments: list[list[Token]] = [[]]
     depth = 0

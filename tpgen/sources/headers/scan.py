@@ -19,11 +19,10 @@ from tpgen.sources.headers.macros import (
     ExpansionLimit,
     Macro,
     Token,
-    join,
     parse_define,
 )
 from tpgen.sources.headers.table import MacroTable
-from tpgen.sources.headers.templates import Made, Templates
+from tpgen.sources.headers.templates import Made, Templates, invocation, primitives
 from tpgen.sources.headers.text import Source, Span, blank, split_arguments
 from tpgen.sources.headers.variants import inner_directives, variants
 
@@ -93,7 +92,7 @@ def scan(
     macros that other headers define for this one. `templates` are what was found out about macros in headers before.
     """
     found = Scan(source)
-    scanner = _Scanner(family, names, include, lent or {}, templates or Templates(), found)
+    scanner = _Scanner(family, names, include, lent or {}, templates or Templates(family), found)
     scanner.read(source)
     return found
 
@@ -254,24 +253,15 @@ class _Scanner:
         self._skip("header-unknown-macro", f"{word[0]} is not defined here; it may make events", source, word.start())
 
     def _take(self, source: Source, span: Span, macro: Macro, arguments: list[str], place: Place) -> None:
-        made = self._templates.made(macro, arguments, self._macros, self._tried, self._text)
+        made = self._templates.made(macro, arguments, self._macros, self._tried)
         if made is None:
-            made = self._expanded(source, span, [Token(macro.name), *_invocation(arguments)])
+            made = self._expanded(source, span, [Token(macro.name), *invocation(arguments)])
         self._note(source, span, made, place)
 
-    def _tried(self, tokens: list[Token]) -> list[Made] | None:
-        """The primitives that `tokens` make; None where something is wrong."""
+    def _tried(self, tokens: list[Token]) -> list[Token] | None:
+        """What `tokens` expand to; None where something is wrong."""
         try:
-            found = list(_primitives(self._expander.expand(tokens), self._family))
-        except (BadInvocation, ExpansionLimit):
-            return None
-        made = [(token.text, token.origin, arguments) for token, arguments in found if arguments is not None]
-        return made if len(made) == len(found) else None
-
-    def _text(self, text: str) -> str | None:
-        """What a text expands to; None where something is wrong."""
-        try:
-            return join(self._expander.expand([Token(text, opaque=True)]))
+            return self._expander.expand(tokens)
         except (BadInvocation, ExpansionLimit):
             return None
 
@@ -282,7 +272,7 @@ class _Scanner:
         except BadInvocation as error:
             self._skip("header-arguments", str(error), source, span[0], Severity.ERROR)
             return
-        for token, arguments in _primitives(expanded, self._family):
+        for token, arguments in primitives(expanded, self._family):
             if arguments is not None:
                 yield token.text, token.origin, arguments
             elif token.text in PRIMITIVES:
@@ -334,22 +324,6 @@ class _Scanner:
             raise _GivenUp
 
 
-def _primitives(tokens: list[Token], family: Mapping[str, Macro]) -> Iterator[tuple[Token, tuple[str, ...] | None]]:
-    """Each primitive among expanded tokens, with its arguments, None where they are not as many as it has.
-
-    A word of the family that was left unexpanded, since its parentheses do not close, comes with None as well.
-    """
-    index = 0
-    while index < len(tokens):
-        token = tokens[index]
-        index += 1
-        if token.text in PRIMITIVES and index < len(tokens) and tokens[index].text == "(":
-            arguments, index = _arguments(tokens, index)
-            yield token, arguments if len(arguments) == PRIMITIVES[token.text] else None
-        elif token.text in family and not token.opaque and not _hidden(token):
-            yield token, None
-
-
 class _GivenUp(Exception):
     """The header is not worth reading further; what is wrong has been reported."""
 
@@ -364,45 +338,6 @@ _CODE_WORD = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|\w+""")
 def _next_visible(code: str, at: int) -> int:
     match = _VISIBLE.search(code, at)
     return match.start() if match else len(code)
-
-
-def _hidden(token: Token) -> bool:
-    return token.origin is not None and any(macro.name == token.text for macro in token.origin)
-
-
-def _invocation(arguments: list[str]) -> list[Token]:
-    tokens = [Token("(")]
-    for number, text in enumerate(arguments):
-        if number:
-            tokens.append(Token(","))
-        if text:
-            tokens.append(Token(text, number > 0, None, opaque=True))
-    tokens.append(Token(")"))
-    return tokens
-
-
-def _arguments(tokens: list[Token], index: int) -> tuple[tuple[str, ...], int]:
-    """The arguments of the primitive whose parenthesis is at `index`, and the index behind it.
-
-    No arguments where the parenthesis does not close.
-    """
-    pieces: list[list[Token]] = [[]]
-    depth = 0
-    for at in range(index, len(tokens)):
-        text = "" if tokens[at].opaque else tokens[at].text
-        if text == "(":
-            depth += 1
-            if depth == 1:
-                continue
-        elif text == ")":
-            depth -= 1
-            if depth == 0:
-                return tuple(join(piece) for piece in pieces), at + 1
-        elif text == "," and depth == 1:
-            pieces.append([])
-            continue
-        pieces[-1].append(tokens[at])
-    return (), len(tokens)
 
 
 def _system(macro: Macro, macros: Mapping[str, Macro]) -> str:

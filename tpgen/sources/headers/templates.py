@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tpgen.sources.headers.macros import Expansion, Macro, Token, closure, is_inert
+from tpgen.sources.headers.family import PRIMITIVES
+from tpgen.sources.headers.macros import WORD, Expansion, Macro, Token, closure, is_inert, join
 from tpgen.sources.headers.text import split_commas
 
 #: A primitive, where it came from, and its arguments.
@@ -41,13 +42,14 @@ class Template:
         """The primitives for these arguments."""
         for primitive, origin, texts in self.primitives:
             filled = ["".join([arguments[p] if isinstance(p, int) else p for p in pieces]) for pieces in texts]
-            yield primitive, origin, tuple(filled)
+            yield primitive, origin, tuple([text.strip() for text in filled])
 
 
 class Templates:
-    """The templates of the macros of one tree."""
+    """The templates of the macros of one tree, of whose primitives `family` makes the most."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: Mapping[str, Macro]) -> None:
+        self._family = family
         self._known: dict[tuple[Macro, int], Template | None] = {}
 
     def made(
@@ -55,55 +57,115 @@ class Templates:
         macro: Macro,
         arguments: Sequence[str],
         macros: Mapping[str, Macro],
-        expand: Callable[[list[Token]], Iterable[Made] | None],
-        expanded: Callable[[str], str | None],
+        expand: Callable[[list[Token]], list[Token] | None],
     ) -> Iterable[Made] | None:
         """What an invocation of `macro`, one of `macros`, makes; None where only an expansion of its own tells.
 
-        `expand` says what tokens make and `expanded` what a text expands to; None where something is wrong.
+        `expand` says what tokens expand to; None where something is wrong.
         """
         key = macro, len(arguments)
         known = self._known.get(key)
         if key not in self._known or (known is not None and not known.holds(macros)):
-            known = self._known[key] = _template(macro, len(arguments), macros, expand)
+            known = self._known[key] = self._template(macro, len(arguments), macros, expand)
         if known is None:
             return None
         texts = list(arguments)
         for number in known.used:
             if not is_inert(texts[number], macros):
-                texts[number] = expanded(texts[number]) or ""
-                # C looks at it once more, for macros and for commas.
-                if not is_inert(texts[number], macros) or len(split_commas(texts[number])) != 1:
+                texts[number] = join(expand([Token(texts[number], opaque=True)]) or [])
+                if not _is_plain(texts[number], macros):
                     return None
         return known.filled(texts)
 
+    def _template(
+        self,
+        macro: Macro,
+        count: int,
+        macros: Mapping[str, Macro],
+        expand: Callable[[list[Token]], list[Token] | None],
+    ) -> Template | None:
+        behind = closure([macro.name], macros)
+        # What makes other words of an argument than it holds.
+        if any("#" in other.text for other in behind.values()):
+            return None
+        tokens = expand([Token(macro.name), *invocation([_STAND_IN.format(number) for number in range(count)])])
+        if tokens is None or not all(is_inert(token.text, macros) for token in tokens):
+            return None  # what stays a macro's name here is a call where an argument brings the parentheses
+        found = list(primitives(tokens, self._family))
+        used = {int(number) for token in tokens for number in _STAND_INS.findall(token.text)}
+        # Nothing is wrong, and the header has no stand-ins of its own.
+        if any(arguments is None for _, arguments in found) or any(number >= count for number in used):
+            return None
+        made = tuple((token.text, token.origin, tuple(map(_pieces, texts or ()))) for token, texts in found)
+        words = {word for other in behind.values() for word in other.words}
+        return Template(made, frozenset(used), {word: macros.get(word) for word in (*words, macro.name)})
 
-def _template(
-    macro: Macro,
-    count: int,
-    macros: Mapping[str, Macro],
-    expand: Callable[[list[Token]], Iterable[Made] | None],
-) -> Template | None:
-    behind = closure([macro.name], macros)
-    # What makes other words of an argument than it holds.
-    if any("#" in other.text for other in behind.values()):
-        return None
-    stand_ins = [[Token(","), Token(_STAND_IN.format(number), number > 0, opaque=True)] for number in range(count)]
-    made = expand([Token(macro.name), Token("("), *[token for pair in stand_ins for token in pair][1:], Token(")")])
-    if made is None:
-        return None
-    primitives = tuple(
-        (primitive, origin, tuple(_pieces(text) for text in arguments)) for primitive, origin, arguments in made
-    )
-    used = frozenset(
-        piece for _, _, texts in primitives for pieces in texts for piece in pieces if isinstance(piece, int)
-    )
-    if any(number >= count for number in used):
-        return None  # a header that writes stand-ins itself
-    words = {word for other in behind.values() for word in other.words}
-    return Template(primitives, used, {word: macros.get(word) for word in (*words, macro.name)})
+
+def _is_plain(text: str, macros: Mapping[str, Macro]) -> bool:
+    """Whether what an argument expands to means nothing else where it is put in: no macro, event or further comma."""
+    words = WORD.findall(text)
+    return macros.keys().isdisjoint(words) and PRIMITIVES.keys().isdisjoint(words) and len(split_commas(text)) == 1
 
 
 def _pieces(text: str) -> tuple[str | int, ...]:
     parts = _STAND_INS.split(text)
     return tuple(int(part) if index % 2 else part for index, part in enumerate(parts))
+
+
+# --- tokens --------------------------------------------------------------------------------------------------------
+
+
+def invocation(arguments: Sequence[str]) -> list[Token]:
+    """The parentheses behind a macro's name, with these arguments."""
+    tokens = [Token("(")]
+    for number, text in enumerate(arguments):
+        if number:
+            tokens.append(Token(","))
+        if text:
+            tokens.append(Token(text, number > 0, None, opaque=True))
+    tokens.append(Token(")"))
+    return tokens
+
+
+def primitives(tokens: list[Token], family: Mapping[str, Macro]) -> Iterator[tuple[Token, tuple[str, ...] | None]]:
+    """Each primitive among expanded tokens, with its arguments, None where they are not as many as it has.
+
+    A word of the family that was left unexpanded, since its parentheses do not close, comes with None as well.
+    """
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        index += 1
+        if token.text in PRIMITIVES and index < len(tokens) and tokens[index].text == "(":
+            arguments, index = _arguments(tokens, index)
+            yield token, arguments if len(arguments) == PRIMITIVES[token.text] else None
+        elif token.text in family and not token.opaque and not _hidden(token):
+            yield token, None
+
+
+def _arguments(tokens: list[Token], index: int) -> tuple[tuple[str, ...], int]:
+    """The arguments of the primitive whose parenthesis is at `index`, and the index behind it.
+
+    No arguments where the parenthesis does not close.
+    """
+    pieces: list[list[Token]] = [[]]
+    depth = 0
+    for at in range(index, len(tokens)):
+        text = "" if tokens[at].opaque else tokens[at].text
+        if text == "(":
+            depth += 1
+            if depth == 1:
+                continue
+        elif text == ")":
+            depth -= 1
+            if depth == 0:
+                return tuple(join(piece) for piece in pieces), at + 1
+        elif text == "," and depth == 1:
+            pieces.append([])
+            continue
+        pieces[-1].append(tokens[at])
+    return (), len(tokens)
+
+
+def _hidden(token: Token) -> bool:
+    return token.origin is not None and any(macro.name == token.text for macro in token.origin)
