@@ -18,6 +18,7 @@ from support.debian import cache_dir
 from support.packages import missing_package_tools
 from support.projects import missing_build_systems
 from support.systemtap import missing_systemtap
+from support.vm import missing_machines
 
 # By marker: why this machine lacks what it stands for, None where it does not.
 _NEEDS: dict[str, Callable[[], str | None]] = {
@@ -27,6 +28,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
     "build_systems": missing_build_systems,
     "package_tools": missing_package_tools,
     "systemtap": missing_systemtap,
+    "machines": missing_machines,
 }
 
 
@@ -52,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "build_systems: needs make, cmake, ninja, meson and clang")
     config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
     config.addinivalue_line("markers", "systemtap: needs SystemTap and linux-headers of 6.1 for amd64")
+    config.addinivalue_line("markers", "machines: needs qemu's programs for amd64 and s390x")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -52,6 +53,12 @@ MACHINES: Mapping[str, Machine] = {
         "ttysclp0", "/dev/vport0p1", "s390x-linux-musl", "bpfeb",
     ),
 }  # fmt: skip
+
+
+def missing_machines() -> str | None:
+    """Which of qemu's programs is not there, None when all are."""
+    missing = [f"{machine.qemu} is not installed" for machine in MACHINES.values() if not shutil.which(machine.qemu)]
+    return "; ".join(missing) or None
 
 
 # --- the plan and its answers

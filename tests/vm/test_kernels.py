@@ -14,6 +14,8 @@ from vm.case import MOST_ARGUMENTS, Booted, Case, Event, Tried
 from vm.conftest import Row
 from vm.values import ACTS, comparisons, records
 
+pytestmark = [pytest.mark.machines, pytest.mark.compilers]
+
 # The module has no device here, or needs another module that has none.
 _NOT_HERE = (errno.ENODEV, errno.ENOENT)
 # All that there is in its record is bytes of which the kernel tells the number.
