@@ -247,11 +247,15 @@ class Shipped(Image):
         self._packages: list[dict[str, str]] = kernel["packages"]
 
     @cached_property
+    def packages(self) -> list[Path]:
+        """The package files."""
+        return [self._downloaded(package) for package in self._packages]
+
+    @cached_property
     def image(self) -> Path:
-        packages = [self._downloaded(package) for package in self._packages]
-        tree = self._cache / f"shipped-{packages[-1].stem}"
+        tree = self._cache / f"shipped-{self.packages[-1].stem}"
         if not tree.exists():
-            _extract([["dpkg-deb", "-x", str(package), "."] for package in packages], tree)
+            _extract([["dpkg-deb", "-x", str(package), "."] for package in self.packages], tree)
         _link_boot(tree)
         return tree
 
