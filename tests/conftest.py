@@ -33,7 +33,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
 
 
 # By folder, relative to this one, what only a run gets that names it: they take minutes and most of them gigabytes.
-_ONLY_WHEN_NAMED = ("corpus/trees", "vm")
+_ONLY_WHEN_NAMED = ("corpus/trees", "systemtap", "vm")
 _COUNTED = pytest.StashKey[list[str]]()
 
 
