@@ -476,6 +476,30 @@ def test_types_of_a_struct(flat: bool, types: tuple[str | Path, ...]) -> None:
     assert seen.symbols()["stapprobe_e"] == ("STT_OBJECT", ".bss", 0, 88)
 
 
+def test_numbers_are_those_of_gcc(tmp_path: Path) -> None:
+    """Name, size and encoding: what SystemTap shows and whether it extends a sign."""
+    b = BtfBuilder()
+    numbers = [("char", 1, SIGNED), ("signed char", 1, SIGNED), ("unsigned char", 1, 0), ("_Bool", 1, BOOL)]
+    for words, size in (("short", 2), ("", 4), ("long", 8), ("long long", 8)):
+        numbers += [(f"{words} int".strip(), size, SIGNED), (f"{words} unsigned int".strip(), size, 0)]
+    b.event("e", [(f"a{at}", b.ptr(b.integer(*number))) for at, number in enumerate(numbers)])
+    ours = made_object("e", "--lkm", "--btf", write_btf(tmp_path / "vmlinux", b), tmp_path)
+    source = "".join(f"{words} a{at};\n" for at, (words, _, _) in enumerate(numbers))
+    command = ("gcc", "-g", "-c", "-fsigned-char", "-x", "c", "-", "-o", tmp_path / "gcc.o")
+    subprocess.run(command, input=source, text=True, check=True)
+    theirs = Object((tmp_path / "gcc.o").read_bytes())
+    assert len(theirs.dies("base_type")) == len(numbers)
+    assert bases(ours) == bases(theirs)
+
+
+def bases(seen: Object) -> dict[str, tuple[int, int]]:
+    """Size and encoding of each base type."""
+    return {
+        name: (die.attributes["DW_AT_byte_size"].value, die.attributes["DW_AT_encoding"].value)
+        for name, die in seen.dies("base_type").items()
+    }
+
+
 def test_sign_of_char(tmp_path: Path) -> None:
     """It changed in Linux 6.2."""
     b = BtfBuilder()
