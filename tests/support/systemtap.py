@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -123,6 +124,12 @@ def _compile(mode: Mode, headers: Path, folder: Path) -> None:
     shutil.rmtree(temporary[1])
 
 
+def make_tree(*arguments: str | Path) -> None:
+    """Run the example, with the tpgen that is tested."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    subprocess.run((MAKE_TREE, *arguments), env={**os.environ, "PATH": path}, check=True)
+
+
 class Tree:
     """A build tree for SystemTap, of tpgen's objects or of others."""
 
@@ -130,7 +137,7 @@ class Tree:
         self.mode = mode
         self._folder = folder
         self._tree = folder / "tree"
-        subprocess.run((MAKE_TREE, self._tree, f"{RELEASE}-1-amd64", f"--{mode}", *sources), check=True)
+        make_tree(self._tree, f"{RELEASE}-1-amd64", f"--{mode}", *sources)
 
     def stap(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return stap(self._folder, *self.mode.options, "-r", self._tree, *arguments)

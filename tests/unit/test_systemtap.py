@@ -18,6 +18,7 @@ from support.cli import refusal, tpgen
 from support.dwarf import Member, Object, name_of, pahole, type_of, type_text
 from support.small_kernel import small_btf, write_btf, write_tracefs
 from support.stubs import stubs
+from support.systemtap import make_tree
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.registry import find
@@ -557,6 +558,23 @@ def test_field_of_the_name_of_a_locator() -> None:
     text = generated("regcache_sync", "--classic", "--kernel", "5.10")
     assert "u32 __data_loc_type;" in text
     assert "u32 name;" in text
+
+
+@pytest.mark.build_systems
+def test_build_tree_for_systemtap(small: tuple[str | Path, ...], tmp_path: Path) -> None:
+    """SystemTap writes a query for each trace header, calls make, and looks for the objects beside the queries."""
+    tree, queries = tmp_path / "tree", tmp_path / "queries"
+    make_tree(tree, "6.18.1", "--raw", *small)
+    assert {path.name for path in (tree / "include/trace/events").iterdir()} == {
+        "dma_fence.h", "page_ref.h", "sched.h", "unknown.h",
+    }  # fmt: skip
+    queries.mkdir()
+    (queries / "tracequery_kmod_1_2.c").write_text("#include <linux/tracepoint.h>\n#include <trace/events/sched.h>\n")
+    subprocess.run(("make", "-C", tree, f"M={queries}", "modules", "ARCH=x86_64", "-i"), check=True)
+    assert (queries / "tracequery_kmod_1_2.o").read_bytes() == (tree / "objects" / "sched.o").read_bytes()
+    done = subprocess.run(("make", "-s", "-C", tree, "kernelrelease"), capture_output=True, text=True, check=True)
+    assert done.stdout == "6.18.1\n"
+    assert "bpf_raw_tracepoint_release" in (tree / "System.map").read_text()
 
 
 # --- refusals
