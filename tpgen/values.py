@@ -5,6 +5,8 @@ What a translator of tracing scripts asks for each `$name`, of raw arguments and
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tpgen.layout import SLOT_BYTES
@@ -82,6 +84,17 @@ def classic_values(event: Event, target: Target) -> tuple[Value, ...]:
     """The fields of an event's classic record, all of which are placed, in their order."""
     assert event.record is not None
     return tuple(_field(field, event.kind, target) for field in event.record.fields)
+
+
+def value_names(values: Sequence[Value]) -> tuple[str, ...]:
+    """A name for each value. A dynamic field has its prefix only where a plain one has its name (5.10: `type`)."""
+    count = Counter(value.name for value in values)
+    return tuple(
+        f"__{value.dynamic}_{value.name}"
+        if value.dynamic and count[value.name] > 1
+        else value.name or f"arg{value.slot}"
+        for value in values
+    )
 
 
 def _argument(arg: Argument, target: Target, writable: bool) -> Value:

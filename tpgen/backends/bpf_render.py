@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
 
 from tpgen.backends.bpf_header import Copy, Header, Member, Test, Value
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from tpgen.backends.templates import template
 
 
 def text(header: Header) -> str:
@@ -109,23 +106,6 @@ def _copy(copy: Copy) -> str:
 
 
 @cache
-def _form(template: str, *shape: str) -> str:
+def _form(name: str, *shape: str) -> str:
     """The template with everything decided but what `%` fills in."""
-    return _environment().get_template(f"{template}.h.j2").render(shape=frozenset(shape))
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from tpgen.resources import resource_dir
-
-    return Environment(
-        loader=FileSystemLoader(resource_dir("templates") / "bpf"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-        autoescape=False,  # C is not HTML
-        auto_reload=False,  # nobody edits a template while we run
-    )
+    return template("bpf", f"{name}.h").render(shape=frozenset(shape))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
+from tpgen.backends.requests import with_tracepoints
 from tpgen.backends.systemtap_probes import Shape, Stapprobe, stapprobe
 from tpgen.diagnostics import fail
 from tpgen.target import Target
@@ -46,16 +47,17 @@ class SystemtapBackend:
 
 
 def _usable(requests: Sequence[Request], lkm: bool) -> tuple[Request, ...]:
-    """The requests without those of records, for kernel modules, and of the raw arguments of system calls.
+    """The requests that can be met: kernel modules are given no records.
 
-    What attaches to those attaches to sys_enter, which is for all. Raises `no-such-form` where nothing is left.
+    Raises `no-such-form` where nothing is left.
     """
-    forms = (Form.RAW,) if lkm else tuple(Form)
-    left = tuple(r for r in requests if r.form in forms and (r.form != Form.RAW or r.event.attach_name is not None))
+    if not lkm:
+        return with_tracepoints(requests)
+    left = tuple(r for r in requests if r.form == Form.RAW and r.event.attach_name is not None)
     if requests and not left:
-        event, form = requests[0].event, "lkm" if lkm else "raw"
+        event = requests[0].event
         why = "it has no raw tracepoint of its own" if event.attach_name is None else "kernel modules get no records"
-        raise fail("no-such-form", f"no {form} form of {event.title}: {why}")
+        raise fail("no-such-form", f"no lkm form of {event.title}: {why}")
     return left
 
 

@@ -7,21 +7,17 @@ unnamed bit-field says where a member lies: SystemTap takes every named member f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import TYPE_CHECKING
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.bpf_header import identifier
 from tpgen.backends.systemtap_probes import Shape, Stapprobe, member_type, pad_type, parameter_type, plain_type
+from tpgen.backends.templates import template
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import CType, Pointer, Void
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import align_of, stripped
 from tpgen.values import Value
-
-if TYPE_CHECKING:
-    from jinja2 import Environment, Template
 
 _NAMELESS = "{...}"
 
@@ -38,15 +34,15 @@ def _function(probe: Stapprobe) -> str:
         _declared(_named(parameter_type(value), value.size_bytes), name)
         for value, name in zip(probe.values, probe.names, strict=True)
     ]
-    return _template("function").render(name=probe.name, parameters=parameters)
+    return template("systemtap", "function.h").render(name=probe.name, parameters=parameters)
 
 
 def _struct(shape: Shape, probe: Stapprobe, target: Target, flat: bool) -> str:
     members = list(_slots(probe) if shape == Shape.RAW else _fields(probe, target))
     pad = [f"{spell(pad_type(probe.pad_bytes), 'pad')};"] if probe.pad_bytes else []
     if flat:
-        return _template("struct").render(name=probe.name, outer=pad + members, inner=None)
-    return _template("struct").render(name=probe.name, outer=pad, inner=members)
+        return template("systemtap", "struct.h").render(name=probe.name, outer=pad + members, inner=None)
+    return template("systemtap", "struct.h").render(name=probe.name, outer=pad, inner=members)
 
 
 def _slots(probe: Stapprobe) -> Iterator[str]:
@@ -108,25 +104,3 @@ def _declared(ctype: CType, name: str) -> str:
 
 def _round_up(offset: int, align: int) -> int:
     return -(-offset // align) * align
-
-
-@cache
-def _template(name: str) -> Template:
-    return _environment().get_template(f"{name}.h.j2")
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from tpgen.resources import resource_dir
-
-    return Environment(
-        loader=FileSystemLoader(resource_dir("templates") / "systemtap"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-        autoescape=False,  # C is not HTML
-        auto_reload=False,  # nobody edits a template while we run
-    )

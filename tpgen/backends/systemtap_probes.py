@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import Array, CType, Event, Int, Typedef
 from tpgen.target import Target
-from tpgen.values import Value, classic_values, raw_values
+from tpgen.values import Value, classic_values, raw_values, value_names
 
 
 class Shape(StrEnum):
@@ -40,20 +39,9 @@ def stapprobe(event: Event, shape: Shape, target: Target) -> Stapprobe:
     if shape == Shape.CLASSIC:
         assert event.record is not None
         values = classic_values(event, target)
-        return Stapprobe(name, event, event.record.header_bytes, values, _names(values))
+        return Stapprobe(name, event, event.record.header_bytes, values, value_names(values))
     values = raw_values(event, target)
-    return Stapprobe(name, event, 0, values, _names(values))
-
-
-def _names(values: tuple[Value, ...]) -> tuple[str, ...]:
-    """SystemTap's names: a dynamic field has a prefix only where a plain one has its name, as `type` in Linux 5.10."""
-    count = Counter(value.name for value in values)
-    return tuple(
-        f"__{value.dynamic}_{value.name}"
-        if value.dynamic and count[value.name] > 1
-        else value.name or f"arg{value.slot}"
-        for value in values
-    )
+    return Stapprobe(name, event, 0, values, value_names(values))
 
 
 # --- types

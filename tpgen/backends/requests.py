@@ -1,0 +1,42 @@
+"""What backends that make one file of many events do with their requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tpgen.backends.base import Form, Request
+from tpgen.backends.naming import distinct
+from tpgen.diagnostics import fail
+from tpgen.target import Target
+from tpgen.values import Value, classic_values, raw_values
+
+#: What the name of a form of an event begins with, in every language.
+PREFIXES = {Form.RAW: "raw", Form.CLASSIC: "tp"}
+
+
+def request_names(requests: Sequence[Request]) -> list[str]:
+    """`raw_<event>` and `tp_<event>`; where modules have an event of one name, the module's name stands behind it."""
+    plain = [f"{PREFIXES[request.form]}_{request.event.name}" for request in requests]
+    count = Counter(plain)
+    return distinct(
+        f"{name}_{request.event.module}" if count[name] > 1 and request.event.module else name
+        for name, request in zip(plain, requests, strict=True)
+    )
+
+
+def values_of(request: Request, target: Target) -> tuple[Value, ...]:
+    """The raw arguments or the fields of the record, whichever is asked for."""
+    values = raw_values if request.form == Form.RAW else classic_values
+    return values(request.event, target)
+
+
+def with_tracepoints(requests: Sequence[Request]) -> tuple[Request, ...]:
+    """The requests without the raw arguments of system calls: their programs attach to sys_enter, which is for all.
+
+    Raises `no-such-form` where nothing is left.
+    """
+    left = tuple(r for r in requests if r.form == Form.CLASSIC or r.event.attach_name is not None)
+    if requests and not left:
+        raise fail("no-such-form", f"no raw form of {requests[0].event.title}: it has no raw tracepoint of its own")
+    return left
