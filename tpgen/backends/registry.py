@@ -28,6 +28,11 @@ _DISTRIBUTION = "tpgen"
 #: The entry points of our own distribution, as pyproject.toml states them.
 BUILT_IN = {
     "bpf": "tpgen.backends.bpf:BpfBackend",
+    "bpftrace": "tpgen.backends.bpftrace:BpftraceBackend",
+    "go": "tpgen.backends.go:GoBackend",
+    "json": "tpgen.backends.json:JsonBackend",
+    "python": "tpgen.backends.python:PythonBackend",
+    "rust": "tpgen.backends.rust:RustBackend",
     "systemtap": "tpgen.backends.systemtap:SystemtapBackend",
 }
 
