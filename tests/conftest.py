@@ -16,6 +16,7 @@ from support import live
 from support.compilers import COMPILERS, Compiler
 from support.debian import cache_dir
 from support.packages import missing_package_tools
+from support.languages import missing_languages
 from support.projects import missing_build_systems
 from support.systemtap import missing_systemtap
 from support.vm import missing_machines
@@ -29,6 +30,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
     "package_tools": missing_package_tools,
     "systemtap": missing_systemtap,
     "machines": missing_machines,
+    "languages": missing_languages,
 }
 
 
@@ -55,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
     config.addinivalue_line("markers", "systemtap: needs SystemTap and linux-headers of 6.1 for amd64")
     config.addinivalue_line("markers", "machines: needs qemu's programs for amd64 and s390x")
+    config.addinivalue_line("markers", "languages: needs go, Debian's rustc with its sources, clang 14 and bpftrace")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -82,7 +82,7 @@ def _probe(request: Request, target: Target) -> _Probe:
         printed = [(name, _format(shape_of(value, target)), f"${name}") for value, name in there]
         return _Probe(f"rawtracepoint:{event.attach_name}", tuple(lacking), variables, _prints(event.name, printed))
     printed = [(name, *_printed(value, shape_of(value, target))) for value, name in there]
-    return _Probe(f"tracepoint:{event.system}:{event.name}", tuple(lacking), (), _prints(event.name, printed))
+    return _Probe(f"tracepoint:{event.system or '*'}:{event.name}", tuple(lacking), (), _prints(event.name, printed))
 
 
 def _out_of_reach(value: Value, name: str, target: Target) -> str | None:
