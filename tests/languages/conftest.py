@@ -18,6 +18,11 @@ EVERY_EVENT = "TPGEN_EVERY_EVENT"
 Odd = Callable[[str, Path, bool], Path]
 
 
+def every_event() -> bool:
+    """Whether all is tested that there is, and not a little of each kind."""
+    return os.environ.get(EVERY_EVENT, "") not in ("", "0")
+
+
 @pytest.fixture(scope="session")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Odd:
     """A function that writes what a backend makes of the odd kernel to a path, for either byte order."""
@@ -56,7 +61,7 @@ class Running:
         return self._chosen(seen)
 
     def _chosen(self, seen: dict[str, frozenset[str]]) -> tuple[str, ...]:
-        return tuple(seen) if os.environ.get(EVERY_EVENT, "") not in ("", "0") else kinds.sample(seen)
+        return tuple(seen) if every_event() else kinds.sample(seen)
 
     def generate(self, backend: str, path: Path, form: str) -> Path:
         """What a backend makes of one form of the tested events."""

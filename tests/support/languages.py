@@ -68,6 +68,7 @@ def _libraries(folder: Path, target: str) -> tuple[Path, ...]:
 
 def _rustc(folder: Path, target: str, libraries: tuple[Path, ...], name: str, *arguments: str) -> None:
     paths = [f"-L{path}" for path in libraries]
+    paths += ["--extern", "aya_ebpf"] if len(libraries) > 1 else []
     triple = f"{target}-unknown-none"
     run(RUSTC, *_FLAGS, "--target", triple, "--crate-name", name, *paths, *arguments, cwd=folder, RUSTC_BOOTSTRAP="1")
 
