@@ -48,19 +48,25 @@ def objects(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: boo
 
 def _object(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: bool) -> bytes:
     writer = _Writer(target)
+    functions = shape == Shape.LKM
+    section = ".text" if functions else ".bss"
     symbols, end = [], 0
     for probe in probes:
-        size = 1 if shape == Shape.LKM else _size(probe)
-        symbols.append(Symbol(probe.name, ".text" if shape == Shape.LKM else ".bss", end, size, shape == Shape.LKM))
-        end += -(-size // SLOT_BYTES) * SLOT_BYTES
-        if shape == Shape.LKM:
+        size = SLOT_BYTES if functions else _size(probe)  # functions are told apart by their addresses
+        symbols.append(Symbol(probe.name, section, end, size, functions))
+        end += _round_up(size)
+        if functions:
             writer.function(probe)
         else:
             writer.struct(probe, flat)
-    sections = [code(end) if shape == Shape.LKM else variables(end), *writer.unit.sections()]
+    sections = [code(end) if functions else variables(end), *writer.unit.sections()]
     if (system := probes[0].event.system) is not None:
         sections.append(constant(".stap_trace_system", system.encode() + b"\0"))
     return relocatable(target, sections, symbols)
+
+
+def _round_up(size: int) -> int:
+    return -(-size // SLOT_BYTES) * SLOT_BYTES
 
 
 def _size(probe: Stapprobe) -> int:
