@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support import live
 from support.compilers import COMPILERS, Compiler
 from support.debian import cache_dir
-from support.packages import missing_package_tools
 from support.languages import missing_languages
+from support.packages import missing_package_tools
 from support.projects import missing_build_systems
 from support.systemtap import missing_systemtap
 from support.vm import missing_machines

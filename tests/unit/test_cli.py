@@ -179,7 +179,8 @@ USAGE = {
         ["list", "--raw"], "unrecognized arguments: --raw [usage]; `tpgen list --help` explains",
     ),
     "unknown backend": (
-        ["sched_switch", "-b", "cobol"], "no backend 'cobol' [unknown-backend]; there is bpf, systemtap",
+        ["sched_switch", "-b", "cobol"],
+        "no backend 'cobol' [unknown-backend]; there is bpf, bpftrace, go, json, python, rust, systemtap",
     ),
     "live and files": (
         ["list", "--kernel", "live", "--btf", "x"],

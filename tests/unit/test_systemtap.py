@@ -20,7 +20,6 @@ from support.small_kernel import small_btf, write_btf, write_tracefs
 from support.stubs import stubs
 from support.systemtap import make_tree
 
-from tpgen.backends.base import GeneratedFile
 from tpgen.backends.registry import find
 from tpgen.commands.base import kernel_named
 from tpgen.generation import Order, generate
@@ -277,7 +276,7 @@ def headers(kernel: KernelEvents) -> dict[str, bytes]:
 def objects(kernel: KernelEvents, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The objects, in folders for raw and classic."""
     folder = tmp_path_factory.mktemp("objects")
-    write_files(str(folder), [GeneratedFile(*file) for file in files(kernel, "dwarf").items()])
+    write_files(str(folder), files(kernel, "dwarf").items())
     return folder
 
 
