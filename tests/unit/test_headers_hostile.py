@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.bounds import bounded
 
 from tpgen.diagnostics import Severity, TpgenError
 from tpgen.sources.headers.facts import HeaderFacts
@@ -28,15 +27,6 @@ TRACE_EVENT(good, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(__field(int, a))
 _CLASS = "TRACE_EVENT(e, TP_PROTO({proto}), TP_ARGS(a), TP_STRUCT__entry({entry}), 1, 2)"
 
 
-@contextmanager
-def _bounded() -> Iterator[None]:
-    """Generous to a loaded machine, but far below what growth without a limit takes."""
-    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield
-    assert time.process_time() - start < 20
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
-
-
 def _read(text: str) -> HeaderFacts:
     return read_text(text, _TARGET, "t.h")
 
@@ -48,7 +38,7 @@ def _codes(facts: HeaderFacts) -> set[str]:
 def test_exponential_macros() -> None:
     lines = ["#define X0 DEFINE_EVENT(c, e, TP_PROTO(int a), TP_ARGS(a))"]
     lines += [f"#define X{n} {' '.join([f'X{n - 1}'] * 10)}" for n in range(1, 60)]
-    with _bounded():
+    with bounded():
         facts = _read("\n".join([*lines, "X59", "X59", _GOOD]))
     assert _codes(facts) == {"header-expansion-limit"}
     assert facts.skipped[0].severity is Severity.ERROR
@@ -58,7 +48,7 @@ def test_exponential_macros() -> None:
 def test_exponential_arguments() -> None:
     lines = ["#define D0(x) DEFINE_EVENT(c, x, TP_PROTO(int a), TP_ARGS(a))"]
     lines += [f"#define D{n}(x) D{n - 1}(x x x x x x x x)" for n in range(1, 60)]
-    with _bounded():
+    with bounded():
         assert _codes(_read("\n".join([*lines, "D59(e)"]))) == {"header-expansion-limit"}
 
 
@@ -73,7 +63,7 @@ def test_self_referential_macros_end() -> None:
 
 def test_long_chains_of_macros() -> None:
     lines = [f"#define X{n} X{n + 1}" for n in range(20_000)] + ["#define X20000 TRACE_EVENT"]
-    with _bounded():
+    with bounded():
         _read("\n".join([*lines, "X0(a, b)", _GOOD]))
 
 
@@ -102,14 +92,14 @@ def test_long_chains_of_macros() -> None:
     ids=lambda text: text[:24],
 )  # fmt: skip
 def test_a_megabyte_of_nonsense(text: str) -> None:
-    with _bounded():
+    with bounded():
         facts = _read(text)
     assert facts.skipped
 
 
 def test_many_conditions_inside_an_invocation() -> None:
     fields = "".join(f"#ifdef A{n}\n__field(int, a{n})\n#endif\n" for n in range(40))
-    with _bounded():
+    with bounded():
         facts = _read(f"TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(\n{fields}), 1, 2)")
     assert _codes(facts) == {"header-condition-inside"}
     assert len(facts.classes[0].fields) == 40
