@@ -1,22 +1,25 @@
 """Time and memory of reading all trace headers of Linux 6.1, beside pcpp on the same headers: `tox -e bench-headers`.
 
-Each run is a process of its own. cold: no cache, and Python's bytecode made before; warm: nothing has changed since the
-run before. pcpp preprocesses the headers that use the
-family, each alone, without following an include.
+Each run is a process of its own. cold: nothing in the cache, and Python's bytecode made before; what was read is kept.
+warm: nothing has changed since the run before. "with types" looks up all sizes and lengths besides, in the headers
+around, as a run needs it that has no BTF. pcpp preprocesses the headers that use the family, each alone, without
+following an include. Ratios are of processor time, which other work on the machine changes less.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from bench import Run, own_peak_mib, run_once
+from bench import own_peak_mib, run_once
 from support.debian import Tree  # type: ignore[import-not-found]  # tox adds tests/ to the path
 
 # SystemTap needs this for one event, its first, on the machine that the field guide was measured on.
@@ -24,9 +27,9 @@ SYSTEMTAP_SECONDS = 48
 
 READ = """
 import sys
-from tpgen.sources.headers.read import read_headers
+from tpgen.sources.headers.read import Headers
 from tpgen.target import target_named
-facts = read_headers(sys.argv[1], target_named("x86_64"), **eval(sys.argv[2]))
+facts = getattr(Headers(sys.argv[1], target_named("x86_64"), use_cache=True), sys.argv[2])
 assert len(facts.events) > 4800, len(facts.events)
 """
 
@@ -45,6 +48,15 @@ for path in sys.argv[1:]:
         preprocessor.parse(file.read(), "header.h")
     preprocessor.write(io.StringIO())
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run took: seconds from fork to exit, seconds of the processor, peak in MiB."""
+
+    seconds: float
+    processor: float
+    peak: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +79,35 @@ def main() -> int:
     options = parser.parse_args()
     tree = Tree("6.1").headers
     headers = sorted(_headers_of_events(str(tree)))
-    reading = (sys.executable, "-c", READ, str(tree), "{'use_cache': True}")
     preprocessing = (sys.executable, "-c", PREPROCESS, *headers)
-    cold, warm, pcpp = [], [], []
-    _run(reading, {})  # lets Python write its bytecode, and the system read the files
+    runs: dict[str, list[Cost]] = {name: [] for name in ("cold", "warm", "cold types", "warm types", "pcpp")}
+    _run(_reading(tree, "completed"), {})  # lets Python write its bytecode, and the system read the files
     for turn in range(options.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            cold.append(_run(reading, {"XDG_CACHE_HOME": folder}))
-            warm.append(_run(reading, {"XDG_CACHE_HOME": folder}))
+        for what, suffix in (("on_hand", ""), ("completed", " types")):
+            with tempfile.TemporaryDirectory() as folder:
+                for state in ("cold", "warm"):
+                    runs[state + suffix].append(_run(_reading(tree, what), {"XDG_CACHE_HOME": folder}))
         if turn < 2:
-            pcpp.append(_run(preprocessing, {}))
-    for line in table(cold, warm, pcpp, len(headers)):
+            runs["pcpp"].append(_run(preprocessing, {}))
+    for line in table(runs, len(headers)):
         print(line)
     return 0
 
 
-def table(cold: Sequence[Run], warm: Sequence[Run], pcpp: Sequence[Run], headers: int) -> Iterator[str]:
-    seconds = {name: _seconds(runs) for name, runs in (("cold", cold), ("warm", warm), ("pcpp", pcpp))}
-    yield f"Linux 6.1, {headers} headers with events; medians, of {len(cold)} runs and {len(pcpp)} of pcpp"
-    yield str(Aim("cold", seconds["cold"], "s", 1.0))
-    yield str(Aim("cold, peak memory", _peak(cold), "MiB", 80))
-    yield str(Aim("cold beside pcpp", seconds["cold"] / seconds["pcpp"], "× pcpp", 0.3))
-    yield str(Aim("warm: nothing changed", seconds["warm"], "s", 0.2))
-    yield f"{'warm, peak memory':34} {_peak(warm):8.2f} MiB"
-    yield f"{'pcpp':34} {seconds['pcpp']:8.2f} s"
-    yield f"{'pcpp, peak memory':34} {_peak(pcpp):8.2f} MiB"
+def table(runs: Mapping[str, Sequence[Cost]], headers: int) -> Iterator[str]:
+    seconds = {name: statistics.median(cost.seconds for cost in costs) for name, costs in runs.items()}
+    processor = {name: statistics.median(cost.processor for cost in costs) for name, costs in runs.items()}
+    peak = {name: max(cost.peak for cost in costs) for name, costs in runs.items()}
+    yield f"Linux 6.1, {headers} headers with events; medians of {len(runs['cold'])} runs, of pcpp {len(runs['pcpp'])}"
+    for suffix, words in (("", ""), (" types", ", with types")):
+        yield str(Aim(f"cold{words}", seconds[f"cold{suffix}"], "s", 1.0))
+        yield str(Aim(f"cold{words}, peak memory", peak[f"cold{suffix}"], "MiB", 80))
+        yield str(Aim(f"cold{words}, beside pcpp", processor[f"cold{suffix}"] / processor["pcpp"], "× pcpp", 0.3))
+        yield str(Aim(f"warm{words}: nothing changed", seconds[f"warm{suffix}"], "s", 0.2))
+        yield f"{f'warm{words}, peak memory':34} {peak[f'warm{suffix}']:8.2f} MiB"
+    for name in runs:
+        yield f"{f'{name}, of the processor':34} {processor[name]:8.2f} s"
+    yield f"{'pcpp, peak memory':34} {peak['pcpp']:8.2f} MiB"
     ratio = seconds["cold"] / SYSTEMTAP_SECONDS
     yield f"{'cold beside SystemTap, one event':34} {ratio:8.2f} × its {SYSTEMTAP_SECONDS} s"
     yield f"peak: never below {own_peak_mib():.1f} MiB, which is this script's"
@@ -100,26 +116,27 @@ def table(cold: Sequence[Run], warm: Sequence[Run], pcpp: Sequence[Run], headers
 def _headers_of_events(tree: str) -> set[str]:
     """The headers of which tpgen takes events or classes. Asked in another process: this one is to stay small."""
     code = f"{READ}\nprint(*sorted({{f.position.path for f in (*facts.events, *facts.classes)}}), sep='\\n')"
-    done = subprocess.run((sys.executable, "-c", code, tree, "{}"), stdout=subprocess.PIPE, text=True, check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        argv, variables = (sys.executable, "-c", code, tree, "on_hand"), {**os.environ, "XDG_CACHE_HOME": folder}
+        done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=variables)
     return set(done.stdout.split())
 
 
-def _run(argv: Sequence[str], variables: Mapping[str, str]) -> Run:
+def _reading(tree: Path, what: str) -> Sequence[str]:
+    return sys.executable, "-c", READ, str(tree), what
+
+
+def _run(argv: Sequence[str], variables: Mapping[str, str]) -> Cost:
     environment = {**os.environ, **variables}
     # Set in many containers. It makes every start of Python compile all modules again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = run_once(argv[0], argv, environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if run.exit_status:
         sys.exit(f"exit status {run.exit_status}: {' '.join(argv[:2])}")
-    return run
-
-
-def _seconds(runs: Sequence[Run]) -> float:
-    return statistics.median(run.milliseconds for run in runs) / 1000
-
-
-def _peak(runs: Sequence[Run]) -> float:
-    return max(run.peak_kib for run in runs) / 1024
+    processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Cost(run.milliseconds / 1000, processor, run.peak_kib / 1024)
 
 
 if __name__ == "__main__":
