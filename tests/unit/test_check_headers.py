@@ -11,6 +11,14 @@ from support.btf_builder import BtfBuilder
 from support.cli import Done, tpgen
 from support.small_kernel import small_btf, write_btf
 
+from tpgen.check import CheckedKernel
+from tpgen.kernel import Sources
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
+from tpgen.sources.headers.facts import HeaderFacts
+from tpgen.sources.headers.read import read_text
+from tpgen.target import target_named
+
 INT, CHAR, ULONG, UCHAR, FLEXIBLE, ENTRY = 2, 3, 4, 9, 11, 21  # ids in small_btf()
 
 
@@ -103,6 +111,35 @@ def test_difference_in_front_of_an_unknown_length(tmp_path: Path) -> None:
     done = check(tmp_path, b, {"include/trace/odd.h": header("odd", fields)})
     assert (done.code, compared(done, RECORD)) == (1, [1, 0, 1, 0])
     assert "type `unsigned int` in the headers, `int` in BTF [record-type]" in done.out
+
+
+@pytest.mark.parametrize(
+    ("fields", "looked_up"),
+    [
+        ("__array(char, name, 16) __field(int, last)", False),
+        ("__array(char, name, 15) __field(int, last)", True),
+        ("__array(char, name, IN_BTF) __field(int, last)", True),
+        ("__array(char, name, 16) __field(state_t, last)", True),
+    ],
+    ids=["equal", "not equal", "a length by name", "a type by name"],
+)
+def test_types_in_the_headers_are_looked_up_where_they_decide(fields: str, looked_up: bool, tmp_path: Path) -> None:
+    facts = read_text(header("odd", fields), target_named("x86_64"))
+    asked: list[HeaderFacts] = []
+
+    def complete() -> HeaderFacts:
+        asked.append(facts)
+        return facts
+
+    blob = Btf(with_array(16).blob(), "vmlinux", None, TRACEPOINT_NAMES, "x86_64")
+    kernel = CheckedKernel(
+        Sources("small", blob.target, btfs=(BtfTracepoints(blob),), headers=facts, complete_headers=complete)
+    )
+    (key,) = kernel.select("odd")
+    kernel.event(key)
+    assert asked == []
+    assert len(list(kernel.comparisons(key))) > 2
+    assert bool(asked) == looked_up
 
 
 # --- packed

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tpgen.model import Array
 from tpgen.sources.headers import cache
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.read import Headers, read_headers, read_text
@@ -82,6 +83,31 @@ def test_a_second_run_takes_the_same_facts_from_the_cache(
     assert first == read_headers(str(tree), X86_64)
     forbid_reading(monkeypatch)
     assert read(tree) == first
+
+
+def length_of_comm(facts: HeaderFacts) -> tuple[int | None, str | None]:
+    ctype = facts.classes[0].fields[2].type
+    assert isinstance(ctype, Array)
+    return ctype.length, ctype.length_text
+
+
+def test_types_are_looked_up_when_they_are_asked_for(home: Path, tree: Path) -> None:
+    headers = Headers(str(tree), X86_64, use_cache=True)
+    assert length_of_comm(headers.on_hand) == (None, "LEN")
+    assert length_of_comm(headers.completed) == (16, None)
+    # Once they are known, they are at hand; what both need is one file of the tree each.
+    assert Headers(str(tree), X86_64, use_cache=True).on_hand == headers.completed
+    assert len(list(home.iterdir())) == 2
+
+
+def test_facts_from_the_cache_are_completed(home: Path, tree: Path) -> None:
+    _ = Headers(str(tree), X86_64, use_cache=True).on_hand
+    completed = Headers(str(tree), X86_64, use_cache=True)
+    assert length_of_comm(completed.on_hand) == (None, "LEN")
+    assert completed.completed == read_headers(str(tree), X86_64)
+    # What the facts were made of counts for the completed ones as well.
+    (tree / "include/trace/events/one.h").write_text("#include <linux/len.h>\n" + header("two"))
+    assert names(read(tree)) == ["two"]
 
 
 def test_it_is_for_this_user_only(home: Path, tree: Path) -> None:
