@@ -60,6 +60,9 @@ TEXTS = {
     ),
     "an alias": ("#define ALIAS DEFINE_EVENT\n" + 2 * "ALIAS(c, a, TP_PROTO(int a), TP_ARGS(a))\n", "a a"),
     "itself": (f"{ONE} ONE(y)\nONE(a)\nONE(b)\n", "a b"),
+    "a stand-in with a long number": (
+        f"#define ONE(x) {DEFINE.format('x')} tpgen_argument_{'9' * 5000}_\nONE(a)\nONE(b)\n", "a b",
+    ),
     "a stand-in of the header's own": (
         "#define ONE(x) " + DEFINE.format("tpgen_argument_7_") + "\nONE(a)\nONE(b)\n",
         "tpgen_argument_7_ tpgen_argument_7_",

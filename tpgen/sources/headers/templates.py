@@ -20,14 +20,15 @@ Made = tuple[str, Expansion | None, tuple[str, ...]]
 
 # A word, so that it never glues to another one, and none that C has.
 _STAND_IN = "tpgen_argument_{}_"
-_STAND_INS = re.compile(r"\btpgen_argument_(\d+)_(?!\w)")
+_STAND_INS = re.compile(r"\btpgen_argument_(\d{1,9})_(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """The primitives that an invocation makes. In their arguments every other piece is the number of an argument.
 
-    `meanings` are all words that the macros behind it hold, each with its macro at the time, None for no macro.
+    `used` are the numbers of the arguments that are not dropped. `meanings` are all words that the macros behind it
+    hold, each with its macro at the time, None for no macro.
     """
 
     primitives: tuple[tuple[str, Expansion | None, tuple[tuple[str | int, ...], ...]], ...]
@@ -46,7 +47,7 @@ class Template:
 
 
 class Templates:
-    """The templates of the macros of one tree, of whose primitives `family` makes the most."""
+    """The templates of the macros of one tree. Of the words of `family` no expansion may leave one over."""
 
     def __init__(self, family: Mapping[str, Macro]) -> None:
         self._family = family
