@@ -43,6 +43,7 @@ class Compiler:
         std: str = "gnu11",
         include: Iterable[Path] = (),
         system: Iterable[Path] = (),
+        options: Iterable[str] = (),
     ) -> Path:
         """The BPF object at `output`, made from C text or from a file, which is then the main file of the unit.
 
@@ -56,7 +57,7 @@ class Compiler:
             unit = source
         command = (
             *self.command,
-            *("-target", target + self.target_suffix, f"-std={STANDARDS[std]}", "-O2", "-g", *WARNINGS),
+            *("-target", target + self.target_suffix, f"-std={STANDARDS[std]}", "-O2", "-g", *WARNINGS, *options),
             *(f"-I{folder}" for folder in include),
             *(f"-isystem{folder}" for folder in system),
             *("-x", "c", "-c", str(unit), "-o", str(output)),

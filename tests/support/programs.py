@@ -79,19 +79,26 @@ def chunks(items: Sequence[_Item], size: int = _UNIT) -> list[Sequence[_Item]]:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A unit to compile, for one byte order, as the C of one standard."""
+    """A unit to compile, for one byte order, as the C of one standard, with more options of the compiler's."""
 
     compiler: Compiler
     text: str
     output: Path
     target: str = "bpfel"
     std: str = "gnu11"
+    options: tuple[str, ...] = ()
 
     def run(self, include: Sequence[Path], system: Sequence[Path]) -> Path:
         """The object. CompileError on any warning."""
         self.output.parent.mkdir(parents=True, exist_ok=True)
         return self.compiler.compile(
-            self.text, self.output, target=self.target, std=self.std, include=include, system=system
+            self.text,
+            self.output,
+            target=self.target,
+            std=self.std,
+            include=include,
+            system=system,
+            options=self.options,
         )
 
 

@@ -41,6 +41,8 @@ from vm.values import ACTS, SEEN_BYTES
 # Where <linux/types.h> is.
 _UAPI = (Path("/usr/include"), Path("/usr/include") / str(sysconfig.get_config_var("MULTIARCH")))
 _VALUES = Path(__file__).with_name("values.c")
+# Linux 7.2 has structs with a tag and no name in others, which the C of its own compilation gives their members.
+_OPTIONS = ("-fms-extensions",)
 # Modules ask for these algorithms by name, and there is no modprobe to answer.
 _ALGORITHMS = ("crc32c_generic", "fcrypt", "pcbc")
 # Has events that i915 has as well; a program that is attached by name gets one of the two.
@@ -248,7 +250,9 @@ class Case:
 
     def _compiled(self, programs: Sequence[Program], vmlinux_include: Path) -> dict[str, bytes]:
         parts = chunks(programs)
-        jobs = [self._job(source(part), vmlinux_include / f"{number}.o") for number, part in enumerate(parts)]
+        # Not beside vmlinux.h, which would then be the unit's own, with warnings.
+        folder = self._scratch / f"programs-{vmlinux_include.name}"
+        jobs = [self._job(source(part), folder / f"{number}.o") for number, part in enumerate(parts)]
         objects = compiled(jobs, self._include, [vmlinux_include, self._libbpf_include, *_UAPI])
         found: dict[str, bytes] = {}
         for part, obj in zip(parts, objects, strict=True):
@@ -260,7 +264,7 @@ class Case:
         return [self.headers[0].path.parent]
 
     def _job(self, text: str, output: Path) -> Job:
-        return Job(COMPILERS[0], text, output, self.machine.bpf_target)
+        return Job(COMPILERS[0], text, output, self.machine.bpf_target, options=_OPTIONS)
 
     @cached_property
     def has_prev_state(self) -> bool:
