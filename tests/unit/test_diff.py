@@ -18,6 +18,12 @@ from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import refusal, tpgen
 from support.small_kernel import FORMATS, write_btf, write_tracefs
 
+from tpgen.backends.base import Form
+from tpgen.diff.changes import EventDiff, Programs, count
+from tpgen.diff.compare import _unknown
+from tpgen.diff.sight import breaks_argument, breaks_field
+from tpgen.model import Enum, Event, Field, Int, Kind, Origin, Pointer, Qualified, Record, Struct, Typedef
+
 RAW, CLASSIC = "breaks raw programs", "breaks classic programs"
 WITHOUT_CORE, WITH_CORE = f"{CLASSIC} without CO-RE only", f"{CLASSIC} with CO-RE only"
 HARMLESS = "harmless"
@@ -561,3 +567,46 @@ def test_colours_on_a_terminal(pair: tuple[Path, Path], variables: dict[str, str
     os.close(terminal)
     assert ("\033[31m- ctx[1]  int b\033[m" in shown) is coloured
     assert ("\033" in shown) is coloured
+
+
+# --- what headers alone leave unknown
+
+UCHAR = Int("unsigned char", 1, False)
+KNOWN_U8, UNKNOWN_U8 = Typedef("u8", Typedef("__u8", UCHAR)), Typedef("u8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        (Pointer(UNKNOWN_U8), Pointer(KNOWN_U8), True),
+        (Pointer(KNOWN_U8), Pointer(Qualified("const", UNKNOWN_U8)), True),
+        (Pointer(Typedef("__u8")), Pointer(KNOWN_U8), True),
+        (Pointer(Pointer(UNKNOWN_U8)), Pointer(Pointer(KNOWN_U8)), True),
+        (Pointer(UNKNOWN_U8), Pointer(Typedef("u16", Int("unsigned short", 2, False))), False),
+        (Pointer(UNKNOWN_U8), Pointer(Struct("struct", "page")), False),
+        (Pointer(UNKNOWN_U8), Pointer(Typedef("s8")), False),
+    ],
+)
+def test_a_type_that_only_has_a_name(old: Pointer, new: Pointer, kept: bool) -> None:
+    """It is the same as one of that name, and as no other."""
+    assert (breaks_argument(old, new) == Programs.NONE) is kept
+    fields = (Field("f", ctype, 8, 8, False) for ctype in (old, new))
+    assert (breaks_field(*fields) == Programs.NONE) is kept
+
+
+def test_an_enum_of_unknown_size() -> None:
+    before, after = Field("f", Enum("e"), None, None, None), Field("f", Enum("e", 4, False), 8, 4, False)
+    assert breaks_field(before, after) == Programs.NONE
+
+
+def test_a_record_with_a_field_in_an_unknown_place_is_not_compared() -> None:
+    first, placed = Field("a", KNOWN_U8, 8, 1, False), Field("b", KNOWN_U8, 9, 1, False)
+    unplaced = replace(placed, type=Typedef("b_t"), offset_bytes=None, size_bytes=None)
+    event = Event(
+        "sys", "e", "m", Kind.TRACE_EVENT, "e", "e", Origin.HEADERS, (), None, (), Origin.HEADERS, Origin.HEADERS,
+        Record(8, None, (unplaced,)), Origin.HEADERS, None,
+    )  # fmt: skip
+    later = replace(event, record=Record(8, 16, (first, placed)))
+    assert set(_unknown(event, later)) == set(_unknown(later, event)) == {Form.CLASSIC}
+    counts = count([EventDiff(event, later, (), frozenset({Form.CLASSIC}))])
+    assert (counts.tracepoints.common, counts.another_layout, counts.unknown_layout) == (1, 0, 1)

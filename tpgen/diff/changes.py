@@ -225,13 +225,19 @@ def _another_type(before: Event, after: Event) -> bool:
 
 
 def _another_layout(before: Event, after: Event) -> bool:
-    if before.record is None or after.record is None:
+    if not (is_placed(before) and is_placed(after)):
         return False
+    assert before.record is not None and after.record is not None
     places = (
         [(field.member_name, field.offset_bytes, field.size_bytes) for field in record.fields]
         for record in (before.record, after.record)
     )
     return next(places) != next(places)
+
+
+def is_placed(event: Event) -> bool:
+    """Whether it is known of every field of the event's record where it is."""
+    return event.record is not None and all(field.offset_bytes is not None for field in event.record.fields)
 
 
 def has_record(event: Event) -> bool:

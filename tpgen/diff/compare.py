@@ -7,7 +7,7 @@ from functools import cached_property
 
 from tpgen.backends.base import Form
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError
-from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Programs, Side, What, has_record
+from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Programs, Side, What, has_record, is_placed
 from tpgen.diff.pairs import Pair, paired
 from tpgen.diff.sight import breaks_argument, breaks_field
 from tpgen.model import Argument, Event, Field, Kind, Nullness, Record
@@ -187,7 +187,7 @@ def _attached(event: Event) -> Programs:
 def _unknown(old: Event, new: Event) -> Iterator[Form]:
     if old.args is None or new.args is None:
         yield Form.RAW
-    if any(has_record(event) and event.record is None for event in (old, new)):
+    if any(has_record(event) and not is_placed(event) for event in (old, new)):
         yield Form.CLASSIC
 
 

@@ -9,7 +9,7 @@ bpf_core_calc_field_relo() of libbpf.
 from __future__ import annotations
 
 from tpgen.diff.changes import Programs
-from tpgen.model import Array, CType, Enum, Field, FuncProto, Int, Pointer, Struct, Typedef, Void
+from tpgen.model import Array, CType, Enum, Field, FuncProto, Int, Pointer, Qualified, Struct, Typedef, TypeTag, Void
 from tpgen.typequery import is_string, kind_of, same_type, stripped
 
 _NUMBERS = ("int", "enum")
@@ -48,7 +48,7 @@ def _breaks_member(old: CType, new: CType) -> Programs:
             # What CO-RE makes of a load of an unsigned integer is right for any size.
             return Programs.NONE if a.size_bytes == b.size_bytes else _unless_core(not (a.signed or b.signed))
         case Enum() as a, Enum() as b:
-            if a.size_bytes != b.size_bytes:
+            if None not in (a.size_bytes, b.size_bytes) and a.size_bytes != b.size_bytes:
                 return Programs.CLASSIC
             # A name of its own makes an enum another one to CO-RE.
             return Programs.NONE if a.name == b.name or None in (a.name, b.name) else Programs.CORE
@@ -58,8 +58,8 @@ def _breaks_member(old: CType, new: CType) -> Programs:
             return _breaks_array(a, b)
         case (Pointer() as a, Pointer() as b):
             return Programs.NONE if _pointee_is_kept(a, b) or _pointee_is_kept(b, a) else Programs.CLASSIC
-        case a, b:
-            return Programs.NONE if _same_values(a, b) else Programs.CLASSIC
+        case _:
+            return Programs.NONE if _same_values(old, new) else Programs.CLASSIC
 
 
 def _breaks_array(old: Array, new: Array) -> Programs:
@@ -97,11 +97,11 @@ def _same_sign(old: Int | Enum, new: Int | Enum) -> bool:
 def _pointee_is_kept(old: CType, new: CType) -> bool:
     """Whether a program that follows a pointer finds what it expects; qualifiers and tags do not matter."""
     old, new = _pointee(old), _pointee(new)
-    match old, new:
+    match stripped(old), stripped(new):
         case Void(), _:
             return True
-        case Pointer(), Pointer():
-            return _pointee_is_kept(old, new)
+        case Pointer() as a, Pointer() as b:
+            return _pointee_is_kept(a, b)
         case _:
             return _same_values(old, new)
 
@@ -119,17 +119,31 @@ def _same_values(old: CType | None, new: CType | None) -> bool:
         case Struct() as a, Struct() as b:
             sizes = {a.size_bytes, b.size_bytes} - {None}
             return (a.keyword, a.name) == (b.keyword, b.name) and len(sizes) < 2
+        case (Typedef(), _) | (_, Typedef()):  # which no source explains: its name is all that is known
+            return not _typedefs(old).isdisjoint(_typedefs(new))
         case a, b:
             return same_type(a, b)
+
+
+def _typedefs(ctype: CType) -> set[str]:
+    """The names that a type goes by."""
+    names = set()
+    while isinstance(ctype, Typedef | Qualified | TypeTag):
+        if isinstance(ctype, Typedef):
+            names.add(ctype.name)
+        if ctype.target is None:
+            break
+        ctype = ctype.target
+    return names
 
 
 def _pointee(ctype: CType) -> CType:
     """What a pointer points to. Arrays and functions decay to one as arguments."""
     match bare := stripped(ctype):
         case Pointer(target=target):
-            return stripped(target)
+            return target
         case Array(element=element):
-            return stripped(element)
+            return element
         case _:
             assert isinstance(bare, FuncProto | Typedef)
             return bare
