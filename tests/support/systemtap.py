@@ -152,6 +152,16 @@ class Tree:
         assert done.returncode == 0, done.stderr
         return (self._folder / "program.bo").read_bytes()
 
+    def translated(self, script: str) -> dict[str, str]:
+        """The C files that a script becomes, by name."""
+        done = self.stap("-k", "-p3", "-e", script)
+        assert done.returncode == 0, done.stderr
+        temporary = _KEPT.search(done.stderr)
+        assert temporary
+        made = {path.name: path.read_text() for path in Path(temporary[1]).glob("*.c")}
+        shutil.rmtree(temporary[1])
+        return made
+
     def objects(self) -> Iterator[Path]:
         return (self._tree / "objects").glob("*.o")
 

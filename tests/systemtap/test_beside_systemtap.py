@@ -161,6 +161,16 @@ def test_programs_are_equal(
     assert with_theirs.program(text) == tree.program(text)
 
 
+@pytest.mark.parametrize("mode", [Mode.LKM], indirect=True)
+def test_module_includes_the_header_of_a_tracepoint(tree: Tree) -> None:
+    """The C of a kernel module, in a file for each header, with the callback as the kernel will call it."""
+    made = tree.translated('probe kernel.trace("sched:sched_switch") { println($prev_state) }')
+    (own,) = (text for text in made.values() if "#include <trace/events/sched.h>" in text)
+    callback = own[own.index("STP_TRACE_ENTER(") :]
+    assert "struct task_struct* __tracepoint_arg_prev" in callback
+    assert "unsigned int __tracepoint_arg_prev_state" in callback
+
+
 # --- patterns
 
 
