@@ -32,6 +32,8 @@ def cache_dir() -> Path:
     return Path(os.environ.get("TPGEN_TEST_CACHE") or os.path.join(base, "tpgen-tests"))
 
 
+# Relations of packages that are no dependencies.
+_WEAK = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -124,6 +126,14 @@ class AptRoot:
             self._apt("download", package, cwd=self.directory)
             found = list(self.directory.glob(f"{package}_{version}_*.deb"))
         return found[0]
+
+    def download_with_dependencies(self, package: str) -> list[Path]:
+        """The files of a package and of everything that it depends on."""
+        options = ("--recurse", *(f"--no-{what}" for what in _WEAK))
+        listed = self._apt("depends", *options, package, tool="apt-cache").splitlines()
+        names = sorted({line for line in listed if line and line[0].isalnum()})
+        self._apt("download", *names, cwd=self.directory)
+        return [found for name in names for found in self.directory.glob(f"{name}_*.deb")]
 
 
 class Image(ABC):

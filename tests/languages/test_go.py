@@ -1,0 +1,261 @@
+"""The generated Go: gofmt leaves it alone, go vet has nothing to say, and programs read the values that are there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support import odd_kernel
+from support.cli import tpgen
+from support.languages import run
+from support.values import MOST_SLOTS, Place, contexts
+
+from languages.conftest import Odd, Running, pattern_record
+
+pytestmark = pytest.mark.languages
+
+# No proxy, no other modules: the standard library alone.
+_OFFLINE = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+_U64 = (1 << 64) - 1
+_HEX = """\
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func fromHex(text string) []byte {
+	data, err := hex.DecodeString(text)
+	check(err)
+	return data
+}
+"""
+
+
+def module(folder: Path) -> Path:
+    """A Go module with the package tracepoints, whose file is returned."""
+    (folder / "go.mod").write_text("module example\n\ngo 1.19\n")
+    (folder / "tracepoints").mkdir()
+    return folder / "tracepoints" / "tracepoints.go"
+
+
+def accepted(folder: Path) -> None:
+    assert run("gofmt", "-l", "tracepoints", cwd=folder) == ""
+    run("go", "vet", "./...", cwd=folder, GOCACHE=f"{folder}/cache", **_OFFLINE)
+
+
+def output(folder: Path, main: str, stdin: str) -> str:
+    """What a program prints."""
+    (folder / "main.go").write_text(main + _HEX)
+    return run("go", "run", ".", cwd=folder, stdin=stdin, GOCACHE=f"{folder}/cache", **_OFFLINE)
+
+
+ODD = """\
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	tp "example/tracepoints"
+)
+
+func main() {
+	var recordText, slotsText string
+	_, err := fmt.Scan(&recordText, &slotsText)
+	check(err)
+	record := fromHex(recordText)
+	var fields tp.Tp802154Self
+	check(tp.Read(record, &fields))
+	text, err := fields.DataLocType.Bytes(record, tp.Tp802154SelfDataLocTypeOffset)
+	check(err)
+	numbers, err := fields.Fn.Bytes(record, tp.Tp802154SelfFnOffset)
+	check(err)
+	fmt.Printf("%q %d %v %v %d %x\\n", text, fields.Type, fields.In, fields.Saddr, fields.Self, numbers)
+	fmt.Println(fields.Crate, fields.Words, fields.Super, fields.Func, fields.Comm, fields.X)
+	fmt.Println(tp.Tp802154SelfSize, tp.Tp802154SelfSaddrOffset, tp.Tp802154SelfSaddrSize, tp.TpNothingSize)
+	_, err = fields.Fn.Bytes(record[:len(record)-1], tp.Tp802154SelfFnOffset)
+	fmt.Println(err == tp.ErrShort)
+
+	var args tp.Raw802154Self
+	check(tp.Read(fromHex(slotsText), &args))
+	fmt.Println(args.Self(), args.Super(), args.Crate(), args.Self_(), args.Type(), args.Fn())
+	fmt.Println(args.In(), args.Func(), args.Range(), args.None(), args.Map(), args.X())
+	fmt.Println(len(tp.RawNothing{}))
+}
+"""
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_odd_kernel(odd: Odd, tmp_path: Path, big_endian: bool) -> None:
+    """Keywords and names that differ by a case or a prefix; every width and sign: values by hand."""
+    odd("go", module(tmp_path), big_endian)
+    accepted(tmp_path)
+    order = "big" if big_endian else "little"
+    record = odd_kernel.record(">" if big_endian else "<").hex()
+    slots = b"".join(slot.to_bytes(8, order) for slot in odd_kernel.SLOTS).hex()
+    numbers = (7).to_bytes(4, order) + (4_000_000_000).to_bytes(4, order)
+    a = {name: str(value) for name, value in odd_kernel.ARGUMENTS.items()}
+    assert output(tmp_path, ODD, f"{record} {slots}\n").splitlines() == [
+        f'"abcde\\x00" -5 true [1 2 3 4] -3 {numbers.hex()}',
+        f"{(1 << 63) + 1} [1 65535 3] 200 [9 8 7 6] [97 98 0 120 121] {0xFEDCBA98}",
+        "64 17 4 8",
+        "true",
+        f"{a['self']} {a['super']} false {a['Self']} {a['type']} {a['fn']}",
+        f"{a['in']} {a['func']} {a['range']} {a['None']} {a['map']} {a['_']}",
+        "0",
+    ]
+
+
+@pytest.mark.parametrize("name", ["func", "a-b", "", "1a", "é"])
+def test_package_that_cannot_be(name: str, tmp_path: Path) -> None:
+    btf, tracefs = odd_kernel.write(tmp_path)
+    done = tpgen("odd:*", "-b", "go", "--package", name, "--btf", btf, "--tracefs", tracefs)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"tpgen: error: {name!r} cannot be the name of a Go package [usage]\n"
+
+
+# --- the running kernel
+
+ALL = """\
+package main
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+
+	tp "example/tracepoints"
+)
+
+// The numbers of each record, in the order of the fields.
+func main() {
+	records := map[string]any{
+%s	}
+	data := map[string]string{}
+	check(json.NewDecoder(os.Stdin).Decode(&data))
+	for event, into := range records {
+		check(tp.Read(fromHex(data[event]), into))
+		text, err := json.Marshal(values(reflect.ValueOf(into).Elem()))
+		check(err)
+		fmt.Println(event, string(text))
+	}
+}
+
+func values(record reflect.Value) [][]json.Number {
+	found := [][]json.Number{}
+	for at := 0; at < record.NumField(); at++ {
+		if record.Type().Field(at).Name != "_" {
+			found = append(found, numbers(record.Field(at)))
+		}
+	}
+	return found
+}
+
+func numbers(value reflect.Value) []json.Number {
+	found := []json.Number{}
+	switch value.Kind() {
+	case reflect.Array:
+		for at := 0; at < value.Len(); at++ {
+			found = append(found, numbers(value.Index(at))...)
+		}
+	case reflect.Bool:
+		if value.Bool() {
+			return []json.Number{"1"}
+		}
+		return []json.Number{"0"}
+	default:
+		found = append(found, json.Number(fmt.Sprint(value.Interface())))
+	}
+	return found
+}
+"""
+
+
+@pytest.mark.live
+def test_records_of_the_running_kernel(running: Running, tmp_path: Path) -> None:
+    """Every field that is not dynamic, by the kernel's own format files."""
+    path = running.generate("go", module(tmp_path), "classic")
+    accepted(tmp_path)
+    types = dict(zip(running.records, re.findall(r"^type (Tp\w+) struct", path.read_text(), re.MULTILINE), strict=True))
+    sizes = dict(re.findall(r"^\t(Tp\w+Size) += (\d+)$", path.read_text(), re.MULTILINE))
+    data = {event: pattern_record(int(sizes[f"{name}Size"]), 1) for event, name in types.items()}
+    entries = "".join(f'\t\t"{event}": new(tp.{name}),\n' for event, name in types.items())
+    stdin = json.dumps({event: record.hex() for event, record in data.items()})
+    printed = output(tmp_path, ALL % entries, stdin)
+    found = {event: json.loads(text) for event, text in (line.split(" ", 1) for line in printed.splitlines())}
+    for event, fields in running.records.items():
+        for numbers, field in zip(found[event], fields, strict=True):
+            if not field.dynamic:
+                assert tuple(numbers) == running.numbers(event, field, data[event]), (event, field.name)
+
+
+RAW = """\
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	tp "example/tracepoints"
+)
+
+func show(slots []uint64) {
+%s}
+
+func main() {
+	var count int
+	_, err := fmt.Scan(&count)
+	check(err)
+	for ; count > 0; count-- {
+		var text string
+		_, err := fmt.Scan(&text)
+		check(err)
+		data := fromHex(text)
+		slots := make([]uint64, len(data)/8)
+		for at := range slots {
+			slots[at] = tp.ByteOrder.Uint64(data[8*at:])
+		}
+		show(slots)
+	}
+}
+
+// A bool as a number.
+func number(value any) any {
+	if truth, ok := value.(bool); ok {
+		if truth {
+			return 1
+		}
+		return 0
+	}
+	return value
+}
+"""
+
+
+@pytest.mark.live
+def test_arguments_of_the_running_kernel(running: Running, tmp_path: Path) -> None:
+    """Every raw argument, by the kernel's BTF."""
+    path = running.generate("go", module(tmp_path), "raw")
+    accepted(tmp_path)
+    types = dict(zip(running.raw, re.findall(r"^type (Raw\w+) \[", path.read_text(), re.MULTILINE), strict=True))
+    methods = re.findall(r"^func \(args \*(\w+)\) (\w+)\(\)", path.read_text(), re.MULTILINE)
+    lines = []
+    for name in types.values():
+        own = [method for owner, method in methods if owner == name]
+        of_slots = "".join(f", number(args.{method}())" for method in own)
+        lines.append(
+            f"\t{{\n\t\tvar args tp.{name}\n\t\tcopy(args[:], slots[:])\n\t\tfmt.Println({of_slots[2:]})\n\t}}\n"
+        )
+    tried = list(contexts(8 * MOST_SLOTS, "bpfel"))
+    stdin = f"{len(tried)}\n" + "".join(f"{context.hex()}\n" for context in tried)
+    printed = iter(output(tmp_path, RAW % "".join(lines), stdin).splitlines())
+    for context in tried:
+        for event, params in ((event, running.image.params[event]) for event in running.raw):
+            places = (Place("", 8 * at, 8, param.scalar) for at, param in enumerate(params))
+            found = [int(word) & _U64 for word in next(printed).split()]
+            assert found == [place.value(context, "bpfel") for place in places], event

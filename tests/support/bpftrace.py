@@ -1,0 +1,41 @@
+"""bpftrace: Debian 12's, and that of Debian 13, which knows raw tracepoints, out of packages that are only unpacked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from support.debian import AptRoot, cache_dir
+
+#: That of Debian 12. It has no rawtracepoint.
+INSTALLED = ("bpftrace",)
+_SUITE = "trixie"
+# More probes than bpftrace allows by itself, under the names that its versions have for the limits.
+LIMITS = {"BPFTRACE_MAX_PROBES": "5000", "BPFTRACE_MAX_BPF_PROGS": "5000"}
+
+
+def unpacked() -> tuple[str, ...]:
+    """The command of Debian 13's bpftrace, with its own libraries. Its 60 MB are downloaded once, and kept."""
+    apt = AptRoot(_SUITE, cache_dir())
+    folder = cache_dir() / f"bpftrace-{apt.version('bpftrace')}"
+    if not folder.exists():
+        scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
+        scratch.mkdir(parents=True)
+        for package in apt.download_with_dependencies("bpftrace"):
+            subprocess.run(("dpkg-deb", "-x", str(package), str(scratch)), check=True)
+        scratch.rename(folder)
+    libraries = folder / "usr/lib/x86_64-linux-gnu"
+    loader = next(libraries.glob("ld-linux-*.so.*"))
+    return str(loader), "--library-path", f"{libraries}", str(folder / "usr/bin/bpftrace")
+
+
+def refusals(command: tuple[str, ...], script: Path) -> list[str]:
+    """What bpftrace has against a script, which it translates but does not run."""
+    dry_run = ("-d",) if command == INSTALLED else ("--dry-run", "-d", "codegen")
+    environment = os.environ | LIMITS
+    done = subprocess.run(
+        (*command, *dry_run, str(script)), capture_output=True, text=True, env=environment, check=False
+    )
+    said = [line for line in done.stderr.splitlines() if "RLIMIT_MEMLOCK" not in line and "ERROR" in line]
+    return said if said or done.returncode == 0 else [f"exit {done.returncode}: {done.stderr[-500:]}"]
