@@ -15,6 +15,16 @@ from support.kernel_facts import Field, RunningImage, Scalar, fields, systems
 from support.live import VMLINUX_BTF
 
 EVERY_EVENT = "TPGEN_EVERY_EVENT"
+#: A process that sends itself a signal, which is number 10, and then executes /bin/true.
+SIGNAL_AND_EXEC = """
+import os, signal, threading
+signal.signal(signal.SIGUSR1, lambda *_: None)
+open("/proc/self/comm", "w").write("tpgen-actor")
+os.write(1, b"ready\\n")
+os.read(0, 16)
+signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+os.execv("/bin/true", ["true"])
+"""
 Odd = Callable[[str, Path, bool], Path]
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from support import odd_kernel
 from support.cli import tpgen
+from support.compilers import COMPILERS
 from support.languages import run
+from support.libbpf import BpfObject
 from support.values import MOST_SLOTS, Place, contexts
+from support.workload import Child
 
-from languages.conftest import Odd, Running, pattern_record
+from languages.conftest import SIGNAL_AND_EXEC, Odd, Running, pattern_record
 
 pytestmark = pytest.mark.languages
 
@@ -259,3 +262,108 @@ def test_arguments_of_the_running_kernel(running: Running, tmp_path: Path) -> No
             places = (Place("", 8 * at, 8, param.scalar) for at, param in enumerate(params))
             found = [int(word) & _U64 for word in next(printed).split()]
             assert found == [place.value(context, "bpfel") for place in places], event
+
+
+# --- beside cilium/ebpf
+
+WATCHER = """
+struct {
+	unsigned long long slots[5];
+	char record[64];
+} seen;
+char LICENSE[] __attribute__((section("license"), used)) = "GPL";
+
+static int watched(void)
+{
+	unsigned long long (*const current)(void) = (unsigned long long (*)(void))14; /* bpf_get_current_pid_tgid */
+
+	return (unsigned int)current() == PID;
+}
+
+__attribute__((section("raw_tp/signal_generate"), used)) int on_signal(unsigned long long *ctx)
+{
+	if (watched() && ctx[0] == 10)
+		for (int slot = 0; slot < 5; slot++)
+			seen.slots[slot] = ctx[slot];
+	return 0;
+}
+
+__attribute__((section("tp/sched/sched_process_exec"), used)) int on_exec(void *ctx)
+{
+	/* bpf_probe_read_kernel */
+	long (*const read)(void *, unsigned int, const void *) = (long (*)(void *, unsigned int, const void *))113;
+
+	if (watched())
+		read(seen.record, sizeof(seen.record), ctx);
+	return 0;
+}
+"""
+READER = """\
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	tp "example/tracepoints"
+
+	"github.com/cilium/ebpf"
+)
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func main() {
+	id, err := strconv.Atoi(os.Args[1])
+	check(err)
+	seen, err := ebpf.NewMapFromID(ebpf.MapID(id))
+	check(err)
+	data, err := seen.LookupBytes(uint32(0))
+	check(err)
+
+	var args tp.RawSignalGenerate
+	check(tp.Read(data[:40], &args))
+	fmt.Println(args.Sig(), args.Group(), args.Result())
+
+	record := data[40:]
+	var fields tp.TpSchedProcessExec
+	check(tp.Read(record, &fields))
+	name, err := fields.Filename.Bytes(record, tp.TpSchedProcessExecFilenameOffset)
+	check(err)
+	fmt.Printf("%q %d %d\\n", name, fields.Pid, fields.OldPid)
+}
+"""
+
+
+@pytest.mark.live
+@pytest.mark.compilers
+def test_with_cilium_ebpf(tmp_path: Path) -> None:
+    """A program that reads with cilium/ebpf, Debian's, what a BPF program has copied of its contexts."""
+    package, program = tmp_path / "src/example/tracepoints", tmp_path / "src/example/reader"
+    package.mkdir(parents=True)
+    program.mkdir()
+    events = ("signal:signal_generate", "sched:sched_process_exec")
+    assert tpgen(*events, "-b", "go", "-o", package / "tracepoints.go").code == 0
+    (program / "main.go").write_text(READER)
+    places = {"GO111MODULE": "off", "GOPATH": f"{tmp_path}:/usr/share/gocode", "GOCACHE": f"{tmp_path}/cache"}
+    run("go", "build", "-o", "reader", ".", cwd=program, **places)
+    child = Child(SIGNAL_AND_EXEC, [])
+    try:
+        child.await_line("ready")
+        obj = COMPILERS[0].compile(f"#define PID {child.pid}\n{WATCHER}", tmp_path / "watcher.o")
+        with BpfObject(obj) as bpf:
+            bpf.attach("on_signal")
+            bpf.attach("on_exec")
+            child.go()
+            assert child.wait() == 0
+            told = Path(f"/proc/self/fdinfo/{bpf.map('.bss').fd}").read_text()
+            found = re.search(r"^map_id:\t(\d+)$", told, re.MULTILINE)
+            assert found is not None
+            printed = run(program / "reader", found[1], cwd=program)
+    finally:
+        child.close()
+    assert printed.splitlines() == ["10 0 0", f'"/bin/true\\x00" {child.pid} {child.pid}']

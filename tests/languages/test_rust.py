@@ -20,7 +20,7 @@ from support.libbpf import BpfObject
 from support.values import Place, contexts
 from support.workload import Child
 
-from languages.conftest import Odd, Running, every_event
+from languages.conftest import SIGNAL_AND_EXEC, Odd, Running, every_event
 
 pytestmark = pytest.mark.languages
 
@@ -229,16 +229,6 @@ __attribute__((section("tp/sched/sched_process_exec"), used)) int on_exec(void *
 	return 0;
 }
 """
-# A signal to itself, which is number 10, and an exec.
-_ACTIONS = """
-import os, signal, threading
-signal.signal(signal.SIGUSR1, lambda *_: None)
-open("/proc/self/comm", "w").write("tpgen-rust")
-os.write(1, b"ready\\n")
-os.read(0, 16)
-signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
-os.execv("/bin/true", ["true"])
-"""
 SEEN = struct.Struct("@Q4q32s")
 
 
@@ -249,7 +239,7 @@ def test_programs_see_what_c_programs_see(compiler: Compiler, tmp_path: Path) ->
     headers = tmp_path / "include"
     assert tpgen(*EVENTS, "-b", "rust", "-o", tmp_path / "tracepoints.rs").code == 0
     assert tpgen(*EVENTS, "-o", f"{headers}/").code == 0
-    child = Child(_ACTIONS, [])
+    child = Child(SIGNAL_AND_EXEC, [])
     try:
         child.await_line("ready")
         rust = rust_object(tmp_path, f"{CRATE}{RUST}const PID: u32 = {child.pid};\n", "bpfel")
@@ -269,6 +259,6 @@ def test_programs_see_what_c_programs_see(compiler: Compiler, tmp_path: Path) ->
     assert in_rust == in_c
     raw, classic, executed = SEEN.iter_unpack(in_rust)
     assert raw[:2] == (1, signal.SIGUSR1)
-    assert classic[:5] == (1, signal.SIGUSR1, -6, child.pid, len("tpgen-rust"))  # SI_TKILL
+    assert classic[:5] == (1, signal.SIGUSR1, -6, child.pid, len("tpgen-actor"))  # SI_TKILL
     assert executed[:4] == (1, child.pid, child.pid, len("/bin/true"))
-    assert [text.partition(b"\0")[0] for *_, text in (classic, executed)] == [b"tpgen-rust", b"/bin/true"]
+    assert [text.partition(b"\0")[0] for *_, text in (classic, executed)] == [b"tpgen-actor", b"/bin/true"]

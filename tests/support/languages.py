@@ -27,6 +27,8 @@ def missing_languages() -> str | None:
     for tool in ("go", "gofmt", RUSTC, "clang-14", "bpftrace"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
+    if not Path("/usr/share/gocode/src/github.com/cilium/ebpf").exists():
+        return "golang-github-cilium-ebpf-dev is not installed"
     return None if _core_source().exists() else "rust-src is not installed"
 
 
