@@ -59,9 +59,15 @@ class Running:
     @cached_property
     def records(self) -> dict[str, tuple[Field, ...]]:
         """The fields of some events with something of each kind, or with TPGEN_EVERY_EVENT=1 of all events."""
-        found = {event: fields(self.tracefs, system, event) for event, system in self.systems.items()}
+        found = {event: self._fields(event) for event in self.systems}
         seen = {e: kinds.classic_kinds(e, self.systems[e], f, self.image) for e, f in found.items()}
         return {event: found[event] for event in self._chosen(seen)}
+
+    def _fields(self, event: str) -> tuple[Field, ...]:
+        """What programs are given: of a system call not the texts that 7.2 adds behind its arguments."""
+        system = self.systems[event]
+        found = fields(self.tracefs, system, event)
+        return tuple(field for field in found if not (system == "syscalls" and field.dynamic))
 
     @cached_property
     def raw(self) -> tuple[str, ...]:
@@ -82,7 +88,7 @@ class Running:
 
     def scalar(self, event: str, field: Field) -> Scalar | None:
         """What makes the numbers of a field, an array's included; None for what is not made of numbers."""
-        if field.type.startswith(("struct ", "union ")):
+        if field.type.startswith(("struct ", "union ")) and "*" not in field.type:
             return None
         if field.array or self.systems[event] == "syscalls":
             return self.image.scalar_named(field.type)

@@ -105,7 +105,7 @@ def test_records_of_the_running_kernel(running: Running, tmp_path: Path) -> None
         for seed in range(3):
             data = pattern_record(decoder.SIZE, seed)
             record = decoder(data)
-            names = [name for name, field in zip(record._KEYS.values(), fields, strict=False) if not field.dynamic]
+            names = [name for name, field in zip(record._KEYS.values(), fields, strict=True) if not field.dynamic]
             plain = [field for field in fields if not field.dynamic]
             for name, field in zip(names, plain, strict=True):
                 value, numbers = getattr(record, name), running.numbers(event, field, data)
