@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import kinds, odd_kernel
 from support.cli import tpgen
-from support.kernel_facts import Field, RunningImage, Scalar, fields, systems
+from support.kernel_facts import Field, Scalar, TracepointImage, fields, systems
 from support.live import VMLINUX_BTF
 
 EVERY_EVENT = "TPGEN_EVERY_EVENT"
@@ -52,7 +52,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Odd:
 class Running:
     """The events of the running kernel that are tested, by what its BTF and its format files say of them."""
 
-    image: RunningImage
+    image: TracepointImage
     systems: dict[str, str]
     tracefs: Path
 
@@ -107,7 +107,7 @@ class Running:
 @pytest.fixture(scope="session")
 def running(tracefs: Path) -> Running:
     """The running kernel."""
-    return Running(RunningImage(VMLINUX_BTF), systems(tracefs), tracefs)
+    return Running(TracepointImage(VMLINUX_BTF), systems(tracefs), tracefs)
 
 
 def pattern_record(size: int, seed: int) -> bytes:
