@@ -6,6 +6,7 @@ gives big-endian objects, which no kernel here can run, the same test of values 
 
 from __future__ import annotations
 
+import errno
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -237,7 +238,13 @@ class Machine:
         self._registers["r0"] = result & _U64
 
     def _read_string(self, dst: int, size: int, src: int) -> int:
-        """strncpy_from_kernel_nofault(): at most `size` bytes with the NUL, which are counted; 0 without room."""
+        """bpf_probe_read_kernel_str(): at most `size` bytes with the NUL, which are counted; 0 without room.
+
+        Nothing is ever in the highest page; what cannot be read makes all of `dst` 0.
+        """
+        if src > _U64 - 4096:
+            self._bytes(dst, size)[:] = bytes(size)
+            return -errno.EFAULT
         for count in range(size):
             byte = self._bytes(src + count, 1)[0] if count < size - 1 else 0
             self._bytes(dst + count, 1)[0] = byte
