@@ -10,6 +10,7 @@ import pytest
 from support import odd_kernel
 from support.cli import tpgen
 from support.compilers import COMPILERS
+from support.debian import cache_dir
 from support.languages import run
 from support.libbpf import BpfObject
 from support.values import MOST_SLOTS, Place, contexts
@@ -19,8 +20,10 @@ from languages.conftest import SIGNAL_AND_EXEC, Odd, Running, pattern_record
 
 pytestmark = pytest.mark.languages
 
+# What the compiler made of the standard library is kept.
+_CACHE = str(cache_dir() / "go-build")
 # No proxy, no other modules: the standard library alone.
-_OFFLINE = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+_OFFLINE = {"GOCACHE": _CACHE, "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
 _U64 = (1 << 64) - 1
 _HEX = """\
 func check(err error) {
@@ -46,13 +49,13 @@ def module(folder: Path) -> Path:
 
 def accepted(folder: Path) -> None:
     assert run("gofmt", "-l", "tracepoints", cwd=folder) == ""
-    run("go", "vet", "./...", cwd=folder, GOCACHE=f"{folder}/cache", **_OFFLINE)
+    run("go", "vet", "./...", cwd=folder, **_OFFLINE)
 
 
 def output(folder: Path, main: str, stdin: str) -> str:
     """What a program prints."""
     (folder / "main.go").write_text(main + _HEX)
-    return run("go", "run", ".", cwd=folder, stdin=stdin, GOCACHE=f"{folder}/cache", **_OFFLINE)
+    return run("go", "run", ".", cwd=folder, stdin=stdin, **_OFFLINE)
 
 
 ODD = """\
@@ -349,7 +352,7 @@ def test_with_cilium_ebpf(tmp_path: Path) -> None:
     events = ("signal:signal_generate", "sched:sched_process_exec")
     assert tpgen(*events, "-b", "go", "-o", package / "tracepoints.go").code == 0
     (program / "main.go").write_text(READER)
-    places = {"GO111MODULE": "off", "GOPATH": f"{tmp_path}:/usr/share/gocode", "GOCACHE": f"{tmp_path}/cache"}
+    places = {"GO111MODULE": "off", "GOPATH": f"{tmp_path}:/usr/share/gocode", "GOCACHE": _CACHE}
     run("go", "build", "-o", "reader", ".", cwd=program, **places)
     child = Child(SIGNAL_AND_EXEC, [])
     try:
