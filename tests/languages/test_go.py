@@ -75,14 +75,14 @@ func main() {
 	record := fromHex(recordText)
 	var fields tp.Tp802154Self
 	check(tp.Read(record, &fields))
-	text, err := fields.DataLocType.Bytes(record, tp.Tp802154SelfDataLocTypeOffset)
+	text, err := fields.DataLocType.Bytes(record, tp.Tp802154Self_DataLocTypeOffset)
 	check(err)
-	numbers, err := fields.Fn.Bytes(record, tp.Tp802154SelfFnOffset)
+	numbers, err := fields.Fn.Bytes(record, tp.Tp802154Self_FnOffset)
 	check(err)
 	fmt.Printf("%q %d %v %v %d %x\\n", text, fields.Type, fields.In, fields.Saddr, fields.Self, numbers)
 	fmt.Println(fields.Crate, fields.Words, fields.Super, fields.Func, fields.Comm, fields.X)
-	fmt.Println(tp.Tp802154SelfSize, tp.Tp802154SelfSaddrOffset, tp.Tp802154SelfSaddrSize, tp.TpNothingSize)
-	_, err = fields.Fn.Bytes(record[:len(record)-1], tp.Tp802154SelfFnOffset)
+	fmt.Println(tp.Tp802154Self_Size, tp.Tp802154Self_SaddrOffset, tp.Tp802154Self_SaddrSize, tp.TpNothing_Size)
+	_, err = fields.Fn.Bytes(record[:len(record)-1], tp.Tp802154Self_FnOffset)
 	fmt.Println(err == tp.ErrShort)
 
 	var args tp.Raw802154Self
@@ -188,8 +188,8 @@ def test_records_of_the_running_kernel(running: Running, tmp_path: Path) -> None
     path = running.generate("go", module(tmp_path), "classic")
     accepted(tmp_path)
     types = dict(zip(running.records, re.findall(r"^type (Tp\w+) struct", path.read_text(), re.MULTILINE), strict=True))
-    sizes = dict(re.findall(r"^\t(Tp\w+Size) += (\d+)$", path.read_text(), re.MULTILINE))
-    data = {event: pattern_record(int(sizes[f"{name}Size"]), 1) for event, name in types.items()}
+    sizes = dict(re.findall(r"^\t(Tp\w+)_Size += (\d+)$", path.read_text(), re.MULTILINE))
+    data = {event: pattern_record(int(sizes[name]), 1) for event, name in types.items()}
     entries = "".join(f'\t\t"{event}": new(tp.{name}),\n' for event, name in types.items())
     stdin = json.dumps({event: record.hex() for event, record in data.items()})
     printed = output(tmp_path, ALL % entries, stdin)
@@ -335,7 +335,7 @@ func main() {
 	record := data[40:]
 	var fields tp.TpSchedProcessExec
 	check(tp.Read(record, &fields))
-	name, err := fields.Filename.Bytes(record, tp.TpSchedProcessExecFilenameOffset)
+	name, err := fields.Filename.Bytes(record, tp.TpSchedProcessExec_FilenameOffset)
 	check(err)
 	fmt.Printf("%q %d %d\\n", name, fields.Pid, fields.OldPid)
 }

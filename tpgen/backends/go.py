@@ -42,18 +42,11 @@ class GoBackend:
             raise fail("usage", f"{package!r} cannot be the name of a Go package")
         requests = with_tracepoints(job.kernel.requests)
         names = distinct(map(camel_case, request_names(requests)), _TAKEN)
-        taken = {*names, *_TAKEN}
-        types = [_type(name, r, target, taken) for name, r in zip(names, requests, strict=True)]
+        types = [_type(name, r, target) for name, r in zip(names, requests, strict=True)]
         text = template("go", "tracepoints.go").render(
             package=package, types=types, release=job.kernel.release, target=target
         )
         yield GeneratedFile("tracepoints.go", text)
-
-
-@dataclass(frozen=True, slots=True)
-class _Constant:
-    name: str
-    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ class _Type:
     constants: tuple[str, ...] = ()
 
 
-def _type(name: str, request: Request, target: Target, taken: set[str]) -> _Type:
+def _type(name: str, request: Request, target: Target) -> _Type:
     values = values_of(request, target)
     keys = value_names(values)
     fields = distinct(map(_exported, keys))
@@ -94,8 +87,7 @@ def _type(name: str, request: Request, target: Target, taken: set[str]) -> _Type
     record = request.event.record
     assert record is not None
     members = list(_members(values, fields, record.header_bytes, record.size_bytes, target))
-    size = sum(member.size_bytes for member in members)
-    constants = _constants(name, values, fields, size, taken)
+    constants = _constants(name, values, fields, sum(member.size_bytes for member in members))
     return _Type(name, title, lines, members=_aligned_members(members), constants=constants)
 
 
@@ -171,21 +163,15 @@ def _member_type(value: Value, target: Target) -> str:
     return f"[{shape.count}]{one}" if shape.array else one
 
 
-def _constants(
-    name: str, values: tuple[Value, ...], fields: list[str], size_bytes: int, taken: set[str]
-) -> tuple[str, ...]:
-    """The declarations of the constants; `taken` grows by their names."""
-    wanted = [_Constant(f"{name}Size", size_bytes)]
+def _constants(name: str, values: tuple[Value, ...], fields: list[str], size_bytes: int) -> tuple[str, ...]:
+    """The declarations of the constants. No name of a type has a `_` that it could share with one of another type."""
+    constants = {f"{name}_Size": size_bytes}
     for value, field in zip(values, fields, strict=True):
         assert value.size_bytes is not None, "the fields of a record are placed"
-        wanted += [
-            _Constant(f"{name}{field}Offset", value.offset_bytes),
-            _Constant(f"{name}{field}Size", value.size_bytes),
-        ]
-    names = distinct((constant.name for constant in wanted), taken)
-    taken.update(names)
-    width = max(map(len, names))
-    return tuple(f"{made:{width}} = {constant.value}" for made, constant in zip(names, wanted, strict=True))
+        constants[f"{name}_{field}Offset"] = value.offset_bytes
+        constants[f"{name}_{field}Size"] = value.size_bytes
+    width = max(map(len, constants))
+    return tuple(f"{constant:{width}} = {number}" for constant, number in constants.items())
 
 
 def _aligned_members(members: list[_Member]) -> tuple[str, ...]:
