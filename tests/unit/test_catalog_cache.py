@@ -242,7 +242,18 @@ def test_notes_bytes_and_names_come_back(cache: Path) -> None:
     question.keep(said)
     back = question.answer()
     assert back
-    assert (back.files, back.notes, back.separate) == (said.files, said.notes, True)
+    assert (back.notes, back.separate) == (said.notes, True)
+    data = [(name, bytes(content)) for name, content in back.files if not isinstance(content, str)]
+    assert data == [("a/b.h", "text — \n".encode()), ("c.bin", b"\0\xff"), ("empty", b"")], "as they are written"
+
+
+def test_text_that_is_printed_comes_back_as_text(cache: Path) -> None:
+    question = Question.of(["x"])
+    assert question
+    question.keep(Answer([("a.h", "text — \n")], [], False))
+    back = question.answer()
+    assert back
+    assert back.files == [("a.h", "text — \n")]
 
 
 @pytest.mark.parametrize("obstacle", ["file", "dangling", "nowhere", "relative", "no home"])
