@@ -18,9 +18,12 @@ def resource_dir(name: Literal["templates", "kernel_headers"]) -> pathlib.Path:
 
 
 def resource_path(name: Literal["templates", "kernel_headers"]) -> str:
-    """The same as text."""
+    """The same as text. Raises `TpgenError` `installation` where this user cannot see it."""
     package = os.path.dirname(__file__)
     for directory in (os.path.join(package, name), os.path.join(os.path.dirname(package), name)):
         if os.path.isdir(directory):
             return directory
-    raise AssertionError(f"{name}/ is neither in {package} nor beside it: a broken installation")
+    from tpgen.diagnostics import fail
+
+    hint = "install tpgen where this user can read it"
+    raise fail("installation", f"cannot find {name}/ in {package} or beside it", hint=hint)

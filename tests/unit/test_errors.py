@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -519,3 +520,15 @@ def test_any_mutation(place: Path, changes: list[tuple[str, int, int]], command:
         done = tpgen(*command, *sources, *output)
     assert time.monotonic() - start < SECONDS
     assert done.code in (0, 1) or one_line(done), done
+
+
+def test_an_installation_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user who is not let into the directory that holds the templates."""
+    btf = write_btf(tmp_path / "b")
+    monkeypatch.setattr("tpgen.resources.__file__", str(tmp_path / "site" / "tpgen" / "resources.py"))
+    for name in ("template", "_environment"):
+        getattr(import_module("tpgen.backends.templates"), name).cache_clear()
+    where = tmp_path / "site" / "tpgen"
+    assert tpgen("sched_switch", "--raw", "--btf", btf, "-b", "go") == refusal(
+        f"cannot find templates/ in {where} or beside it [installation]; install tpgen where this user can read it"
+    )
