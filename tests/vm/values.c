@@ -78,8 +78,11 @@ SEC("tp_btf/posix_lock_inode") int lock_btf(void *ctx)
 		return 0;
 	record->numbers[0] = raw_posix_lock_inode_ret(ctx);
 	record->numbers[1] = raw_posix_lock_inode_inode(ctx)->i_ino;
-	record->numbers[2] = raw_posix_lock_inode_fl(ctx)->fl_start;
-	record->numbers[3] = raw_posix_lock_inode_fl(ctx)->fl_end;
+	/* Maybe NULL to the verifier since Linux 838a10bd2ebf ("bpf: Augment raw_tp arguments with PTR_MAYBE_NULL"). */
+	raw_posix_lock_inode_if_fl(ctx, fl) {
+		record->numbers[2] = fl->fl_start;
+		record->numbers[3] = fl->fl_end;
+	}
 	return 0;
 }
 
