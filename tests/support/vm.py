@@ -83,19 +83,19 @@ class Answer:
     text: tuple[str, ...]
 
 
-def raw_tp(event: str, insns: bytes, keep: bool = False, writable: bool = False) -> Line:
-    """Loads a raw_tp program and attaches it by name."""
-    return Line(f"raw_tp{'_writable' * writable} {event}", insns, keep)
+def raw_tp(event: str, insns: bytes, keep: bool = False, variant: str = "") -> Line:
+    """Loads a raw_tp program and attaches it by name. `variant` is `_writable`, `_sleepable` or nothing."""
+    return Line(f"raw_tp{variant} {event}", insns, keep)
 
 
-def tp_btf(event: str, image: str, type_id: int, insns: bytes, keep: bool = False, sleepable: bool = False) -> Line:
+def tp_btf(event: str, image: str, type_id: int, insns: bytes, keep: bool = False, variant: str = "") -> Line:
     """Loads a tp_btf program for the typedef `btf_trace_<event>` in the BTF of `image` and attaches it."""
-    return Line(f"tp_btf{'_sleepable' * sleepable} {event} {image} {type_id}", insns, keep)
+    return Line(f"tp_btf{variant} {event} {image} {type_id}", insns, keep)
 
 
-def tp(system: str, event: str, insns: bytes, keep: bool = False) -> Line:
+def tp(system: str, event: str, insns: bytes, keep: bool = False, variant: str = "") -> Line:
     """Loads a classic program and attaches it through perf_event_open(2)."""
-    return Line(f"tp {system} {event}", insns, keep)
+    return Line(f"tp{variant} {system} {event}", insns, keep)
 
 
 def _plan_files(lines: Sequence[Line]) -> tuple[bytes, bytes]:

@@ -52,6 +52,8 @@ _DOUBTFUL = {
     True: ("ARRAY", "ENUM", "FUNC_PROTO", "FWD", "INT", "PTR", "VOID"),
     False: ("STRUCT", "UNION"),
 }
+# What a section's suffix is called in a plan.
+_VARIANTS = {"": "", "w": "_writable", "s": "_sleepable"}
 # MAX_BPF_FUNC_ARGS: a program that reads further is not even loaded.
 MOST_ARGUMENTS = 12
 
@@ -288,13 +290,15 @@ class Case:
     def _line(self, section: str, insns: bytes, keep: bool = False) -> Line:
         """Loads a program of the type and attaches it to the place that a section names, as libbpf would."""
         kind, *where = section.split("/")
-        match kind, where:
-            case "raw_tp" | "raw_tp.w", [event]:
-                return raw_tp(event, insns, keep, writable=kind.endswith(".w"))
-            case "tp_btf" | "tp_btf.s", [event]:
-                return tp_btf(event, *self.type_ids[event], insns, keep, sleepable=kind.endswith(".s"))
+        base, _, suffix = kind.partition(".")
+        variant = _VARIANTS[suffix]
+        match base, where:
+            case "raw_tp", [event]:
+                return raw_tp(event, insns, keep, variant)
+            case "tp_btf", [event]:
+                return tp_btf(event, *self.type_ids[event], insns, keep, variant)
             case "tp", [system, event]:
-                return tp(system, event, insns, keep)
+                return tp(system, event, insns, keep, variant)
         raise AssertionError(f"a section of a kind unknown here: {section}")
 
     def _tries(self) -> Iterator[tuple[str, Program, Line]]:

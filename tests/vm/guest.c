@@ -7,9 +7,11 @@
  *	formats                                    every format file of tracefs
  *	raw_tp EVENT AT COUNT KEEP                 loads the COUNT instructions that begin at number AT of /code, and
  *	raw_tp_writable EVENT AT COUNT KEEP        attaches them; detaches them at once, unless KEEP is 1;
+ *	raw_tp_sleepable EVENT AT COUNT KEEP
  *	tp_btf EVENT IMAGE TYPE AT COUNT KEEP      IMAGE (vmlinux or a module) has TYPE, the id of its btf_trace_EVENT
  *	tp_btf_sleepable EVENT IMAGE TYPE AT COUNT KEEP
  *	tp SYSTEM EVENT AT COUNT KEEP
+ *	tp_sleepable SYSTEM EVENT AT COUNT KEEP
  *	act NAME                                   lets a process do something, and tells what it knows of it
  *	seen                                       the map's value in hexadecimal digits; it becomes 0
  *	release                                    detaches what was kept
@@ -207,9 +209,9 @@ static struct outcome attached(int program, int link, int keep)
 	return outcome;
 }
 
-static struct outcome raw_tp(enum bpf_prog_type type, const char *event, int at, int count, int keep)
+static struct outcome raw_tp(enum bpf_prog_type type, unsigned int flags, const char *event, int at, int count, int keep)
 {
-	union bpf_attr attr = { .prog_type = type };
+	union bpf_attr attr = { .prog_type = type, .prog_flags = flags };
 	int program = load(&attr, at, count);
 
 	return program < 0 ? failed("load") : attached(program, open_raw_tracepoint(program, event), keep);
@@ -230,9 +232,9 @@ static struct outcome tp_btf(unsigned int flags, const char *image, unsigned int
 	return program < 0 ? failed("load") : attached(program, open_raw_tracepoint(program, NULL), keep);
 }
 
-static struct outcome tp(const char *system, const char *event, int at, int count, int keep)
+static struct outcome tp(unsigned int flags, const char *system, const char *event, int at, int count, int keep)
 {
-	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_TRACEPOINT };
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_TRACEPOINT, .prog_flags = flags };
 	struct perf_event_attr perf = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(perf) };
 	int program, link;
 	char path[512], *id;
@@ -505,15 +507,19 @@ static struct outcome carry_out(const char *line)
 	if (sscanf(line, "module %255s", first) == 1)
 		return load_module(first);
 	if (sscanf(line, "raw_tp %255s %d %d %d", first, &at, &count, &keep) == 4)
-		return raw_tp(BPF_PROG_TYPE_RAW_TRACEPOINT, first, at, count, keep);
+		return raw_tp(BPF_PROG_TYPE_RAW_TRACEPOINT, 0, first, at, count, keep);
 	if (sscanf(line, "raw_tp_writable %255s %d %d %d", first, &at, &count, &keep) == 4)
-		return raw_tp(BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, first, at, count, keep);
+		return raw_tp(BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, 0, first, at, count, keep);
+	if (sscanf(line, "raw_tp_sleepable %255s %d %d %d", first, &at, &count, &keep) == 4)
+		return raw_tp(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_F_SLEEPABLE, first, at, count, keep);
 	if (sscanf(line, "tp_btf %255s %255s %u %d %d %d", first, second, &type, &at, &count, &keep) == 6)
 		return tp_btf(0, second, type, at, count, keep);
 	if (sscanf(line, "tp_btf_sleepable %255s %255s %u %d %d %d", first, second, &type, &at, &count, &keep) == 6)
 		return tp_btf(BPF_F_SLEEPABLE, second, type, at, count, keep);
 	if (sscanf(line, "tp %255s %255s %d %d %d", first, second, &at, &count, &keep) == 5)
-		return tp(first, second, at, count, keep);
+		return tp(0, first, second, at, count, keep);
+	if (sscanf(line, "tp_sleepable %255s %255s %d %d %d", first, second, &at, &count, &keep) == 5)
+		return tp(BPF_F_SLEEPABLE, first, second, at, count, keep);
 	if (sscanf(line, "act %255s", first) == 1)
 		return act(first);
 	if (strcmp(line, "formats") == 0)

@@ -21,7 +21,7 @@ _NOT_HERE = (errno.ENODEV, errno.ENOENT)
 # All that there is in its record is bytes of which the kernel tells the number.
 _NOT_INITIALIZED = ("tp_catpt_ipc_payload",)
 _NO_POINTER_TO_A_STRUCT = re.compile(r"type [A-Z_]+ is not a struct|Only pointer access is allowed")
-PROGRAM_TYPES = ("raw_tp", "raw_tp.w", "tp_btf", "tp")
+PROGRAM_TYPES = ("raw_tp", "raw_tp.w", "raw_tp.s", "tp_btf", "tp_btf.s", "tp", "tp.s")
 
 
 def test_boots(booted: Booted, row: Row) -> None:
