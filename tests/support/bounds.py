@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-# Of the processor, whatever else runs on it. A quiet machine does each of the texts in less than a second, and a parser
-# that such a text keeps busy is busy for minutes.
-_SECONDS = 30
+# Of the processor, whatever else runs on it. A quiet machine does each of the texts in a few seconds, and a parser that
+# such a text keeps busy is busy for many minutes.
+_SECONDS = 60
 _BYTES = 700 << 20
 
 

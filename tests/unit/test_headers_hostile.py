@@ -64,7 +64,9 @@ def test_self_referential_macros_end() -> None:
 def test_long_chains_of_macros() -> None:
     lines = [f"#define X{n} X{n + 1}" for n in range(20_000)] + ["#define X20000 TRACE_EVENT"]
     with bounded():
-        _read("\n".join([*lines, "X0(a, b)", _GOOD]))
+        assert _codes(_read("\n".join([*lines, "X0(a, b)", _GOOD]))) == {"header-expansion-limit"}
+    short = [*lines[:500], "#define X500 TRACE_EVENT", _GOOD.replace("TRACE_EVENT", "X0")]
+    assert [event.name for event in _read("\n".join(short)).events] == ["good"]
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ class Expander:
                     todo.extend(reversed(self._charged(_taken_apart(token))))
                 continue
             macro = self._macros.get(token.text)
-            if macro is None or (token.origin and macro in token.origin):
+            if macro is None or self._is_within(macro, token.origin):
                 done.append(token)
             elif macro.params is None:
                 origin = Expansion(macro, token.origin)
@@ -241,6 +241,12 @@ class Expander:
                 origin = Expansion(macro, _common(token.origin, closing.origin))
                 todo.extend(reversed(self._charged(self._replacement(macro, bound, token, origin))))
         return done
+
+    def _is_within(self, macro: Macro, origin: Expansion | None) -> bool:
+        """Whether `origin` is part of an expansion of `macro` itself. To look through many is work as well."""
+        around = tuple(origin or ())
+        self.charge(len(around))
+        return macro in around
 
     def _is_inert(self, token: Token) -> bool:
         return is_inert(token.text, self._macros)

@@ -98,13 +98,13 @@ class MacroTable(dict[str, Macro]):
 
     def takes_arguments(self, macro: Macro) -> bool:
         """Whether parentheses behind the macro's name are its, or those of the macro that it is another name for."""
-        for _ in range(8):
-            if macro.params is not None:
-                return True
-            if not macro.body or macro.body[-1].text not in self:
+        followed: set[Macro] = set()  # a ring of macros leads nowhere
+        while macro.params is None:
+            if macro in followed or not macro.body or macro.body[-1].text not in self:
                 return False
+            followed.add(macro)
             macro = self[macro.body[-1].text]
-        return False
+        return True
 
 
 _NUMBER = re.compile(r"[\s(]*\d[\w\s()+*/<>-]*")
