@@ -34,13 +34,6 @@ class PrivateFiles:
             raise OSError("no cache directory of this user")
         return os.path.join(self.directory, name)
 
-    def trusted(self, name: str) -> str:
-        """The path of a file that this user alone can have written, for others to open. Raises `OSError`."""
-        path = self.path(name)
-        if not is_own(os.lstat(os.path.dirname(path)), stat.S_ISDIR) or not is_own(os.lstat(path), stat.S_ISREG):
-            raise OSError("not this user's own")
-        return path
-
     def read(self, name: str) -> bytes:
         """A file that this user alone can have written. Raises `OSError`."""
         path = self.path(name)

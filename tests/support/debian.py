@@ -99,14 +99,8 @@ class AptRoot:
 
     def names(self, pattern: str) -> list[str]:
         """The packages whose name matches a regular expression."""
-        return (
-            sorted(self._apt("pkgnames", tool="apt-cache").split())
-            if not pattern
-            else sorted(
-                line.split(" ")[0]
-                for line in self._apt("search", "--names-only", pattern, tool="apt-cache").splitlines()
-            )
-        )
+        shown = self._apt("search", "--names-only", pattern, tool="apt-cache")
+        return sorted(line.split(" ")[0] for line in shown.splitlines())
 
     def depends(self, package: str) -> list[str]:
         """What a package depends on."""

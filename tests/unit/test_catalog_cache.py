@@ -17,7 +17,7 @@ from tpgen.catalog import answers, kept
 from tpgen.catalog.answers import Answer, Question
 from tpgen.private import PrivateFiles
 
-pytestmark = pytest.mark.kernel_btf
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("tracefs")]
 ROOT = Path(__file__).parents[2]
 
 
