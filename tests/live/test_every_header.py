@@ -27,8 +27,13 @@ VMLINUX = {
     + "".join(f"#undef {word}\n" for word in KEYWORDS),
 }
 COMPANIES = ("alone", "vmlinux first", "vmlinux last")
-# Two that have nothing in common, and between them every `#if` of a header.
-ALONE = ((COMPILERS[0], "c11", "bpfel"), (COMPILERS[1], "c23", "bpfeb"))
+# Every standard with vmlinux.h and without it, and for each compiler two that have nothing in common.
+OWN = (
+    (COMPILERS[0], "c11", "bpfel", "alone"),
+    (COMPILERS[1], "c23", "bpfeb", "alone"),
+    (COMPILERS[1], "c11", "bpfel", "vmlinux first"),
+    (COMPILERS[0], "c23", "bpfeb", "vmlinux first"),
+)
 # Files to check in one start of a compiler.
 _FILES = 100
 
@@ -54,21 +59,41 @@ def test_all_in_one_unit(
     report.append(f"one unit of {count} headers: {compiler.name:9} {std} {company}: no warning, bpfel and bpfeb")
 
 
-@pytest.mark.parametrize(("compiler", "std", "target"), ALONE, ids=[compiler.name for compiler, _, _ in ALONE])
-def test_each_on_its_own(population: Population, compiler: Compiler, std: str, target: str, report: list[str]) -> None:
+@pytest.mark.parametrize(("compiler", "std", "target", "company"), OWN, ids=lambda value: getattr(value, "name", value))
+def test_each_on_its_own(
+    population: Population,
+    compiler: Compiler,
+    std: str,
+    target: str,
+    company: str,
+    vmlinux_include: Path,
+    tmp_path: Path,
+    report: list[str],
+) -> None:
     """As the main file of a unit, where nothing is excused for being in a header."""
-    said = at_once(lambda part: what_it_says(compiler, part, target, std), chunks(population.headers, _FILES))
+    # `zig cc` takes one file at a time and keeps what it makes of it; the clang behind it does neither.
+    program = (sys.executable, "-m", "ziglang", "clang") if compiler.name == "ziglang" else compiler.command
+    command = (*program, "-target", target, f"-std={STANDARDS[std]}")
+    if company != "alone":
+        command = (*command, "-include-pch", str(precompiled(command, VMLINUX[std], vmlinux_include, tmp_path)))
+    said = at_once(lambda part: what_it_says(command, part), chunks(population.headers, _FILES))
     assert list(itertools.chain(*said)) == []
     count = len(population.headers)
-    report.append(f"each header on its own: {compiler.name:9} {std} {target}: {count} without a warning")
+    report.append(f"each header on its own: {compiler.name:9} {std} {company}: {count} without a warning, {target}")
 
 
-def what_it_says(compiler: Compiler, headers: Sequence[Header], target: str, std: str) -> list[str]:
+def precompiled(command: Sequence[str], text: str, include: Path, folder: Path) -> Path:
+    """What the compiler makes of `text`, once for the thousands of units that begin with it."""
+    source, made = folder / "first.h", folder / "first.pch"
+    source.write_text(text)
+    subprocess.run((*command, f"-isystem{include}", "-x", "c-header", str(source), "-o", str(made)), check=True)
+    return made
+
+
+def what_it_says(command: Sequence[str], headers: Sequence[Header]) -> list[str]:
     """Every line that the compiler says to the headers, each the main file of a unit of its own."""
-    # `zig cc` takes one file at a time and keeps what it makes of it; the clang behind it does neither.
-    command = (sys.executable, "-m", "ziglang", "clang") if compiler.name == "ziglang" else compiler.command
-    options = ("-target", target, f"-std={STANDARDS[std]}", "-fsyntax-only", *WARNINGS, "-x", "c")
     paths = [str(header.path) for header in headers]
-    done = subprocess.run((*command, *options, *paths), capture_output=True, text=True, check=False)
+    options = ("-fsyntax-only", *WARNINGS, "-x", "c", *paths)
+    done = subprocess.run((*command, *options), capture_output=True, text=True, check=False)
     assert done.stderr or done.returncode == 0
     return done.stderr.splitlines()
