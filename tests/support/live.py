@@ -59,7 +59,7 @@ def missing_compilers() -> str | None:
     return "; ".join(missing) or None
 
 
-def wait_until(ready: Callable[[], bool], what: str, timeout_seconds: float = 20) -> None:
+def wait_until(ready: Callable[[], bool], what: str, timeout_seconds: float = 60) -> None:
     """Returns when `ready()` is true; TimeoutError naming `what` when it does not become true in time."""
     end = time.monotonic() + timeout_seconds
     while not ready():
