@@ -1,47 +1,65 @@
-"""The text of a header: the templates of templates/bpf/, filled in.
-
-A kernel has thousands of headers in a handful of shapes: with and without a bool, a tag, a module. So jinja2 renders
-each template once for every shape, with `%(name)s` where the names go, and the rest is Python's `%`.
-"""
+"""The text of a header: the templates of templates/bpf/, filled in by their forms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 
-from tpgen.backends.bpf_header import Copy, Header, Member, Test, Value
-from tpgen.backends.templates import template
+from tpgen.backends.bpf_header import Copy, Header, Member, Struct, Test, Value
+from tpgen.backends.forms import form
+
+#: Every template, and what its shapes are made of: a word of each row, or none where the row has "".
+SHAPES: Mapping[str, Sequence[Sequence[str]]] = {
+    "bool.h": (),
+    "copy.h": (("", "fixed", "relative"), ("", "string")),
+    "header.h": (("", "release"),),
+    "prelude.h": (),
+    "registers.h": (),
+    "sections.h": (),
+    "struct.h": (("", "packed", "aligned"), ("", "sized")),
+    "tags.h": (),
+    "test.h": (),
+    "value.h": (("", "own", "typedef"), ("", "bytes", "bool"), ("", "if_pointer", "if_valid")),
+}
 
 
 def text(header: Header) -> str:
     """The header as C."""
-    struct = header.struct
-    shape = {
-        "release": header.release is not None,
-        "registers": header.from_registers,
-        "bool": header.uses_bool,
-        "tags": bool(header.tags),
-        "sections": bool(header.sections),
-        "members": bool(struct.members),
-        "packed": struct.packed,
-        "aligned": struct.align > 1,
-        "sized": struct.size_bytes is not None,
-    }
-    return _form("header", *filter(shape.get, shape)) % {
+    return _form("header", "release" if header.release is not None else "") % {
         "heading": header.heading,
         "release": header.release,
-        "tag": header.tag,
         "guard": f"TPGEN_{header.tag.upper()}_H",
-        "prelude": _form("prelude"),
-        "registers": _form("registers"),
-        "tags": "\n".join(f"{tag};" for tag in header.tags),
-        "sections": "\n".join(f'#define {section.name} "{section.text}"' for section in header.sections),
+        "preamble": "".join(_preamble(header)),
         "context": header.context,
+        "struct": _struct(header.tag, header.struct) if header.struct.members else "",
+        "accessors": "".join(_accessors(header)),
+    }
+
+
+def _preamble(header: Header) -> Iterator[str]:
+    """What stands in front of the struct."""
+    yield _form("prelude")
+    if header.from_registers:
+        yield _form("registers")
+    if header.uses_bool:
+        yield _form("bool")
+    if header.tags:
+        yield _form("tags") % {"tags": "\n".join(f"{tag};" for tag in header.tags)}
+    if header.sections:
+        macros = (f'#define {section.name} "{section.text}"' for section in header.sections)
+        yield _form("sections") % {"sections": "\n".join(macros)}
+
+
+def _struct(tag: str, struct: Struct) -> str:
+    shape = (
+        "packed" if struct.packed else "aligned" if struct.align > 1 else "",
+        "sized" if struct.size_bytes is not None else "",
+    )
+    return _form("struct", *shape) % {
+        "tag": tag,
         "members": "".join(map(_member, struct.members)),
-        "assertions": "".join(_assertion(header.tag, member) for member in struct.members),
+        "assertions": "".join(_assertion(tag, member) for member in struct.members),
         "align": struct.align,
         "size_bytes": struct.size_bytes,
-        "accessors": "".join(_accessors(header)),
     }
 
 
@@ -105,7 +123,5 @@ def _copy(copy: Copy) -> str:
     }
 
 
-@cache
 def _form(name: str, *shape: str) -> str:
-    """The template with everything decided but what `%` fills in."""
-    return template("bpf", f"{name}.h").render(shape=frozenset(shape))
+    return form("bpf", f"{name}.h", *shape)

@@ -1,0 +1,17 @@
+"""Makes the forms that travel with the templates, where one of those has changed: tpgen/backends/forms.py tells why.
+
+python templates/make_forms.py
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from tpgen.backends import bpf_render  # noqa: E402
+from tpgen.backends.forms import FILE, forms_text  # noqa: E402
+
+(HERE / "bpf" / FILE).write_text(forms_text("bpf", bpf_render.SHAPES), encoding="utf-8")
