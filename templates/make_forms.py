@@ -1,7 +1,4 @@
-"""Makes the forms that travel with the templates, where one of those has changed: tpgen/backends/forms.py tells why.
-
-python templates/make_forms.py
-"""
+"""`python templates/make_forms.py` makes the templates' forms anew: tpgen/backends/forms.py tells what they are."""
 
 from __future__ import annotations
 

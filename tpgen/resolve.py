@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tpgen.sources.tracefs import Format
 
 SYSCALLS_SYSTEM = "syscalls"
-# To list all events of all images takes as long as to look for two or three names.
-_FEW = 2
+# To list all events of all images takes as long as to look for half a dozen names.
+_FEW = 6
 #: Where a record's fields are: name, kind of locator, offset and size in bytes.
 Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
 

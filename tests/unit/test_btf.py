@@ -287,6 +287,21 @@ class TestParts:
         expected = (Param("first", 1), Param(None, 2), Param(None, 0))
         assert btf.params(func) == btf.params(proto) == expected
 
+    @big_and_little
+    def test_a_few_names(self, big_endian: bool) -> None:
+        """Only types of that name are found: not members, and not numbers that are the same as where a name stands."""
+        b = BtfBuilder(big_endian)
+        one = b.integer("one", 1)  # whose name is at offset 1
+        pair = b.structure("pair", 2, [("one", one, 0), ("two", one, 8)])
+        others = [b.typedef("one", one), b.array(one, 1), b.structure("one", 1, [("one", one, 0)])]
+        b.string("x" * (0x0101 - len(b.strings) - 1))
+        wide = [b.typedef("wide", one), b.structure("wide", 0x01010101)]
+        assert b.string("wide") == 0x0101
+        btf = Btf(b.blob(), "blob", names="one|two|pair|wide|none")
+        expected = {"one": [one, others[0], others[2]], "pair": [pair], "wide": wide}
+        assert btf.ids_of("one", "two", "pair", "wide", "none") == expected
+        assert btf.named == expected
+
     def test_shared_prefixes_and_suffixes_of_strings(self) -> None:
         """Only whole names are found: not the ends of others, nor names that go on."""
         b = BtfBuilder()
@@ -575,6 +590,14 @@ class TestRunningKernel:
         expected = Counter(line.split()[1] for line in theirs if line.startswith("["))
         assert Counter(ours.kind(i).name for i in ours.own_ids()) == expected
         assert expected.total() > 10_000
+
+    @pytest.mark.parametrize("name", ["task_struct", "char", "list_head", "u8", "kfree", "btf_trace_sched_switch"])
+    def test_types_of_a_name(self, name: str, theirs: list[str]) -> None:
+        expected = [
+            int(line[1 : line.index("]")]) for line in theirs if line.split("'")[1:2] == [name] and line[0] == "["
+        ]
+        found = Btf(VMLINUX_BTF.read_bytes(), str(VMLINUX_BTF), names=name).ids_of(name)
+        assert found == {name: expected}
 
     def test_tracepoints(self, ours: Btf, theirs: list[str]) -> None:
         expected = {line.split("'")[1] for line in theirs if "] TYPEDEF 'btf_trace_" in line}

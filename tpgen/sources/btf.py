@@ -11,6 +11,7 @@ import re
 import struct
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -148,14 +149,15 @@ class Btf:
 
     def _walk(self) -> None:
         """Note where each type starts. This loop runs once per type of the kernel, so it does nothing else."""
-        words, strides, note = self._words, _Strides(), self._starts.append
-        at, end = 0, len(words)
+        infos, strides, note = self._words[1:], _Strides(), self._starts.append
+        at, end = 0, len(self._words)
         try:
-            while at < end:
+            while True:
                 note(at)
-                at += strides[words[at + 1]]
+                at += strides[infos[at]]
         except IndexError:
-            at = end + 1
+            if at >= end:  # where no type starts
+                self._starts.pop()
         if at != end:
             raise self._cut_short()
 
@@ -176,12 +178,30 @@ class Btf:
     def ids_of(self, *names: str) -> dict[str, list[int]]:
         """Those of `names` that types have, with their ids. The pattern `names` matches each of them.
 
-        A look at every type, once; but where `named` is known already, none.
+        A few names are found long before all types are looked at.
         """
         if "named" in self.__dict__:
             return {name: self.named[name] for name in names if name in self.named}
-        offsets = {self._offset_of(name): name for name in names}
-        return self._types_named({offset: name for offset, name in offsets.items() if offset is not None})
+        offsets = ((name, self._offset_of(name)) for name in names)
+        found = ((name, self._ids_at(offset)) for name, offset in offsets if offset is not None)
+        return {name: ids for name, ids in found if ids}
+
+    def _ids_at(self, offset: int) -> list[int]:
+        """The types whose name is at `offset`."""
+        # The search is three times as quick without zeros, of which the section is full.
+        wanted = offset.to_bytes(4, sys.byteorder).strip(b"\0")
+        found, at = [], 0
+        while (hit := self._type_bytes.find(wanted, at)) >= 0:
+            word = hit // 4
+            at = 4 * (word + 1)
+            index = bisect_left(self._starts, word)
+            if self._words[word] == offset and self._starts[index : index + 1] == [word]:
+                found.append(self._first_id + index)
+        return found
+
+    @cached_property
+    def _type_bytes(self) -> bytes:
+        return self._words.tobytes()
 
     def _types_named(self, names: dict[int, str]) -> dict[str, list[int]]:
         """The ids of the types with these names, which are given by their offsets."""
