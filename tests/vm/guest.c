@@ -373,18 +373,23 @@ static void hand_over(int from, int to)
 static void switch_to_partner(void)
 {
 	int there[2], back[2], actor, partner;
+	char ready = 0;
 
 	if (pipe(there) || pipe(back))
 		return;
 	partner = fork();
 	if (partner == 0) {
 		prctl(PR_SET_NAME, "the-partner");
-		hand_over(there[0], back[1]);
+		if (write(back[1], &ready, 1) == 1)
+			hand_over(there[0], back[1]);
 		_exit(0);
 	}
 	actor = fork();
 	if (actor == 0) {
 		prctl(PR_SET_NAME, "the-actor");
+		/* Or the partner is switched to for the first time while its name is still another. */
+		if (read(back[0], &ready, 1) != 1)
+			_exit(1);
 		/* A process that is not fair leaves the CPU only to sleep. To the kernel it has priority 99 - 10. */
 		syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 10 });
 		watch(getpid(), partner);
