@@ -17,12 +17,12 @@ from tpgen.model import Argument, CType, Field, Kind, Record, Struct
 from tpgen.resolve import Kernel
 from tpgen.selection import EventKey
 from tpgen.sources.btf_tracepoints import BtfTracepoints
-from tpgen.sources.tracefs import Format
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import element_of, has_unknown_length, is_string, renamed, same_type, size_of, stripped
 
 if TYPE_CHECKING:
+    from tpgen.sources.formats import Format
     from tpgen.sources.headers.facts import HeaderClass
     from tpgen.sources.headers.makefiles import Define
 

@@ -24,9 +24,9 @@ from tpgen.typequery import is_signed, kind_of, same_type
 
 if TYPE_CHECKING:
     from tpgen.diagnostics import Position
+    from tpgen.sources.formats import Format
     from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
     from tpgen.sources.headers.syscalls import SyscallDefine
-    from tpgen.sources.tracefs import Format
 
 SYSCALLS_SYSTEM = "syscalls"
 # To list all events of all images takes as long as to look for half a dozen names.

@@ -14,7 +14,8 @@ from support.small_kernel import FORMATS, RECORD_HEADER, Line, format_text, writ
 
 from tpgen.diagnostics import TpgenError
 from tpgen.model import Array, Dynamic, Int, Pointer, Qualified, Struct, Typedef, TypeTag, Void
-from tpgen.sources.tracefs import Format, TraceFs, parse_formats
+from tpgen.sources.formats import Format, parse_formats
+from tpgen.sources.tracefs import TraceFs
 from tpgen.spelling import spell
 from tpgen.target import target_named
 

@@ -37,7 +37,7 @@ BUILT_IN = {
 }
 
 _MEMBERS = ("api", "description", "forms", "options", "several_kernels")
-_OPTION_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_OPTION_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ def _problem(backend: Backend) -> str | None:
 
 
 def _option_problem(option: Option) -> str | None:
-    if not _OPTION_NAME.fullmatch(option.name):
+    if not re.fullmatch(_OPTION_NAME, option.name):
         return f"{option.name!r} cannot be the name of an option"
     if not isinstance(option.default, bool | int | str):
         return f"the default of its option {option.name} is no bool, int or str"
