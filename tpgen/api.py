@@ -138,4 +138,4 @@ class Kernel:
 
         renderer = find(backend)
         order = Order(patterns or ("*",), module, tuple(forms), renderer.options(options or {}))
-        return generate(renderer, self._events, order).files
+        return list(generate(renderer, self._events, order).files)

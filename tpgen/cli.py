@@ -108,8 +108,8 @@ def _run(arguments: list[str]) -> int:
         return _command("generate", arguments, question=question)
     from tpgen.commands.deliver import deliver
 
-    sys.stderr.writelines(f"{note}\n" for note in answer.notes)
     deliver(answer, question.output)
+    sys.stderr.writelines(f"{note}\n" for note in answer.notes)
     return EXIT_DONE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,12 +29,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What came of it. `joined` tells that the only file is of several events or forms, `events` counts those meant."""
+    """What came of it. `files` are made as they are taken, and then but once; `Loaded.render` tells how that can fail.
 
-    files: list[GeneratedFile]
+    `events` counts those meant, `requests` what of them was asked for.
+    """
+
+    files: Iterator[GeneratedFile]
     notes: list[Diagnostic]
     events: int
-    joined: bool
+    requests: int
 
 
 class CheckFailed(TpgenError):
@@ -54,8 +57,7 @@ def generate(renderer: Loaded, kernel: KernelEvents, order: Order) -> Product:
     if found := errors(comparison for key in keys for comparison in kernel.comparisons(key, raw_only)):
         raise CheckFailed(*found)
     asked = KernelRequests(kernel.label, kernel.target, kernel.release, tuple(requests), lambda: _raw_evidence(kernel))
-    files = renderer.render(Job((asked,), order.options))
-    return Product(files, notes, len(keys), joined=len(files) == 1 and len(requests) > 1)
+    return Product(renderer.render(Job((asked,), order.options)), notes, len(keys), len(requests))
 
 
 def _raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:

@@ -21,25 +21,48 @@ if TYPE_CHECKING:
 def write_files(directory: str, files: Iterable[tuple[str, Data]]) -> list[str]:
     """Write files, of distinct names, below `directory`; the paths that were really written are returned.
 
-    Directories are made as needed. Every file is first written in full beside its place and only then renamed into it,
-    so that a failure leaves what was there before. Raises `TpgenError` `unwritable`.
+    Directories are made as needed. The files may be made as they are taken: one is in memory at a time. Every file is
+    first written in full beside its place and only then renamed into it, so that a failure, theirs too, leaves what was
+    there before. Raises `TpgenError` `unwritable`.
     """
-    return _replace(_with_places(directory, files))
+    made: list[str] = []
+    try:
+        return _replace(_with_places(directory, files, made))
+    except BaseException:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        raise
 
 
-def _with_places(directory: str, files: Iterable[tuple[str, Data]]) -> Iterator[tuple[str, Data, bool]]:
-    """The path of each file, its content, and whether there is something at that path."""
+def _with_places(
+    directory: str, files: Iterable[tuple[str, Data]], made: list[str]
+) -> Iterator[tuple[str, Data, bool]]:
+    """The path of each file, its content, and whether there is something at that path.
+
+    The directories that are made for them are added to `made`.
+    """
     listed: dict[str, set[str]] = {}
     for name, data in files:
         path = os.path.join(directory, name)
         parent, base = os.path.split(path)
         if parent not in listed:
             try:
-                os.makedirs(parent, exist_ok=True)
+                _make_directory(parent, made)
                 listed[parent] = set(os.listdir(parent))
             except OSError as error:
                 raise _unwritable(parent, error) from None
         yield path, data, base in listed[parent]
+
+
+def _make_directory(path: str, made: list[str]) -> None:
+    """A directory and those above it, as far as they are missing."""
+    missing, above = [], path
+    while above and not os.path.exists(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    made += reversed(missing)
+    os.makedirs(path, exist_ok=True)
 
 
 def write_file(path: str, data: bytes) -> list[str]:

@@ -56,7 +56,7 @@ COMMANDS = (
     Command(ONE_EVENT),
     Command(("tpgen", "show", "*", "--json"), ALL_EVENTS, aim=5),
     Command(("tpgen", "*", "-o", FOLDER), ALL_EVENTS, aim=3, aim_mib=60),
-    Command(("tpgen", "*", "-o", FOLDER), ALL_EVENTS, aim=3, cold=True),
+    Command(("tpgen", "*", "-o", FOLDER), ALL_EVENTS, aim=3, aim_mib=60, cold=True),
     Command(("tpgen", "check"), ALL_EVENTS),
     Command(ALL_EVENTS),
     Command(("bpftool", "btf", "dump", "file", VMLINUX_BTF, "format", "c")),

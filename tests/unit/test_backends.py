@@ -273,6 +273,19 @@ def test_same_name_twice(environment: Environment, btf: Path) -> None:
     )
 
 
+def test_failure_after_many_files(environment: Environment, btf: Path, tmp_path: Path) -> None:
+    """Files go to disk as they are made, but to their places only when all are."""
+    (tmp_path / "0").write_text("old")
+    made = "yield from (GeneratedFile(str(n), str(1 / (8 - n))) for n in range(9))"
+    environment.install("bad", f"    def render(self, job): {made}\n")
+    for out in (tmp_path, tmp_path / "new"):
+        done = tpgen("sched_*", "-b", "bad", "--btf", btf, "-o", out)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert done.err.startswith("tpgen: error: backend bad of tpgen-bad 1.5: failed: ZeroDivisionError: division")
+        assert [path.name for path in tmp_path.iterdir() if path.name not in ("site", "0")] == []
+        assert (tmp_path / "0").read_text() == "old"
+
+
 def test_refusal_of_the_input(environment: Environment, btf: Path) -> None:
     """What a backend says of the input is not its fault."""
     environment.install(

@@ -228,7 +228,7 @@ def test_old_answers_go(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(6):
         question = Question.of([f"event_{number}"])
         assert question
-        question.keep(Answer([("a.h", "text")], [], False))
+        list(question.kept(Answer([("a.h", "text")], [], False)).files)
     assert len(list((cache / "answers").iterdir())) == 3
     last = Question.of(["event_5"])
     assert last
@@ -239,7 +239,7 @@ def test_notes_bytes_and_names_come_back(cache: Path) -> None:
     question = Question.of(["x", "-o", "y"])
     assert question
     said = Answer([("a/b.h", "text — \n"), ("c.bin", b"\0\xff"), ("empty", "")], ["tpgen: note: one", "two"], True)
-    question.keep(said)
+    list(question.kept(said).files)
     back = question.answer()
     assert back
     assert (back.notes, back.separate) == (said.notes, True)
@@ -247,10 +247,39 @@ def test_notes_bytes_and_names_come_back(cache: Path) -> None:
     assert data == [("a/b.h", "text — \n".encode()), ("c.bin", b"\0\xff"), ("empty", b"")], "as they are written"
 
 
+def kept_in(cache: Path) -> list[str]:
+    return sorted(os.listdir(cache / "answers"))
+
+
+def test_an_answer_is_kept_in_full_or_not_at_all(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where its files are not all taken, nor where it is larger than what is kept; it is the same answer."""
+    question = Question.of(["x"])
+    assert question
+    files = [("a.h", b"a" * 200_000), ("b.h", b"b" * 200_000)]
+    taking = iter(question.kept(Answer(files, [], True)).files)
+    assert next(taking) == files[0]
+    assert len(kept_in(cache)) == 1, "it is on its way"
+    del taking
+    assert kept_in(cache) == []
+    monkeypatch.setattr(answers, "_BIGGEST", 300_000)
+    assert list(question.kept(Answer(files, [], True)).files) == files
+    assert kept_in(cache) == []
+    assert list(question.kept(Answer(files[:1], [], True)).files) == files[:1]
+    assert len(kept_in(cache)) == 1
+
+
+def test_a_failure_on_the_way_keeps_nothing(cache: Path, tmp_path: Path) -> None:
+    """The last of the files cannot be written."""
+    (tmp_path / "tp_sched_wakeup_new.h").mkdir()
+    assert tpgen("sched_w*", "-o", tmp_path).code == 2
+    assert kept_in(cache) == []
+    assert sorted(os.listdir(tmp_path)) == ["cache", "tp_sched_wakeup_new.h"]
+
+
 def test_text_that_is_printed_comes_back_as_text(cache: Path) -> None:
     question = Question.of(["x"])
     assert question
-    question.keep(Answer([("a.h", "text — \n")], [], False))
+    list(question.kept(Answer([("a.h", "text — \n")], [], False)).files)
     back = question.answer()
     assert back
     assert back.files == [("a.h", "text — \n")]

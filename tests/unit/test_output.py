@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import threading
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,19 @@ class TestWritten:
 
     def test_no_files(self, tmp_path: Path) -> None:
         assert write_files(str(tmp_path), []) == []
+
+    def test_one_file_at_a_time_is_in_memory(self, tmp_path: Path) -> None:
+        """Files that are made as they are taken: here of 100 MB in all."""
+        size = 1_000_000
+        tracemalloc.start()
+        try:
+            written = write_files(str(tmp_path), ((f"{number}.h", bytes(size)) for number in range(100)))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert len(written) == 100
+        assert all((tmp_path / f"{number}.h").stat().st_size == size for number in range(100))
+        assert peak < 3 * size
 
     def test_only_what_changed(self, tmp_path: Path) -> None:
         """make sees a changed time only where there is a change."""
@@ -170,3 +185,24 @@ class TestRefused:
         with pytest.raises(KeyboardInterrupt):
             write_files(str(tmp_path), FILES)
         assert contents(tmp_path) == {"a.h": "old"}
+
+    def test_failure_of_a_file_that_is_made(self, tmp_path: Path) -> None:
+        """It leaves nothing of those before it, nor the directories that were made for them."""
+
+        def made() -> Iterator[tuple[str, bytes]]:
+            yield "new/a.h", b"new"
+            yield "there/a.h", b"new"
+            yield "new/er/b.h", b"new"
+            raise ValueError("no third")
+
+        (tmp_path / "out" / "there").mkdir(parents=True)
+        (tmp_path / "out" / "there" / "a.h").write_text("old")
+        with pytest.raises(ValueError, match="no third"):
+            write_files(str(tmp_path / "out"), made())
+        assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
+            "out", "out/there", "out/there/a.h",
+        }  # fmt: skip
+        assert (tmp_path / "out" / "there" / "a.h").read_text() == "old"
+        with pytest.raises(ValueError, match="no third"):
+            write_files(str(tmp_path / "far" / "off"), made())
+        assert not (tmp_path / "far").exists()

@@ -12,7 +12,7 @@ import os
 import re
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -95,32 +95,32 @@ class Loaded:
             _check_value(known[name], value)
         return {name: given.get(name, option.default) for name, option in known.items()}
 
-    def render(self, job: Job) -> list[GeneratedFile]:
-        """The files that the backend makes of `job`.
+    def render(self, job: Job) -> Iterator[GeneratedFile]:
+        """The files that the backend makes of `job`, each made when it is asked for: a kernel's are too many to hold.
 
-        Raises `TpgenError`: what the backend has to say of the input; `backend-broken` where the backend fails or makes
-        what cannot be written; `same-name` where two files would be one.
+        Raises `TpgenError` on the way: what the backend has to say of the input; `backend-broken` where the backend
+        fails or makes what cannot be written; `same-name` where two files would be one.
         """
         assert len(job.kernels) == 1 or self.backend.several_kernels, "asked for what the backend cannot do"
-        files = list(self.backend.render(job)) if self.plugin.built_in else self._render(job)
-        for name, count in Counter(file.name for file in files).items():
-            if count > 1:
+        names: set[str] = set()
+        for file in self.backend.render(job) if self.plugin.built_in else self._render(job):
+            if file.name in names:
                 who = "two events make" if self.plugin.built_in else f"{self.plugin}: two events make"
-                raise fail("same-name", f"{who} the same file {name}", hint="pick one with --module")
-        return files
+                raise fail("same-name", f"{who} the same file {file.name}", hint="pick one with --module")
+            names.add(file.name)
+            yield file
 
-    def _render(self, job: Job) -> list[GeneratedFile]:
+    def _render(self, job: Job) -> Iterator[GeneratedFile]:
         """The same for the backend of another package, of which nothing is taken for granted."""
         try:
-            files = list(self.backend.render(job))
+            for file in self.backend.render(job):
+                if problem := _file_problem(file):
+                    raise self.plugin.broken(problem)
+                yield file
         except TpgenError:
             raise
         except (Exception, SystemExit) as error:
             raise self.plugin.broken(f"failed: {_described(error)}") from error
-        for file in files:
-            if problem := _file_problem(file):
-                raise self.plugin.broken(problem)
-        return files
 
 
 def _check_value(option: Option, value: OptionValue) -> None:

@@ -104,11 +104,12 @@ def _named(each: Generate, product: Product) -> Iterator[tuple[str, bytes]]:
         for file in product.files:
             yield os.path.normpath(os.path.join(each.directory, file.name)), file.data
         return
-    bytes_among = any(isinstance(file.content, bytes) for file in product.files)
-    if len(product.files) != 1 and (product.events > 1 or bytes_among or not product.files):
-        message = f"{len(product.files)} files are made, which cannot be the one file {each.file}"
+    files = list(product.files)
+    bytes_among = any(isinstance(file.content, bytes) for file in files)
+    if len(files) != 1 and (product.events > 1 or bytes_among or not files):
+        message = f"{len(files)} files are made, which cannot be the one file {each.file}"
         raise fail("toml-value", message, each.where("file", each.file), "give a directory")
-    yield each.file, b"\n".join(file.data for file in product.files)
+    yield each.file, b"\n".join(file.data for file in files)
 
 
 # --- compare

@@ -12,19 +12,23 @@ from __future__ import annotations
 import zlib
 
 from tpgen.catalog import live
-from tpgen.private import PrivateFiles, program
+from tpgen.private import PrivateFiles, discard, program
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     #: What is in a file: text or bytes, of kept files that are not joined bytes alone.
     Content: TypeAlias = str | bytes | memoryview
+    Parts: TypeAlias = Sequence[bytes | memoryview]
 
 # All headers of a kernel with all modules are 40 MB.
 _BIGGEST = 1 << 27
 _MOST = 64
+# An entry begins with the checksum of the rest.
+_CHECK_BYTES = 4
+_BUFFER = 1 << 20
 # The options whose values are files, which can change, and those that forbid to keep anything.
 _OTHERWISE = ("--kernel", "--btf", "--tracefs", "--headers", "--config", "--arch", "--no-cache", "-h", "--help")
 
@@ -66,8 +70,8 @@ class Question:
         try:
             key = self._full_key()
             kept = self._files.read(self._name(key))
-            check, content = kept[:4], memoryview(kept)[4:]
-            if zlib.crc32(content).to_bytes(4, "big") != check:
+            check, content = kept[:_CHECK_BYTES], memoryview(kept)[_CHECK_BYTES:]
+            if zlib.crc32(content).to_bytes(_CHECK_BYTES, "big") != check:
                 return None
             said, *parts = _unpacked(content)
             answer = Answer.of_parts(parts)
@@ -75,15 +79,47 @@ class Question:
         except (OSError, ValueError):
             return None
 
-    def keep(self, answer: Answer) -> None:
-        """Keep the answer, if that can be done."""
+    def kept(self, answer: Answer) -> Answer:
+        """The same answer, which is kept, if that can be done, once all of its files are taken."""
+        return Answer(self._keeping(answer), answer.notes, answer.separate)
+
+    def _keeping(self, answer: Answer) -> Iterator[tuple[str, Content]]:
+        """The files of the answer, each written down on its way: all of them may be more than memory should hold."""
+        entry = self._entry()
+        _tell(entry, None)
+        notes = "\n".join(answer.notes).encode("utf-8", "surrogateescape")
+        _tell(entry, (b"separate" if answer.separate else b"joined", notes))
+        for name, content in answer.files:
+            kind, data = (b"text", content.encode()) if isinstance(content, str) else (b"bytes", content)
+            _tell(entry, (kind, name.encode(), data))
+            yield name, content
+        _tell(entry, ())
+
+    def _entry(self) -> Generator[None, Parts | None, None]:
+        """Is told the parts of an entry, which is in place once there are no more: `()`. It ends where it cannot be."""
+        temporary = None
         try:
             key = self._full_key()
-            content = _packed([key, *answer.parts()])
-            if len(content) < _BIGGEST:
-                self._files.write(self._name(key), zlib.crc32(content).to_bytes(4, "big") + content)
+            temporary = self._files.new(self._name(key))
+            with open(temporary, "wb", _BUFFER) as file:
+                file.write(bytes(_CHECK_BYTES))
+                check = 0
+                parts: Parts | None = (key,)
+                while parts:
+                    for piece in _packed(parts):
+                        check = zlib.crc32(piece, check)
+                        file.write(piece)
+                    if file.tell() > _BIGGEST:
+                        return
+                    parts = yield
+                file.seek(0)
+                file.write(check.to_bytes(_CHECK_BYTES, "big"))
+            self._files.place(temporary, self._name(key))
         except (OSError, ValueError):
             pass
+        finally:
+            if temporary is not None:
+                discard(temporary)
 
     def _full_key(self) -> bytes:
         """Raises `OSError` where this kernel cannot be told from others."""
@@ -101,32 +137,19 @@ class Question:
 
 
 class Answer:
-    """Files that were made, each with its name and content.
+    """Files, each with its name and content, which may be made as they are taken, and then but once.
 
     `notes` are the lines that were said to the user. `separate` tells that the files are not to be joined.
     """
 
-    def __init__(self, files: Sequence[tuple[str, Content]], notes: Sequence[str], separate: bool) -> None:
+    def __init__(self, files: Iterable[tuple[str, Content]], notes: Sequence[str], separate: bool) -> None:
         self.files = files
         self.notes = notes
         self.separate = separate
 
-    def parts(self) -> list[bytes | memoryview]:
-        """Everything as a list of bytes."""
-        notes = "\n".join(self.notes).encode("utf-8", "surrogateescape")
-        parts: list[bytes | memoryview] = [b"separate" if self.separate else b"joined", notes]
-        for name, content in self.files:
-            text = isinstance(content, str)
-            parts += [
-                b"text" if text else b"bytes",
-                name.encode(),
-                content.encode() if isinstance(content, str) else content,
-            ]
-        return parts
-
     @classmethod
     def of_parts(cls, parts: list[memoryview]) -> Answer:
-        """The answer that `parts` made. Raises `ValueError` for anything else."""
+        """The answer that an entry's parts say, behind its key. Raises `ValueError` for anything else."""
         how, notes, *rest = parts
         if len(rest) % 3:
             raise ValueError("not an answer")
@@ -139,13 +162,22 @@ class Answer:
         return cls(files, str(notes, "utf-8", "surrogateescape").splitlines(), separate)
 
 
-def _packed(parts: Iterable[bytes | memoryview]) -> bytes:
+def _tell(entry: Generator[None, Parts | None, None], parts: Parts | None) -> None:
+    try:  # noqa: SIM105  # contextlib takes as long to import as an answer to find
+        entry.send(parts)
+    except StopIteration:  # nothing is kept
+        pass
+
+
+def _packed(parts: Parts) -> Iterator[bytes | memoryview]:
     """Each part behind its length: `5:hello`."""
-    return b"".join(piece for part in parts for piece in (b"%d:" % len(part), part))
+    for part in parts:
+        yield b"%d:" % len(part)
+        yield part
 
 
 def _unpacked(content: memoryview) -> Iterator[memoryview]:
-    """The parts that `_packed` joined. Raises `ValueError`."""
+    """The parts that were packed. Raises `ValueError`."""
     at, end = 0, len(content)
     while at < end:
         head = bytes(content[at : at + 12])

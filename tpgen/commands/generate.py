@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from tpgen.commands import base
@@ -12,6 +13,7 @@ from tpgen.diagnostics import fail
 
 if TYPE_CHECKING:
     from tpgen.backends.registry import Loaded
+    from tpgen.generation import Product
 
 # What no backend's option can be called: it is no identifier.
 _OPTION = "option "
@@ -81,16 +83,26 @@ def run(options: argparse.Namespace) -> int:
     except CheckFailed as failed:
         base.say(failed.diagnostics)
         return base.EXIT_CHECK_FAILED
-    files = [(file.name, file.content) for file in product.files]
-    # A single event's files are joined; several events', and files of bytes, cannot be.
-    events = 1 if product.joined else product.events
-    separate = events > 1 or (len(files) > 1 and any(isinstance(content, bytes) for _, content in files))
+    files, separate = _apart(product)
     if separate and options.output is None:
-        what = f"{events} events are meant" if events > 1 else f"{len(files)} files are made"
-        raise fail("usage", what, hint=f"give -o DIR for the {len(files)} files")
+        count = sum(1 for _ in files)
+        what = f"{product.events} events are meant" if product.events > 1 else f"{count} files are made"
+        raise fail("usage", what, hint=f"give -o DIR for the {count} files")
     answer = Answer(files, [base.said(note) for note in product.notes], separate)
     if (question := getattr(options, "question", None)) is not None and renderer.plugin.built_in:
-        question.keep(answer)
-    base.say(product.notes)
+        answer = question.kept(answer)
     deliver(answer, options.output)
+    base.say(product.notes)
     return base.EXIT_DONE
+
+
+def _apart(product: Product) -> tuple[Iterable[tuple[str, str | bytes]], bool]:
+    """The files, and whether they are not to be joined: several events' and, of several files, those of bytes.
+
+    Of the former, which can be thousands, there are never all at once.
+    """
+    few = list(islice(product.files, 2))
+    if product.events > 1 and not (len(few) == 1 and product.requests > 1):
+        return ((file.name, file.data) for file in chain(few, product.files)), True
+    files = [(file.name, file.content) for file in chain(few, product.files)]
+    return files, len(files) > 1 and any(isinstance(content, bytes) for _, content in files)
