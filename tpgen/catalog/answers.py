@@ -28,7 +28,7 @@ _BIGGEST = 1 << 27
 _MOST = 64
 # An entry begins with the checksum of the rest.
 _CHECK_BYTES = 4
-_BUFFER = 1 << 20
+_BUFFER = 1 << 16
 # The options whose values are files, which can change, and those that forbid to keep anything.
 _OTHERWISE = ("--kernel", "--btf", "--tracefs", "--headers", "--config", "--arch", "--no-cache", "-h", "--help")
 

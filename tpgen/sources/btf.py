@@ -11,7 +11,7 @@ import re
 import struct
 import sys
 from array import array
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -136,10 +136,12 @@ class Btf:
         self.big_endian = order == ">"
         self._names = names
         self._strings = bytes(string_section)
-        self._words = _words(type_section, swapped=self.big_endian != (sys.byteorder == "big"))
+        # Copies of what is needed, so that nobody holds on to the rest.
+        self._type_bytes = _native(type_section, swapped=self.big_endian != (sys.byteorder == "big"))
+        self._words = memoryview(self._type_bytes).cast("I")
         self._first_id = base.count if base else 1
         self._first_string = base.strings_end if base else 0
-        self._starts: list[int] = []
+        self._starts = array("Q")
         self._walk()
         self._ctypes: dict[tuple[int, bool], CType] = {}
         self._pending: set[int] = set()
@@ -194,14 +196,10 @@ class Btf:
         while (hit := self._type_bytes.find(wanted, at)) >= 0:
             word = hit // 4
             at = 4 * (word + 1)
-            index = bisect_left(self._starts, word)
-            if self._words[word] == offset and self._starts[index : index + 1] == [word]:
+            index = bisect_right(self._starts, word) - 1
+            if self._words[word] == offset and self._starts[index] == word:
                 found.append(self._first_id + index)
         return found
-
-    @cached_property
-    def _type_bytes(self) -> bytes:
-        return self._words.tobytes()
 
     def _types_named(self, names: dict[int, str]) -> dict[str, list[int]]:
         """The ids of the types with these names, which are given by their offsets."""
@@ -582,13 +580,13 @@ def is_split(data: bytes, path: str) -> bool:
     return bytes(strings[:1]) != b"\0"
 
 
-def _words(section: memoryview, swapped: bool) -> memoryview:
-    """A section as 32-bit words in this machine's byte order, without a copy where it is in that order already."""
+def _native(section: memoryview, swapped: bool) -> bytes:
+    """A section of 32-bit words with the bytes of each in this machine's order."""
     if not swapped:
-        return section.cast("I")
+        return section.tobytes()
     words = array("I", section.tobytes())
     words.byteswap()
-    return memoryview(words)
+    return words.tobytes()
 
 
 def _split_sections(data: bytes, path: str) -> tuple[str, memoryview, memoryview]:
