@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen.comparison import Comparison, Subject, errors
@@ -204,6 +205,7 @@ def _layouts(kernel: Kernel, keys: Sequence[EventKey]) -> Iterator[Comparison]:
                 yield _layout(btf, name)
 
 
+@cache
 def _layout(btf: BtfTracepoints, name: str) -> Comparison:
     record = btf.record(name)
     assert record is not None

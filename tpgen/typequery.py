@@ -22,17 +22,14 @@ from tpgen.model import (
 )
 from tpgen.target import Target
 
+_TRANSPARENT = (Qualified, TypeTag, Typedef)
+
 
 def stripped(ctype: CType) -> CType:
     """The type behind typedefs, qualifiers and tags; a `Typedef` where its target is unknown."""
-    while True:
-        match ctype:
-            case Qualified(target=target) | TypeTag(target=target):
-                ctype = target
-            case Typedef(target=known) if known is not None:
-                ctype = known
-            case _:
-                return ctype
+    while isinstance(ctype, _TRANSPARENT) and ctype.target is not None:
+        ctype = ctype.target
+    return ctype
 
 
 def size_of(ctype: CType, target: Target) -> int | None:
@@ -123,6 +120,8 @@ def same_type(left: CType, right: CType) -> bool:
     compilers put them into BTF, and so are lengths and sizes that one side does not know.
     """
     left, right = _untagged(left), _untagged(right)
+    if left is right:  # as the types of one BTF are
+        return True
     match left, right:
         case Typedef(), Typedef() if left.name == right.name:
             return True

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from tpgen.backends.bpf_header import Copy, Header, Member, Struct, Test, Value
 from tpgen.backends.forms import form
+
+_form = partial(form, "bpf")
 
 #: Every template, and what its shapes are made of: a word of each row, or none where the row has "".
 SHAPES: Mapping[str, Sequence[Sequence[str]]] = {
@@ -24,7 +27,7 @@ SHAPES: Mapping[str, Sequence[Sequence[str]]] = {
 
 def text(header: Header) -> str:
     """The header as C."""
-    return _form("header", "release" if header.release is not None else "") % {
+    return _form("header.h", "release" if header.release is not None else "") % {
         "heading": header.heading,
         "release": header.release,
         "guard": f"TPGEN_{header.tag.upper()}_H",
@@ -37,16 +40,16 @@ def text(header: Header) -> str:
 
 def _preamble(header: Header) -> Iterator[str]:
     """What stands in front of the struct."""
-    yield _form("prelude")
+    yield _form("prelude.h")
     if header.from_registers:
-        yield _form("registers")
+        yield _form("registers.h")
     if header.uses_bool:
-        yield _form("bool")
+        yield _form("bool.h")
     if header.tags:
-        yield _form("tags") % {"tags": "\n".join(f"{tag};" for tag in header.tags)}
+        yield _form("tags.h") % {"tags": "\n".join(f"{tag};" for tag in header.tags)}
     if header.sections:
         macros = (f'#define {section.name} "{section.text}"' for section in header.sections)
-        yield _form("sections") % {"sections": "\n".join(macros)}
+        yield _form("sections.h") % {"sections": "\n".join(macros)}
 
 
 def _struct(tag: str, struct: Struct) -> str:
@@ -54,7 +57,7 @@ def _struct(tag: str, struct: Struct) -> str:
         "packed" if struct.packed else "aligned" if struct.align > 1 else "",
         "sized" if struct.size_bytes is not None else "",
     )
-    return _form("struct", *shape) % {
+    return _form("struct.h", *shape) % {
         "tag": tag,
         "members": "".join(map(_member, struct.members)),
         "assertions": "".join(_assertion(tag, member) for member in struct.members),
@@ -82,7 +85,7 @@ def _assertion(tag: str, member: Member) -> str:
 
 
 def _test(test: Test) -> str:
-    return _form("test") % {
+    return _form("test.h") % {
         "comment": test.comment,
         "name": test.name,
         "condition": " &&\n\t       ".join(test.conditions),
@@ -98,7 +101,7 @@ def _value(value: Value) -> str:
         "bytes" if ctype.by_bytes else "bool" if ctype.is_bool else "",
         "" if not value.if_name else "if_valid" if value.errors else "if_pointer",
     )
-    return _form("value", *shape) % {
+    return _form("value.h", *shape) % {
         "comment": value.comment,
         "name": name,
         "result": alias or spelling.text,
@@ -114,14 +117,10 @@ def _value(value: Value) -> str:
 
 def _copy(copy: Copy) -> str:
     fixed = copy.size_bytes is not None
-    return _form("copy", "fixed" if fixed else "relative" if copy.relative else "", "string" * copy.is_string) % {
+    return _form("copy.h", "fixed" if fixed else "relative" if copy.relative else "", "string" * copy.is_string) % {
         "comment": copy.comment,
         "name": copy.name,
         "offset": copy.offset,
         "end": copy.offset + 4,
         "size_bytes": copy.size_bytes,
     }
-
-
-def _form(name: str, *shape: str) -> str:
-    return form("bpf", f"{name}.h", *shape)

@@ -8,6 +8,7 @@ Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/sta
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
@@ -54,15 +55,18 @@ class BtfTracepoints:
     # classes are found by comparing all of them.
 
     def _of_kind(self, kind: BtfKind, ids: dict[str, list[int]]) -> dict[str, int]:
-        firsts = ((name, [i for i in same_name if self.btf.kind(i) == kind]) for name, same_name in ids.items())
-        return {name: of_kind[0] for name, of_kind in firsts if of_kind}
+        firsts = ((name, self._first(kind, same_name)) for name, same_name in ids.items())
+        return {name: type_id for name, type_id in firsts if type_id is not None}
+
+    def _first(self, kind: BtfKind, ids: Iterable[int]) -> int | None:
+        return next((type_id for type_id in ids if self.btf.kind(type_id) == kind), None)
 
     @cache  # noqa: B019  # lives as long as the run
     def _event_ids(self, event: str) -> tuple[int | None, dict[str, int]]:
         """The typedef `btf_trace_<event>` and the event's functions that name its arguments."""
         functions = [prefix + event for prefix in _NAMED_FUNCTIONS]
         ids = self.btf.ids_of(_EVENT_TYPEDEF + event, *functions)
-        typedef = self._of_kind(BtfKind.TYPEDEF, ids).get(_EVENT_TYPEDEF + event)
+        typedef = self._first(BtfKind.TYPEDEF, ids.pop(_EVENT_TYPEDEF + event, ()))
         return typedef, self._of_kind(BtfKind.FUNC, ids)
 
     @cached_property
@@ -107,6 +111,7 @@ class BtfTracepoints:
 
     # --- raw
 
+    @cache  # noqa: B019  # lives as long as the run
     def raw(self, event: str) -> RawPrototype | None:
         """The raw arguments of an event in the order of `btf_trace_<event>`; None where there is no such event."""
         if not self.has_event(event):
@@ -146,6 +151,7 @@ class BtfTracepoints:
     def _type_ids(params: tuple[Param, ...]) -> tuple[int, ...]:
         return tuple(param.type_id for param in params)
 
+    @cache  # noqa: B019  # lives as long as the run
     def _event_params(self, event: str) -> tuple[Param, ...]:
         # typedef void (*btf_trace_<event>)(void *__data, ...)
         typedef, _ = self._event_ids(event)
