@@ -267,7 +267,7 @@ def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparis
     as_compiled = _header_comparisons(kernel, key, raw_only, {define.name: define.meaning for define in defines})
     for written, compiled in zip(as_written, as_compiled, strict=True):
         explained = errors([written]) and not errors([compiled])
-        yield replace(written, findings=(_as_defined(key, written, defines),)) if explained else written
+        yield written._replace(findings=(_as_defined(key, written, defines),)) if explained else written
 
 
 def _is_open(kernel: Kernel, key: EventKey) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity
 
@@ -20,8 +20,7 @@ class Subject(StrEnum):
     HEADER_RECORD = "classic record: headers and the kernel"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """One comparison: no `findings` and no `reason` means that the sources agree; a `reason` that there was none.
 
     `reason` is the same text for all events that it holds for; what is special to this one stands in `detail`.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.backends.base import Form, GeneratedFile, Job, KernelRequests, OptionValue, Request, missing
 from tpgen.backends.registry import Loaded
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from tpgen.probe import Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What somebody wants: the events that `patterns` mean, in the forms that are `named`, all where none is."""
 
     patterns: tuple[str, ...]
@@ -27,8 +25,7 @@ class Order:
     options: Mapping[str, OptionValue]
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """What came of it. `files` are made as they are taken, and then but once; `Loaded.render` tells how that can fail.
 
     `events` counts those meant, `requests` what of them was asked for.

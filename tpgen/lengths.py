@@ -6,7 +6,8 @@ macros, and an enumerator of the same name may belong to another driver, so what
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from tpgen.model import Array, CType, Qualified
 from tpgen.sources.btf import Btf
@@ -38,8 +39,7 @@ def _length(text: str, btf: Btf) -> int | None:
     return value if value is not None and 0 <= value <= _LONGEST else None
 
 
-@dataclass(frozen=True, slots=True)
-class _BtfConstants:
+class _BtfConstants(NamedTuple):
     """The names in a constant expression, as BTF knows them."""
 
     btf: Btf

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 
@@ -22,8 +21,7 @@ LIVE_LABEL = "the running kernel"
 Tell = Callable[[Diagnostic], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(NamedTuple):
     """The kernel that is meant: a name (live, 6.12, a catalog file), or files; the options of these names say more.
 
     Without any it is the running one, or else the newest that came with tpgen.

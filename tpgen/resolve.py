@@ -7,9 +7,9 @@ headers, offsets as the kernel reports them, dynamic fields' element types from 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tpgen.kernel import Sources
 from tpgen.layout import SLOT_BYTES, lay_out
@@ -35,8 +35,7 @@ _FEW = 6
 Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClassChoice:
+class ClassChoice(NamedTuple):
     """An event's class and how it was found, or None and the classes that fit equally well."""
 
     name: str | None

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.target import Target
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _GLOB = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
-class EventKey:
+class EventKey(NamedTuple):
     """What tells two events of one kernel apart. `system` is None where unknown, `module` for vmlinux."""
 
     system: str | None

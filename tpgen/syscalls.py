@@ -10,9 +10,8 @@ arch_trace_is_compat_syscall().
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.model import Array, Register, Syscall, SyscallRegisters
 from tpgen.resources import resource_dir
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 SYSCALL_TRACEPOINTS = _ENTER, _EXIT = "sys_enter", "sys_exit"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A member of `struct pt_regs`, or of `struct task_struct` where `of_task`, and the bits of it that count."""
 
     path: str
@@ -36,8 +34,7 @@ class _Place:
     mask: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Abi:
+class _Abi(NamedTuple):
     """The members that hold a call's arguments, its number once it is done, and what tells its own ABI from others."""
 
     args: tuple[str, ...]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tpgen.diagnostics import fail
 from tpgen.model import Int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """An ABI, as far as a tracepoint's layout depends on it. Sizes and alignments in bytes."""
 
     arch: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import (
@@ -34,8 +34,7 @@ from tpgen.typequery import is_signed, kind_of, size_of, stripped
 WRITABLE_TRACEPOINTS = frozenset(("bpf_test_finish", "nbd_send_request"))
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A raw argument or a field of the classic record.
 
     `offset_bytes` and `size_bytes` are those of the value's own bytes in the context: on a big-endian target they are
@@ -148,7 +147,7 @@ def _field(field: Field, kind: Kind, target: Target) -> Value:
     )
     if kind == Kind.SYSCALL and field.type is not None and field.size_bytes == SLOT_BYTES:
         size = size_of(field.type, target) or SLOT_BYTES  # the slot is as wide as a register, whatever the type
-        return replace(value, offset_bytes=_in_slot(field.offset_bytes, size, target), size_bytes=size)
+        return value._replace(offset_bytes=_in_slot(field.offset_bytes, size, target), size_bytes=size)
     return value
 
 

@@ -7,9 +7,8 @@ arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from tpgen.model import Event, Origin, Syscall
 from tpgen.spelling import spell
@@ -29,16 +28,14 @@ class Form(StrEnum):
     CLASSIC = "classic"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What to render: one form of one event that passed its checks, and that has this form (`missing` is None)."""
 
     event: Event
     form: Form
 
 
-@dataclass(frozen=True, slots=True)
-class KernelRequests:
+class KernelRequests(NamedTuple):
     """What to render of one kernel, event by event in the order in which the user asked.
 
     `label` names the kernel in messages, `release` is its uname -r, None where unknown. `raw_evidence` tells, when it
@@ -55,8 +52,7 @@ class KernelRequests:
 OptionValue: TypeAlias = bool | int | str
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """An option of a backend: `--flat` on the command line, `options = { flat = true }` in tpgen.toml.
 
     `name` is of lower-case letters, digits and `-`. The default's type is the option's: a `bool` is a switch, `--flat`
@@ -69,8 +65,7 @@ class Option:
     choices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """Everything that one rendering is made from; it may get more members, which no backend has to look at.
 
     `kernels` is one, but for a backend that says `several_kernels`. `options` has every option of the backend.
@@ -86,8 +81,7 @@ class Job:
         return only
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedFile:
+class GeneratedFile(NamedTuple):
     """A rendered file, of text (UTF-8 on disk) or of bytes.
 
     `name` is relative to wherever the user wants it; `/` in it makes directories, `..` is refused.

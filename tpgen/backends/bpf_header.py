@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from tpgen.backends.bpf_types import Spelled, ValueType
 from tpgen.diagnostics import fail
@@ -18,8 +18,7 @@ _KEYWORDS = frozenset(
 _MACROS = frozenset("bpf linux unix".split())
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """One aligned load from the context: `width` is `u8` to `u64`, the shifts are bits in the value it is part of."""
 
     width: str
@@ -48,8 +47,7 @@ def bits_at(offset: int, size: int) -> str:
     return f"({' | '.join(term + shift for term, shift in zip(terms, shifts, strict=True))})"
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """The accessor `name`, which returns `bits` as a value of `type`.
 
     `if_name` is the macro that hands out a pointer where it is one, None for what is no pointer. `errors` tells that it
@@ -64,8 +62,7 @@ class Value:
     errors: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(NamedTuple):
     """An accessor that copies bytes: fixed ones at `offset`, or those that the locator at `offset` tells of."""
 
     name: str
@@ -76,8 +73,7 @@ class Copy:
     is_string: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(NamedTuple):
     """A predicate `name` of the context: the conjunction of `conditions`, which are C."""
 
     name: str
@@ -85,8 +81,7 @@ class Test:
     conditions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A member of the generated struct. `slot_bytes` is the size of a value that lies in a u64 slot, else None."""
 
     declaration: str
@@ -96,8 +91,7 @@ class Member:
     slot_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Struct:
+class Struct(NamedTuple):
     """The context as C sees it. `size_bytes` is None where the kernel does not tell it; `align` is in bytes."""
 
     members: tuple[Member, ...]
@@ -106,16 +100,14 @@ class Struct:
     align: int
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A macro `name` for what `SEC()` takes."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """A header. `tag` is its struct's and the file's name, `heading` tells what it holds and `context` what is there.
 
     `release` is the kernel's with the event's module, None where unknown. `from_registers` tells that accessors read

@@ -7,9 +7,8 @@ stands for, which is the same type to C; the kernel's own spelling stands in a c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from tpgen.model import (
     Array,
@@ -165,8 +164,7 @@ def spelled(ctype: CType) -> Spelled:
     return Spelled(ctype)
 
 
-@dataclass(frozen=True, slots=True)
-class ValueType:
+class ValueType(NamedTuple):
     """How a value of `size_bytes` in a slot or a record becomes a value of C type.
 
     `type` is what the accessor returns. `narrow` is the unsigned integer of the value's size, to which the loaded bits

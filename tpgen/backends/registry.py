@@ -13,10 +13,10 @@ import re
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from itertools import groupby
+from typing import NamedTuple
 
 from tpgen import __version__
 from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
@@ -40,8 +40,7 @@ _MEMBERS = ("api", "description", "forms", "options", "several_kernels")
 _OPTION_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin:
+class Plugin(NamedTuple):
     """An entry point: the `name` of a backend, the `MODULE:OBJECT` that makes it, the distribution that it is from."""
 
     name: str
@@ -75,8 +74,7 @@ class Plugin:
         return fail("backend-broken", f"{self}: {problem}", hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A backend that has what the interface asks for, and where it is from."""
 
     plugin: Plugin

@@ -8,7 +8,6 @@ Here are the same as C and as DWARF, and what it reads out of them as JSON.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.requests import with_tracepoints
@@ -36,7 +35,7 @@ class SystemtapBackend:
         if job.options["emit"] == "json":
             from tpgen.backends.systemtap_json import document
 
-            return [GeneratedFile("stapprobes.json", document(replace(job.kernel, requests=requests)))]
+            return [GeneratedFile("stapprobes.json", document(job.kernel._replace(requests=requests)))]
         shapes = _shapes(requests, target, lkm)
         made = {shape: list(_files(shape, probes, target, job, flat)) for shape, probes in shapes.items()}
         return [

@@ -13,9 +13,10 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from functools import cache, cached_property
+from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.model import (
@@ -98,8 +99,7 @@ _NO_TYPES = frozenset((BtfKind.FUNC, BtfKind.VAR, BtfKind.DATASEC, BtfKind.DECL_
 _INT_SIGNED, _INT_BOOL = 1, 4
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A member of a struct or union; `bit_size` is 0 unless it is a bit-field."""
 
     name: str
@@ -108,8 +108,7 @@ class Member:
     bit_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(NamedTuple):
     """A parameter of a function; `name` is None where BTF has none."""
 
     name: str | None

@@ -9,8 +9,8 @@ Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/sta
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_SIZES
@@ -31,8 +31,7 @@ TRACEPOINT_NAMES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RawPrototype:
+class RawPrototype(NamedTuple):
     """The raw arguments of one event. `names_origin` is None where BTF names none of them.
 
     `disagreement` says how the functions that should have the same parameters differ, None where they agree.

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.target import ELF_MACHINES
@@ -26,8 +25,7 @@ _BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\
 _TRACEPOINT_NAMES = "__tracepoints_strings"
 
 
-@dataclass(frozen=True, slots=True)
-class BtfSections:
+class BtfSections(NamedTuple):
     """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None.
 
     `arch` is the machine that the image is for, as uname calls it; None where the image does not tell.
