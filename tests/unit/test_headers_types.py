@@ -330,3 +330,16 @@ def test_an_argument_that_points_to_an_array_has_its_length() -> None:
     text = event("__field(int, x)", "enum { ROWS, COLUMNS = 4 };").replace("int a)", "struct s (*a)[COLUMNS])")
     (found,) = read_text(text, X86_64).events
     assert found.args[0].type == Pointer(Array(Struct("struct", "s"), 4))
+
+
+@pytest.mark.parametrize("asked", ["u32", "struct nowhere"])
+def test_what_a_header_knows_does_not_depend_on_what_others_asked(tmp_path: Path, asked: str) -> None:
+    # For the struct the headers beside the driver's are read, and what these include. The other header sees none.
+    for directory in ("drivers/mine", "include/trace/events", "include/linux"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "drivers/mine/trace.h").write_text(event(f"__field({asked}, x)"))
+    (tmp_path / "drivers/mine/mine.h").write_text("#include <linux/length.h>\n")
+    (tmp_path / "include/linux/length.h").write_text("#define LENGTH 16\n")
+    (tmp_path / "include/trace/events/other.h").write_text(event("__array(char, x, LENGTH)"))
+    _, other = read_headers(str(tmp_path), X86_64).classes
+    assert other.fields[0].type == Array(Int("char", 1, signed=False), None, "LENGTH")

@@ -97,6 +97,7 @@ class Index:
         # The headers that were searched for a constant, and those that have it.
         self._constant_places: dict[bytes, tuple[int, int]] = {}
         self._reachable: dict[int, int] = {}
+        self._visible: dict[int, int] = {}
         self._directories = grouped(self._places.directories, os.path.basename)
         self._below: dict[tuple[str, ...], int] = {}
 
@@ -108,21 +109,30 @@ class Index:
         With `constant` the name may be a macro's or an enumerator's, else it is a type's.
         """
         if not self._paths:
-            for path in self._trace_headers:
-                self._read_all(path)
+            self._read_trace_headers()
         found = 0
         for group in self._groups(near):
             if headers := self._among(group, name.encode(), constant) & ~found:
                 yield [self._paths[number] for number in _numbers(headers)]
                 found |= headers
 
+    def _read_trace_headers(self) -> None:
+        for path in self._trace_headers:
+            self._read_all(path)
+        # Headers that are read later do not count: then an answer would depend on what was asked before.
+        self._public = _bits(number for number, path in enumerate(self._paths) if self._places.is_public(path))
+
     def _groups(self, near: str) -> Iterator[int]:
-        """The headers that `near` sees, those of its own directory and its subsystem's, those of include/, and last
-        those of the directories around its own."""
+        """The headers that `near` sees, those of its own directory and its subsystem's, what these see, those of
+        include/ that any trace header sees, and last those of the directories around its own, and what these see."""
         yield self._visible_from(near)
-        yield self._own_headers(near)
+        own = self._own_headers(near)
+        yield own
+        yield self._visible_from_any(own)
         yield self._public
-        yield self._headers_around(near)
+        around = self._headers_around(near)
+        yield around
+        yield self._visible_from_any(around)
 
     def _among(self, group: int, name: bytes, constant: bool) -> int:
         """Those of a group that may define a type of that name, or with `constant` a macro or an enumerator."""
@@ -158,6 +168,15 @@ class Index:
         if number is not None and number not in self._reachable:
             self._reachable |= reachable(number, self._includes, self._reachable)
         return 0 if number is None else self._reachable[number]
+
+    def _visible_from_any(self, headers: int) -> int:
+        """All that a set of headers includes."""
+        if headers not in self._visible:
+            visible = 0
+            for number in _numbers(headers):
+                visible |= self._visible_from(self._paths[number])
+            self._visible[headers] = visible
+        return self._visible[headers]
 
     def _own_headers(self, path: str) -> int:
         """The headers of the directory of `path` and below it, and of the directories that have the header's name."""
@@ -222,8 +241,6 @@ class Index:
         self._paths.append(path)
         self._digests.append(digest(raw))
         self._includes.append(())
-        if self._places.is_public(path):
-            self._public |= 1 << number
         self._unfollowed.append((number, [(match[1], match[2]) for _, match in line_matches(_INCLUDE, raw)]))
         self._note_names(number, raw)
         return number
