@@ -19,6 +19,7 @@ from tpgen.sources.headers.constants import constant
 from tpgen.sources.headers.definitions import TAGGED, Alias, Body, Definitions, body_at, closing_braces
 from tpgen.sources.headers.index import Index
 from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Macro, join, tokenize
+from tpgen.sources.headers.questions import Endless, Questions
 from tpgen.sources.headers.text import Source, split_commas
 from tpgen.target import Target
 from tpgen.typequery import align_of, size_of
@@ -27,7 +28,7 @@ _Found = TypeVar("_Found")
 
 # No array in a record is longer.
 _LONGEST = 1 << 16
-# Definitions lead to definitions; in a real kernel through 6, in hostile text without end.
+# How deep structs stand in structs; in a real kernel 4.
 _DEEPEST = 24
 _MOST_MACROS = 200
 # No member of a struct that a tracepoint hands out takes more characters.
@@ -51,35 +52,36 @@ class Completer:
         self._index = index
         self._base = base_types(target)
         self._parsed: dict[str, Declaration | None] = {}
-        self._types: dict[tuple[CType, str], CType] = {}
-        self._lengths: dict[tuple[str, str], int | None] = {}
-        self._enumerators: dict[tuple[str, str], int | None] = {}
-        # What the definitions of a name in a header say, by the kind of question, the name and the header's path.
-        self._said: dict[tuple[str, str, str], frozenset[Any]] = {}
-        self._depth = 0
+        self._questions = Questions()
+
+    def names(self) -> list[str]:
+        """The names that were looked up since this was asked before, in whatever headers."""
+        return self._questions.names()
 
     def completed(self, ctype: CType, near: str = "") -> CType:
         """The type that the header at `near` means by `ctype`; `ctype` itself where its size stays unknown."""
+        try:
+            return self._completed(ctype, near)
+        except Endless:
+            return ctype
+
+    def _completed(self, ctype: CType, near: str) -> CType:
         match ctype:
             case Typedef(target=None) if ctype.name in self._base:
                 return self._base[ctype.name]
             case Qualified() | TypeTag():
-                return replace(ctype, target=self.completed(ctype.target, near))
+                return replace(ctype, target=self._completed(ctype.target, near))
             case Array(element=element, length=length, length_text=text):
                 if length is None and text is not None:
                     length = self._length(text, near)
                 elif length is not None and not 0 <= length <= _LONGEST:
                     length, text = None, str(length)
-                return Array(self.completed(element, near), length, text if length is None else None)
+                return Array(self._completed(element, near), length, text if length is None else None)
             case Pointer(target=Array(length=None, length_text=str(text)) as array):
                 length = self._length(text, near)
                 return ctype if length is None else Pointer(replace(array, length=length, length_text=None))
             case Typedef(target=None) | Enum(name=str(), size_bytes=None) | Struct(name=str(), size_bytes=None):
-                key = (ctype, near)
-                if key not in self._types:
-                    self._types[key] = ctype  # what needs itself is unknown
-                    self._types[key] = self._defined(ctype, near) or ctype
-                return self._types[key]
+                return self._defined(ctype, near) or ctype
             case _:
                 return ctype
 
@@ -92,26 +94,18 @@ class Completer:
         """The value of an enumerator, or of an option, that the header at `near` uses; None where it is unknown."""
         if name.startswith("CONFIG_"):
             return None if self._index is None else self._index.option(name)
-        key = (name, near)
-        if key not in self._enumerators:
-            self._enumerators[key] = None
-            word = re.compile(rf"(?:\A|,)\s*{name}\s*(?:[=,]|\Z)")
-            self._enumerators[key] = self._agreed(
-                name,
-                near,
-                lambda header: (body for body in header.enums(name) if word.search(body.text)),
-                lambda body, header: None if body.uncertain else (self._values(body, header) or {}).get(name),
-                "enumerator",
-            )
-        return self._enumerators[key]
+        value: int | None = self._agreed(
+            name,
+            near,
+            lambda header: header.enums(name),
+            lambda body, header: None if body.uncertain else (self._values(body, header) or {}).get(name),
+            "enumerator",
+        )
+        return value
 
     def _length(self, text: str, near: str) -> int | None:
-        key = (text, near)
-        if key not in self._lengths:
-            self._lengths[key] = None
-            value = self._constant(text, near, {})
-            self._lengths[key] = value if value is not None and 0 <= value <= _LONGEST else None
-        return self._lengths[key]
+        value: int | None = self._questions.answer(("length", text, near), lambda: self._constant(text, near, {}))
+        return value if value is not None and 0 <= value <= _LONGEST else None
 
     # --- definitions
 
@@ -139,24 +133,28 @@ class Completer:
 
         `kind` tells different questions about one name apart.
         """
-        if self._index is None or self._depth == _DEEPEST:
+        index, questions = self._index, self._questions
+        if index is None:
             return None
-        self._depth += 1
-        try:
-            for paths in self._index.defining(name, near, constant=kind in ("macro", "enumerator")):
-                values: set[Any] = set()
-                for path in paths:
-                    key = (kind, name, path)
-                    if key not in self._said:
-                        header = self._index.open(path)
-                        self._said[key] = frozenset(evaluate(found, header) for found in find(header))
-                    values |= self._said[key]
+
+        def said(path: str) -> frozenset[Any]:
+            def say() -> frozenset[Any]:
+                header = index.open(path)
+                return frozenset([evaluate(found, header) for found in find(header)])
+
+            said: frozenset[Any] = questions.answer((kind, name, "in", path), say)
+            return said
+
+        def agreed() -> Any:
+            questions.note(name)
+            for paths in index.defining(name, near, constant=kind in ("macro", "enumerator")):
+                values = frozenset().union(*map(said, paths))
                 # What the likeliest headers define as something else is no macro.
                 if values or kind == "macro":
-                    return values.pop() if len(values) == 1 else None
+                    return next(iter(values)) if len(values) == 1 else None
             return None
-        finally:
-            self._depth -= 1
+
+        return questions.answer((kind, name, near), agreed)
 
     def _alias(self, alias: Alias, header: Definitions) -> CType | None:
         """What a typedef stands for."""
@@ -217,13 +215,13 @@ class Completer:
 
     # --- structs and unions
 
-    def _struct(self, body: Body, header: Definitions) -> Struct | None:
+    def _struct(self, body: Body, header: Definitions, depth: int = 0) -> Struct | None:
         """The struct or union of a body by natural alignment; None for what has bit-fields, or attributes inside."""
         attributes = struct_attributes(f"{body.before} {body.behind}")
         if body.uncertain or attributes is None or len(body.text) > _LONGEST_BODY:
             return None
         size, strictest = 0, attributes.aligned
-        for ctype in self._members(body.text, header):
+        for ctype in self._members(body.text, header, depth):
             extent = None if ctype is None else self._extent(ctype)
             if extent is None:
                 return None
@@ -232,7 +230,7 @@ class Completer:
             size = max(size, member_size) if body.keyword == "union" else _round_up(size, align) + member_size
         return Struct(body.keyword, body.name, _round_up(size, strictest), strictest)
 
-    def _members(self, text: str, header: Definitions) -> Iterator[CType | None]:
+    def _members(self, text: str, header: Definitions, depth: int) -> Iterator[CType | None]:
         """The types of a body's members, None for one that is not understood."""
         closings = closing_braces(text)
         at = 0
@@ -243,23 +241,19 @@ class Completer:
                 if end is None or text[at : nested.start()].strip():
                     yield None
                     return
-                yield self._nested(body_at(text, nested, end), header)
+                yield self._nested(body_at(text, nested, end), header, depth + 1)
                 stop = text.find(";", end) if ";" in text[end:] else len(text)
             else:
                 yield from self._declared(text[at:stop], header)
             at = stop + 1
 
-    def _nested(self, body: Body, header: Definitions) -> CType | None:
+    def _nested(self, body: Body, header: Definitions, depth: int) -> CType | None:
         """A struct inside a struct: anonymous, or the type of the one member behind its braces."""
         # With a tag and no member it is one or none, depending on -fms-extensions.
         known = body.behind.isidentifier() or (not body.behind and body.name is None)
-        if not known or body.keyword == "enum" or self._depth == _DEEPEST:
+        if not known or body.keyword == "enum" or depth == _DEEPEST:
             return None
-        self._depth += 1
-        try:
-            return self._struct(replace(body, behind=""), header)
-        finally:
-            self._depth -= 1
+        return self._struct(replace(body, behind=""), header, depth)
 
     def _declared(self, text: str, header: Definitions) -> Iterator[CType | None]:
         """The types of the members that a declaration makes: `u8 a, b[4]`. None for a bit-field."""

@@ -89,10 +89,11 @@ class Definitions:
         """The bodies of `keyword name`."""
         return self._bodies(self._tagged.get((keyword, name), []))
 
-    def enums(self, word: str) -> list[Body]:
-        """The bodies of the enums, with and without a name, that hold `word`."""
+    def enums(self, name: str) -> list[Body]:
+        """The bodies of the enums, with and without a name, that have the enumerator `name`."""
+        enumerator = re.compile(rf"(?:\A|,)\s*{name}\s*(?:[=,]|\Z)")
         matches = [match for (keyword, _), found in self._tagged.items() if keyword == "enum" for match in found]
-        return [body for body in self._bodies(matches) if word in body.text]
+        return [body for body in self._bodies(matches) if name in body.text and enumerator.search(body.text)]
 
     @cached_property
     def _tagged(self) -> dict[tuple[str, str | None], list[re.Match[str]]]:
