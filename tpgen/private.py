@@ -45,12 +45,12 @@ class PrivateFiles:
                 raise OSError("not a file of this user's own")
             return file.read()
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, *content: bytes) -> None:
         """Put a file in place at once: who reads meanwhile finds the old one or the new one. Raises `OSError`."""
         temporary = self.new(name)
         try:
             with open(temporary, "wb") as file:
-                file.write(content)
+                file.writelines(content)
             self.place(temporary, name)
         except BaseException:
             discard(temporary)

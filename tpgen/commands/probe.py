@@ -82,7 +82,7 @@ def _release_of(headers: str | None) -> str | None:
     """The release that a tree of headers is of; nothing else of it is read."""
     if headers is None:
         return None
-    from tpgen.sources.headers.tree import find_release
+    from tpgen.sources.headers.release import find_release
 
     try:
         os.stat(headers)

@@ -1,16 +1,16 @@
 """From statements to facts: parameters and fields with their C types, arguments in the order that BPF sees.
 
 Everything that repeats is parsed once: the entries of TP_STRUCT__entry by lark, the declarations by pycparser, each in
-one run over the distinct texts of all headers.
+one run over the distinct texts of all headers. Then each header by itself makes its facts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeAlias
+from itertools import chain
 
 from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
 from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
@@ -22,34 +22,50 @@ from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.family import CLASS, TRACEPOINT, entry_family
 from tpgen.sources.headers.grammar import BadMember, Member, parse_members
 from tpgen.sources.headers.macros import BadInvocation, Expander, ExpansionLimit, Macro, Token, join
-from tpgen.sources.headers.scan import Statement, chain
+from tpgen.sources.headers.scan import Statement, macro_chain
 from tpgen.sources.headers.text import group_end, split_arguments, split_commas
+from tpgen.sources.headers.units import Order
 from tpgen.target import Target
-
-Order: TypeAlias = tuple[int, ...]
 
 
 @dataclass(slots=True)
 class Built:
-    """Classes and events in the order of their statements, and what could not be taken."""
+    """The classes and events of one header in the order of their statements, and what could not be taken.
+
+    `orders` are those of the raw arguments of the header's classes, by name. `foreign` are those of other headers'
+    classes that its events are of, None for a class that there is not.
+    """
 
     classes: list[HeaderClass] = field(default_factory=list)
     events: list[HeaderEvent] = field(default_factory=list)
     skipped: list[Diagnostic] = field(default_factory=list)
+    orders: dict[str, Order] = field(default_factory=dict)
+    foreign: dict[str, Order | None] = field(default_factory=dict)
 
 
-def build(statements: Sequence[Statement], target: Target) -> Built:
-    """The facts that `statements`, of one tree, state. Declarations are read for `target`."""
-    drafts = [_draft(statement) for statement in statements]
-    entries = dict.fromkeys(entry for draft in drafts for entry in draft.entries)
-    members = _members(list(entries))
-    texts = dict.fromkeys(param for draft in drafts for param in draft.params)
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The statements of one header, ready to be built; `orders` are those of its classes."""
+
+    orders: Mapping[str, Order]
+    build: Callable[[Mapping[str, Order]], Built]
+
+
+def parse(headers: Sequence[Sequence[Statement]], target: Target) -> list[Parsed]:
+    """The statements of each header of a tree, with declarations read for `target`.
+
+    What builds them takes the orders of the arguments of all classes of the tree, by the name of the class.
+    """
+    drafts = [[_draft(statement) for statement in statements] for statements in headers]
+    flat = list(chain.from_iterable(drafts))
+    members = _members(list(dict.fromkeys(entry for draft in flat for entry in draft.entries)))
+    texts = dict.fromkeys(param for draft in flat for param in draft.params)
     for member in members.values():
         if isinstance(member, Member):
             texts.update(dict.fromkeys(_member_texts(member)))
-    builder = _Builder(members, _declarations(texts, target), Completer(target))
-    builder.build(drafts)
-    return builder.built
+    facts = _Facts(members, _declarations(texts, target), Completer(target))
+    builders = [_Builder(facts, own) for own in drafts]
+    return [Parsed(builder.built.orders, builder.build) for builder in builders]
 
 
 # --- statements, taken apart ---------------------------------------------------------------------------------------
@@ -189,76 +205,62 @@ def _declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration
 # --- facts ---------------------------------------------------------------------------------------------------------
 
 
-class _Builder:
+class _Facts:
+    """What the texts of all headers mean. What headers repeat is made once."""
+
     def __init__(
         self,
         members: Mapping[str, Member | BadMember],
         declarations: Mapping[str, Declaration | BadDeclaration],
         base_types: Completer,
     ) -> None:
-        self.built = Built()
-        self._base_types = base_types
         self._members = members
         self._declarations = declarations
-        # What headers repeat: fields by entry, arguments by parameters and order.
+        self._base_types = base_types
         self._fields: dict[str, Field | str] = {}
-        self._known_arguments: dict[tuple[tuple[str, ...], Order], tuple[Argument, ...]] = {}
-        # The order of raw arguments by class: of this header's classes, then of all headers' classes.
-        self._local_orders: dict[tuple[str, str], Order] = {}
-        self._orders: dict[str, Order] = {}
+        self._arguments: dict[tuple[tuple[str, ...], Order], tuple[Argument, ...] | BadDeclaration] = {}
 
-    def build(self, drafts: Sequence[_Draft]) -> None:
-        for draft in drafts:
-            if draft.statement.primitive == CLASS:
-                self._note_order(draft)
-        for draft in drafts:
-            if not re.fullmatch(r"\w+", draft.name):
-                self._skip(
-                    "header-name", f"`{shortened(draft.name)}` cannot be the name of an event", draft, draft.name
-                )
-            elif draft.statement.primitive == CLASS:
-                self._build_class(draft)
-            else:
-                self._build_event(draft)
+    def order(self, params: Sequence[str], args: Sequence[str]) -> Order | None:
+        """For each raw argument, which parameter it is; None where `args` are no names of parameters."""
+        if not args and not params:
+            return ()
+        names = [self.name(param) for param in params]
+        if len(args) != len(names) or not set(args) <= set(names):
+            return None
+        return tuple(names.index(arg) for arg in args)
 
-    def _skip(self, code: str, message: str, draft: _Draft, text: str, severity: Severity = Severity.NOTE) -> None:
-        position = _position(draft.statement, text)
-        self.built.skipped.append(
-            Diagnostic(code, message, position, severity=severity, chain=chain(draft.statement.origin))
+    def name(self, param: str) -> str | None:
+        """The name of a parameter."""
+        declaration = self._declarations[param]
+        return declaration.name if isinstance(declaration, Declaration) else None
+
+    def arguments(self, params: tuple[str, ...], order: Order) -> tuple[Argument, ...] | BadDeclaration:
+        """The raw arguments in `order`, or the parameter that is no C declaration."""
+        key = params, order
+        if key not in self._arguments:
+            self._arguments[key] = self._make_arguments(params, order)
+        return self._arguments[key]
+
+    def _make_arguments(self, params: Sequence[str], order: Order) -> tuple[Argument, ...] | BadDeclaration:
+        whole: list[Declaration] = []
+        for declaration in map(self._declarations.__getitem__, params):
+            if isinstance(declaration, BadDeclaration):
+                return declaration
+            whole.append(declaration)
+        return tuple(
+            Argument(whole[index].name, self._adjusted(whole[index].type), slot) for slot, index in enumerate(order)
         )
 
-    # --- classes
+    def _adjusted(self, ctype: CType) -> CType:
+        """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
+        if isinstance(ctype, Array):
+            # Of the inner dimensions of an array of arrays the lengths matter still.
+            inner = ctype.element
+            return Pointer(self._base_types.completed(inner) if isinstance(inner, Array) else inner)
+        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._base_types.completed(ctype)
 
-    def _note_order(self, draft: _Draft) -> None:
-        order = self._order(draft)
-        if order is None:
-            self._skip(
-                "header-args-order",
-                f"cannot tell the order of the arguments ({shortened(', '.join(draft.args))}) of class {draft.name}; "
-                "taken as TP_PROTO has them",
-                draft,
-                next((arg for arg in draft.args if arg not in map(self._name, draft.params)), draft.name),
-            )
-            order = tuple(range(len(draft.params)))
-        self._local_orders[draft.statement.source.path, draft.name] = order
-        self._orders.setdefault(draft.name, order)
-
-    def _build_class(self, draft: _Draft) -> None:
-        args = self._arguments(draft, self._class_order(draft))
-        fields = [self._field(entry) for entry in draft.entries]
-        for entry, found in zip(draft.entries, fields, strict=True):
-            if isinstance(found, str):
-                message = f"class {draft.name} is left out: cannot read its field `{shortened(entry)}`: {found}"
-                self._skip("header-field", message, draft, entry)
-        whole = tuple(found for found in fields if isinstance(found, Field))
-        if args is not None and len(whole) == len(fields):
-            statement = draft.statement
-            position, condition = statement.position, statement.place.condition
-            self.built.classes.append(
-                HeaderClass(draft.name, args, whole, position, condition, chain(statement.origin))
-            )
-
-    def _field(self, entry: str) -> Field | str:
+    def field(self, entry: str) -> Field | str:
+        """The field that an entry of TP_STRUCT__entry makes, or why it makes none."""
         known = self._fields.get(entry)
         if known is None:
             known = self._fields[entry] = self._make_field(self._members[entry])
@@ -282,11 +284,72 @@ class _Builder:
             return Array(element, declaration.type.length, declaration.type.length_text)
         return Array(element, None, length)
 
+
+class _Builder:
+    """Builds the facts of one header."""
+
+    def __init__(self, facts: _Facts, drafts: Sequence[_Draft]) -> None:
+        self.built = Built()
+        self._facts = facts
+        self._drafts = drafts
+        for draft in drafts:
+            if draft.statement.primitive == CLASS:
+                self._note_order(draft)
+
+    def build(self, orders: Mapping[str, Order]) -> Built:
+        """The facts, where all classes of the tree have these orders."""
+        for draft in self._drafts:
+            if not re.fullmatch(r"\w+", draft.name):
+                self._skip(
+                    "header-name", f"`{shortened(draft.name)}` cannot be the name of an event", draft, draft.name
+                )
+            elif draft.statement.primitive == CLASS:
+                self._build_class(draft)
+            else:
+                self._build_event(draft, orders)
+        return self.built
+
+    def _skip(self, code: str, message: str, draft: _Draft, text: str, severity: Severity = Severity.NOTE) -> None:
+        position = _position(draft.statement, text)
+        self.built.skipped.append(
+            Diagnostic(code, message, position, severity=severity, chain=macro_chain(draft.statement.origin))
+        )
+
+    # --- classes
+
+    def _note_order(self, draft: _Draft) -> None:
+        order = self._facts.order(draft.params, draft.args)
+        if order is None:
+            self._skip(
+                "header-args-order",
+                f"cannot tell the order of the arguments ({shortened(', '.join(draft.args))}) of class {draft.name}; "
+                "taken as TP_PROTO has them",
+                draft,
+                next((arg for arg in draft.args if arg not in map(self._facts.name, draft.params)), draft.name),
+            )
+            order = tuple(range(len(draft.params)))
+        self.built.orders[draft.name] = order
+
+    def _build_class(self, draft: _Draft) -> None:
+        args = self._arguments(draft, self._own_order(draft))
+        fields = [self._facts.field(entry) for entry in draft.entries]
+        for entry, found in zip(draft.entries, fields, strict=True):
+            if isinstance(found, str):
+                message = f"class {draft.name} is left out: cannot read its field `{shortened(entry)}`: {found}"
+                self._skip("header-field", message, draft, entry)
+        whole = tuple(found for found in fields if isinstance(found, Field))
+        if args is not None and len(whole) == len(fields):
+            statement = draft.statement
+            position, condition = statement.position, statement.place.condition
+            self.built.classes.append(
+                HeaderClass(draft.name, args, whole, position, condition, macro_chain(statement.origin))
+            )
+
     # --- events
 
-    def _build_event(self, draft: _Draft) -> None:
+    def _build_event(self, draft: _Draft, orders: Mapping[str, Order]) -> None:
         statement = draft.statement
-        args = self._arguments(draft, self._class_order(draft))
+        args = self._arguments(draft, self._class_order(draft, orders))
         if args is None:
             return
         bare = statement.primitive == TRACEPOINT
@@ -304,54 +367,28 @@ class _Builder:
                 )
             )
 
-    def _class_order(self, draft: _Draft) -> Order:
-        """For each raw argument, which parameter it is.
+    def _class_order(self, draft: _Draft, orders: Mapping[str, Order]) -> Order:
+        """For each raw argument of an event, which parameter it is.
 
         BPF's handler belongs to the class, and an event's parameters stand in the places of the class's, so the order
         is the class's TP_ARGS. The event's own decides only where its class is not in sight.
         """
-        local = draft.statement.source.path, draft.class_name
-        order = self._local_orders.get(local, self._orders.get(draft.class_name))
-        count = len(draft.params)
-        if order is not None and all(index < count for index in order):
-            return order
-        return self._order(draft) or tuple(range(count))
+        order = self.built.orders.get(draft.class_name)
+        if order is None:
+            order = self.built.foreign[draft.class_name] = orders.get(draft.class_name)
+        return order if order is not None and len(order) == len(draft.params) else self._own_order(draft)
 
-    def _order(self, draft: _Draft) -> Order | None:
-        if not draft.args and not draft.params:
-            return ()
-        names = [self._name(param) for param in draft.params]
-        if len(draft.args) != len(names) or not set(draft.args) <= set(names):
-            return None
-        return tuple(names.index(arg) for arg in draft.args)
-
-    def _name(self, param: str) -> str | None:
-        declaration = self._declarations[param]
-        return declaration.name if isinstance(declaration, Declaration) else None
-
-    def _adjusted(self, ctype: CType) -> CType:
-        """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
-        if isinstance(ctype, Array):
-            # Of the inner dimensions of an array of arrays the lengths matter still.
-            inner = ctype.element
-            return Pointer(self._base_types.completed(inner) if isinstance(inner, Array) else inner)
-        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._base_types.completed(ctype)
+    def _own_order(self, draft: _Draft) -> Order:
+        return self._facts.order(draft.params, draft.args) or tuple(range(len(draft.params)))
 
     def _arguments(self, draft: _Draft, order: Order) -> tuple[Argument, ...] | None:
         """The raw arguments in `order`; None, and reported, when a parameter is no C declaration."""
-        key = draft.params, order
-        if key not in self._known_arguments:
-            declarations = [self._declarations[param] for param in draft.params]
-            for param, declaration in zip(draft.params, declarations, strict=True):
-                if isinstance(declaration, BadDeclaration):
-                    message = f"cannot read its parameter `{shortened(param)}`: {declaration.reason}"
-                    self._skip("header-parameter", f"{draft.name} is left out: {message}", draft, param)
-                    return None
-            whole = [declaration for declaration in declarations if isinstance(declaration, Declaration)]
-            self._known_arguments[key] = tuple(
-                Argument(whole[index].name, self._adjusted(whole[index].type), slot) for slot, index in enumerate(order)
-            )
-        return self._known_arguments[key]
+        found = self._facts.arguments(draft.params, order)
+        if isinstance(found, BadDeclaration):
+            message = f"cannot read its parameter `{shortened(found.text)}`: {found.reason}"
+            self._skip("header-parameter", f"{draft.name} is left out: {message}", draft, found.text)
+            return None
+        return found
 
 
 def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:

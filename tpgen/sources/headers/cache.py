@@ -1,10 +1,9 @@
 """The cache of what trees of headers state: a second run over an unchanged tree reads one file instead of thousands.
 
-An entry is a file in the user's own cache directory, of three lines: what it depends on in short, the same in full, and
-the facts, as JSON. It holds for the very same program, tree, target and configuration, and for the same contents. Size,
-inode and times of all headers tell at once that nothing changed. Of a header where one of these is another the contents
-decide: one that the facts were made of must be as it was, any other must still have nothing to do with events. So what
-edits a driver, or checks out another branch and comes back, costs no more than a look at what it touched.
+An entry is a file in the user's own cache directory, for the very same program, tree, target and configuration. Its
+first part has the size, inode and times of all headers, of the directories that they lie in, and of whatever else
+had a say: where none of these changed, the facts are those that the entry has. Else each header counts by its contents:
+what was read of a header is taken as it is where all that it depends on holds what it held, and the rest is read again.
 
 A file whose times are younger than the clock is fine could change unnoticed, so a tree that was edited a moment ago is
 not kept. Whatever is wrong with the cache, the headers are read instead.
@@ -15,68 +14,68 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import marshal
 import os
-import stat
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from itertools import chain
+from typing import Any
 
 from tpgen.private import PrivateFiles, program
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.serial import from_json, to_json
+from tpgen.sources.headers.files import MISSING, Stamp, stamp_of, stamps_of
+from tpgen.sources.headers.listing import Listing
+from tpgen.sources.headers.serial import from_plain
 
 # Coarser than the clock of any file system.
 _YOUNG_NS = 2_000_000_000
 _MOST_ENTRIES = 16
 _BIGGEST_ENTRY = 1 << 26
-
-#: What changes when a file does: size in bytes, inode, time of the content and of the inode in ns.
-Stamp = tuple[int, int, int, int]
 _STAMP_NUMBERS = 4
-#: The digest of each file that made the facts, by its path; None for one that was looked for and is none, or is empty.
-Contents = Mapping[str, str | None]
 
 
-def stamp(status: os.stat_result) -> Stamp:
-    """The stamp of a file."""
-    return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+class Spoilt(Exception):
+    """An entry is not what was written."""
 
 
-@dataclass(slots=True)
-class Inputs:
-    """The headers that a tree was searched for, in the order of their paths, as they were before the first of them was
-    read, at `taken_ns`."""
+class Entry:
+    """What was kept. Every part is decoded when it is asked for; raises `Spoilt` where it is not what was written."""
 
-    headers: dict[str, Stamp] = field(default_factory=dict)
-    taken_ns: int = field(default_factory=time.time_ns)
+    def __init__(self, raw: bytes) -> None:
+        try:
+            head, self._body = raw.split(b"\n", 1)
+            self._parts: Mapping[str, tuple[int, int, str]] = json.loads(head)
+            self._paths, self._stamps = self.part("stamps")
+        except (ValueError, TypeError, KeyError) as error:
+            raise Spoilt from error
 
-    def stamps(self) -> bytes:
-        """The stamps of all of them, one behind the other."""
-        return array("q", chain.from_iterable(self.headers.values())).tobytes()
+    def __contains__(self, name: str) -> bool:
+        return name in self._parts
 
-    def digest(self) -> str:
-        """One value for all of them."""
-        names = "\0".join(self.headers).encode("utf-8", "surrogateescape")
-        return hashlib.sha256(names + b"\0\0" + self.stamps()).hexdigest()
+    def part(self, name: str) -> Any:
+        """One of the parts."""
+        try:
+            start, size, known = self._parts[name]
+            raw = self._body[start : start + size]
+            if hashlib.sha256(raw).hexdigest() != known:
+                raise Spoilt
+            return marshal.loads(raw)
+        except (ValueError, TypeError, KeyError, EOFError) as error:
+            raise Spoilt from error
 
-    def changed_since(self, paths: list[str], stamps: bytes) -> Iterator[str]:
-        """The headers that had other stamps. Raises `ValueError` when these are not the same headers."""
-        numbers = array("q", stamps)
-        if paths != list(self.headers) or len(numbers) != _STAMP_NUMBERS * len(paths):
-            raise ValueError("other headers")
-        for at, (path, known) in enumerate(self.headers.items()):
-            if known != tuple(numbers[_STAMP_NUMBERS * at : _STAMP_NUMBERS * (at + 1)]):
-                yield path
+    def is_current(self) -> bool:
+        """Whether nothing has changed since."""
+        return bool(stamps_of(self._paths) == self._stamps)
 
+    def stamps(self) -> dict[str, Stamp]:
+        """The stamp of everything that had a say."""
+        numbers = iter(array("q", self._stamps))
+        return dict(zip(self._paths, zip(numbers, numbers, numbers, numbers, strict=True), strict=True))
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Facts, and what tells the contents of all files that they were made of."""
-
-    facts: HeaderFacts
-    contents: Callable[[], Contents]
+    def facts(self) -> HeaderFacts:
+        """The completed facts, or those with types as they are written."""
+        return from_plain(self.part("completed" if "completed" in self else "written"))
 
 
 class Cache:
@@ -85,70 +84,55 @@ class Cache:
     def __init__(self, *key: object, directory: str | None = None) -> None:
         self._files = PrivateFiles("headers", _MOST_ENTRIES, _BIGGEST_ENTRY, directory)
         name = hashlib.sha256(json.dumps([program(), *map(repr, key)]).encode("utf-8", "surrogateescape")).hexdigest()
-        self._name = f"{name[:32]}.json"
+        self._name = name[:32]
+        self._begun_ns = time.time_ns()
 
-    def get(self, inputs: Inputs, is_used: Callable[[str], bool]) -> Kept | None:
-        """What was kept for these headers; None where nothing fits. `is_used` says whether a header makes events."""
+    def get(self) -> Entry | None:
+        """What was kept; None where nothing is, or it is spoilt."""
         try:
-            head, full, body = self._files.read(self._name).split(b"\n", 2)
-            about = json.loads(head)
-            if about["facts"] != hashlib.sha256(body).hexdigest():
-                return None
-            others = about["others"].items()
-            changed = [path for path, known in others if _stamp_of(path) != (known and tuple(known))]
-            if changed or about["headers"] != inputs.digest():
-                if about["full"] != hashlib.sha256(full).hexdigest():
-                    return None
-                record = json.loads(full)
-                contents = record["contents"]
-                changed += inputs.changed_since(record["paths"], bytes.fromhex(record["stamps"]))
-                for path in changed:
-                    if (file_digest(path) != contents[path]) if path in contents else is_used(path):
-                        return None
-                self._keep(inputs, contents, body)
-            return Kept(from_json(body), lambda: json.loads(full)["contents"])
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return Entry(self._files.read(self._name))
+        except (OSError, Spoilt):
             return None
 
-    def put(self, inputs: Inputs, kept: Kept) -> None:
-        """Keep facts that were made of files found among `inputs`, or looked for besides."""
-        with contextlib.suppress(OSError, ValueError):  # a path or a text that is no Unicode
-            self._keep(inputs, kept.contents(), to_json(kept.facts).encode())
-
-    def _keep(self, inputs: Inputs, contents: Contents, body: bytes) -> None:
-        now = {path: _stamp_of(path) for path in contents}
-        # What was changed since it was listed may have been read in two states.
-        if any(inputs.headers[path] != known for path, known in now.items() if path in inputs.headers):
+    def put(self, listing: Listing, mattered: Iterable[str], parts: Iterable[tuple[str, Any]]) -> None:
+        """Keep what was made of the headers of a listing, and of what `mattered` among them and besides."""
+        stamps = dict(listing.stamps)
+        told = _Absences(listing)
+        for path in mattered:
+            listed, now = path.rstrip("/"), stamp_of(path)
+            # What was changed since it was listed may have been read in two states.
+            if stamps.get(listed, now) != now:
+                return
+            if listed not in stamps and (now != MISSING or not told.by_a_folder(listed)):
+                stamps[listed] = now
+        numbers = array("q", chain.from_iterable(stamps.values()))
+        if max(*numbers[2::_STAMP_NUMBERS], *numbers[3::_STAMP_NUMBERS]) > self._begun_ns - _YOUNG_NS:
             return
-        others = {path: known for path, known in now.items() if path not in inputs.headers}
-        limit = inputs.taken_ns - _YOUNG_NS
-        if any(max(known[2:]) > limit for known in (*inputs.headers.values(), *filter(None, others.values()))):
-            return
-        record = {"paths": list(inputs.headers), "stamps": inputs.stamps().hex(), "contents": contents}
-        full = json.dumps(record).encode()
-        sums = {"full": hashlib.sha256(full).hexdigest(), "facts": hashlib.sha256(body).hexdigest()}
-        head = {"headers": inputs.digest(), "others": others, **sums}
-        self._files.write(self._name, b"\n".join((json.dumps(head).encode(), full, body)))
+        with contextlib.suppress(OSError, ValueError):
+            self._write(chain([("stamps", (list(stamps), numbers.tobytes()))], parts))
+
+    def _write(self, parts: Iterable[tuple[str, Any]]) -> None:
+        bodies: list[bytes] = []
+        places: dict[str, tuple[int, int, str]] = {}
+        start = 0
+        for name, part in parts:
+            bodies.append(marshal.dumps(part))
+            places[name] = start, len(bodies[-1]), hashlib.sha256(bodies[-1]).hexdigest()
+            start += len(bodies[-1])
+        self._files.write(self._name, json.dumps(places).encode() + b"\n", *bodies)
 
 
-def digest(raw: bytes) -> str | None:
-    """What tells these contents from any other; None for none, which is what a file that is missing has."""
-    return hashlib.sha256(raw).hexdigest() if raw else None
+class _Absences:
+    """Whether the folders of a listing tell when something appears that there is not: their stamps change."""
 
+    def __init__(self, listing: Listing) -> None:
+        self._known = dict.fromkeys(listing.folders, True)
 
-def file_digest(path: str) -> str | None:
-    """The digest of a file's contents; None for what cannot be read, as for what is empty."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return None
-        with open(path, "rb") as file:
-            return digest(file.read())
-    except (OSError, ValueError):
-        return None
-
-
-def _stamp_of(path: str) -> Stamp | None:
-    try:
-        return stamp(os.stat(path))
-    except (OSError, ValueError):
-        return None
+    def by_a_folder(self, path: str) -> bool:
+        """Whether one of them tells of `path`."""
+        if os.path.lexists(path):
+            return False  # what it links to may appear anywhere
+        above = os.path.dirname(path)
+        if above not in self._known:
+            self._known[above] = above != path and self.by_a_folder(above)
+        return self._known[above]

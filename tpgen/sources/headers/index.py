@@ -8,41 +8,19 @@ directory of its subsystem, where neither `ext4_lblk_t` nor xfs's types would be
 from __future__ import annotations
 
 import os
-import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tpgen.sources.headers.cache import digest
 from tpgen.sources.headers.conditions import Names
 from tpgen.sources.headers.definitions import Definitions, grouped
-from tpgen.sources.headers.text import Source, line_matches
+from tpgen.sources.headers.names import NameTable
+from tpgen.sources.headers.text import Source
 
-_INCLUDE = re.compile(rb'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
-# What finds the types that a header defines, each with a word without which there are none. Bounds and classes are such
-# that no text makes a search quadratic.
-_TYPES = (
-    (b"struct", re.compile(rb"struct\s++(?:__\w++\s++)?(\w++)\s*+\{")),
-    (b"union", re.compile(rb"union\s++(?:__\w++\s++)?(\w++)\s*+\{")),
-    (b"enum", re.compile(rb"enum\s++(?:__\w++\s++)?(\w++)\s*+\{")),
-    (b"typedef", re.compile(rb"typedef\b[^;{}]{0,120}?\b(\w{1,80})\s*(?:\[[^;\]]{0,80}\]\s*)?;")),
-    (b"typedef", re.compile(rb"typedef\b[^;{}()]{0,120}\(\s*\*\s*(\w{1,80})\s*\)")),
-    (b"typedef", re.compile(rb"\}[^;{}()\n]{0,80}?\b(\w{1,80})\s*;")),
-)
-_MACRO = re.compile(rb"#[ \t]*define[ \t]+(\w+)")
-_ENUM = re.compile(rb"enum\b[^;{}()]{0,200}\{([^{}]*)\}")
-# A name at the start of a line or behind a comma; comments between the braces hold words as well.
-_ENUMERATOR = re.compile(rb"(?:^|,)[ \t]*([A-Za-z_]\w*)(?=\s*(?:[=,/]|$))", re.MULTILINE)
-# A generated header or a table of registers is bigger, and of no use here.
-_BIGGEST = 1 << 19
 # All that Linux 7.2's trace headers include are 2300 headers; a hostile tree ends here.
-_MOST_HEADERS = 10_000
+MOST_HEADERS = 10_000
 _MOST_FOLDERS = 64
 # A header taken apart is ten times as big as its text, and most are asked for one name.
 _MOST_OPEN = 32
-
-
-NO_SOURCES: Mapping[str, Source] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +45,19 @@ class Places:
 
 
 class Index:
-    """The trace headers at `paths` and those around them, by what they define. `names` decides their conditions.
+    """The trace headers at `paths` and those around them, by what they define. `names` decides their conditions."""
 
-    Without `places` only `given` counts: headers that are not read from disk.
-    """
-
-    def __init__(
-        self, paths: Iterable[str], places: Places | None, names: Names, given: Mapping[str, Source] = NO_SOURCES
-    ) -> None:
+    def __init__(self, paths: Iterable[str], places: Places, names: Names, table: NameTable) -> None:
         self._trace_headers = tuple(paths)
-        self._given = given
-        self._places = places or Places(())
-        self._reads = places is not None
+        self._places = places
         self._names = names
+        self._table = table
         self._paths: list[str] = []
-        self._digests: list[str | None] = []
         # A header's number by its path; None for what is no header.
         self._numbers: dict[str, int | None] = {}
         self._includes: list[tuple[int, ...]] = []
         self._system_includes: dict[str, int | None] = {}
-        self._unfollowed: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+        self._unfollowed: list[tuple[int, list[bytes]]] = []
         # Sets of headers are the bits of their numbers: most are large, and one is asked for after the other.
         self._public = 0
         # The numbers of the headers that may define a type's name; mostly it is one.
@@ -108,15 +79,17 @@ class Index:
 
         With `constant` the name may be a macro's or an enumerator's, else it is a type's.
         """
-        if not self._paths:
-            self._read_trace_headers()
+        self._begin()
         found = 0
         for group in self._groups(near):
             if headers := self._among(group, name.encode(), constant) & ~found:
                 yield [self._paths[number] for number in _numbers(headers)]
                 found |= headers
 
-    def _read_trace_headers(self) -> None:
+    def _begin(self) -> None:
+        """Reads the trace headers, which it takes a question to do."""
+        if self._paths:
+            return
         for path in self._trace_headers:
             self._read_all(path)
         # Headers that are read later do not count: then an answer would depend on what was asked before.
@@ -154,8 +127,7 @@ class Index:
         """The definitions of the header at `path`, which `defining` named."""
         found = self._definitions.pop(path, None)
         if found is None:
-            source = self._given.get(path) or Source(path, _read(path).decode("utf-8", "replace"))
-            found = Definitions(source, self._names)
+            found = Definitions(Source(path, self._table.text(path)), self._names)
             if len(self._definitions) == _MOST_OPEN:
                 del self._definitions[next(iter(self._definitions))]
         # The one that was used last stands last, the first is given up when there are too many.
@@ -195,15 +167,19 @@ class Index:
         if directories not in self._below:
             below = tuple(f"{place}{os.sep}" for place in directories)
             folders = {*directories, *(place for place in self._places.directories if place.startswith(below))}
-            chosen = sorted(folders)[:_MOST_FOLDERS] if self._reads else []
-            paths = [header for folder in chosen for header in _headers_in(folder)]
-            numbers = [self._read_all(header) for header in paths]
+            chosen = sorted(folders)[:_MOST_FOLDERS]
+            numbers = [self._read_all(path) for folder in chosen for path in self._table.headers_in(folder)]
             self._below[directories] = _bits(number for number in numbers if number is not None)
         return self._below[directories]
 
-    def looked_for(self) -> dict[str, str | None]:
-        """What all files held that were read or looked for; None for what was not found, or is of no use here."""
-        return {path: None if number is None else self._digests[number] for path, number in self._numbers.items()}
+    def public(self) -> list[str]:
+        """The headers for the whole kernel that any trace header sees."""
+        self._begin()
+        return [self._paths[number] for number in _numbers(self._public)]
+
+    def included(self) -> list[str]:
+        """The headers that another header was seen to include."""
+        return [self._paths[number] for number in {number for numbers in self._includes for number in numbers}]
 
     # --- reading
 
@@ -213,7 +189,7 @@ class Index:
         while self._unfollowed:
             includer, includes = self._unfollowed.pop()
             directory = os.path.dirname(self._paths[includer])
-            numbers = (self._included(directory, quote, name.decode("latin1")) for quote, name in includes)
+            numbers = (self._included(directory, include[:1], include[1:].decode("latin1")) for include in includes)
             self._includes[includer] = tuple(number for number in numbers if number is not None)
         return number
 
@@ -232,32 +208,22 @@ class Index:
         """The number of the header at `path`, which is read for the names that it defines; None where there is none."""
         if path in self._numbers:
             return self._numbers[path]
-        given = self._given.get(path)
-        raw = given.text.encode("utf-8", "replace") if given else _read(path) if self._reads else b""
-        if not raw or len(self._paths) == _MOST_HEADERS:
+        found = None if len(self._paths) == MOST_HEADERS else self._table.names(path)
+        if found is None:
             self._numbers[path] = None
             return None
         number = self._numbers[path] = len(self._paths)
         self._paths.append(path)
-        self._digests.append(digest(raw))
         self._includes.append(())
-        self._unfollowed.append((number, [(match[1], match[2]) for _, match in line_matches(_INCLUDE, raw)]))
-        self._note_names(number, raw)
-        return number
-
-    def _note_names(self, number: int, raw: bytes) -> None:
-        types = {name for word, pattern in _TYPES if word in raw for name in pattern.findall(raw)}
-        for name in types:
+        self._unfollowed.append((number, found.includes.split(b"\n")[1:-1]))
+        for name in found.types.split(b"\n")[1:-1]:
             known = self._types.get(name)
             if known is None:
                 self._types[name] = number
             else:
                 self._types[name] = (*known, number) if isinstance(known, tuple) else (known, number)
-        constants = _MACRO.findall(raw)
-        if b"enum" in raw:
-            for body in _ENUM.findall(raw):
-                constants += _ENUMERATOR.findall(body)
-        self._constants.append(b"\n%s\n" % b"\n".join(constants))
+        self._constants.append(found.constants)
+        return number
 
 
 def reachable(start: int, links: Sequence[Sequence[int]], known: Mapping[int, int]) -> dict[int, int]:
@@ -314,29 +280,3 @@ def _numbers(bits: int) -> Iterator[int]:
         lowest = bits & -bits
         yield lowest.bit_length() - 1
         bits ^= lowest
-
-
-def _headers_in(directory: str) -> list[str]:
-    try:
-        return [
-            os.path.join(directory, name) for name in sorted(os.listdir(directory or os.curdir)) if name.endswith(".h")
-        ]
-    except OSError:
-        return []
-
-
-def _read(path: str) -> bytes:
-    """The bytes of a header; none for what is no readable file of a sensible size."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return b""
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _BIGGEST:
-            return b""
-        return os.read(descriptor, status.st_size)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)

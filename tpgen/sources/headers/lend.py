@@ -11,23 +11,28 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tpgen.sources.headers.cache import digest
 from tpgen.sources.headers.conditions import Names
 from tpgen.sources.headers.directives import structure
+from tpgen.sources.headers.files import Files
 from tpgen.sources.headers.macros import Macro, closure, parse_define
 from tpgen.sources.headers.text import Source, line_matches
 
 _INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
-# A main header is big, a generated one is bigger and of no use here.
-_BIGGEST = 1 << 20
 
 
 class Lender:
     """Finds macro definitions in the headers around a trace header. `names` decides their conditions."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, files: Files) -> None:
         self._names = names
+        self._files = files
         self._texts: dict[str, str] = {}
+        self._looked_for: list[str] = []
+
+    def looked_for(self) -> list[str]:
+        """All files that were asked for macros, or are missing, and directories, since this was called before."""
+        found, self._looked_for = self._looked_for, []
+        return found
 
     def macros_for(self, source: Source, words: Iterable[str]) -> dict[str, Macro]:
         """The definitions of `words` that `source` can see, and of all that these need in turn."""
@@ -40,10 +45,6 @@ class Lender:
                 lent.update(closure(wanted - lent.keys(), macros))
         return lent
 
-    def looked_for(self) -> dict[str, str | None]:
-        """What all files held that were read or looked for."""
-        return {path: digest(text.encode()) for path, text in self._texts.items()}
-
     def _included(self, source: Source) -> Iterator[str]:
         directory = os.path.dirname(source.path)
         for quote, name in _includes(source.text):
@@ -54,18 +55,17 @@ class Lender:
 
     def _including(self, source: Source) -> Iterator[str]:
         directory, name = os.path.split(source.path)
-        try:
-            siblings = sorted(entry for entry in os.listdir(directory or ".") if entry.endswith(".h") and entry != name)
-        except OSError:
-            return
-        for sibling in siblings:
-            path = os.path.join(directory, sibling)
-            if any(os.path.basename(included) == name for _, included in _includes(self._text(path))):
+        self._looked_for.append(f"{directory}/")
+        for path in self._files.headers_in(directory):
+            if path != source.path and any(
+                os.path.basename(included) == name for _, included in _includes(self._text(path))
+            ):
                 yield path
 
     def _text(self, path: str) -> str:
+        self._looked_for.append(path)
         if path not in self._texts:
-            self._texts[path] = _read(path)
+            self._texts[path] = self._files.read(path).decode("utf-8", "replace")
         return self._texts[path]
 
     def _definitions(self, path: str, text: str) -> dict[str, Macro]:
@@ -81,14 +81,3 @@ class Lender:
 
 def _includes(text: str) -> Iterator[tuple[str, str]]:
     return ((match[1], match[2]) for _, match in line_matches(_INCLUDE, text))
-
-
-def _read(path: str) -> str:
-    """The text of a header; empty for what is no readable file of a sensible size."""
-    try:
-        if not os.path.isfile(path) or os.path.getsize(path) > _BIGGEST:
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

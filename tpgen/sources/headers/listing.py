@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tpgen.diagnostics import Diagnostic, fail, unreadable
-from tpgen.sources.headers.cache import Stamp, stamp
+from tpgen.sources.headers.files import Stamp, stamp_of
 
 # The directory under arch/ that has a target's headers.
 _ARCH_DIRECTORIES = {
@@ -22,13 +21,14 @@ _ARCH_DIRECTORIES = {
 class Listing:
     """The headers at or below `root`, sorted by path, and the directories that could not be read.
 
-    `is_directory` is False where the root is itself the only header. `stamps` are those of the headers, where they were
-    asked for.
+    `folders` are all directories that were searched, and `odd` is what is named like a header and is no file. `stamps`
+    are those of all three, where they were asked for.
     """
 
     root: str
-    is_directory: bool
     paths: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
     stamps: dict[str, Stamp] = field(default_factory=dict)
     skipped: list[Diagnostic] = field(default_factory=list)
 
@@ -43,30 +43,28 @@ class Listing:
         return list(found)
 
 
-def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) -> Listing:
-    """Every header at or below `root`.
-
-    Of a kernel's arch/ only the directory of `arch` counts, where that is one that we know; all of it with None.
-    Raises `TpgenError` when `root` itself cannot be read.
-    """
+def is_directory(root: str) -> bool:
+    """Whether headers are to be read below `root`; else it is the only one. Raises `TpgenError` when it is neither."""
     try:
         mode = os.stat(root).st_mode
-        listing = Listing(root, stat.S_ISDIR(mode))
-        if listing.is_directory:
+        if stat.S_ISDIR(mode):
             os.scandir(root).close()
         elif not stat.S_ISREG(mode):
             raise fail("unreadable", "neither a header nor a directory of headers", root)
     except OSError as error:
         raise unreadable(root, error) from None
-    if not listing.is_directory:
-        listing.paths.append(root)
-        return listing
-    found = _files(root, ".h", _ARCH_DIRECTORIES.get(arch or ""), listing.skipped)
-    entries = sorted(found, key=lambda entry: entry.path)
-    listing.paths = [entry.path for entry in entries]
-    for entry in entries if with_stamps else ():
-        with contextlib.suppress(OSError):  # gone by now: that is noticed when it is read
-            listing.stamps[entry.path] = stamp(entry.stat())
+    return stat.S_ISDIR(mode)
+
+
+def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) -> Listing:
+    """Every header below the directory `root`.
+
+    Of a kernel's arch/ only the directory of `arch` counts, where that is one that we know; all of it with None.
+    """
+    listing = Listing(root)
+    listing.paths = sorted(_files(listing, ".h", _ARCH_DIRECTORIES.get(arch or ""), with_stamps))
+    for path in (*listing.paths, *listing.odd) if with_stamps else ():
+        listing.stamps[path] = stamp_of(path)
     return listing
 
 
@@ -90,29 +88,35 @@ def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
 
 def list_files(root: str, suffix: str, arch: str | None, skipped: list[Diagnostic]) -> list[str]:
     """Every file below `root` that is named so; of a kernel's arch/ only the directory of `arch`, where known."""
-    return sorted(entry.path for entry in _files(root, suffix, _ARCH_DIRECTORIES.get(arch or ""), skipped))
+    return sorted(_files(Listing(root, skipped=skipped), suffix, _ARCH_DIRECTORIES.get(arch or "")))
 
 
-def _files(root: str, suffix: str, arch_directory: str | None, skipped: list[Diagnostic]) -> Iterator[os.DirEntry[str]]:
-    """The regular files below `root` that are named so. Directories behind symlinks are not entered."""
+def _files(listing: Listing, suffix: str, arch_directory: str | None, with_stamps: bool = False) -> Iterator[str]:
+    """The regular files below a root that are named so. Directories behind symlinks are not entered."""
+    root = listing.root
     arch = os.path.join(root, "arch")
     # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.
     tools = os.path.join(root, "tools") if os.path.isdir(arch) else None
     pending = [root]
     while pending:
         directory = pending.pop()
+        listing.folders.append(directory)
+        if with_stamps:
+            listing.stamps[directory] = stamp_of(directory)
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if entry.name.endswith(suffix):
                         if _is_file(entry):
-                            yield entry
+                            yield entry.path
+                        elif not entry.is_dir(follow_symlinks=False):
+                            listing.odd.append(entry.path)
                     elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                         foreign = directory == arch and arch_directory not in (None, entry.name)
                         if not foreign and entry.path != tools:
                             pending.append(entry.path)
         except OSError as error:
-            skipped.extend(unreadable(directory, error).diagnostics)
+            listing.skipped.extend(unreadable(directory, error).diagnostics)
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

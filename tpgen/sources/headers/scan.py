@@ -59,7 +59,7 @@ class Statement:
         return self.origin is not None and self.origin.outer is not None
 
 
-def chain(origin: Expansion | None) -> tuple[str, ...]:
+def macro_chain(origin: Expansion | None) -> tuple[str, ...]:
     """The header's own macros that a primitive came through, innermost first, for a diagnostic."""
     own = list(origin or ())[1:]
     return tuple(f"expanded from {macro.name} at {macro.source.position(macro.span[0])}" for macro in own)
@@ -278,7 +278,7 @@ class _Scanner:
             elif token.text in PRIMITIVES:
                 self._skip(
                     "header-arguments", "this expands to an event with commas or parentheses out of place", source,
-                    span[0], Severity.ERROR, chain=chain(token.origin),
+                    span[0], Severity.ERROR, chain=macro_chain(token.origin),
                 )  # fmt: skip
             else:
                 self._report_unbalanced(source, span[0], token.text)
@@ -304,7 +304,7 @@ class _Scanner:
         if primitive == OTHER:
             self._skip(
                 "header-other-event", f"{arguments[0]} {arguments[1]} is not a tracepoint, so it is left out",
-                source, span[0], chain=chain(origin),
+                source, span[0], chain=macro_chain(origin),
             )  # fmt: skip
             return
         systems = tuple((_system(macro, self._macros), macro.place.condition) for macro in self._systems)

@@ -1,12 +1,11 @@
-"""Facts of headers as JSON and back: what the cache keeps.
+"""Facts of headers in Python's own binary format and back: what the cache keeps.
 
 Everything that repeats stands in a table once and is referred to by its place there: types, arguments, fields, paths.
-So it is small, and it is read back as fast as it is parsed.
+So it is small, and it is read back as fast as it is parsed. Who reads knows that it is what was written.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar, assert_never
 
@@ -32,36 +31,40 @@ from tpgen.model import (
 )
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 
-_Item = TypeVar("_Item", bound=Hashable)
+_Item = TypeVar("_Item")
+#: Numbers, texts, None, and tuples, lists and dictionaries of these.
+Plain = Any
 
 
-def to_json(facts: HeaderFacts) -> str:
-    """The facts as one JSON text."""
-    return json.dumps(_Writer().facts(facts), ensure_ascii=True, separators=(",", ":"))
+def to_plain(facts: HeaderFacts) -> Plain:
+    """The facts as what marshal takes."""
+    return _Writer().facts(facts)
 
 
-def from_json(text: str | bytes) -> HeaderFacts:
-    """The facts that `to_json` wrote. Raises `ValueError` for any other text."""
-    try:
-        return _Reader(json.loads(text)).facts()
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not the facts of headers: {error}") from None
+def from_plain(plain: Plain) -> HeaderFacts:
+    """The facts that `to_plain` was given."""
+    return _Reader(plain).facts
 
 
 class _Table:
     """Items in the order in which they were first seen, written as `write` says."""
 
-    def __init__(self, write: Callable[[Any], list[Any]]) -> None:
-        self.rows: list[list[Any]] = []
+    def __init__(self, write: Callable[[Any], Plain]) -> None:
+        self.rows: list[Plain] = []
         self._write = write
         self._places: dict[Hashable, int] = {}
+        # Most items come again as the same object, and what consists of many others takes time to compare.
+        self._seen: dict[int, int] = {}
 
     def place(self, item: Hashable) -> int:
-        place = self._places.get(item)
+        place = self._seen.get(id(item))
         if place is None:
-            row = self._write(item)  # first, so that what it refers to stands before it
-            place = self._places[item] = len(self.rows)
-            self.rows.append(row)
+            place = self._places.get(item)
+            if place is None:
+                row = self._write(item)  # first, so that what it refers to stands before it
+                place = self._places[item] = len(self.rows)
+                self.rows.append(row)
+            self._seen[id(item)] = place
         return place
 
 
@@ -69,131 +72,108 @@ class _Writer:
     def __init__(self) -> None:
         self._paths = _Table(lambda path: path)
         self._types = _Table(self._type)
-        self._args = _Table(lambda arg: [arg.name, self._types.place(arg.type), arg.slot, arg.nullness])
+        self._args = _Table(lambda arg: (arg.name, self._types.place(arg.type), arg.slot, _plain(arg.nullness)))
+        self._arg_lists = _Table(lambda args: tuple(map(self._args.place, args)))
         self._fields = _Table(self._field)
 
-    def facts(self, facts: HeaderFacts) -> dict[str, Any]:
+    def facts(self, facts: HeaderFacts) -> Plain:
         classes, events = list(map(self._class, facts.classes)), list(map(self._event, facts.events))
         skipped = list(map(self._diagnostic, facts.skipped))
-        tables = {"paths": self._paths, "types": self._types, "args": self._args, "fields": self._fields}
-        return {
-            "release": facts.release,
-            **{name: table.rows for name, table in tables.items()},
-            "classes": classes,
-            "events": events,
-            "skipped": skipped,
-        }
+        tables = (self._paths, self._types, self._args, self._arg_lists, self._fields)
+        return facts.release, tuple(table.rows for table in tables), classes, events, skipped
 
-    def _class(self, item: HeaderClass) -> list[Any]:
-        args, fields = list(map(self._args.place, item.args)), list(map(self._fields.place, item.fields))
-        return [item.name, args, fields, self._position(item.position), item.condition, list(item.chain)]
+    def _class(self, item: HeaderClass) -> Plain:
+        args, fields = self._arg_lists.place(item.args), tuple(map(self._fields.place, item.fields))
+        return item.name, args, fields, *self._position(item.position), item.condition, item.chain
 
-    def _event(self, item: HeaderEvent) -> list[Any]:
-        args = list(map(self._args.place, item.args))
-        place = self._position(item.position)
-        return [item.system, item.name, item.class_name, item.kind, args, place, item.attachable, item.condition]
+    def _event(self, item: HeaderEvent) -> Plain:
+        args, place = self._arg_lists.place(item.args), self._position(item.position)
+        return item.system, item.name, item.class_name, item.kind.value, args, *place, item.attachable, item.condition
 
-    def _position(self, position: Position) -> list[Any]:
-        return [self._paths.place(position.path), position.line, position.column]
+    def _position(self, position: Position) -> Plain:
+        return self._paths.place(position.path), position.line, position.column
 
-    def _diagnostic(self, item: Diagnostic) -> list[Any]:
+    def _diagnostic(self, item: Diagnostic) -> Plain:
         position = None if item.position is None else self._position(item.position)
-        return [item.code, item.message, position, item.hint, item.severity, list(item.chain)]
+        return item.code, item.message, position, item.hint, item.severity.value, item.chain
 
-    def _field(self, item: Field) -> list[Any]:
+    def _field(self, item: Field) -> Plain:
         ctype = None if item.type is None else self._types.place(item.type)
-        return [item.name, ctype, item.offset_bytes, item.size_bytes, item.signed, item.dynamic]
+        return item.name, ctype, item.offset_bytes, item.size_bytes, item.signed, _plain(item.dynamic)
 
-    def _type(self, item: CType) -> list[Any]:
+    def _type(self, item: CType) -> Plain:
         place = self._types.place
         match item:
             case Void():
-                return ["Void"]
+                return ("Void",)
             case Int():
-                return ["Int", item.name, item.size_bytes, item.signed, item.is_bool]
+                return "Int", item.name, item.size_bytes, item.signed, item.is_bool
             case Float():
-                return ["Float", item.name, item.size_bytes]
+                return "Float", item.name, item.size_bytes
             case Pointer():
-                return ["Pointer", place(item.target)]
+                return "Pointer", place(item.target)
             case Array():
-                return ["Array", place(item.element), item.length, item.length_text]
+                return "Array", place(item.element), item.length, item.length_text
             case Struct():
-                return ["Struct", item.keyword, item.name, item.size_bytes, item.align_bytes]
+                return "Struct", item.keyword, item.name, item.size_bytes, item.align_bytes
             case Enum():
-                return ["Enum", item.name, item.size_bytes, item.signed]
+                return "Enum", item.name, item.size_bytes, item.signed
             case Typedef():
-                return ["Typedef", item.name, None if item.target is None else place(item.target)]
+                return "Typedef", item.name, None if item.target is None else place(item.target)
             case Qualified():
-                return ["Qualified", item.qualifier, place(item.target)]
+                return "Qualified", item.qualifier, place(item.target)
             case TypeTag():
-                return ["TypeTag", item.tag, place(item.target)]
+                return "TypeTag", item.tag, place(item.target)
             case FuncProto():
-                return ["FuncProto", place(item.result), list(map(place, item.params)), item.variadic]
+                return "FuncProto", place(item.result), tuple(map(place, item.params)), item.variadic
             case _:
                 assert_never(item)
 
 
+def _plain(value: Nullness | Dynamic | None) -> str | None:
+    return None if value is None else value.value
+
+
 class _Reader:
-    def __init__(self, data: Any) -> None:
-        self._data = data
-        self._paths: list[str] = [_text(path) for path in data["paths"]]
+    def __init__(self, plain: Plain) -> None:
+        release, (self._paths, types, args, arg_lists, fields), classes, events, skipped = plain
         self._types: list[CType] = []
-        for row in data["types"]:
+        for row in types:
             self._types.append(self._type(*row))
-        self._args = [Argument(_name(n), self._types[t], int(s), u and Nullness(u)) for n, t, s, u in data["args"]]
-        self._fields = [self._field(*row) for row in data["fields"]]
-
-    def facts(self) -> HeaderFacts:
-        data = self._data
-        return HeaderFacts(
-            _name(data["release"]),
-            tuple([self._class(*row) for row in data["classes"]]),
-            tuple([self._event(*row) for row in data["events"]]),
-            tuple([self._diagnostic(*row) for row in data["skipped"]]),
+        known = self._types
+        self._args = [Argument(name, known[at], slot, null and Nullness(null)) for name, at, slot, null in args]
+        self._arg_lists = [_chosen(self._args, row) for row in arg_lists]
+        self._fields = [
+            Field(name, None if at is None else known[at], offset, size, signed, dynamic and Dynamic(dynamic))
+            for name, at, offset, size, signed, dynamic in fields
+        ]
+        self.facts = HeaderFacts(
+            release,
+            tuple([self._class(*row) for row in classes]),
+            tuple([self._event(*row) for row in events]),
+            tuple([self._diagnostic(*row) for row in skipped]),
         )
 
-    def _class(self, name: str, args: Any, fields: Any, position: Any, condition: Any, chain: Any) -> HeaderClass:
-        return HeaderClass(
-            _text(name),
-            _chosen(self._args, args),
-            _chosen(self._fields, fields),
-            self._position(*position),
-            _name(condition),
-            tuple(map(_text, chain)),
-        )
+    def _class(
+        self, name: str, args: int, fields: tuple[int, ...], path: int, line: int, column: int, condition: str | None,
+        chain: tuple[str, ...],
+    ) -> HeaderClass:  # fmt: skip
+        where = Position(self._paths[path], line, column)
+        return HeaderClass(name, self._arg_lists[args], _chosen(self._fields, fields), where, condition, chain)
 
     def _event(
-        self,
-        system: Any,
-        name: Any,
-        class_name: Any,
-        kind: Any,
-        args: Any,
-        position: Any,
-        attachable: Any,
-        condition: Any,
-    ) -> HeaderEvent:
-        return HeaderEvent(
-            _name(system),
-            _text(name),
-            _text(class_name),
-            _KINDS[kind],
-            _chosen(self._args, args),
-            self._position(*position),
-            bool(attachable),
-            _name(condition),
-        )
+        self, system: str | None, name: str, class_name: str, kind: str, args: int, path: int, line: int, column: int,
+        attachable: bool, condition: str | None,
+    ) -> HeaderEvent:  # fmt: skip
+        where = Position(self._paths[path], line, column)
+        return HeaderEvent(system, name, class_name, _KINDS[kind], self._arg_lists[args], where, attachable, condition)
 
-    def _position(self, path: int, line: int | None, column: int | None) -> Position:
-        return Position(self._paths[path], line, column)
-
-    def _diagnostic(self, code: Any, message: Any, position: Any, hint: Any, severity: Any, chain: Any) -> Diagnostic:
-        where = position and self._position(*position)
-        return Diagnostic(_text(code), _text(message), where, _name(hint), Severity(severity), tuple(chain))
-
-    def _field(self, name: Any, ctype: Any, offset: Any, size: Any, signed: Any, dynamic: Any) -> Field:
-        known = None if ctype is None else self._types[ctype]
-        return Field(_text(name), known, offset, size, signed, dynamic and Dynamic(dynamic))
+    def _diagnostic(
+        self, code: str, message: str, position: tuple[int, int | None, int | None] | None, hint: str | None,
+        severity: str, chain: tuple[str, ...],
+    ) -> Diagnostic:  # fmt: skip
+        where = None if position is None else Position(self._paths[position[0]], *position[1:])
+        return Diagnostic(code, message, where, hint, Severity(severity), chain)
 
     def _type(self, kind: str, *row: Any) -> CType:
         types = self._types
@@ -224,18 +204,8 @@ class _Reader:
                 raise ValueError(f"no type: {kind}")
 
 
-_KINDS = {str(kind): kind for kind in Kind}
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 def _chosen(table: list[_Item], places: Iterable[int]) -> tuple[_Item, ...]:
     return tuple([table[place] for place in places])
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("text expected")
-    return value
-
-
-def _name(value: Any) -> str | None:
-    return None if value is None else _text(value)

@@ -1,49 +1,112 @@
-"""A tree of headers on disk: which of them use the family, and of which kernel it is."""
+"""A tree of headers: which of them use the family, and which of these are parts of others."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 from tpgen.diagnostics import Diagnostic, Position, Severity, unreadable
-from tpgen.sources.headers.cache import digest
 from tpgen.sources.headers.family import event_family
+from tpgen.sources.headers.files import Files
 from tpgen.sources.headers.listing import Listing
 from tpgen.sources.headers.text import Source, line_matches
 
 
-@dataclass(slots=True)
 class Tree:
-    """The headers of a tree that use the family, sorted by path, and the files that could not be read.
+    """The headers of a tree that use the family: their `paths`, those of its `fragments`, and their texts.
 
-    `contents` tells what all of these held.
+    `skipped` are the files and directories that could not be read. `files` read what is not `given`.
     """
 
-    sources: list[Source] = field(default_factory=list)
-    skipped: list[Diagnostic] = field(default_factory=list)
-    contents: dict[str, str | None] = field(default_factory=dict)
+    def __init__(self, files: Files, given: Iterable[Source] = ()) -> None:
+        self.files = files
+        self.paths: list[str] = []
+        self.skipped: list[Diagnostic] = []
+        self._fragments: list[str] = []
+        self._sources: dict[str, Source] = {}
+        self._notes: dict[str, tuple[Diagnostic, ...]] = {}
+        for source in given:
+            files.note(source.path, source.text.encode("utf-8", "replace"))
+            self._add(source)
+
+    def source(self, path: str) -> Source:
+        """The header at `path`."""
+        if path not in self._sources:
+            try:
+                raw = _contents(path)
+            except OSError:
+                raw = b""  # gone by now
+            self.files.note(path, raw)
+            self._decode(path, raw)
+        return self._sources[path]
+
+    def notes(self, path: str) -> tuple[Diagnostic, ...]:
+        """What is wrong with the text of a header that was read."""
+        return self._notes.get(path, ())
+
+    def fragments(self) -> Fragments:
+        """The headers that are parts of others."""
+        return Fragments(self._fragments)
+
+    def add(self, path: str, raw: bytes) -> None:
+        """Add a header with its contents."""
+        self.files.note(path, raw)
+        self._add(self._decode(path, raw))
+
+    def add_known(self, path: str, is_fragment: bool) -> None:
+        """Add a header that is read when its text is needed."""
+        self.paths.append(path)
+        if is_fragment:
+            self._fragments.append(path)
+
+    def _add(self, source: Source) -> None:
+        self._sources[source.path] = source
+        self.add_known(source.path, _is_fragment(source))
+
+    def _decode(self, path: str, raw: bytes) -> Source:
+        notes: list[Diagnostic] = []
+        source = self._sources[path] = decode(path, raw, notes)
+        self._notes[path] = tuple(notes)
+        return source
 
 
-def read_tree(listing: Listing) -> Tree:
-    """Every listed header that uses a word of the family. Raises `TpgenError` when the only one cannot be read."""
-    tree = Tree(skipped=list(listing.skipped))
+def read_tree(listing: Listing, files: Files, known: Mapping[str, bool]) -> Tree:
+    """Every listed header that uses a word of the family.
+
+    Those whose stamp is unchanged do so where they are among the `known`, which tell whether they are fragments.
+    """
+    tree = Tree(files)
+    tree.skipped += listing.skipped
     for path in listing.paths:
+        if files.is_unchanged(path):
+            if path in known:
+                tree.add_known(path, known[path])
+            continue
         try:
-            raw = read_if_used(path) if listing.is_directory else Path(path).read_bytes()
+            raw = read_if_used(path)
         except OSError as error:
-            if not listing.is_directory:
-                raise unreadable(path, error) from None
             tree.skipped.extend(unreadable(path, error).diagnostics)
-            tree.contents[path] = None
             continue
         if raw is not None:
-            tree.contents[path] = digest(raw)
-            tree.sources.append(decode(path, raw, tree.skipped))
+            tree.add(path, raw)
     return tree
+
+
+def read_one(path: str, files: Files) -> Tree:
+    """The one header at `path`. Raises `TpgenError` when it cannot be read."""
+    tree = Tree(files)
+    try:
+        tree.add(path, _contents(path))
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return tree
+
+
+def _contents(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def decode(path: str, raw: bytes, skipped: list[Diagnostic]) -> Source:
@@ -118,84 +181,31 @@ _DEFINE = re.compile(r"#[ \t]*define[ \t]+(\w+)")
 
 
 class Fragments:
-    """The headers without a TRACE_SYSTEM of their own: they are parts of the headers that include them."""
+    """The headers at `paths`, without a TRACE_SYSTEM of their own: they are parts of the headers that include them."""
 
-    def __init__(self, sources: Iterable[Source]) -> None:
-        self._by_name: dict[str, list[Source]] = {}
-        self.all = [source for source in sources if _is_fragment(source)]
-        self.included: set[str] = set()
-        for source in self.all:
-            self._by_name.setdefault(os.path.basename(source.path), []).append(source)
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = frozenset(paths)
+        self._by_name: dict[str, list[str]] = {}
+        for path in paths:
+            self._by_name.setdefault(os.path.basename(path), []).append(path)
 
-    def find(self, includer: Source, name: str) -> Source | None:
-        """The fragment that `#include name` (with its quotes or brackets) of `includer` means, None when it is none."""
+    def find(self, includer: str, name: str) -> str | None:
+        """The fragment that `#include name` (with its quotes or brackets) of the header at `includer` means, None when
+        it is none."""
         path = name.strip('"<> \t\r')
         candidates = self._by_name.get(os.path.basename(path))
         if not candidates:
             return None
-        beside = os.path.normpath(os.path.join(os.path.dirname(includer.path), path))
-        tail = "/" + os.path.normpath(path).lstrip("./")
+        beside = os.path.normpath(os.path.join(os.path.dirname(includer), path))
         for candidate in candidates:
-            if os.path.normpath(candidate.path) == beside:
-                break
-        else:
-            fitting = [candidate for candidate in candidates if candidate.path.endswith(tail)]
-            if len(fitting) != 1:
-                return None
-            candidate = fitting[0]
-        self.included.add(candidate.path)
-        return candidate
+            if os.path.normpath(candidate) == beside:
+                return candidate
+        tail = "/" + os.path.normpath(path).lstrip("./")
+        fitting = [candidate for candidate in candidates if candidate.endswith(tail)]
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def _is_fragment(source: Source) -> bool:
     """True for a header with neither a system of its own nor, as <linux/tracepoint.h> has, the family's definitions."""
     defined = {match[1] for _, match in line_matches(_DEFINE, source.text)}
     return "TRACE_SYSTEM" not in defined and event_family(None).keys().isdisjoint(defined)
-
-
-# --- release -------------------------------------------------------------------------------------------------------
-
-_VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
-_UTS_RELEASE = re.compile(r'^#define[ \t]+UTS_RELEASE[ \t]+"([^"]+)"', re.MULTILINE)
-
-
-def find_release(root: str) -> str | None:
-    """The release of the kernel whose tree `root` is or lies in (`6.1.192`), None where nothing tells it."""
-    start = os.path.abspath(root)
-    for directory in (start, *map(str, Path(start).parents)):
-        if release := _release_of(directory):
-            return release
-    return None
-
-
-# Where a kernel's tree tells its release, the surest place first.
-_RELEASE_FILES = ("Makefile", "include/config/kernel.release", "include/generated/utsrelease.h")
-
-
-def release_files(root: str) -> list[str]:
-    """All files that `find_release` may look at."""
-    start = os.path.abspath(root)
-    return [os.path.join(place, name) for place in (start, *map(str, Path(start).parents)) for name in _RELEASE_FILES]
-
-
-def _release_of(directory: str) -> str | None:
-    makefile, kernel_release, utsrelease = _RELEASE_FILES
-    version: dict[str, str] = dict(_VERSION.findall(_text(directory, makefile)))
-    if version.get("VERSION", "").isdigit() and version.get("PATCHLEVEL", "").isdigit():
-        numbers = ".".join(version[part] for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if version.get(part))
-        return numbers + version.get("EXTRAVERSION", "")
-    if release := _text(directory, kernel_release).strip():
-        return release
-    match = _UTS_RELEASE.search(_text(directory, utsrelease))
-    return match[1] if match else None
-
-
-def _text(directory: str, name: str) -> str:
-    path = os.path.join(directory, name)
-    try:
-        if not os.path.isfile(path):
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return ""

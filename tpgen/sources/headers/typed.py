@@ -9,20 +9,15 @@ from pathlib import Path
 from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
 from tpgen.model import Argument, Field
 from tpgen.sources.headers.complete import Completer
-from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.text import Source, group_end
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import align_of, size_of
 
 
-def complete(facts: HeaderFacts, completer: Completer) -> HeaderFacts:
-    """The facts with all types as the headers that they stand in mean them."""
-    classes = tuple([_class(found, completer) for found in facts.classes])
-    return replace(facts, classes=classes, events=tuple([_event(found, completer) for found in facts.events]))
-
-
-def _class(found: HeaderClass, completer: Completer) -> HeaderClass:
+def complete_class(found: HeaderClass, completer: Completer) -> HeaderClass:
+    """The class with all types as the header that it stands in means them."""
     near = found.position.path
     args = _arguments(found.args, near, completer)
     fields = tuple([_field(field, near, completer) for field in found.fields])
@@ -30,7 +25,8 @@ def _class(found: HeaderClass, completer: Completer) -> HeaderClass:
     return found if same else replace(found, args=args, fields=fields)
 
 
-def _event(found: HeaderEvent, completer: Completer) -> HeaderEvent:
+def complete_event(found: HeaderEvent, completer: Completer) -> HeaderEvent:
+    """The same of an event."""
     args = _arguments(found.args, found.position.path, completer)
     return found if args is found.args else replace(found, args=args)
 
