@@ -243,6 +243,38 @@ def test_macros_that_are_borrowed_count(home: Path, tree: Path, work: Work) -> N
     assert work.scanned == {"trace.h"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        # A second definition in the driver's directory: none counts.
+        ("drivers/mine/new.h", "#define LEN 5\n"),
+        # What the header includes is there now, and brings another header along.
+        ("drivers/other/missing.h", '#include "deep.h"\n'),
+        # A header of the directory, which nobody includes, does.
+        ("drivers/mine/beside.h", '#include "../other/deep.h"\n'),
+    ],
+)
+def test_other_headers_come_into_sight(home: Path, tree: Path, name: str, text: str) -> None:
+    put(tree, "drivers/mine/trace.h", '#include "../other/missing.h"\n' + header("mine").replace("LEN", "DEEP + LEN"))
+    put(tree, "drivers/mine/mine.h", "#define LEN 4\n")
+    put(tree, "drivers/mine/beside.h", "#define DEEP 1\n" if name.endswith("new.h") else "#define OTHER 1\n")
+    put(tree, "drivers/other/deep.h", "#define DEEP 2\n")
+    before = read(tree)
+    put(tree, name, text)
+    after = read(tree)
+    assert after == read_headers(str(tree), X86_64)
+    assert after.classes[0] != before.classes[0]
+
+
+def test_a_fragment_appears_where_an_include_leads(home: Path, tree: Path) -> None:
+    put(tree, ONE, header("one").replace("TRACE_SYSTEM test", "TRACE_SYSTEM one") + "#include <extra/part.h>\n")
+    read(tree)
+    put(tree, "drivers/extra/part.h", header("part").split("\n", 2)[2])
+    after = read(tree)
+    assert [(event.system, event.name) for event in after.events] == [("one", "one"), ("one", "part")]
+    assert after == read_headers(str(tree), X86_64)
+
+
 def test_an_edit_that_keeps_size_and_time_is_noticed(home: Path, tree: Path) -> None:
     path = tree / "include/trace/events/one.h"
     assert names(read(tree)) == ["one"]
