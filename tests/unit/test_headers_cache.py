@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import marshal
 import multiprocessing
 import os
@@ -385,6 +384,7 @@ def test_another_program_does_not_use_it(home: Path, tree: Path, monkeypatch: py
         lambda raw: raw[: len(raw) // 2],
         lambda raw: raw.replace(b"one", b"two"),
         lambda raw: b"\xff" + raw,
+        lambda raw: raw[:48] + b"[" * (len(raw) - 48),
         lambda raw: b"[1, 2]\n{}",
         lambda raw: b"{}\n{}",
         lambda raw: raw.split(b"\n")[0] + b"\n" + b"[" * 100_000,
@@ -418,13 +418,16 @@ def test_facts_survive_being_written() -> None:
 def test_what_another_user_owns_is_not_read(home: Path, tree: Path, whose: str) -> None:
     read(tree)
     entry = entry_of(home)
-    head, body = entry.read_bytes().split(b"\n", 1)
-    # What it says is believed as long as it is this user's.
-    parts = json.loads(head)
-    start, size, _ = parts["completed"]
-    forged = body[start : start + size].replace(b"one", b"two")
-    parts["completed"] = (start, size, hashlib.sha256(forged).hexdigest())
-    entry.write_bytes(json.dumps(parts).encode() + b"\n" + body[:start] + forged + body[start + size :])
+    raw = entry.read_bytes()
+    # What it says is believed as long as it is this user's. The digest of each part is in a table, that of the table in
+    # front.
+    at = int.from_bytes(raw[:8], "little")
+    start, size, known = marshal.loads(raw[at:])["completed"]
+    forged = raw[start : start + size].replace(b"one", b"two")
+    table = raw[at:].replace(known, hashlib.sha256(forged).digest())
+    entry.write_bytes(
+        raw[:16] + hashlib.sha256(table).digest() + raw[48:start] + forged + raw[start + size : at] + table
+    )
     assert names(read(tree)) == ["two"]
     os.chown(home if whose == "directory" else entry, 12345, 12345)
     assert names(read(tree)) == ["one"]

@@ -35,13 +35,14 @@ def stamp_of(path: str) -> Stamp:
     return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
-def stamps_of(paths: Iterable[str]) -> bytes:
-    """The stamps of files and directories, one behind the other."""
+def stamps_of(paths: Iterable[str], directory: int | None = None) -> bytes:
+    """The stamps of files and directories, one behind the other; relative to an open directory where there is one. The
+    empty path is the directory itself."""
     # To look at all headers of a kernel is half of what a run does that finds nothing changed, so this calls nothing.
     look, numbers = os.stat, array("q")
     for path in paths:
         try:
-            found = look(path)
+            found = look(path or ".", dir_fd=directory)
             numbers.extend((found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns))
         except (OSError, ValueError):
             numbers.extend(MISSING)

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tpgen.diagnostics import Diagnostic, fail, unreadable
 from tpgen.sources.headers.files import Stamp, stamp_of
@@ -68,11 +67,19 @@ def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) 
     return listing
 
 
+def parents(path: str) -> Iterator[str]:
+    """All directories above a path, the nearest first."""
+    path = os.path.abspath(path)
+    while (above := os.path.dirname(path)) != path:
+        yield above
+        path = above
+
+
 def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
     """Where the kernel that `root` is, or lies in, keeps the headers that `#include <…>` names; the first one first."""
     kernel_arch = _ARCH_DIRECTORIES.get(arch or "")
     found: list[str] = []
-    for base in (root, *map(str, Path(os.path.abspath(root)).parents)):
+    for base in (root, *parents(root)):
         include = os.path.join(base, "include")
         if not os.path.isdir(include):
             continue

@@ -6,7 +6,6 @@ What parses them is imported when there is something to parse, which with a cach
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -96,8 +95,7 @@ class Headers:
 
     def _open_cache(self) -> Cache:
         options = None if self._config is None else sorted(self._config.items())
-        places = self._root, os.path.abspath(self._root), self._include_dirs
-        return Cache(*places, self._release, self._target, self._every_arch, options)
+        return Cache(self._root, self._include_dirs, self._release, self._target, self._every_arch, options)
 
     @cached_property
     def _entry(self) -> Entry | None:

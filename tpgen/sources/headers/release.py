@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+
+from tpgen.sources.headers.listing import parents
 
 _VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
 _UTS_RELEASE = re.compile(r'^#define[ \t]+UTS_RELEASE[ \t]+"([^"]+)"', re.MULTILINE)
@@ -12,8 +13,7 @@ _UTS_RELEASE = re.compile(r'^#define[ \t]+UTS_RELEASE[ \t]+"([^"]+)"', re.MULTIL
 
 def find_release(root: str) -> str | None:
     """The release of the kernel whose tree `root` is or lies in (`6.1.192`), None where nothing tells it."""
-    start = os.path.abspath(root)
-    for directory in (start, *map(str, Path(start).parents)):
+    for directory in (os.path.abspath(root), *parents(root)):
         if release := _release_of(directory):
             return release
     return None
