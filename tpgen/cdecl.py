@@ -54,7 +54,7 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
     """
     split = {text: _split_name(text) for text in texts}
     types = _known_types(target)
-    types.update(_parse_types({text: None for text, _ in split.values() if text not in types}, target))
+    types.update(_parse_types({text for text, _ in split.values() if text not in types}, target))
     parsed: dict[str, Declaration | BadDeclaration] = {}
     for text, (type_text, name) in split.items():
         found = types[type_text]
@@ -106,7 +106,58 @@ def _split_name(text: str) -> tuple[str, str | None]:
     return text.strip(), None
 
 
-def _parse_types(texts: Mapping[str, None], target: Target) -> dict[str, Declaration | BadDeclaration]:
+def _parse_types(texts: Iterable[str], target: Target) -> dict[str, Declaration | BadDeclaration]:
+    """Each type. Most differ from others by one name only, so it is their shapes that are parsed."""
+    shaped = {text: _shape(text) for text in texts}
+    shapes = _parse_shapes(dict.fromkeys(shape for shape, _ in shaped.values()), target)
+    return {
+        text: shapes[shape] if name is None else _named(shapes[shape], name) for text, (shape, name) in shaped.items()
+    }
+
+
+# Stands for the name in a shape; no type of a kernel has this one.
+_ANY = "tpgen_any"
+# `const struct name *const`: in such a text a word that C does not know names the type.
+_NAMED = re.compile(
+    r"((?:(?:const|volatile)\s+)*(?:(?:struct|union|enum)\s+)?)([A-Za-z_]\w*)"
+    r"((?:\s|\*|\b(?:const|volatile|restrict|__user|__rcu|__percpu|__iomem)\b)*)",
+    re.ASCII,
+)
+
+
+def _shape(text: str) -> tuple[str, str | None]:
+    """A type with `_ANY` in the place of its name, and the name; as it is, and None, where it is none of the plain."""
+    match = _NAMED.fullmatch(text)
+    if match is None or match[2] in _QUALIFIERS | _INTEGER_WORDS | _TAG_KEYWORDS | _RESERVED:
+        return text, None
+    return (text, None) if _ADDRESS_SPACES.match(match[2]) else (f"{match[1]}{_ANY}{match[3]}", match[2])
+
+
+def _named(found: Declaration | BadDeclaration, name: str) -> Declaration | BadDeclaration:
+    """What a shape makes, with the name."""
+    assert isinstance(found, Declaration), f"{found.text}: {found.reason}"
+    return Declaration(None, _with_name(found.type, name))
+
+
+def _with_name(ctype: CType, name: str) -> CType:
+    match ctype:
+        case Pointer():
+            return Pointer(_with_name(ctype.target, name))
+        case Qualified():
+            return Qualified(ctype.qualifier, _with_name(ctype.target, name))
+        case TypeTag():
+            return TypeTag(ctype.tag, _with_name(ctype.target, name))
+        case Struct():
+            return Struct(ctype.keyword, name)
+        case Enum():
+            return Enum(name)
+        case Typedef():
+            return Typedef(name)
+        case _:
+            raise AssertionError(f"a shape without a name: {ctype}")
+
+
+def _parse_shapes(texts: Mapping[str, None], target: Target) -> dict[str, Declaration | BadDeclaration]:
     if not texts:
         return {}
     prepared = [(text, *_without_address_spaces(text)) for text in texts]
@@ -265,6 +316,8 @@ class _Converter:
             if qualifier in qualifiers:
                 ctype = Qualified(qualifier, ctype)
         if count := qualifiers.count("_Atomic"):  # outside of the others, as in BTF
+            if not self._tags:
+                raise ValueError("the kernel does not use _Atomic")
             ctype = TypeTag(self._tags[min(count, len(self._tags)) - 1], ctype)
         return ctype
 

@@ -218,6 +218,34 @@ def test_there_and_back(ctype: CType, name: str) -> None:
     assert spell(found.type, name) == text
 
 
+@pytest.mark.parametrize("name", ["foo", "tpgen_any", "__user_", "uint", "constant", "struct_"])
+@pytest.mark.parametrize("tag", ["struct", "union"])
+def test_a_name_is_not_taken_for_another(name: str, tag: str) -> None:
+    # Types that differ by a name only are parsed once.
+    texts = [
+        f"const {tag} {name} __user *const x",
+        f"{name} *",
+        f"{tag} other *x",
+        f"volatile {name} x",
+        f"enum {name} x",
+    ]
+    tagged = constant(Pointer(TypeTag("user", constant(Struct(tag, name)))))
+    types = [
+        tagged,
+        Pointer(Typedef(name)),
+        Pointer(Struct(tag, "other")),
+        Qualified("volatile", Typedef(name)),
+        Enum(name),
+    ]
+    found = parse_declarations(texts, X86)
+    assert [d.type for d in found.values() if isinstance(d, Declaration)] == types
+
+
+def test_what_the_kernel_does_not_use_is_refused() -> None:
+    # It stands for the address spaces, which pycparser does not know.
+    assert isinstance(parse("_Atomic int x"), BadDeclaration)
+
+
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(text=st.text("intcharu8 *()[],.struct_;=\n\t09+xé", max_size=30))
 def test_any_text(text: str) -> None:
