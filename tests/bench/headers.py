@@ -101,7 +101,8 @@ def _copied(tree: Path, folder: Path) -> Path:
 
 def _measured(tree: Path, headers: Sequence[str], rounds: int) -> Mapping[str, Sequence[Cost]]:
     states = "cold", "warm", "edited"
-    runs: dict[str, list[Cost]] = {state + suffix: [] for suffix in ("", " types") for state in states} | {"pcpp": []}
+    names = [*states, *(f"{state} types" for state in states), "pcpp"]
+    runs: dict[str, list[Cost]] = {name: [] for name in names}
     _run(_reading(tree, "completed"), {})  # lets Python write its bytecode, and the system read the files
     for turn in range(rounds):
         for what, suffix in (("on_hand", ""), ("completed", " types")):
