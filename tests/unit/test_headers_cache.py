@@ -265,6 +265,29 @@ def test_other_headers_come_into_sight(home: Path, tree: Path, name: str, text: 
     assert after.classes[0] != before.classes[0]
 
 
+def test_a_link_leads_somewhere_at_last(home: Path, tree: Path) -> None:
+    (tree / "include/trace/events/link.h").symlink_to(tree.parent / "elsewhere.h")
+    assert names(read(tree)) == ["one"]
+    (tree.parent / "elsewhere.h").write_text(header("linked"))
+    assert names(read(tree)) == ["linked", "one"]
+    (tree.parent / "elsewhere.h").write_text(header("edited"))
+    assert names(read(tree)) == ["edited", "one"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_header_appears_in_a_directory_that_is_not_listed(home: Path, tree: Path, there: bool) -> None:
+    # Of a kernel, tools/ is left out; what a header includes from there still counts.
+    (tree / "arch").mkdir()
+    if there:
+        (tree / "tools").mkdir()
+    put(tree, ONE, '#include "../../../tools/len.h"\n' + header("one"))
+    assert length_of_comm(read(tree)) == (None, "LEN")
+    put(tree, "tools/len.h", "#define LEN 7\n")
+    assert length_of_comm(read(tree)) == (7, None)
+    put(tree, "tools/len.h", "#define LEN 8\n")
+    assert length_of_comm(read(tree)) == (8, None)
+
+
 def test_a_fragment_appears_where_an_include_leads(home: Path, tree: Path) -> None:
     put(tree, ONE, header("one").replace("TRACE_SYSTEM test", "TRACE_SYSTEM one") + "#include <extra/part.h>\n")
     read(tree)
