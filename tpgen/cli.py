@@ -5,6 +5,7 @@ stdout carries the product, stderr everything else. Exit 0: done; 1: a check fai
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import os
@@ -46,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:  # closed by the caller
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
     # A run builds facts and prints them: looking for garbage among them would cost a tenth of its time and find none.
+    # Python does so once more at the end of the process, where there is no need to either.
     gc.disable()
+    atexit.register(gc.freeze)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale cannot say
     try:
