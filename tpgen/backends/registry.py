@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -185,6 +184,8 @@ def _made(value: str) -> Backend:
 
 def _described(error: BaseException) -> str:
     """An exception in one line, with the place that raised it."""
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
