@@ -34,6 +34,10 @@ _MOST_ENTRIES = 16
 _BIGGEST_ENTRY = 1 << 26
 _STAMP_NUMBERS = 4
 
+#: The parts of an entry: the facts as they are written and what they depend on, the completed ones and what these do.
+WRITTEN, UNITS, COMPLETED, COMPLETION = "written", "units", "completed", "completion"
+_STAMPS = "stamps"
+
 # Where a part lies, in bytes, its size, and the digest of it. A file begins with the place of the table of all others.
 _Place = tuple[int, int, bytes]
 _HEAD = struct.Struct("<QQ32s")
@@ -54,7 +58,7 @@ class Entry:
         if len(raw) < _HEAD.size:
             raise Spoilt
         self._places = self._loaded(_HEAD.unpack_from(raw))
-        inside, outside, self._stamps = self.part("stamps")
+        inside, outside, self._stamps = self.part(_STAMPS)
         self._inside, self._outside = _split(inside), _split(outside)
 
     def __contains__(self, name: str) -> bool:
@@ -86,7 +90,7 @@ class Entry:
 
     def facts(self) -> HeaderFacts:
         """The completed facts, or those with types as they are written."""
-        return from_plain(self.part("completed" if "completed" in self else "written"))
+        return from_plain(self.part(COMPLETED if COMPLETED in self else WRITTEN))
 
 
 def _below(root: str, path: str) -> str:
@@ -146,7 +150,7 @@ class Cache:
         start = len(os.path.join(self._root, ""))
         names = "\0".join(path[start:] for path in stamps), "\0".join(outside)
         with contextlib.suppress(OSError, ValueError):
-            self._write(chain([("stamps", (*names, numbers.tobytes()))], parts))
+            self._write(chain([(_STAMPS, (*names, numbers.tobytes()))], parts))
 
     def _write(self, parts: Iterable[tuple[str, Any]]) -> None:
         bodies: list[bytes] = []

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from tpgen.sources.headers.cache import Entry
+from tpgen.sources.headers.cache import COMPLETED, COMPLETION, UNITS, WRITTEN, Entry
 from tpgen.sources.headers.completion import Completed, Completion
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.files import Digest, Stamp
 from tpgen.sources.headers.names import HeaderNames
 from tpgen.sources.headers.serial import Plain, from_plain, to_plain
 from tpgen.sources.headers.units import Unit
-
-#: The parts of an entry: the facts as they are written and completed, and what both depend on.
-WRITTEN, UNITS, COMPLETED, COMPLETION = "written", "units", "completed", "completion"
 
 
 class Kept:

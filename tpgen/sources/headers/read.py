@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tpgen.sources.headers.cache import Cache, Entry, Spoilt
+from tpgen.sources.headers.cache import COMPLETED, Cache, Entry, Spoilt
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.listing import include_directories, is_directory
 from tpgen.sources.headers.release import find_release
@@ -73,7 +73,7 @@ class Headers:
         if (kept := self._kept) is not None:
             return kept
         entry, reading = self._entry, self._reading
-        if entry is None or "completed" not in entry:
+        if entry is None or COMPLETED not in entry:
             self._keep(reading)
             return reading.written
         return self.completed
@@ -84,7 +84,7 @@ class Headers:
 
         Who has BTF may need it as well: BTF tells types but no macros, and many an array's length is one.
         """
-        if self._entry is not None and "completed" in self._entry and (kept := self._kept) is not None:
+        if self._entry is not None and COMPLETED in self._entry and (kept := self._kept) is not None:
             return kept
         with _collecting_later():
             completed = self._reading.completed
