@@ -18,7 +18,7 @@ from support.small_kernel import write_btf, write_tracefs
 
 from tpgen.catalog.read import Catalog
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("tracefs")]
 ROOT = Path(__file__).parents[2]
 # So often a run is killed: `tox -e live` does it 100 times, the default is what a quick run has time for.
 KILLS = int(os.environ.get("TPGEN_KILLS", "6"))
