@@ -17,6 +17,7 @@ from support.workload import Child
 pytestmark = [
     pytest.mark.live,
     pytest.mark.compilers,
+    pytest.mark.usefixtures("tracefs"),
     pytest.mark.skipif(os.uname().machine != "x86_64", reason="the calls are written for x86-64"),
 ]
 
