@@ -110,9 +110,7 @@ def _parse_types(texts: Iterable[str], target: Target) -> dict[str, Declaration 
     """Each type. Most differ from others by one name only, so it is their shapes that are parsed."""
     shaped = {text: _shape(text) for text in texts}
     shapes = _parse_shapes(dict.fromkeys(shape for shape, _ in shaped.values()), target)
-    return {
-        text: shapes[shape] if name is None else _named(shapes[shape], name) for text, (shape, name) in shaped.items()
-    }
+    return {text: _named(shapes[shape], name) for text, (shape, name) in shaped.items()}
 
 
 # Stands for the name in a shape; no type of a kernel has this one.
@@ -133,9 +131,10 @@ def _shape(text: str) -> tuple[str, str | None]:
     return (text, None) if _ADDRESS_SPACES.match(match[2]) else (f"{match[1]}{_ANY}{match[3]}", match[2])
 
 
-def _named(found: Declaration | BadDeclaration, name: str) -> Declaration | BadDeclaration:
-    """What a shape makes, with the name."""
-    assert isinstance(found, Declaration), f"{found.text}: {found.reason}"
+def _named(found: Declaration | BadDeclaration, name: str | None) -> Declaration | BadDeclaration:
+    """What a shape makes, with the name if it has one."""
+    if name is None or isinstance(found, BadDeclaration):
+        return found
     return Declaration(None, _with_name(found.type, name))
 
 
