@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tpgen.backends.base import Form, GeneratedFile, OptionValue, missing
-from tpgen.comparison import errors
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.generation import CheckFailed
+from tpgen.kernel.comparison import errors
+from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Event
 from tpgen.opening import Where
 from tpgen.probe import Evidence
-from tpgen.selection import EventKey, KernelEvents
 from tpgen.target import Target
 from tpgen.values import Value
 

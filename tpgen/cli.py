@@ -104,7 +104,7 @@ def _run(arguments: list[str]) -> int:
     if arguments[0] in _COMMANDS:
         return _command(arguments[0], arguments[1:])
     # The main job: where this machine's kernel was asked for the same before, no more than that is imported.
-    from tpgen.catalog.answers import Question
+    from tpgen.cache.outputs import Question
 
     question = Question.of(arguments)
     if question is None or not (answer := question.answer()):

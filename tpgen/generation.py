@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.backends.base import Form, GeneratedFile, Job, KernelRequests, OptionValue, Request, missing
 from tpgen.backends.registry import Loaded
-from tpgen.comparison import errors
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+from tpgen.kernel.comparison import errors
+from tpgen.kernel.events import KernelEvents
 from tpgen.model import Event
-from tpgen.selection import KernelEvents
 
 if TYPE_CHECKING:
     from tpgen.probe import Evidence

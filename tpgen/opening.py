@@ -10,9 +10,9 @@ from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
-    from tpgen.check import CheckedKernel
-    from tpgen.kernel import Sources
-    from tpgen.selection import KernelEvents
+    from tpgen.kernel.check import CheckedKernel
+    from tpgen.kernel.events import KernelEvents
+    from tpgen.kernel.sources import Sources
 
 #: What messages call the kernel that this machine runs.
 LIVE_LABEL = "the running kernel"
@@ -46,7 +46,7 @@ def open_kernel(where: Where, tell: Tell) -> KernelEvents:
         return catalog
     if where.has_files or not where.use_cache:
         return open_checked(where)
-    from tpgen.catalog.kept import kept_kernel
+    from tpgen.catalog.live_cache import kept_kernel
 
     if (kept := kept_kernel(LIVE_LABEL)) is not None:
         return kept
@@ -89,7 +89,7 @@ def open_named(name: str, tell: Tell) -> KernelEvents:
 
 def open_checked(where: Where, join_live: bool = False) -> CheckedKernel:
     """The same, but one whose sources are at hand. With `join_live`, headers alone are held against the running one."""
-    from tpgen.check import CheckedKernel
+    from tpgen.kernel.check import CheckedKernel
 
     return CheckedKernel(open_sources(where, join_live))
 
@@ -99,7 +99,7 @@ def open_sources(where: Where, join_live: bool = False, contents: Mapping[str, b
 
     Raises `TpgenError` where they contradict each other or are broken.
     """
-    from tpgen.kernel import live_kernel_readable, open_files, open_live
+    from tpgen.kernel.sources import live_kernel_readable, open_files, open_live
 
     if where.kernel not in (None, "live"):
         raise fail("usage", "this needs sources, and a catalog has none", hint="--kernel live, or give files")

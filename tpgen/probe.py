@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tpgen.diagnostics import unreadable
+from tpgen.kernel.events import KernelEvents
 from tpgen.model import Origin
-from tpgen.selection import KernelEvents
 from tpgen.sources.btf_tracepoints import BtfTracepoints
 
 LIVE_SYMBOLS = "/proc/kallsyms"
@@ -131,7 +131,7 @@ def btf(tracepoints: BtfTracepoints) -> Iterator[Evidence]:
 def of_kernel(kernel: KernelEvents) -> tuple[Evidence, ...]:
     """What a kernel's own data tells, whoever asks: its BTF or its catalog, and its release."""
     from tpgen.catalog.read import CatalogKernel
-    from tpgen.resolve import Kernel
+    from tpgen.kernel.resolve import Kernel
 
     evidence: list[Evidence] = []
     if isinstance(kernel, CatalogKernel):

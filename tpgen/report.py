@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from tpgen.comparison import Comparison, Subject
 from tpgen.diagnostics import Diagnostic
+from tpgen.kernel.comparison import Comparison, Subject
+from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Event, Kind
-from tpgen.selection import EventKey, KernelEvents
 
 # So many examples of a reason are enough to know what is meant.
 _EXAMPLES = 3

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tpgen.backends.base import Form, missing
-from tpgen.comparison import Comparison
+from tpgen.kernel.comparison import Comparison
+from tpgen.kernel.syscalls import SYSCALL_TRACEPOINTS
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
 from tpgen.spelling import spell
-from tpgen.syscalls import SYSCALL_TRACEPOINTS
 from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, size_of
 

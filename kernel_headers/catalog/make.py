@@ -27,12 +27,12 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from tpgen.catalog.packages import package_files, read_packages  # noqa: E402
 from tpgen.catalog.schema import KernelInfo  # noqa: E402
 from tpgen.catalog.write import CatalogWriter  # noqa: E402
-from tpgen.check import CheckedKernel  # noqa: E402
 from tpgen.diagnostics import TpgenError  # noqa: E402
-from tpgen.kernel import open_files  # noqa: E402
+from tpgen.kernel.check import CheckedKernel  # noqa: E402
+from tpgen.kernel.sources import open_files  # noqa: E402
+from tpgen.sources.packages import package_files, read_packages  # noqa: E402
 
 # What tpgen reads of a kernel's source: headers, Makefiles, the verifier's table of NULLs, and definitions of system
 # calls. Of C files only those that can define one are kept.

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tpgen.sources.headers.config import parse_config
 from tpgen.sources.headers.read import read_headers
+from tpgen.sources.source_tree.config import parse_config
 from tpgen.target import target_named
 
 _CORPUS = Path(os.environ.get("TPGEN_CORPUS", "/nonexistent"))

@@ -13,7 +13,7 @@ from support import odd_kernel
 from support.cli import tpgen
 
 from languages.conftest import Odd, every_event
-from tpgen.resources import resource_dir
+from tpgen.paths import resource_dir
 
 #: (options, patterns) of kernels; all their events with TPGEN_EVERY_EVENT=1.
 SHIPPED = {

@@ -8,8 +8,8 @@ from pathlib import Path
 from support.small_kernel import small_btf, write_tracefs
 from tpgen.catalog.schema import KernelInfo
 from tpgen.catalog.write import CatalogWriter
-from tpgen.check import CheckedKernel
-from tpgen.kernel import Sources
+from tpgen.kernel.check import CheckedKernel
+from tpgen.kernel.sources import Sources
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.tracefs import TraceFs

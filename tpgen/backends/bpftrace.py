@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.requests import values_of, with_tracepoints
-from tpgen.backends.shapes import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, Shape, shape_of
 from tpgen.backends.templates import template
 from tpgen.model import CType, FuncProto, Struct
 from tpgen.target import Target

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.naming import camel_case, distinct
 from tpgen.backends.requests import request_names, values_of, with_tracepoints
-from tpgen.backends.shapes import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, Shape, shape_of
 from tpgen.backends.templates import template
 from tpgen.diagnostics import fail
 from tpgen.model import Dynamic

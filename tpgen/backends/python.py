@@ -13,7 +13,7 @@ from keyword import iskeyword
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.naming import distinct
 from tpgen.backends.requests import request_names
-from tpgen.backends.shapes import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, Shape, shape_of
 from tpgen.backends.templates import template
 from tpgen.layout import LOCATOR_BYTES
 from tpgen.model import CType, Dynamic, Typedef

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
-from tpgen.backends.bpf_header import loads_of
+from tpgen.backends.bpf.header import loads_of
 from tpgen.backends.naming import distinct
 from tpgen.backends.requests import request_names, values_of, with_tracepoints
-from tpgen.backends.shapes import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, Shape, shape_of
 from tpgen.backends.templates import template
 from tpgen.layout import LOCATOR_BYTES
 from tpgen.model import CType, Dynamic, Int, Qualified, Struct, TypeTag

@@ -19,7 +19,7 @@ def template(backend: str, name: str) -> Template:
 def _environment(backend: str) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from tpgen.resources import resource_dir
+    from tpgen.paths import resource_dir
 
     environment = Environment(
         loader=FileSystemLoader(resource_dir("templates") / backend),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 
-from tpgen.building.stamps import file_digest, file_stamp, is_young, states, tree_stamp
+from tpgen.building.states import file_digest, file_stamp, is_young, states, tree_stamp
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
-    from tpgen.building.stamps import Stamp
+    from tpgen.building.states import Stamp
 
 _FORMAT = 1
 

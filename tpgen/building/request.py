@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from tpgen.building import tell
+from tpgen.building import depfile as tell
 from tpgen.building.manifest import dump, load
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it

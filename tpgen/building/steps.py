@@ -13,10 +13,10 @@ from tpgen import output
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate, KernelFiles
 from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
-from tpgen.building.stamps import digest
+from tpgen.building.states import digest
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.generation import Order, Product, generate
-from tpgen.selection import KernelEvents, split_pattern
+from tpgen.kernel.events import KernelEvents, split_pattern
 
 #: Opens the kernel of a `[[generate]]`: by name, from files, or what the command line means.
 Opener = Callable[["str | KernelFiles | None"], KernelEvents]

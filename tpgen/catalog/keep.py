@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tpgen.catalog.kept import kept_files, kept_key, kept_name
-from tpgen.check import CheckedKernel
-from tpgen.comparison import Comparison
+from tpgen.cache.private_files import discard
+from tpgen.catalog.live_cache import kept_files, kept_key, kept_name
 from tpgen.diagnostics import TpgenError
-from tpgen.kernel import Sources
+from tpgen.kernel.check import CheckedKernel
+from tpgen.kernel.comparison import Comparison
+from tpgen.kernel.events import EventKey
+from tpgen.kernel.sources import Sources
 from tpgen.model import Event
-from tpgen.private import discard
-from tpgen.selection import EventKey
 
 
 class KeptKernel(CheckedKernel):
@@ -49,7 +49,7 @@ class KeptKernel(CheckedKernel):
 
 def _keep(kernel: KeptKernel) -> None:
     """Keep the kernel, if that can be done."""
-    from tpgen.catalog import live
+    from tpgen.cache import kernel_identity as live
     from tpgen.catalog.write import CatalogWriter, info_of
 
     files, key = kept_files(), kept_key()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tpgen.resources import resource_path
+from tpgen.paths import resource_path
 
 #: How the name of a catalog file ends.
 SUFFIX = ".tpgen"

@@ -14,10 +14,11 @@ from functools import cache, cached_property
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from tpgen.catalog import valid
+from tpgen.catalog import validate
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, MOST_PARTS, STATEMENTS, KernelInfo
-from tpgen.comparison import Comparison, Subject
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail, unreadable
+from tpgen.kernel.comparison import Comparison, Subject
+from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
 from tpgen.model import (
     Argument,
@@ -44,7 +45,6 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
-from tpgen.selection import EventKey, KernelEvents
 from tpgen.target import Target
 
 _Value = TypeVar("_Value")
@@ -134,11 +134,11 @@ _KERNEL = (
 def _kernel_info(row: tuple[Any, ...]) -> KernelInfo:
     name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources = row
     if pointer_size not in (4, 8) or long_long_align not in (4, 8):
-        valid.wrong("target", (pointer_size, long_long_align))
-    target = Target(valid.word(arch), int(pointer_size), valid.flag(big_endian), int(long_long_align))
-    known = tuple(map(valid.word, valid.text(sources).split()))
-    release, distribution, build_id = (_or_none(valid.word, text) for text in (release, distribution, build_id))
-    return KernelInfo(valid.word(name), target, release, distribution, build_id, known)
+        validate.wrong("target", (pointer_size, long_long_align))
+    target = Target(validate.word(arch), int(pointer_size), validate.flag(big_endian), int(long_long_align))
+    known = tuple(map(validate.word, validate.text(sources).split()))
+    release, distribution, build_id = (_or_none(validate.word, text) for text in (release, distribution, build_id))
+    return KernelInfo(validate.word(name), target, release, distribution, build_id, known)
 
 
 def _check_head(path: str) -> None:
@@ -182,8 +182,8 @@ class CatalogKernel(KernelEvents):
     def _notes(self) -> Iterator[Diagnostic]:
         query = "SELECT code, message, hint FROM note WHERE kernel = ? ORDER BY position"
         for code, message, hint in self.catalog.rows(query, self._id):
-            texts = self._value(valid.text, code), self._value(valid.text, message)
-            yield Diagnostic(*texts, hint=self._opt(valid.text, hint), severity=Severity.NOTE)
+            texts = self._value(validate.text, code), self._value(validate.text, message)
+            yield Diagnostic(*texts, hint=self._opt(validate.text, hint), severity=Severity.NOTE)
 
     # --- which events there are
 
@@ -196,7 +196,7 @@ class CatalogKernel(KernelEvents):
     @cached_property
     def names(self) -> tuple[str, ...]:
         rows = self.catalog.rows("SELECT DISTINCT name FROM event WHERE kernel = ? ORDER BY name", self._id)
-        return tuple(self._value(valid.event_name, name) for (name,) in rows)
+        return tuple(self._value(validate.event_name, name) for (name,) in rows)
 
     def keys_of(self, name: str) -> list[EventKey]:
         return self._keys("AND name = ? ", name)
@@ -209,8 +209,8 @@ class CatalogKernel(KernelEvents):
         return [self._key(*row) for row in self.catalog.rows(query, self._id, *values)]
 
     def _key(self, system: Any, name: Any, module: Any) -> EventKey:
-        system, module = (self._opt(valid.word, word) for word in (system, module))
-        return EventKey(system, self._value(valid.event_name, name), module)
+        system, module = (self._opt(validate.word, word) for word in (system, module))
+        return EventKey(system, self._value(validate.event_name, name), module)
 
     # --- one event
 
@@ -241,11 +241,11 @@ class CatalogKernel(KernelEvents):
             name=key.name,
             module=key.module,
             kind=event_kind,
-            attach_name=self._opt(valid.event_name, attach),
+            attach_name=self._opt(validate.event_name, attach),
             class_name=class_name,
             class_origin=class_origin,
             class_candidates=candidates,
-            header=None if header is None else Position(self._value(valid.path, self._header(header)), *places),
+            header=None if header is None else Position(self._value(validate.path, self._header(header)), *places),
             args=None if prototype is None else self._args(prototype),
             args_origin=args_origin,
             names_origin=names_origin,
@@ -267,10 +267,10 @@ class CatalogKernel(KernelEvents):
         )
         rows = self.catalog.rows(query, self._id, name, Origin.HEADERS.value)
         same = [row for row in rows if row[0] == module] or rows
-        return self._opt(valid.event_name, same[0][1]) if len(same) == 1 else None
+        return self._opt(validate.event_name, same[0][1]) if len(same) == 1 else None
 
     def _flags(self, flags: Any) -> dict[str, bool]:
-        named = self._value(valid.text, flags).split()
+        named = self._value(validate.text, flags).split()
         if unknown := set(named) - set(FLAGS):
             raise self.catalog.malformed(f"{unknown.pop()!r} is nothing that an event can be")
         return dict.fromkeys(named, True)
@@ -278,10 +278,10 @@ class CatalogKernel(KernelEvents):
     @cache  # noqa: B019
     def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
         name, candidates, record = self._one("SELECT name, candidates, record FROM class WHERE id = ?", number)
-        others = valid.text(candidates).split() if candidates else ()
-        names = tuple(self._value(valid.event_name, other) for other in others)
-        found = None if record is None else self._value(valid.record, self._record(record), kind, self.target)
-        return self._opt(valid.event_name, name), names, found
+        others = validate.text(candidates).split() if candidates else ()
+        names = tuple(self._value(validate.event_name, other) for other in others)
+        found = None if record is None else self._value(validate.record, self._record(record), kind, self.target)
+        return self._opt(validate.event_name, name), names, found
 
     @cache  # noqa: B019
     def _provenance(self, number: Any) -> tuple[Origin | None, ...]:
@@ -292,20 +292,20 @@ class CatalogKernel(KernelEvents):
         return self._one("SELECT path FROM header WHERE id = ?", number)[0]
 
     def _print_fmt(self, number: Any) -> str:
-        return self._value(valid.text, self._one("SELECT text FROM print_fmt WHERE id = ?", number)[0])
+        return self._value(validate.text, self._one("SELECT text FROM print_fmt WHERE id = ?", number)[0])
 
     @cache  # noqa: B019
     def _args(self, number: Any) -> tuple[Argument, ...]:
         query = "SELECT slot, name, type, nullness FROM argument WHERE prototype = ? ORDER BY slot"
         rows = self.catalog.rows(query, number)
         count = self._one("SELECT arguments FROM prototype WHERE id = ?", number)[0]
-        self._expect(count, len(rows), valid.MOST_ARGUMENTS, f"prototype {number}")
+        self._expect(count, len(rows), validate.MOST_ARGUMENTS, f"prototype {number}")
         return tuple(self._arg(slot, *row) for slot, row in enumerate(rows))
 
     def _arg(self, expected: int, slot: Any, name: Any, ctype: Any, nullness: Any) -> Argument:
-        self._value(valid.number, slot, expected, expected)
-        held = self._value(valid.argument_type, self._type(ctype), self.target)
-        return Argument(self._opt(valid.identifier, name), held, expected, self._opt(Nullness, nullness))
+        self._value(validate.number, slot, expected, expected)
+        held = self._value(validate.argument_type, self._type(ctype), self.target)
+        return Argument(self._opt(validate.identifier, name), held, expected, self._opt(Nullness, nullness))
 
     @cache  # noqa: B019
     def _record(self, number: Any) -> Record:
@@ -319,11 +319,11 @@ class CatalogKernel(KernelEvents):
 
     def _field(self, name: Any, ctype: Any, offset: Any, size: Any, signed: Any, dynamic: Any) -> Field:
         return Field(
-            self._value(valid.identifier, name),
+            self._value(validate.identifier, name),
             None if ctype is None else self._type(ctype),
             self._opt(_bytes, offset),
             self._opt(_bytes, size),
-            self._opt(valid.flag, signed),
+            self._opt(validate.flag, signed),
             self._opt(Dynamic, dynamic),
         )
 
@@ -333,7 +333,7 @@ class CatalogKernel(KernelEvents):
             "SELECT tracepoint, number, registers FROM syscall WHERE id = ?", number
         )
         return Syscall(
-            self._value(valid.event_name, tracepoint),
+            self._value(validate.event_name, tracepoint),
             self._opt(_count, call),
             None if registers is None else self._registers(registers),
         )
@@ -353,9 +353,9 @@ class CatalogKernel(KernelEvents):
         return SyscallRegisters(tuple(held["argument"]), held["number"][0], native, native_value)
 
     def _register(self, name: Any, offset: Any, size: Any, of_task: Any, mask: Any) -> Register:
-        placed = self._value(_bytes, offset), self._value(valid.number, size, SLOT_BYTES, 1)
-        flag = self._value(valid.flag, of_task)
-        return Register(self._value(valid.member_path, name), *placed, flag, self._opt(_mask, mask))
+        placed = self._value(_bytes, offset), self._value(validate.number, size, SLOT_BYTES, 1)
+        flag = self._value(validate.flag, of_task)
+        return Register(self._value(validate.member_path, name), *placed, flag, self._opt(_mask, mask))
 
     # --- types
 
@@ -378,26 +378,26 @@ class CatalogKernel(KernelEvents):
         query = "SELECT kind, name, target, size_bytes, align_bytes, signed, length, length_text FROM type WHERE id = ?"
         kind, name, target, size, align, signed, length, length_text = self._one(query, number)
 
-        name_of = self._opt(valid.number_name if kind in ("int", "bool", "float") else valid.identifier, name)
+        name_of = self._opt(validate.number_name if kind in ("int", "bool", "float") else validate.identifier, name)
         of, parts = self._referred(number, target) if target is not None else (Void(), 0)
         parts += 1
         match kind:
             case "void":
                 return Void(), 1
             case "int" | "bool" if name_of:
-                sized = self._value(valid.type_size, kind, size)
-                return Int(name_of, sized, self._value(valid.flag, signed), kind == "bool"), 1
+                sized = self._value(validate.type_size, kind, size)
+                return Int(name_of, sized, self._value(validate.flag, signed), kind == "bool"), 1
             case "float" if name_of:
-                return Float(name_of, self._value(valid.type_size, kind, size)), 1
+                return Float(name_of, self._value(validate.type_size, kind, size)), 1
             case "ptr" if target is not None:
                 return Pointer(of), parts
             case "array" if target is not None:
-                return Array(of, self._opt(_count, length), self._opt(valid.length_text, length_text)), parts
+                return Array(of, self._opt(_count, length), self._opt(validate.length_text, length_text)), parts
             case "struct" | "union":
                 return Struct(kind, name_of, self._opt(_count, size), self._opt(_bytes, align)), 1
             case "enum":
-                whole = None if size is None else self._value(valid.type_size, kind, size)
-                return Enum(name_of, whole, self._opt(valid.flag, signed)), 1
+                whole = None if size is None else self._value(validate.type_size, kind, size)
+                return Enum(name_of, whole, self._opt(validate.flag, signed)), 1
             case "typedef" if name_of:
                 return Typedef(name_of, None if target is None else of), parts
             case "const" | "volatile" | "restrict" if target is not None:
@@ -411,7 +411,7 @@ class CatalogKernel(KernelEvents):
 
     def _referred(self, number: int, other: Any) -> tuple[CType, int]:
         """A type that type `number` refers to: an earlier one, so that there is an end to it."""
-        return self._type_and_parts(self._value(valid.number, other, number - 1, 1))
+        return self._type_and_parts(self._value(validate.number, other, number - 1, 1))
 
     def _func_proto(self, number: int, result: CType, parts: int) -> tuple[CType, int]:
         query = "SELECT param FROM type_param WHERE type = ? ORDER BY position"
@@ -432,7 +432,7 @@ class CatalogKernel(KernelEvents):
         for position, subject, reason in self.catalog.rows(query, checked):
             about = self._value(Subject, subject)
             if not raw_only or about in (Subject.RAW, Subject.HEADER_RAW):
-                yield self._comparison(key, event, position, about, self._opt(valid.text, reason))
+                yield self._comparison(key, event, position, about, self._opt(validate.text, reason))
 
     def all_comparisons(self, keys: Iterable[EventKey]) -> list[Comparison]:
         """Those of many events, in the order of the subjects, each once: a layout is that of a class."""
@@ -455,9 +455,9 @@ class CatalogKernel(KernelEvents):
     ) -> Diagnostic:
         where = None
         if path is not None:
-            where = Position(self._value(valid.path, path), self._opt(_line, line), self._opt(_line, column))
-        said = self._value(valid.word, code), self._value(valid.text, message)
-        return Diagnostic(*said, where, self._opt(valid.text, hint), self._value(Severity, severity))
+            where = Position(self._value(validate.path, path), self._opt(_line, line), self._opt(_line, column))
+        said = self._value(validate.word, code), self._value(validate.text, message)
+        return Diagnostic(*said, where, self._opt(validate.text, hint), self._value(Severity, severity))
 
     # --- values
 
@@ -485,19 +485,19 @@ def _or_none(check: Callable[[Any], _Value], value: Any) -> _Value | None:
 
 def _bytes(value: Any) -> int:
     """An offset or a size in bytes inside of a record."""
-    return valid.number(value, MAX_RECORD_BYTES)
+    return validate.number(value, MAX_RECORD_BYTES)
 
 
 def _count(value: Any) -> int:
     """A size in bytes or a length that BTF keeps in 32 bits."""
-    return valid.number(value, (1 << 32) - 1)
+    return validate.number(value, (1 << 32) - 1)
 
 
 def _mask(value: Any) -> int:
     """Bits of a register."""
-    return valid.number(value, (1 << 63) - 1)
+    return validate.number(value, (1 << 63) - 1)
 
 
 def _line(value: Any) -> int:
     """A line or a column."""
-    return valid.number(value, (1 << 31) - 1, 1)
+    return validate.number(value, (1 << 31) - 1, 1)

@@ -36,9 +36,9 @@ from tpgen.model import (
 from tpgen.spelling import spell
 
 if TYPE_CHECKING:
-    from tpgen.comparison import Comparison
-    from tpgen.kernel import Sources
-    from tpgen.selection import KernelEvents
+    from tpgen.kernel.comparison import Comparison
+    from tpgen.kernel.events import KernelEvents
+    from tpgen.kernel.sources import Sources
 
 #: Told of every kernel how many of its events are done, of how many.
 Progress = Callable[[str, int, int], None]

@@ -13,9 +13,9 @@ from tpgen.diagnostics import Diagnostic, excerpt, fail
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
-    from tpgen.check import CheckedKernel
-    from tpgen.kernel import Sources
-    from tpgen.selection import EventKey, KernelEvents
+    from tpgen.kernel.check import CheckedKernel
+    from tpgen.kernel.events import EventKey, KernelEvents
+    from tpgen.kernel.sources import Sources
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 

@@ -19,7 +19,7 @@ from tpgen.diagnostics import fail, unreadable
 if TYPE_CHECKING:
     from tpgen.building.config import KernelFiles
     from tpgen.building.steps import Rendered
-    from tpgen.selection import KernelEvents
+    from tpgen.kernel.events import KernelEvents
 
 
 def parser() -> Parser:

@@ -16,8 +16,8 @@ from tpgen.diagnostics import fail
 if TYPE_CHECKING:
     from tpgen.catalog.schema import KernelInfo
     from tpgen.catalog.store import OnHand
-    from tpgen.kernel import Sources
-    from tpgen.selection import KernelEvents
+    from tpgen.kernel.events import KernelEvents
+    from tpgen.kernel.sources import Sources
 
 
 def parser() -> Parser:
@@ -119,9 +119,9 @@ def _kernel(options: argparse.Namespace, name: str | None, progress: _Progress) 
 
     if not getattr(options, "packages", ()) and (known := base.open_catalog(options)) is not None:
         return replace(known.info, name=name or known.info.name), known
-    from tpgen.catalog.live import build_id
+    from tpgen.cache.kernel_identity import build_id
     from tpgen.catalog.write import info_of
-    from tpgen.check import CheckedKernel
+    from tpgen.kernel.check import CheckedKernel
 
     sources, release = _sources(options, progress)
     identity = build_id() if options.kernel == "live" else None
@@ -139,7 +139,7 @@ def _sources(options: argparse.Namespace, progress: _Progress) -> tuple[Sources,
         return base.open_sources(options), stated
     from dataclasses import replace
 
-    from tpgen.catalog.packages import read_packages
+    from tpgen.sources.packages import read_packages
 
     if options.btf or options.kernel:
         raise fail("usage", "packages have their own BTF", hint="leave --btf and --kernel away")

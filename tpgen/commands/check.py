@@ -11,9 +11,9 @@ from tpgen.commands import base
 from tpgen.commands.base import Parser
 
 if TYPE_CHECKING:
-    from tpgen.comparison import Comparison
     from tpgen.diagnostics import Diagnostic
-    from tpgen.selection import EventKey, KernelEvents
+    from tpgen.kernel.comparison import Comparison
+    from tpgen.kernel.events import EventKey, KernelEvents
 
 
 def parser() -> Parser:
@@ -24,7 +24,7 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.comparison import errors
+    from tpgen.kernel.comparison import errors
     from tpgen.report import report
 
     kernel, keys, comparisons, skipped = _compared(options)
@@ -42,7 +42,7 @@ def _compared(
     if (known := base.open_catalog(options)) is not None:
         keys = base.selected(known, options)
         return known, keys, known.all_comparisons(keys), ()
-    from tpgen.check import check_kernel
+    from tpgen.kernel.check import check_kernel
 
     kernel = base.open_checked(options, join_live=True)
     headers, keys = kernel.headers, base.selected(kernel, options)

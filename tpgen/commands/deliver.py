@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tpgen.catalog.answers import Answer, Content
+    from tpgen.cache.outputs import Answer, Content
 
 
 def deliver(answer: Answer, path: str | None) -> None:

@@ -29,7 +29,7 @@ def parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.diff.compare import diff
-    from tpgen.diff.present import diff_text
+    from tpgen.diff.render import diff_text
 
     names = options.before, options.after
     before, after = map(base.kernel_named, names)
@@ -46,7 +46,7 @@ def _print_json(found: KernelsDiff) -> None:
     """The object with its events one per line, as `print_json` prints an array."""
     import json
 
-    from tpgen.diff.present import diff_json
+    from tpgen.diff.render import diff_json
 
     head, events = diff_json(found)
     sys.stdout.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "events": ')

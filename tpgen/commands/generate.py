@@ -68,7 +68,7 @@ def parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.backends.base import Form
-    from tpgen.catalog.answers import Answer
+    from tpgen.cache.outputs import Answer
     from tpgen.commands.deliver import deliver
     from tpgen.generation import CheckFailed, Order, generate
 

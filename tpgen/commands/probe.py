@@ -51,7 +51,7 @@ def _print_json(found: bool | None, evidence: list[Evidence]) -> None:
 def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[Evidence]:
     """The evidence in the order of its weight; `so_far` is what was already taken of it."""
     from tpgen import probe
-    from tpgen.kernel import LIVE_BTF, live_kernel_readable, open_files
+    from tpgen.kernel.sources import LIVE_BTF, live_kernel_readable, open_files
 
     release: str | None
     files = options.btf or options.tracefs or options.headers or options.symbols or options.release
@@ -82,7 +82,7 @@ def _release_of(headers: str | None) -> str | None:
     """The release that a tree of headers is of; nothing else of it is read."""
     if headers is None:
         return None
-    from tpgen.sources.headers.release import find_release
+    from tpgen.sources.source_tree.release import find_release
 
     try:
         os.stat(headers)

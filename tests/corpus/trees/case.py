@@ -14,9 +14,9 @@ from support.debian import Tree
 
 from corpus.dumped import Image, images
 from corpus.markers import FAMILY, Made, made_by_gcc
-from tpgen.kernel import Sources, open_files
-from tpgen.resolve import Kernel
-from tpgen.selection import EventKey
+from tpgen.kernel.events import EventKey
+from tpgen.kernel.resolve import Kernel
+from tpgen.kernel.sources import Sources, open_files
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.read import read_headers
 from tpgen.sources.images import btf_sections

@@ -18,9 +18,9 @@ import pytest
 
 from corpus.dumped import Image, Layout, Params, without_spaces
 from corpus.trees.case import Case
-from tpgen.check import check_kernel
-from tpgen.comparison import Subject
 from tpgen.diagnostics import Position
+from tpgen.kernel.check import check_kernel
+from tpgen.kernel.comparison import Subject
 from tpgen.layout import lay_out
 from tpgen.model import Argument, Array, Kind, Record
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts

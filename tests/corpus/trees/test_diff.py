@@ -18,8 +18,8 @@ from corpus.dumped import Image
 from corpus.trees.case import Case
 from tpgen.diff.changes import Change, Consequence, EventDiff, KernelsDiff, Thing, consequences
 from tpgen.diff.compare import diff
+from tpgen.kernel.resolve import Kernel
 from tpgen.model import Argument, Field
-from tpgen.resolve import Kernel
 from tpgen.spelling import spell
 
 

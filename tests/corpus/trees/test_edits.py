@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from corpus.trees.case import Case
-from tpgen.sources.headers import cache
-from tpgen.sources.headers.config import parse_config
 from tpgen.sources.headers.facts import HeaderFacts
+from tpgen.sources.headers.incremental import cache_file as cache
 from tpgen.sources.headers.read import Headers
+from tpgen.sources.source_tree.config import parse_config
 from tpgen.target import target_named
 
 _TARGET = target_named("x86_64")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from corpus.trees.case import Case
-from tpgen.sources.headers.nulls import read_null_args
+from tpgen.sources.source_tree.null_args import read_null_args
 
 # `sed -n '/raw_tp_null_args\[\]/,/^};/p' kernel/bpf/btf.c | grep -c '{ *"'`
 _ENTRIES = {"6.12": 66, "7.2": 140}

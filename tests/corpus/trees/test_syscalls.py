@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.syscall_tables import ARCHES, numbers, tables
 
 from corpus.trees.case import Case
-from tpgen.syscalls import syscall
+from tpgen.kernel.syscalls import syscall
 from tpgen.target import target_named
 
 # Linux 5.10 has no fewer: a table that was read in part would.

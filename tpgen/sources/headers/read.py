@@ -11,14 +11,14 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tpgen.sources.headers.cache import COMPLETED, Cache, Entry, Spoilt
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.listing import include_directories, is_directory
-from tpgen.sources.headers.release import find_release
+from tpgen.sources.headers.incremental.cache_file import COMPLETED, Cache, Entry, Spoilt
+from tpgen.sources.source_tree.listing import include_directories, is_directory
+from tpgen.sources.source_tree.release import find_release
 from tpgen.target import Target
 
 if TYPE_CHECKING:
-    from tpgen.sources.headers.reading import Reading
+    from tpgen.sources.headers.incremental.analysis import Reading
 
 
 @contextmanager
@@ -116,7 +116,7 @@ class Headers:
 
     @cached_property
     def _reading(self) -> Reading:
-        from tpgen.sources.headers.reading import Reading
+        from tpgen.sources.headers.incremental.analysis import Reading
 
         options = self._root, self._target, self._config, self._every_arch, self._release, self._include_dirs
         with _collecting_later():
@@ -145,7 +145,7 @@ def read_text(
     config: Mapping[str, str] | None = None,
 ) -> HeaderFacts:
     """What one header of this text states, without a look at any file. `skipped` is as in `read_headers`."""
-    from tpgen.sources.headers.reading import read_alone
-    from tpgen.sources.headers.text import Source
+    from tpgen.sources.headers.incremental.analysis import read_alone
+    from tpgen.sources.headers.preprocessor.source import Source
 
     return read_alone(Source(path, text), target, release, config)

@@ -1,0 +1,551 @@
+"""The catalog: what goes in comes out, is said in tables that people can query, and is found by its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from support.catalogs import X86_64, changed, small_catalog, small_kernel
+from support.cli import Done, refusal, tpgen
+from support.small_kernel import small_btf, write_btf, write_tracefs
+
+from tpgen.cache import kernel_identity as live
+from tpgen.catalog.known_classes import KnownClasses
+from tpgen.catalog.read import Catalog, CatalogKernel
+from tpgen.catalog.schema import FLAGS, KernelInfo
+from tpgen.catalog.store import OnHand, best, on_hand
+from tpgen.catalog.write import CatalogWriter
+from tpgen.diagnostics import Diagnostic, Position, Severity
+from tpgen.kernel.check import CheckedKernel
+from tpgen.kernel.comparison import Comparison, Subject
+from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.sources import Sources
+from tpgen.model import (
+    Argument,
+    Array,
+    CType,
+    Dynamic,
+    Enum,
+    Event,
+    Field,
+    Float,
+    FuncProto,
+    Int,
+    Kind,
+    Nullness,
+    Origin,
+    Pointer,
+    Qualified,
+    Record,
+    Register,
+    Struct,
+    Syscall,
+    SyscallRegisters,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
+from tpgen.target import target_named
+
+INT, CHAR = Int("int", 4, True), Int("char", 1, False)
+
+
+class OneEvent(KernelEvents):
+    """A kernel of one event that says what it is told."""
+
+    def __init__(self, event: Event, *comparisons: Comparison, notes: tuple[Diagnostic, ...] = ()) -> None:
+        super().__init__("one", X86_64, None, notes)
+        self._event = event
+        self._comparisons = comparisons
+
+    names = property(lambda self: (self._event.name,))  # type: ignore[assignment]
+
+    def keys_of(self, name: str) -> list[EventKey]:
+        return self.keys()
+
+    def keys(self) -> list[EventKey]:
+        return [EventKey(self._event.system, self._event.name, self._event.module)]
+
+    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+        return [self._event for _ in keys]
+
+    def comparisons(self, key: EventKey, raw_only: bool = False) -> tuple[Comparison, ...]:
+        return self._comparisons
+
+
+EVENT = Event(
+    system="sys", name="802154_ev", module="mac802154", kind=Kind.TRACE_EVENT, attach_name="802154_ev",
+    class_name="cls", class_origin=Origin.HEADERS, class_candidates=(), header=Position("net/trace.h", 12, 3),
+    args=(), args_origin=Origin.BTF, names_origin=Origin.TRACEITER, record=None, record_origin=None, print_fmt=None,
+)  # fmt: skip
+
+
+def kept(folder: Path, kernel: KernelEvents, info: KernelInfo | None = None, root: str | None = None) -> CatalogKernel:
+    """`kernel` once it went through a file."""
+    writer = CatalogWriter()
+    writer.add(info or KernelInfo("one", kernel.target), kernel, root)
+    writer.save(str(folder / "kept.tpgen"))
+    return Catalog(str(folder / "kept.tpgen")).kernel()
+
+
+def kept_event(folder: Path, event: Event) -> Event:
+    kernel = kept(folder, OneEvent(event))
+    return kernel.events(kernel.keys())[0]
+
+
+TYPES: dict[str, CType] = {
+    "int": INT,
+    "bool": Int("_Bool", 1, False, is_bool=True),
+    "a rust bool": Int("bool", 1, False, is_bool=True),
+    "pointer": Pointer(Pointer(Void())),
+    "struct": Struct("struct", "pte", 8, 8),
+    "union": Struct("union", None, 4, 4),
+    "opaque": Pointer(Struct("struct", "task_struct")),
+    "enum": Enum("zone", 1, False),
+    "nameless enum": Enum(None, 4, None),
+    "typedef": Typedef("pid_t", Typedef("__kernel_pid_t", INT)),
+    "unknown typedef": Typedef("mystery_t"),
+    "qualified": Pointer(Qualified("const", Qualified("volatile", CHAR))),
+    "tagged": Pointer(TypeTag("user", CHAR)),
+    "array": Pointer(Array(Array(CHAR, 4), 3)),
+    "length in words": Pointer(Array(CHAR, None, "sizeof(struct sockaddr_in6) / 2")),
+    "flexible": Pointer(Array(INT, 0)),
+    "function": Pointer(FuncProto(Void(), (INT, Pointer(FuncProto(INT, (), False))), variadic=True)),
+    "function of nothing": Pointer(FuncProto(Float("double", 8), ())),
+}
+
+
+@pytest.mark.parametrize("ctype", TYPES.values(), ids=TYPES)
+def test_every_type_survives(ctype: CType, tmp_path: Path) -> None:
+    event = replace(EVENT, args=(Argument("a", ctype, 0, Nullness.MAYBE), Argument(None, ctype, 1)))
+    assert kept_event(tmp_path, event) == event
+
+
+REGISTERS = SyscallRegisters(
+    (Register("di", 112, 8), Register("regs[3]", 24, 8)),
+    Register("orig_ax", 120, 8, mask=0xFFFF),
+    Register("thread_info.status", 16, 4, of_task=True, mask=2),
+    2,
+)
+EVENTS = {
+    "plain": EVENT,
+    "nothing known": replace(
+        EVENT, system=None, module=None, attach_name=None, class_name=None, class_origin=None, header=None, args=None,
+        args_origin=None, names_origin=None,
+    ),
+    "candidates": replace(EVENT, class_name=None, class_origin=None, class_candidates=("one", "two")),
+    "print fmt": replace(EVENT, print_fmt='"%s\n\t", REC->x, "’"'),
+    "flags": replace(EVENT, **dict.fromkeys(FLAGS, True)),
+    "syscall": replace(EVENT, kind=Kind.SYSCALL, syscall=Syscall("sys_enter", 59, REGISTERS)),
+    "unknown syscall": replace(EVENT, kind=Kind.SYSCALL, syscall=Syscall("sys_exit", None, None)),
+    "one register set": replace(EVENT, syscall=Syscall("sys_exit", 0, replace(REGISTERS, native=None, native_value=0))),
+    "record": replace(
+        EVENT, record_origin=Origin.TRACEFS,
+        record=Record(8, 32, (
+            Field("comm", Array(CHAR, 16), 8, 16, False), Field("name", CHAR, 24, 4, None, Dynamic.DATA_LOC),
+            Field("rel", None, 28, 4, None, Dynamic.REL_LOC),
+        )),
+    ),
+    "unplaced record": replace(EVENT, record=Record(8, None, (Field("x", Typedef("t"), None, None, True),))),
+    "empty record": replace(EVENT, record=Record(12, 12, ())),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_every_fact_survives(event: Event, tmp_path: Path) -> None:
+    assert kept_event(tmp_path, event) == event
+
+
+def test_no_fact_of_an_event_is_left_out() -> None:
+    """A member that Event gets needs a column: each one is of another value in at least two of the above."""
+    for field in fields(Event):
+        if field.name in ("name",):
+            continue
+        assert len({getattr(event, field.name) for event in EVENTS.values()}) > 1, field.name
+
+
+def test_findings_reasons_and_notes_survive(tmp_path: Path) -> None:
+    finding = Diagnostic("raw-count", "two, or three", Position("a.h", 3, 4), "look", Severity.ERROR)
+    note = Diagnostic("layout-packed", "packed", None, None, Severity.NOTE)
+    comparisons = (
+        Comparison(Subject.RAW, "sys:802154_ev", (finding, note)),
+        Comparison(Subject.LAYOUT, "class cls"),
+        Comparison(Subject.HEADER_RECORD, "sys:802154_ev", reason="they are of another release", detail=finding),
+    )
+    said = Diagnostic("tracefs-missing", "not mounted", hint="mount it", severity=Severity.NOTE)
+    kernel = kept(tmp_path, OneEvent(EVENT, *comparisons, notes=(said,)))
+    (key,) = kernel.keys()
+    assert tuple(kernel.comparisons(key)) == comparisons
+    assert [comparison.subject for comparison in kernel.comparisons(key, raw_only=True)] == [Subject.RAW]
+    assert kernel.notes == (said,)
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "s390x", "i386", "arm"])
+def test_what_is_said_of_a_kernel_survives(arch: str, tmp_path: Path) -> None:
+    info = KernelInfo("k", target_named(arch), "6.12.107+deb13-s390x", "debian", "00ff", ("btf", "headers"))
+    kernel = kept(tmp_path, OneEvent(EVENT), info)
+    assert (kernel.info, kernel.target, kernel.release) == (info, info.target, info.release)
+
+
+def test_paths_below_the_root_do_not_say_where_it_was(tmp_path: Path) -> None:
+    event = replace(EVENT, header=Position("/home/me/linux/include/trace/x.h", 1))
+    kernel = kept(tmp_path, OneEvent(event), root="/home/me/linux")
+    header = kernel.events(kernel.keys())[0].header
+    assert header == Position("include/trace/x.h", 1)
+    assert b"/home/me" not in (tmp_path / "kept.tpgen").read_bytes()
+
+
+def test_a_whole_kernel(tmp_path: Path) -> None:
+    """The small kernel has each way in which an event finds its class."""
+    kernel, catalog = small_kernel(tmp_path), Catalog(str(small_catalog(tmp_path))).kernel()
+    assert catalog.names == kernel.names
+    assert catalog.keys() == kernel.keys()
+    assert catalog.events(catalog.keys()) == kernel.events(kernel.keys())
+    for key in kernel.keys():  # noqa: SIM118  # of a kernel, not of a dict
+        assert list(catalog.comparisons(key)) == list(kernel.comparisons(key))
+        assert catalog.keys_of(key.name) == kernel.keys_of(key.name)
+
+
+# --- for people with sqlite3
+
+
+def query(path: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_views_read_like_the_kernel(tmp_path: Path) -> None:
+    path = small_catalog(tmp_path)
+    assert query(path, "SELECT slot, name, type FROM arguments WHERE event = 'sched_switch' ORDER BY slot") == [
+        (0, "preempt", "bool"),
+        (1, "prev", "struct task_struct *"),
+        (2, "next", "struct task_struct *"),
+        (3, "prev_state", "unsigned int"),
+    ]
+    fields = "SELECT name, type, offset_bytes, size_bytes FROM fields WHERE event = 'page_ref_mod' ORDER BY position"
+    assert query(path, fields) == [("pfn", "unsigned long", 8, 8), ("val", "int", 16, 4)]
+    classes = "SELECT system, class, record_bytes FROM events WHERE event = 'sched_wakeup'"
+    assert query(path, classes) == [("sched", "sched_wakeup_template", 24)]
+
+
+def test_what_two_kernels_share_stands_once(tmp_path: Path) -> None:
+    tables = ("type", "prototype", "record", "class", "field", "argument")
+
+    def rows(path: Path) -> list[object]:
+        return [query(path, f"SELECT count(*) FROM {table}") for table in tables]
+
+    once, twice = (KernelInfo(name, X86_64) for name in ("a", "b"))
+    one, two = small_catalog(tmp_path, once, name="one.tpgen"), small_catalog(tmp_path, once, twice, name="two.tpgen")
+    assert rows(one) == rows(two)
+    assert query(two, "SELECT count(*) FROM event") == [(2 * query(one, "SELECT count(*) FROM event")[0][0],)]  # type: ignore[operator]
+
+
+def test_the_same_kernels_make_the_same_bytes(tmp_path: Path) -> None:
+    assert small_catalog(tmp_path).read_bytes() == small_catalog(tmp_path, name="again.tpgen").read_bytes()
+
+
+def test_file_knows_what_it_is(tmp_path: Path) -> None:
+    """As SQLite has it: PRAGMA application_id is "tpgn", user_version the format."""
+    path = small_catalog(tmp_path)
+    assert query(path, "PRAGMA application_id") == [(int.from_bytes(b"tpgn", "big"),)]
+    assert query(path, "PRAGMA user_version") == [(1,)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~current_umask()
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# --- which is meant
+
+
+def on(
+    name: str, release: str | None, arch: str = "x86_64", distribution: str | None = None, own: bool = False
+) -> OnHand:
+    return OnHand(KernelInfo(name, target_named(arch), release, distribution), f"/{name}", not own)
+
+
+KNOWN = (
+    on("debian-6.1-amd64", "6.1.0-56-amd64", distribution="debian"),
+    on("debian-6.12-amd64", "6.12.107+deb13-amd64", distribution="debian"),
+    on("debian-6.12-arm64", "6.12.107+deb13-arm64", "aarch64", "debian"),
+    on("debian-6.12-s390x", "6.12.107+deb13-s390x", "s390x", "debian"),
+    on("debian-7.2-amd64", "7.2.13+deb14-amd64", distribution="debian"),
+    on("mine", "6.12.9-custom", own=True),
+    on("fedora", "6.17.1-300.fc43.x86_64", distribution="fedora", own=True),
+    on("6.1-rt", None, own=True),
+)
+MEANT = {
+    "6.1": "debian-6.1-amd64",  # and not 6.12
+    "6.12": "debian-6.12-amd64",  # 6.12.107 is newer than 6.12.9
+    "6.12.9": "mine",
+    "6.12-arm64": "debian-6.12-arm64",
+    "6.12-aarch64": "debian-6.12-arm64",
+    "debian-6.12-s390x": "debian-6.12-s390x",
+    "debian-6.12": "debian-6.12-amd64",
+    "fedora-6": "fedora",
+    "6": "fedora",
+    "7": "debian-7.2-amd64",
+    "mine": "mine",
+    "6.1-rt": "6.1-rt",
+    "6.12.107+deb13-s390x": "debian-6.12-s390x",
+    "6.1.0-56-amd64": "debian-6.1-amd64",
+    "6.13": None,
+    "7.2-arm64": None,
+    "fedora-6.12": None,
+    "": None,
+    "-": None,
+    "amd64": None,
+}
+
+
+@pytest.mark.parametrize(("wanted", "name"), MEANT.items(), ids=MEANT)
+def test_names(wanted: str, name: str | None) -> None:
+    found = best(wanted, KNOWN, "x86_64")
+    assert (found and found.info.name) == name
+
+
+def test_names_on_another_machine() -> None:
+    for_arm = best("6.12", KNOWN, "aarch64")
+    assert for_arm
+    assert for_arm.info.name == "debian-6.12-arm64"
+    assert best("6.1", KNOWN, "aarch64") is None
+    assert best("6.12", KNOWN, None) is None  # an architecture that tpgen does not know
+
+
+def test_of_equals_the_users_own() -> None:
+    shipped, own = on("shipped", "6.12.1"), on("own", "6.12.1", own=True)
+    for known in ((shipped, own), (own, shipped)):
+        assert best("6.12", known, "x86_64") is own
+
+
+# --- the commands
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this user's catalogs lie, beside which there are no others."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("tpgen.catalog.store.shipped_directory", lambda: str(tmp_path / "none"))
+    return tmp_path / "data" / "tpgen" / "catalog"
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> tuple[str, ...]:
+    tracefs = write_tracefs(tmp_path / "small-tracefs")
+    return "--btf", str(write_btf(tmp_path / "small.btf")), "--tracefs", str(tracefs), "--arch", "x86_64"
+
+
+DONE = Done(0, "", "")
+
+
+def test_add_list_use(home: Path, sources: tuple[str, ...]) -> None:
+    assert tpgen("catalog", "add", "mine", *sources, "--release", "9.8.7") == DONE
+    listed = [line.split() for line in tpgen("catalog", "list").out.splitlines()]
+    assert ["mine", "9.8.7", "x86_64", "6", str(home / "mine.tpgen")] in listed
+    for kernel in ("mine", "9.8-amd64", str(home / "mine.tpgen")):
+        for command in (("show", "*"), ("show", "*", "--json"), ("list",), ("sched_switch",)):
+            told, direct = tpgen(*command, "--kernel", kernel), tpgen(*command, *sources)
+            assert (told.code, told.err) == (direct.code, direct.err) == (0, "")
+            # The release, which BTF does not tell, and the name of the kernel stand in some of the output.
+            assert told.out.replace(" * Linux 9.8.7\n", "").splitlines()[1:] == direct.out.splitlines()[1:]
+
+
+def test_list_json(home: Path, sources: tuple[str, ...]) -> None:
+    tpgen("catalog", "add", "mine", *sources, "--release", "9.8.7", "--distribution", "own")
+    (mine,) = [item for item in json.loads(tpgen("catalog", "list", "--json").out) if item["name"] == "mine"]
+    assert mine == {
+        "name": "mine", "release": "9.8.7", "distribution": "own", "arch": "x86_64", "pointer_size": 8,
+        "big_endian": False, "build_id": None, "sources": ["btf", "tracefs"], "events": 6, "shipped": False,
+        "path": str(home / "mine.tpgen"),
+    }  # fmt: skip
+
+
+def test_export_of_what_was_added(home: Path, sources: tuple[str, ...], tmp_path: Path) -> None:
+    """A file for another machine: the same kernel, whatever it is exported from."""
+    tpgen("catalog", "add", "mine", *sources, "--release", "9.8.7")
+    once, twice = tmp_path / "once.tpgen", tmp_path / "twice"
+    assert tpgen("catalog", "export", "9.8-x86_64", "-o", once) == DONE
+    assert tpgen("catalog", "export", once, "-o", twice) == DONE
+    assert once.read_bytes() == twice.read_bytes() == (home / "mine.tpgen").read_bytes()
+    assert tpgen("show", "sched_switch", "--kernel", twice).code == 0
+
+
+def test_adding_again_replaces(home: Path, sources: tuple[str, ...]) -> None:
+    tpgen("catalog", "add", "mine", *sources, "--release", "9.8.7")
+    tpgen("catalog", "add", "mine", *sources, "--release", "9.9")
+    assert [path.name for path in home.iterdir()] == ["mine.tpgen"]
+    assert on_hand()[0][0].info.release == "9.9"
+
+
+NAME_HINT = "cannot be a catalog's name [usage]; letters, digits and `_.+~-`"
+USAGE = {
+    "no act": (
+        ["catalog"],
+        "the following arguments are required: list|add|export, ... [usage]; `tpgen catalog --help` explains",
+    ),
+    "nothing to add": (
+        ["catalog", "add", "x"],
+        "nothing to add [usage]; give package files, --btf, --tracefs, --headers or --kernel",
+    ),
+    "name of a path": (["catalog", "add", "a/b", "--kernel", "live"], f"'a/b' {NAME_HINT}"),
+    "name taken": (["catalog", "add", "live", "--kernel", "live"], f"'live' {NAME_HINT}"),
+    "two kernels": (
+        ["list", "--kernel", "a", "--kernel", "b"],
+        "--kernel is given twice [usage]; one run reads one kernel",
+    ),
+    "both": (
+        ["list", "--kernel", "a", "--btf", "b"],
+        "--kernel and files: a catalog has its own [usage]; give one or the other",
+    ),
+    "packages and BTF": (
+        ["catalog", "add", "x", "p.deb", "--btf", "b"],
+        "packages have their own BTF [usage]; leave --btf and --kernel away",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE)
+def test_usage(arguments: list[str], message: str, home: Path) -> None:
+    assert tpgen(*arguments) == refusal(message)
+    assert not home.exists() or not list(home.iterdir())
+
+
+def test_unknown_kernels(home: Path, sources: tuple[str, ...]) -> None:
+    tpgen("catalog", "add", "other", *sources, "--release", "99.1")
+    changed(home / "other.tpgen", "UPDATE kernel SET arch = 's390x', big_endian = 1")
+    message = "no kernel '99' [unknown-kernel]; for another architecture there is other"
+    assert tpgen("list", "--kernel", "99") == refusal(message)
+    assert tpgen("list", "--kernel", "99", "--arch", "s390x").code == 0
+    told = tpgen("list", "--kernel", "98")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("tpgen: error: no kernel '98' [unknown-kernel]; there is live, ")
+
+
+def test_a_broken_catalog_of_the_users_does_not_hide_others(home: Path, sources: tuple[str, ...]) -> None:
+    tpgen("catalog", "add", "mine", *sources, "--release", "9.8.7")
+    (home / "broken.tpgen").write_bytes(b"no catalog")
+    assert tpgen("list", "--kernel", "mine").code == 0
+    listed = tpgen("catalog", "list")
+    assert listed.code == 2
+    assert "mine" in listed.out
+    hint = "`tpgen catalog export` makes one"
+    assert listed.err == f"tpgen: error: {home / 'broken.tpgen'}: not a catalog [catalog-foreign]; {hint}\n"
+
+
+def test_a_file_of_several_kernels_must_be_told_apart(tmp_path: Path) -> None:
+    path = small_catalog(tmp_path, *(KernelInfo(name, X86_64) for name in ("a", "b")))
+    message = f"{path}: which of its kernels is not said [unknown-kernel]; it has a, b"
+    assert tpgen("list", "--kernel", path) == refusal(message)
+
+
+def test_probe(tmp_path: Path) -> None:
+    done = tpgen("probe", "--kernel", small_catalog(tmp_path))
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("raw tracepoints: yes\n  yes      the catalog has ")
+
+
+def test_check(tmp_path: Path) -> None:
+    """What was compared when the catalog was made: five raw tracepoints, four formats, a syscall."""
+    done = tpgen("check", "--kernel", small_catalog(tmp_path))
+    assert (done.code, done.err) == (0, "")
+    numbers = {line.split(":")[0].strip(): line.split()[-4:] for line in done.out.splitlines() if ": " in line}
+    assert numbers["raw arguments"] == ["5", "5", "0", "0"]
+    assert numbers["syscall record"] == ["1", "1", "0", "0"]
+
+
+def test_findings_that_were_kept_forbid_to_generate(tmp_path: Path) -> None:
+    finding = Diagnostic("raw-count", "two, or three")
+    kept(tmp_path, OneEvent(EVENT, Comparison(Subject.RAW, "sys:802154_ev", (finding,))))
+    done = tpgen("802154_ev", "--raw", "--kernel", tmp_path / "kept.tpgen")
+    assert done == Done(1, "", "tpgen: error: two, or three [raw-count]\n")
+    assert tpgen("check", "--kernel", tmp_path / "kept.tpgen").code == 1
+
+
+# --- the class that only headers know
+
+
+def test_the_class_of_a_running_kernels_event(home: Path, tmp_path: Path) -> None:
+    """dma_fence_init could be of two classes with the same prototype and record."""
+    small = small_kernel(tmp_path)
+
+    def choice() -> tuple[str | None, Origin | None]:
+        kernel = CheckedKernel(replace(small.sources, known_classes=KnownClasses("6.18.1")))
+        (key,) = kernel.keys_of("dma_fence_init")
+        event = kernel.event(key)
+        return event.class_name, event.class_origin
+
+    def tell(name: str, told: str, release: str | None = None, origin: Origin = Origin.HEADERS) -> None:
+        event = replace(EVENT, name="dma_fence_init", module="fence", class_name=told, class_origin=origin)
+        writer = CatalogWriter()
+        writer.add(KernelInfo(name, X86_64, release, sources=("headers",)), OneEvent(event))
+        home.mkdir(parents=True, exist_ok=True)
+        writer.save(str(home / f"{name}.tpgen"))
+
+    tell("guess", "dma_fence", origin=Origin.LAYOUT)
+    assert choice() == (None, None), "what another kernel's layout says is no more than ours does"
+    tell("other", "no_such_class")
+    assert choice() == (None, None), "a class that does not fit"
+    tell("old", "dma_fence_unsignaled", "5.10.1")
+    assert choice() == ("dma_fence_unsignaled", Origin.CATALOG)
+    tell("new", "dma_fence", "7.2")
+    assert choice() == (None, None), "they disagree"
+    tell("same", "dma_fence", "6.18.1")
+    assert choice() == ("dma_fence", Origin.CATALOG), "that of this very release decides"
+
+
+def test_the_class_of_an_event_whose_prototype_is_like_no_class(home: Path, tmp_path: Path) -> None:
+    """A DEFINE_EVENT may write its types in other words. Where tracefs shows no record, a catalog tells the class."""
+    b = small_btf()
+    b.event("sched_waking", [("p", b.ptr(b.fwd("other")))])
+    btf = BtfTracepoints(Btf(b.blob(), "vmlinux", names=TRACEPOINT_NAMES, arch="x86_64"))
+    sources = Sources("small", X86_64, "6.18.1", (btf,), known_classes=KnownClasses("6.18.1"))
+    writer = CatalogWriter()
+    event = replace(EVENT, name="sched_waking", module=None, class_name="sched_wakeup_template")
+    writer.add(KernelInfo("k", X86_64, "6.18.1", sources=("headers",)), OneEvent(event))
+    home.mkdir(parents=True)
+    writer.save(str(home / "k.tpgen"))
+    kernel = CheckedKernel(sources)
+    (found,) = kernel.events(kernel.keys_of("sched_waking"))
+    assert (found.class_name, found.class_origin) == ("sched_wakeup_template", Origin.CATALOG)
+    assert found.record is not None
+    assert found.record.size_bytes == 24
+
+
+def test_check_says_where_classes_are_known_from(tmp_path: Path) -> None:
+    """Of the small kernel two have a class of their own name or fit one only, and one fits two."""
+    said = tpgen("check", "--kernel", small_catalog(tmp_path)).out
+    numbers = "2 by equal layout, 1 by btf: class of the same name, 1 ambiguous or unknown"
+    assert f"\nclasses of events: {numbers}\n" in said
+
+
+# --- what tells a running kernel
+
+
+def test_build_id_among_notes() -> None:
+    """As the ELF specification has them: sizes of name and text, type, name, text; the last two padded to 4 bytes."""
+
+    def note(name: bytes, kind: int, text: bytes) -> bytes:
+        head = b"".join(n.to_bytes(4, sys.byteorder) for n in (len(name), len(text), kind))
+        return head + name + b"\0" * (-len(name) % 4) + text + b"\0" * (-len(text) % 4)
+
+    ours = note(b"GNU\0", 3, bytes(range(20)))
+    linux = note(b"Linux\0", 257, b"\x01\x02\x03")
+    assert live._build_id(linux + ours) == bytes(range(20)).hex()
+    assert live._build_id(note(b"Xen\0", 3, b"1234") + note(b"GNU\0", 1, b"1234")) is None
+    assert live._build_id(linux + ours[:-21]) is None
+    assert live._build_id(b"") is None

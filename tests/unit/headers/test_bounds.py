@@ -1,0 +1,74 @@
+"""Texts that would keep a parser busy for long: each must end soon, and say what it left out."""
+
+from __future__ import annotations
+
+import pytest
+from support.bounds import bounded
+
+from tpgen.sources.headers.read import read_text
+from tpgen.sources.headers.types.resolved_facts import unknown_field
+from tpgen.target import target_named
+
+X86_64 = target_named("x86_64")
+
+
+def event(entry: str = "__field(int, x)", proto: str = "int a", before: str = "") -> str:
+    return f"""#define TRACE_SYSTEM test
+{before}
+TRACE_EVENT(test, TP_PROTO({proto}), TP_ARGS(a), TP_STRUCT__entry({entry}), TP_fast_assign(), TP_printk(""));
+"""
+
+
+REFUSED = {
+    "dimensions of an argument": event(proto="int a" + "[1]" * 20_000),
+    "function pointers": event(proto="int " + "(*" * 3_000 + "a" + ")(void)" * 3_000),
+    "stars": event(proto="int " + "*" * 100_000 + "a"),
+    "parentheses in a length": event("__array(int, x, " + "(" * 5_000 + "1" + ")" * 5_000 + ")"),
+}
+UNKNOWN = {
+    "structs in structs": ("struct s", "struct s { " + "struct { " * 3_000 + "int a;" + "};" * 3_000 + "};"),
+    "structs without an end": ("struct s", "struct s { " * 20_000),
+    "structs of structs": (
+        "struct s0", "".join(f"struct s{i} {{ struct s{i + 1} a; struct s{i + 1} b; }};\n" for i in range(5_000))
+    ),
+    "many members": ("struct s", "struct s {" + "int a;" * 80_000 + "};"),
+    "many declarators": ("struct s", "struct s {" + "int a" + ",b" * 100_000 + ";};"),
+    "blanks": ("struct s", "struct" + " " * 400_000 + "s;"),
+    "the word typedef": ("x", "typedef " * 40_000 + "x;"),
+    "a chain of typedefs": ("t0", "".join(f"typedef t{i + 1} t{i};\n" for i in range(20_000))),
+    "a ring of typedefs": ("a", "typedef a b; typedef b a;"),
+    "a struct of itself": ("struct s", "struct s { struct s a; };"),
+    "a long enum": ("enum e", "enum e { V0," + ",".join(f"V{i} = V{i - 1} + 1" for i in range(1, 30_000)) + "};"),
+    "a ring of enumerators": ("enum e", "enum e { A = B, B = A };"),
+    "a chain of enumerators": (
+        "enum e0", "".join(f"enum e{i} {{ X{i} = X{i + 1} + X{i + 2} }};\n" for i in range(3_000))
+    ),
+    "a long word": ("struct s", "}" + "a" * 400_000),
+    "short words": ("struct s", ("}" + "a " * 40) * 8_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_absurd_declaration_is_refused(name: str) -> None:
+    with bounded():
+        facts = read_text(REFUSED[name], X86_64)
+    assert not facts.classes
+    assert {"header-field", "header-parameter"} & {diagnostic.code for diagnostic in facts.skipped}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_an_absurd_definition_is_unknown(name: str) -> None:
+    ctype, before = UNKNOWN[name]
+    with bounded():
+        facts = read_text(event(f"__field({ctype}, x)", before=before), X86_64)
+    assert [unknown_field(cls, X86_64) is not None for cls in facts.classes] == [True]
+
+
+@pytest.mark.parametrize("length", ["A", "A60", "1 << 63 << 63", "X", "1" + " + 1" * 50_000])
+def test_an_absurd_length_is_unknown(length: str) -> None:
+    rings = "#define A B\n#define B A\nenum { X = Y, Y = X };\n#define A0 1\n"
+    growing = "".join(f"#define A{i + 1} (A{i}+A{i})\n" for i in range(60))
+    with bounded():
+        facts = read_text(event(f"__array(int, x, {length})", before=rings + growing), X86_64)
+    assert all(unknown_field(cls, X86_64) for cls in facts.classes)
+    assert facts.classes or [d.code for d in facts.skipped] == ["header-expansion-limit"]

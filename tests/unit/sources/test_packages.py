@@ -1,0 +1,192 @@
+"""Kernels straight from package files: what dpkg-deb and rpmbuild pack is found, and what is broken is refused."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.btf_builder import SIGNED, BtfBuilder, bzimage, elf
+from support.cli import Done, refusal, tpgen
+from support.packages import make_deb, make_rpm
+from support.small_kernel import small_btf
+
+from tpgen.diagnostics import TpgenError
+from tpgen.sources.packages import package_files, read_packages
+
+pytestmark = pytest.mark.package_tools
+CHECKOUT = Path(__file__).parents[3]
+RELEASE = "6.99.1-test"
+MODULES = f"lib/modules/{RELEASE}/kernel/fs"
+# As DEFINE_TRACE has them: NUL-terminated, each at a multiple of 32, and none that is not the name of a tracepoint.
+STRINGS = b"ext9_open\0".ljust(32, b"\0") + b"802154_ev\0".ljust(32, b"\0") + b"evil; }\0"
+
+
+def traced_module() -> bytes:
+    """A module with BTF that has one tracepoint."""
+    base = small_btf()
+    b = BtfBuilder(base=base)
+    b.event("in_module", [("x", b.integer("s128", 4, SIGNED))])
+    return elf({".text": b"\x90", ".BTF": b.blob()})
+
+
+def quiet_module() -> bytes:
+    """A module with BTF and no tracepoint."""
+    b = BtfBuilder(base=small_btf())
+    b.integer("other", 4)
+    return elf({".BTF": b.blob()})
+
+
+def write_kernel(root: Path) -> Path:
+    """A kernel's files as Debian installs them, with modules in all sorts of state."""
+    files = {
+        f"boot/vmlinuz-{RELEASE}": bzimage(gzip.compress(elf({".BTF": small_btf().blob()}), mtime=0)),
+        f"boot/config-{RELEASE}": b"CONFIG_BPF=y\n",
+        f"boot/System.map-{RELEASE}": b"ffffffffffffffff B The real System.map is in the debug package\n",
+        f"{MODULES}/traced-by.ko.xz": lzma.compress(traced_module()),
+        f"{MODULES}/quiet.ko": quiet_module(),
+        f"{MODULES}/old.ko": elf({"__tracepoints_strings": STRINGS}),
+        f"{MODULES}/older.ko": elf({".text": b"\x90"}),
+        "usr/share/doc/kernel/vmlinuz-of-a-friend": b"no kernel",
+    }
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return root
+
+
+MAKERS: dict[str, Callable[[Path, Path], Path]] = {
+    **{f"deb {how}": lambda root, path, how=how: make_deb(root, path, how) for how in ("xz", "gzip", "zstd", "none")},
+    **{
+        f"rpm {how}": lambda root, path, how=how: make_rpm(root, path, how)
+        for how in ("w19.zstdio", "w7.xzdio", "w9.gzdio", "w9.bzdio", "w2.lzdio", "w.ufdio")
+    },
+}  # type: ignore[misc]  # of lambdas with a default
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_what_is_found(make: Callable[[Path, Path], Path], tmp_path: Path) -> None:
+    package = str(make(write_kernel(tmp_path / "root"), tmp_path / "package"))
+    files = read_packages([package])
+    assert files.release == RELEASE
+    image, module = f"{package}:boot/vmlinuz-{RELEASE}", f"{package}:{MODULES}/traced-by.ko.xz"
+    assert files.btf == [image, module]
+    assert files.config == f"{package}:boot/config-{RELEASE}"
+    assert files.contents[files.config] == b"CONFIG_BPF=y\n"
+    assert set(files.contents) == {image, module, files.config}
+    assert files.without_btf == {"old": ("802154_ev", "ext9_open")}
+
+
+@pytest.mark.parametrize("make", [make_deb, make_rpm])
+def test_all_files_come_out(make: Callable[[Path, Path], Path], tmp_path: Path) -> None:
+    root = write_kernel(tmp_path / "root")
+    package = make(root, tmp_path / "package")
+    packed = {name: read() for name, read in package_files(str(package))}
+    assert packed == {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "tpgen" / "catalog"
+
+
+@pytest.mark.parametrize("make", [make_deb, make_rpm])
+def test_add(make: Callable[[Path, Path], Path], home: Path, tmp_path: Path) -> None:
+    package = make(write_kernel(tmp_path / "root"), tmp_path / "package")
+    assert tpgen("catalog", "add", "boxed", package) == Done(0, "", "")
+    listed = [line.split() for line in tpgen("catalog", "list").out.splitlines()]
+    assert ["boxed", RELEASE, "x86_64", "8", str(home / "boxed.tpgen")] in listed
+    shown = tpgen("show", "sched_switch", "in_module", "--kernel", "6.99-x86_64")
+    assert (shown.code, shown.err) == (0, "")
+    assert "struct task_struct *prev" in shown.out
+    # Of a module without BTF its tracepoints are known, and no more than that.
+    assert tpgen("ext9_open", "--raw", "--kernel", "boxed").code == 2
+    assert tpgen("show", "ext9_open", "--kernel", "boxed").code == 0
+
+
+def test_a_kernel_in_several_packages(home: Path, tmp_path: Path) -> None:
+    """As Debian has it from 7.2 on: image, modules and configuration apart, each compressed in its own way."""
+    parts = []
+    for number, moved in enumerate(("lib", "boot")):
+        rest = write_kernel(tmp_path / f"root{number}")
+        for other in {"lib", "boot", "usr"} - {moved}:
+            subprocess.run(["rm", "-r", str(rest / other)], check=True)
+        parts.append(make_deb(rest, tmp_path / f"{moved}.deb", ("xz", "gzip")[number]))
+    assert tpgen("catalog", "add", "apart", *parts) == Done(0, "", "")
+    assert tpgen("show", "in_module", "--kernel", "apart").code == 0
+
+
+HINT = "the image may be in a package of its own"
+
+
+def test_no_kernel(home: Path, tmp_path: Path) -> None:
+    root = write_kernel(tmp_path / "root")
+    subprocess.run(["rm", "-r", str(root / "boot")], check=True)
+    package = make_deb(root, tmp_path / "modules.deb")
+    message = f"{package}: no kernel image in these packages [package-kernel]; {HINT}"
+    assert tpgen("catalog", "add", "x", package) == refusal(message)
+    assert not home.exists() or not list(home.iterdir())
+
+
+def test_two_kernels(home: Path, tmp_path: Path) -> None:
+    root = write_kernel(tmp_path / "root")
+    (root / "boot" / "vmlinuz-6.1.0").write_bytes(b"x")
+    package = make_deb(root, tmp_path / "both.deb")
+    message = f"{package}: several kernels: 6.1.0, {RELEASE} in these packages [package-kernel]"
+    assert tpgen("catalog", "add", "x", package) == refusal(f"{message}; give the packages of one kernel")
+
+
+@pytest.mark.parametrize("make", [make_deb, make_rpm])
+def test_damaged_packages(make: Callable[[Path, Path], Path], tmp_path: Path) -> None:
+    """Cut anywhere, or a byte changed anywhere: the kernel as it was packed, or a TpgenError of one line."""
+    whole = make(write_kernel(tmp_path / "root"), tmp_path / "package").read_bytes()
+    damaged = tmp_path / "damaged"
+    cuts = [whole[: len(whole) * part // 40] for part in range(1, 40)]
+    flips = [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in range(0, len(whole), len(whole) // 60)]
+    refusals = []
+    for content in (*cuts, *flips):
+        damaged.write_bytes(content)
+        try:
+            assert read_packages([str(damaged)]).release
+        except TpgenError as error:
+            refusals.append(str(error.diagnostics[0]))
+    assert len(refusals) > len(cuts) // 2
+    assert not [told for told in refusals if "\n" in told]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"!<arch>\n", b"\xed\xab\xee\xdb", b"!<arch>\n" + b"x" * 60])
+def test_no_package(content: bytes, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.deb"
+    path.write_bytes(content)
+    done = tpgen("catalog", "add", "x", path)
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(rf"tpgen: error: {path}: [^\n]* \[package-(?:unknown|corrupt|kernel)\][^\n]*\n", done.err)
+
+
+# --- progress
+
+
+def test_progress_on_a_terminal_only(home: Path, tmp_path: Path) -> None:
+    package = make_deb(write_kernel(tmp_path / "root"), tmp_path / "kernel.deb")
+    command = (sys.executable, "-m", "tpgen", "catalog", "add", "boxed", str(package))
+    piped = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (piped.returncode, piped.stdout, piped.stderr) == (0, "", "")
+    primary, terminal = pty.openpty()
+    shown = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=terminal, check=False)
+    os.close(terminal)
+    said = os.read(primary, 1 << 16).decode()
+    os.close(primary)
+    assert (shown.returncode, shown.stdout) == (0, b"")
+    assert "kernel.deb: 1 modules" in said
+    assert f"writing {home}"[:79] in said
+    assert said.endswith("\r\033[K"), "and then it is taken away"
+    assert "\n" not in said

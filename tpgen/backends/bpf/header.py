@@ -1,0 +1,184 @@
+"""What a header of backend `bpf` consists of: the operation tree that its builders decide and its templates print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from tpgen.backends.bpf.types import Spelled, ValueType
+from tpgen.diagnostics import fail
+from tpgen.model import Event, Nullness
+
+# What C23 made keywords; older C lets the kernel use them as names.
+_KEYWORDS = frozenset(
+    "alignas alignof asm bool constexpr false nullptr static_assert thread_local true typeof typeof_unqual".split()
+)
+# What GNU C predefines as macros in some mode or other.
+_MACROS = frozenset("bpf linux unix".split())
+
+
+class Load(NamedTuple):
+    """One aligned load from the context: `width` is `u8` to `u64`, the shifts are bits in the value it is part of."""
+
+    width: str
+    offset: int
+    shift_little: int
+    shift_big: int
+
+
+def loads_of(offset: int, size: int) -> tuple[Load, ...]:
+    """The loads that make up a value: one, or as few as the verifier's rule (offset % size == 0) allows."""
+    width = size
+    while offset % width:
+        width //= 2
+    parts = range(0, size, width)
+    return tuple(Load(f"u{8 * width}", offset + at, 8 * at, 8 * (size - width - at)) for at in parts)
+
+
+@cache
+def bits_at(offset: int, size: int) -> str:
+    """The expression of the bits of a value at `offset` of the context, both in bytes."""
+    loads = loads_of(offset, size)
+    terms = [f"TPGEN_LOAD({load.width}, ctx, {load.offset})" for load in loads]
+    if len(terms) == 1:
+        return terms[0]
+    shifts = (f" << TPGEN_SHIFT({load.shift_little}, {load.shift_big})" for load in loads)
+    return f"({' | '.join(term + shift for term, shift in zip(terms, shifts, strict=True))})"
+
+
+class Value(NamedTuple):
+    """The accessor `name`, which returns `bits` as a value of `type`.
+
+    `if_name` is the macro that hands out a pointer where it is one, None for what is no pointer. `errors` tells that it
+    has to tell pointers from errors as well as from NULL.
+    """
+
+    name: str
+    comment: str
+    type: ValueType
+    bits: str
+    if_name: str | None = None
+    errors: bool = False
+
+
+class Copy(NamedTuple):
+    """An accessor that copies bytes: fixed ones at `offset`, or those that the locator at `offset` tells of."""
+
+    name: str
+    comment: str
+    offset: int
+    size_bytes: int | None
+    relative: bool
+    is_string: bool
+
+
+class Test(NamedTuple):
+    """A predicate `name` of the context: the conjunction of `conditions`, which are C."""
+
+    name: str
+    comment: str
+    conditions: tuple[str, ...]
+
+
+class Member(NamedTuple):
+    """A member of the generated struct. `slot_bytes` is the size of a value that lies in a u64 slot, else None."""
+
+    declaration: str
+    name: str
+    offset: int
+    size_bytes: int
+    slot_bytes: int | None = None
+
+
+class Struct(NamedTuple):
+    """The context as C sees it. `size_bytes` is None where the kernel does not tell it; `align` is in bytes."""
+
+    members: tuple[Member, ...]
+    size_bytes: int | None
+    packed: bool
+    align: int
+
+
+class Section(NamedTuple):
+    """A macro `name` for what `SEC()` takes."""
+
+    name: str
+    text: str
+
+
+class Header(NamedTuple):
+    """A header. `tag` is its struct's and the file's name, `heading` tells what it holds and `context` what is there.
+
+    `release` is the kernel's with the event's module, None where unknown. `from_registers` tells that accessors read
+    the registers of a system call. `tags` are the struct and union tags that the types mention.
+    """
+
+    tag: str
+    heading: str
+    release: str | None
+    sections: tuple[Section, ...]
+    context: str
+    struct: Struct
+    tests: tuple[Test, ...]
+    values: tuple[Value, ...]
+    copies: tuple[Copy, ...]
+    from_registers: bool
+    tags: tuple[str, ...]
+    uses_bool: bool
+
+
+def header(
+    event: Event,
+    release: str | None,
+    tag: str,
+    *,
+    heading: str,
+    sections: Iterable[Section],
+    context: str,
+    struct: Struct,
+    values: Sequence[Value],
+    copies: Sequence[Copy] = (),
+    tests: Sequence[Test] = (),
+    types: Iterable[Spelled] = (),
+    from_registers: bool = False,
+) -> Header:
+    """The header of `event`. `types` are those that it mentions beside the accessors'.
+
+    Raises `TpgenError` `name-clash` where two of its accessors would have one name.
+    """
+    names = [value.name for value in values] + [copy.name for copy in copies] + [test.name for test in tests]
+    names += [value.if_name for value in values if value.if_name]
+    if len(set(names)) < len(names):
+        doubled = min(name for name in names if names.count(name) > 1)
+        raise fail("name-clash", f"{event.title}: two of its fields make an accessor {doubled}")
+    mentioned = {*types, *(value.type.type for value in values)}
+    return Header(
+        tag,
+        f"{event.title}: {heading}",
+        f"{release}, module {event.module}" if release and event.module else release,
+        tuple(sections),
+        context,
+        struct,
+        tuple(tests),
+        tuple(values),
+        tuple(copies),
+        from_registers,
+        tuple(sorted({tag for ctype in mentioned for tag in ctype.tags})),
+        any(ctype.uses_bool for ctype in mentioned),
+    )
+
+
+def argument_value(prefix: str, name: str, comment: str, value: ValueType, bits: str, null: Nullness | None) -> Value:
+    """The accessor of a raw argument; of a pointer also the macro that tests it.
+
+    There is no such macro for a pointer of 32 bits that may be an error: the numbers of errors are those of 64 bits.
+    """
+    errors = null == Nullness.ERROR
+    tested = value.is_pointer and not (errors and value.narrow == "unsigned int")
+    return Value(f"{prefix}_{name}", comment, value, bits, f"{prefix}_if_{name}" if tested else None, errors)
+
+
+def identifier(name: str) -> str:
+    """`name` as a member of a struct in any C from C11 to C23."""
+    return f"{name}_" if name in _KEYWORDS or name in _MACROS else name

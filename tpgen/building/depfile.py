@@ -1,0 +1,30 @@
+"""What a build tells the tool that started it: what its files depend on, and whether one of them changed."""
+
+from __future__ import annotations
+
+from tpgen.building.states import files_below, program_directories
+
+TYPE_CHECKING = False  # as in typing, whose import is not worth it
+if TYPE_CHECKING:
+    from tpgen.building.manifest import Inputs, Manifest
+
+
+def depfile(targets: list[str], inputs: Inputs) -> str:
+    """What the targets depend on, in make's format. Each input is a target as well, so that one can go away."""
+    trees = {**dict.fromkeys(program_directories(), ""), **{tree: suffix for tree, (_, suffix) in inputs.trees.items()}}
+    paths = [*inputs.files, *(path for tree in trees for path in sorted(files_below(tree, suffix=trees[tree])))]
+    if "live" in inputs.states:
+        paths.append("/sys/kernel/notes")
+    words = [_escaped(path) for path in dict.fromkeys(paths)]
+    head = " ".join(map(_escaped, targets))
+    return f"{head}: " + " \\\n  ".join(words) + "\n" + "".join(f"{word}:\n" for word in words)
+
+
+def _escaped(path: str) -> str:
+    """As GCC writes a path into a depfile, which make and ninja read alike."""
+    return path.replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ").replace("\t", "\\\t")
+
+
+def sums(manifest: Manifest) -> str:
+    """What changes when a generated file does: a line for each, as sha256sum writes it."""
+    return "".join(f"{made.digests[0]}  {name}\n" for name, made in sorted(manifest.outputs.items()))

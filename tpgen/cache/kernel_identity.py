@@ -1,0 +1,103 @@
+"""What tells the running kernel, as this process sees it, from every other: the key of what is kept of it.
+
+A kernel is told by the build ids of its image and of its modules. What else decides which events there are, and what
+can be known of them, is which modules are loaded, whether this user may read tracefs, the dynamic events (probes and
+synthetic events) that somebody made there, and which catalogs could tell an event's class.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tpgen.cache.private_files import stamp_text
+
+_BTF, _NOTES, _MODULES = "/sys/kernel/btf", "/sys/kernel/notes", "/proc/modules"
+_MODULE_NOTE = "/sys/module/%s/notes/.note.gnu.build-id"
+_NT_GNU_BUILD_ID = 3
+
+
+def identity() -> str | None:
+    """One text for all of that; None where the kernel cannot be told from another that is like it.
+
+    Takes a fraction of what it takes to read the kernel's BTF, which it stands for.
+    """
+    image = build_id()
+    modules = _modules()
+    if image is None or modules is None or not os.access(os.path.join(_BTF, "vmlinux"), os.R_OK):
+        return None
+    about = os.uname()
+    tracefs = _tracefs()
+    return "\n".join((image, about.release, about.version, about.machine, *modules, *tracefs, *_catalogs()))
+
+
+def build_id() -> str | None:
+    """The GNU build id of the running kernel in hex; None where it has none or shows none."""
+    return _build_id(_read(_NOTES) or b"")
+
+
+def _build_id(notes: bytes) -> str | None:
+    """The build id among ELF notes: each is three words, then a name and a text, both padded to whole words."""
+    at = 0
+    while at + 12 <= len(notes):
+        name_size, size, kind = (int.from_bytes(notes[at + i : at + i + 4], sys.byteorder) for i in (0, 4, 8))
+        start = at + 12 + name_size + -name_size % 4
+        if kind == _NT_GNU_BUILD_ID and notes[at + 12 : at + 15] == b"GNU":
+            return notes[start : start + size].hex() or None
+        at = start + size + -size % 4
+    return None
+
+
+def _modules() -> list[str] | None:
+    """The loaded modules, each with its size, its build id and its taint; None where one with BTF has no build id.
+
+    A module that taints the kernel in some ways gets no trace events. Of the file's columns the others vary from read
+    to read.
+    """
+    listed = (_read(_MODULES) or b"").decode("ascii", "replace").splitlines()  # a kernel without modules has no file
+    try:
+        with_btf = set(os.listdir(_BTF))
+    except OSError:
+        return None
+    found = []
+    for line in sorted(listed):
+        name, size, *rest = line.split()
+        known = _build_id(_read(_MODULE_NOTE % name) or b"")
+        if known is None and name in with_btf:
+            return None
+        taint = rest[-1] if rest and rest[-1].startswith("(") else ""
+        found.append(f"{name} {size} {known} {taint}")
+    return [*found, *sorted(with_btf)]
+
+
+def _tracefs() -> list[str]:
+    """Where tracefs is, whether this user may read it, and the dynamic events in it."""
+    from tpgen.mounts import live_tracefs
+
+    path = live_tracefs()
+    if path is None or not os.access(path, os.R_OK | os.X_OK):
+        return [f"{path}: unread"]
+    # Since Linux 5448d44c3855 ("tracing: Add unified dynamic event framework") (in v5.0) one file has them all.
+    made = _read(os.path.join(path, "dynamic_events"))
+    if made is None:
+        made = b"".join(_read(os.path.join(path, name)) or b"" for name in ("kprobe_events", "uprobe_events"))
+    return [path, str(os.stat(path).st_dev), made.decode("utf-8", "backslashreplace")]
+
+
+def _catalogs() -> list[str]:
+    """The user's catalogs. Those that travel with tpgen are part of the program."""
+    from tpgen.catalog.places import catalog_files, user_directory
+
+    return [stamp_text(path) for path in catalog_files(user_directory())]
+
+
+def _read(path: str) -> bytes | None:
+    """The whole of a file that the kernel makes, which may come in pieces; None where it cannot be read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            chunks = []
+            while chunk := file.read(1 << 16):
+                chunks.append(chunk)
+    except OSError:
+        return None
+    return b"".join(chunks)

@@ -1,0 +1,151 @@
+"""Files that tpgen keeps for this user alone: caches, which are believed and so must be nobody else's to write.
+
+A run that finds its answer here must be quick, so this module imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from tpgen import __version__
+from tpgen.paths import resource_path
+
+TYPE_CHECKING = False  # as in typing, whose import takes longer than all that is done here
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class PrivateFiles:
+    """A directory of small files in this user's cache directory, or at `directory`, of which the `most` newest stay.
+
+    None of them is larger than `biggest` bytes. Every method raises `OSError` for whatever is in the way; a cache does
+    without.
+    """
+
+    def __init__(self, name: str, most: int, biggest: int, directory: str | None = None) -> None:
+        self.directory = directory or cache_directory(name)
+        self._most = most
+        self._biggest = biggest
+
+    def path(self, name: str) -> str:
+        """Where the file of that name lies. Raises `OSError` where this user has no cache directory."""
+        if self.directory is None:
+            raise OSError("no cache directory of this user")
+        return os.path.join(self.directory, name)
+
+    def read(self, name: str) -> bytes:
+        """A file that this user alone can have written. Raises `OSError`."""
+        path = self.path(name)
+        if not is_own(os.lstat(os.path.dirname(path)), stat.S_ISDIR):
+            raise OSError("not this user's own directory")
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not is_own(status, stat.S_ISREG) or status.st_size > self._biggest:
+                raise OSError("not a file of this user's own")
+            return file.read()
+
+    def write(self, name: str, *content: bytes) -> None:
+        """Put a file in place at once: who reads meanwhile finds the old one or the new one. Raises `OSError`."""
+        temporary = self.new(name)
+        try:
+            with open(temporary, "wb") as file:
+                file.writelines(content)
+            self.place(temporary, name)
+        except BaseException:
+            discard(temporary)
+            raise
+
+    def new(self, name: str) -> str:
+        """The path of a new and empty file, to be filled and then put in place under `name`. Raises `OSError`."""
+        import time
+
+        path = self.path(name)
+        _make_directory(os.path.dirname(path))
+        temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}.tmp"
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        return temporary
+
+    def place(self, temporary: str, name: str) -> None:
+        """Rename what `new` made. Raises `OSError`."""
+        os.replace(temporary, self.path(name))
+        self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        assert self.directory is not None
+        with os.scandir(self.directory) as found:
+            entries = sorted(
+                ((entry.stat(follow_symlinks=False).st_mtime_ns, entry.path) for entry in found), reverse=True
+            )
+        for _, path in entries[self._most :]:
+            discard(path)
+
+
+def discard(path: str) -> None:
+    """Remove a file, if that can be done."""
+    try:  # noqa: SIM105  # contextlib takes longer to import than all of this module
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def cache_directory(name: str) -> str | None:
+    """The directory of that name in this user's cache by the XDG rules; None where no home is known."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        home = os.path.expanduser("~")
+        if not os.path.isabs(home):
+            return None
+        base = os.path.join(home, ".cache")
+    return os.path.join(base, "tpgen", name)
+
+
+def _make_directory(path: str) -> None:
+    """The directory, and those above it, for this user only. Raises `OSError` for one that others can write to."""
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    try:  # noqa: SIM105
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    if not is_own(os.lstat(path), stat.S_ISDIR):
+        raise OSError("the cache directory is not this user's own")
+
+
+def is_own(status: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
+    """Whether it is of the kind that is expected, this user's, and for nobody else to write."""
+    return is_kind(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+# --- the program
+
+
+def program() -> str:
+    """What changes whenever tpgen itself does, or what it is installed with: the stamps of all its files."""
+    import sys
+
+    package = os.path.dirname(os.path.dirname(__file__))
+    # Installing or removing any package changes the directory that it goes into.
+    installed = [path for path in sys.path if path.endswith("-packages")]
+    parts = [__version__, sys.version, *map(stamp_text, installed)]
+    for directory in dict.fromkeys((package, resource_path("templates"), resource_path("kernel_headers"))):
+        parts += sorted(_stamps_below(directory))
+    return "\n".join(parts)
+
+
+def _stamps_below(directory: str) -> Iterator[str]:
+    with os.scandir(directory) as found:
+        for entry in found:
+            if entry.is_dir():
+                if entry.name != "__pycache__":
+                    yield from _stamps_below(entry.path)
+            else:
+                yield stamp_text(entry.path)
+
+
+def stamp_text(path: str) -> str:
+    """What changes when a file or a directory's list of files does; the path alone where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path
+    return f"{path} {status.st_size} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"

@@ -1,0 +1,1 @@
+"""One kernel: its sources joined into one answer for each event."""

@@ -1,0 +1,382 @@
+"""Check: what the sources of one kernel say of an event, compared with each other.
+
+A comparison agrees, or yields findings with stable codes, or could not be made, and then says why. Nothing is repaired
+here; the backends are only given events that have no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
+from tpgen.kernel.comparison import Comparison, Subject, errors
+from tpgen.kernel.events import EventKey
+from tpgen.kernel.resolve import Kernel
+from tpgen.layout import lay_out
+from tpgen.model import Argument, CType, Field, Kind, Record, Struct
+from tpgen.sources.btf_tracepoints import BtfTracepoints
+from tpgen.spelling import spell
+from tpgen.target import Target
+from tpgen.typequery import element_of, has_unknown_length, is_string, renamed, same_type, size_of, stripped
+
+if TYPE_CHECKING:
+    from tpgen.sources.formats import Format
+    from tpgen.sources.headers.facts import HeaderClass
+    from tpgen.sources.source_tree.makefiles import Define
+
+
+class CheckedKernel(Kernel):
+    """A kernel whose sources are compared with each other for every event that is handed on."""
+
+    def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
+        yield from check_event(self, key, raw_only)
+        if not raw_only:
+            yield from layout_of(self, key)
+
+
+def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
+    """Every comparison that the sources of `kernel` allow for the events `keys`, in the order of the subjects.
+
+    Also looks at every type of the BTF: corruption is a finding (`btf-*`) even where no tracepoint leads to it.
+    """
+    kernel.events(list(keys))  # reads all format files in one go
+    comparisons = [comparison for key in keys for comparison in check_event(kernel, key)]
+    comparisons += _layouts(kernel, keys)
+    comparisons += _corruption(kernel)
+    order = list(Subject)
+    return sorted(comparisons, key=lambda comparison: order.index(comparison.subject))
+
+
+def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
+    """The comparisons for one event; with `raw_only` those that need no record, which takes reading tracefs."""
+    if (form := kernel.syscall_format(key)) is not None:
+        yield _syscall(kernel, key, form)
+        return
+    if kernel.btf(key) is not None:
+        yield _raw(kernel, key, raw_only)
+    if kernel.sources.tracefs is not None and not raw_only:
+        yield _record(kernel, key)
+    if kernel.headers is not None:
+        yield from _headers(kernel, key, raw_only)
+
+
+def layout_of(kernel: Kernel, key: EventKey) -> Iterator[Comparison]:
+    """The computed layout of one event's class against the kernel's; nothing where no class is known."""
+    btf, name = kernel.btf(key), kernel.event(key).class_name
+    if btf is not None and name is not None and btf.record(name) is not None:
+        yield _layout(btf, name)
+
+
+# --- raw arguments
+
+
+def _raw(kernel: Kernel, key: EventKey, raw_only: bool) -> Comparison:
+    btf, raw = kernel.btf(key), kernel.raw(key)
+    assert btf is not None and raw is not None
+    where = Position(btf.btf.path)
+    findings = []
+    if raw.disagreement:
+        findings.append(Diagnostic("raw-names", f"{key}: {raw.disagreement}", where))
+    event_class = None if raw_only else kernel.event(key).class_name
+    prototype = btf.class_prototype(event_class) if event_class else None
+    if prototype is not None:
+        types = tuple(arg.type for arg in raw.args)
+        findings += _compare_types(key, "the class's function", prototype, types, where)
+    if prototype is None and raw.names_origin is None and not findings:
+        reason = "BTF has neither __probestub_, __traceiter_ nor the class's function"
+        return Comparison(Subject.RAW, str(key), reason=reason)
+    return Comparison(Subject.RAW, str(key), tuple(findings))
+
+
+def _compare_types(
+    key: EventKey, other: str, theirs: Sequence[CType], types: Sequence[CType], where: Position
+) -> list[Diagnostic]:
+    if len(theirs) != len(types):
+        message = f"{key}: {len(types)} raw arguments in btf_trace_{key.name}, {len(theirs)} in {other}"
+        return [Diagnostic("raw-count", message, where)]
+    return [
+        Diagnostic(
+            "raw-type", f"{key}: raw argument {slot} is `{spell(ours)}` in BTF, `{spell(their)}` in {other}", where
+        )
+        for slot, (ours, their) in enumerate(zip(types, theirs, strict=True))
+        if not same_type(ours, their)
+    ]
+
+
+# --- the classic record
+
+
+def _record(kernel: Kernel, key: EventKey) -> Comparison:
+    def incomparable(reason: str) -> Comparison:
+        return Comparison(Subject.RECORD, str(key), reason=reason)
+
+    event, form = kernel.event(key), kernel.format(key)
+    if event.kind == Kind.TRACEPOINT:
+        return incomparable("bare tracepoint: it has no record and no format file")
+    if form is None:
+        return incomparable("tracefs has no format file of it")
+    btf = kernel.btf(key)
+    if btf is None:
+        return incomparable("no BTF of its image was given")
+    candidates = (event.class_name,) if event.class_name else event.class_candidates
+    records = [record for name in candidates if (record := btf.record(name))]
+    where = Position(form.path)
+    if not records:
+        message = f"{key}: no record in BTF has the fields of the format file"
+        return Comparison(Subject.RECORD, str(key), (Diagnostic("record-class", message, where),))
+    findings = _compare_records(str(key), form.fields, records[0], where, "the format file", "BTF")
+    return Comparison(Subject.RECORD, str(key), tuple(findings))
+
+
+def _compare_records(
+    what: str, theirs: Iterable[Field], record: Record, where: Position, source: str, judge: str
+) -> list[Diagnostic]:
+    """Findings where `theirs`, the fields in `source`, are not those of `record`, which `judge` reports."""
+    theirs, ours = tuple(theirs), record.fields
+    names, expected = [f.member_name for f in theirs], [f.member_name for f in ours]
+    if names != expected:
+        message = f"{what}: the fields are {', '.join(names)} in {source}, {', '.join(expected)} in {judge}"
+        return [Diagnostic("record-fields", message, where)]
+    findings = []
+    for their, our in zip(theirs, ours, strict=True):
+        for code, difference in _differences(their, our):
+            message = f"{what}: field {our.name}: {difference % {'source': source, 'judge': judge}}"
+            findings.append(Diagnostic(code, message, where))
+    return findings
+
+
+def _differences(their: Field, our: Field) -> Iterator[tuple[str, str]]:
+    """The code and the text of each difference between two descriptions of a field; unknown equals everything."""
+    if None not in (their.offset_bytes, our.offset_bytes) and their.offset_bytes != our.offset_bytes:
+        yield "record-offset", f"offset {their.offset_bytes} in %(source)s, {our.offset_bytes} in %(judge)s"
+    if None not in (their.size_bytes, our.size_bytes) and their.size_bytes != our.size_bytes:
+        yield "record-size", f"size {their.size_bytes} in %(source)s, {our.size_bytes} in %(judge)s"
+    # A dynamic field's type is its element's in tracefs, and BTF does not have it.
+    if their.type is not None and our.type is not None and not their.dynamic:
+        if not same_type(their.type, our.type):
+            yield "record-type", f"type `{spell(their.type)}` in %(source)s, `{spell(our.type)}` in %(judge)s"
+        # Whether plain char is signed is a matter of compiler flags that BTF does not record.
+        char = is_string(element_of(our.type))
+        if not char and None not in (their.signed, our.signed) and their.signed != our.signed:
+            sign = {True: "signed", False: "unsigned"}
+            yield "record-sign", f"{sign[bool(their.signed)]} in %(source)s, {sign[bool(our.signed)]} in %(judge)s"
+
+
+def _syscall(kernel: Kernel, key: EventKey, form: Format) -> Comparison:
+    """A syscalls: event's fields against the `struct syscall_tp_t` that its program is given."""
+    given = kernel.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if kernel.sources.btfs else None
+    if given is None:
+        return Comparison(Subject.SYSCALL, str(key), reason="BTF has no struct syscall_tp_t")
+    where = Position(form.path)
+    findings = []
+    number, values = given.fields
+    fields = [field for field in form.fields if field.dynamic is None]
+    if not fields:
+        findings = [Diagnostic("record-fields", f"{key}: the format file lacks the syscall's number", where)]
+        return Comparison(Subject.SYSCALL, str(key), tuple(findings))
+    first = values.offset_bytes or 0
+    expected = [number.offset_bytes, *range(first, first + 8 * (len(fields) - 1), 8)]
+    for field, offset in zip(fields, expected, strict=True):
+        if field.offset_bytes != offset:
+            message = f"{key}: field {field.name}: offset {field.offset_bytes} in the format file, {offset} in BTF"
+            findings.append(Diagnostic("record-offset", message, where))
+    if fields[-1].offset_bytes is not None and first + (values.size_bytes or 0) < fields[-1].offset_bytes + 8:
+        message = f"{key}: field {fields[-1].name} lies behind the end of the record in BTF"
+        findings.append(Diagnostic("record-size", message, where))
+    return Comparison(Subject.SYSCALL, str(key), tuple(findings))
+
+
+# --- computed layout
+
+
+def _layouts(kernel: Kernel, keys: Sequence[EventKey]) -> Iterator[Comparison]:
+    """The layout of every class that an event of `keys` has, once."""
+    done = set()
+    for key in keys:
+        btf, event = kernel.btf(key), kernel.event(key)
+        if btf is None or event.record is None:
+            continue
+        for name in (event.class_name,) if event.class_name else event.class_candidates:
+            if (btf.module, name) not in done and btf.record(name) is not None:
+                done.add((btf.module, name))
+                yield _layout(btf, name)
+
+
+@cache
+def _layout(btf: BtfTracepoints, name: str) -> Comparison:
+    record = btf.record(name)
+    assert record is not None
+    computed = lay_out(record.fields, record.header_bytes, btf.target)
+    what = f"class {name}"
+    if computed.size_bytes is None:
+        unknown = next(field.name for field in computed.fields if field.offset_bytes is None)
+        return Comparison(Subject.LAYOUT, what, reason=f"the size of field {unknown} is unknown")
+    where = Position(btf.btf.path)
+    findings = _compare_records(what, computed.fields, record, where, "the computed layout", "BTF")
+    if findings and (packed := _packed(record, btf.target)):
+        # BTF does not say that a struct is packed; that its bytes stand where a packed one's would, does.
+        message = f"{what}: laid out as the kernel does only if {spell(packed)} is packed"
+        note = Diagnostic("layout-packed", message, where, severity=Severity.NOTE)
+        return Comparison(Subject.LAYOUT, what, (note,))
+    if computed.size_bytes != record.size_bytes and not findings:
+        message = f"{what}: size {computed.size_bytes} in the computed layout, {record.size_bytes} in BTF"
+        findings.append(Diagnostic("record-size", message, where))
+    return Comparison(Subject.LAYOUT, what, tuple(findings))
+
+
+def _packed(record: Record, target: Target) -> CType | None:
+    """The by-value struct that explains the record's layout if it is packed; None where none does."""
+    if _placed_as(record, lay_out(record.fields, record.header_bytes, target)):
+        return None
+    for ctype in dict.fromkeys(field.type for field in record.fields if field.type is not None):
+        if isinstance(stripped(ctype), Struct):
+            fields = tuple(replace(field, type=_as_packed(field.type, ctype)) for field in record.fields)
+            if _placed_as(record, lay_out(fields, record.header_bytes, target)):
+                return ctype
+    return None
+
+
+def _as_packed(ctype: CType | None, packed: CType) -> CType | None:
+    """`ctype`, packed where it is the struct `packed`."""
+    struct = None if ctype is None else stripped(ctype)
+    return replace(struct, align_bytes=1) if isinstance(struct, Struct) and struct == stripped(packed) else ctype
+
+
+def _placed_as(record: Record, other: Record) -> bool:
+    """Whether two records have the same size and offsets."""
+    places = [[field.offset_bytes for field in each.fields] for each in (record, other)]
+    return record.size_bytes == other.size_bytes and places[0] == places[1]
+
+
+# --- headers
+
+
+def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparison]:
+    """The comparisons with the headers. Where they differ, also with what the event's module defines their names as."""
+    as_written = list(_header_comparisons(kernel, key, raw_only, {}))
+    if (errors(as_written) or _is_open(kernel, key)) and kernel.complete_headers():
+        as_written = list(_header_comparisons(kernel, key, raw_only, {}))
+    makefiles = kernel.sources.makefiles
+    if not errors(as_written) or makefiles is None or key.module is None:
+        yield from as_written
+        return
+    defines = makefiles.defines(key.module)
+    as_compiled = _header_comparisons(kernel, key, raw_only, {define.name: define.meaning for define in defines})
+    for written, compiled in zip(as_written, as_compiled, strict=True):
+        explained = errors([written]) and not errors([compiled])
+        yield written._replace(findings=(_as_defined(key, written, defines),)) if explained else written
+
+
+def _is_open(kernel: Kernel, key: EventKey) -> bool:
+    """Whether the size of a field, or the length of an array, depends on what a name means in the headers.
+
+    BTF may have another meaning of the same name.
+    """
+    event, declared = kernel.header_event(key), kernel.header_class(key)
+    types = [f.type for f in declared.fields if f.type is not None and not f.dynamic] if declared else []
+    lengths = any(has_unknown_length(arg.type) for arg in event.args) if event else False
+    return lengths or any(size_of(ctype, kernel.target) is None for ctype in types)
+
+
+def _as_defined(key: EventKey, written: Comparison, defines: Sequence[Define]) -> Diagnostic:
+    """The note that takes the place of the findings of `written`, of which the module's defines leave none."""
+    told = [define for define in defines if any(define.name in finding.message for finding in written.findings)]
+    flags, where = " ".join(map(str, told or defines)), (told or defines)[0].position
+    message = f"{key}: as the headers say, for {key.module} compiles them with {flags}"
+    return Diagnostic("header-defines", message, where, severity=Severity.NOTE)
+
+
+def _header_comparisons(
+    kernel: Kernel, key: EventKey, raw_only: bool, names: Mapping[str, str]
+) -> Iterator[Comparison]:
+    """What the headers say of the event, and of its class, where the compiler takes the words `names` for others."""
+    header, raw = kernel.header_event(key), kernel.raw(key)
+    if header is None:
+        yield Comparison(Subject.HEADER_RAW, str(key), reason="the headers do not have it")
+        return
+    if raw is None:
+        yield Comparison(Subject.HEADER_RAW, str(key), reason="no BTF of its image was given")
+    else:
+        said = tuple(replace(arg, type=renamed(arg.type, names)) for arg in header.args)
+        findings = _compare_arguments(key, said, raw.args, header.position)
+        yield _of_headers(kernel, Subject.HEADER_RAW, str(key), findings)
+    if raw_only:
+        return
+    event = kernel.event(key)
+    if event.record is not None and event.kind == Kind.TRACE_EVENT:
+        yield _header_record(kernel, key, header.class_name, event.record, names)
+
+
+def _header_record(
+    kernel: Kernel, key: EventKey, class_name: str, record: Record, names: Mapping[str, str]
+) -> Comparison:
+    def incomparable(reason: str, detail: Diagnostic | None = None) -> Comparison:
+        return Comparison(Subject.HEADER_RECORD, str(key), reason=reason, detail=detail)
+
+    declared, in_btf = kernel.header_class(key), kernel.btf(key) is not None
+    if declared is None:
+        return incomparable(f"the headers do not have its class {class_name}")
+    if not in_btf and kernel.format(key) is None:
+        from tpgen.sources.headers.types.resolved_facts import unknown_field
+
+        return incomparable("neither BTF nor tracefs was given", unknown_field(declared, kernel.target))
+    fields = _as_declared(kernel, key, declared, record, names)
+    judge = "BTF" if in_btf else "tracefs"
+    findings = _compare_records(str(key), fields, record, declared.position, "the headers", judge)
+    if not findings and (unknown := next((field for field in fields if field.size_bytes is None), None)):
+        message = f"{key}: the size of field {unknown.name} is unknown, and so what lies behind it"
+        detail = Diagnostic("header-size", message, declared.position, severity=Severity.NOTE)
+        return incomparable("equal as far as sizes are known: those of some fields no source tells", detail)
+    return _of_headers(kernel, Subject.HEADER_RECORD, str(key), findings)
+
+
+def _as_declared(
+    kernel: Kernel, key: EventKey, declared: HeaderClass, record: Record, names: Mapping[str, str]
+) -> tuple[Field, ...]:
+    """The fields of a class in the headers, where a compiler would place them."""
+    types = [None if f.type is None else kernel.completed(renamed(f.type, names), key) for f in declared.fields]
+    if packed := _packed(record, kernel.target):  # which the subject LAYOUT says once for the class
+        types = [_as_packed(ctype, packed) for ctype in types]
+    typed = tuple(replace(field, type=ctype) for field, ctype in zip(declared.fields, types, strict=True))
+    return lay_out(typed, record.header_bytes, kernel.target).fields
+
+
+def _of_headers(kernel: Kernel, subject: Subject, what: str, findings: list[Diagnostic]) -> Comparison:
+    """A comparison with the headers; those of another release can differ without anything being wrong."""
+    if findings and not kernel.headers_match:
+        assert kernel.headers is not None
+        headers, release = kernel.headers.release, kernel.sources.release
+        reason = f"it differs, but the headers are of Linux {headers} and the kernel is {release}"
+        return Comparison(subject, what, reason=reason, detail=findings[0])
+    return Comparison(subject, what, tuple(findings))
+
+
+def _compare_arguments(
+    key: EventKey, said: tuple[Argument, ...], args: tuple[Argument, ...], where: Position
+) -> list[Diagnostic]:
+    """The headers' arguments, in the order of TP_ARGS, against those of BTF, which has the order of TP_PROTO."""
+    names, expected = [arg.name for arg in said], [arg.name for arg in args]
+    known = None not in names and None not in expected
+    if known and names != expected and sorted(map(str, names)) == sorted(map(str, expected)):
+        message = f"{key}: TP_ARGS passes {', '.join(map(str, names))}, BTF has {', '.join(map(str, expected))}"
+        hint = "the kernel passes them in the order of TP_ARGS"
+        return [Diagnostic("raw-order", message, where, hint)]
+    findings = _compare_types(key, "the headers", [arg.type for arg in said], [arg.type for arg in args], where)
+    if not findings and known and names != expected:
+        message = f"{key}: the raw arguments are {', '.join(map(str, names))} in the headers, "
+        findings.append(Diagnostic("raw-names", f"{message}{', '.join(map(str, expected))} in BTF", where))
+    return findings
+
+
+# --- all of it
+
+
+def _corruption(kernel: Kernel) -> Iterator[Comparison]:
+    for btf in kernel.sources.btfs:
+        try:
+            btf.btf.validate()
+        except TpgenError as error:
+            yield Comparison(Subject.RAW, f"all types of {btf.btf.path}", error.diagnostics)

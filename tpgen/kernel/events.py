@@ -1,0 +1,129 @@
+"""Selection: one kernel's events, and how the patterns that a user writes find them.
+
+What a kernel's events are is known from its sources (`resolve`) or from a catalog; who asks for them need not know.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.target import Target
+
+if TYPE_CHECKING:
+    from tpgen.kernel.comparison import Comparison
+    from tpgen.model import Event
+
+_GLOB = frozenset("*?[")
+
+
+class EventKey(NamedTuple):
+    """What tells two events of one kernel apart. `system` is None where unknown, `module` for vmlinux."""
+
+    system: str | None
+    name: str
+    module: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.system}:{self.name}" if self.system else self.name
+
+
+class KernelEvents(ABC):
+    """One kernel's events. `label` names the kernel in messages, `release` is its uname -r where that is known.
+
+    `notes` say what of the kernel could not be read and why that matters.
+    """
+
+    def __init__(self, label: str, target: Target, release: str | None, notes: tuple[Diagnostic, ...] = ()) -> None:
+        self.label = label
+        self.target = target
+        self.release = release
+        self.notes = notes
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The names of all events, sorted."""
+
+    @abstractmethod
+    def keys_of(self, name: str) -> list[EventKey]:
+        """Every event of exactly this name."""
+
+    @abstractmethod
+    def keys(self) -> list[EventKey]:
+        """Every event, sorted by system and name."""
+
+    @abstractmethod
+    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+        """The events of `keys`, in their order; with `raw_only` they may come without class and record."""
+
+    def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
+        """What was compared for an event, with the outcome; with `raw_only` what concerns its raw arguments."""
+        return ()
+
+    def select(self, pattern: str, module: str | None = None) -> list[EventKey]:
+        """The events that `pattern` means: `name`, `system:name`, or either with `*`, `?` and `[…]`.
+
+        Raises `TpgenError`: `bad-pattern` for an empty name, `unknown-event` where nothing matches.
+        """
+        from fnmatch import fnmatchcase
+
+        system, name = split_pattern(pattern)
+        if _GLOB & set(pattern):
+            candidates = [key for key in self.keys() if fnmatchcase(key.name, name)]
+        else:
+            candidates = self.keys_of(name)
+        found = [
+            key
+            for key in candidates
+            if (system is None or (key.system is not None and fnmatchcase(key.system, system)))
+            and (module is None or key.module == (None if module == "vmlinux" else module))
+        ]
+        if not found:
+            raise self._unknown(pattern, system, candidates, module)
+        return found
+
+    def select_all(self, patterns: Iterable[str], module: str | None = None) -> list[EventKey]:
+        """The events that any of `patterns` means, each once."""
+        return list(dict.fromkeys(key for pattern in patterns for key in self.select(pattern, module)))
+
+    def _unknown(self, pattern: str, system: str | None, candidates: list[EventKey], module: str | None) -> TpgenError:
+        where = f"in {self.label}"
+        if candidates and module is not None:
+            modules = sorted({key.module or "vmlinux" for key in candidates})
+            return fail(
+                "unknown-event", f"no event {pattern!r} of module {module} {where}", hint=_or("it is of", modules)
+            )
+        if candidates and all(key.system is None for key in candidates):
+            hint = f"only tracefs and headers tell the system, and neither was read: give {candidates[0].name!r} alone"
+            return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
+        if candidates and system is not None:
+            known = sorted({str(key) for key in candidates})
+            return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known[:5], "?"))
+        notes = "; ".join(note.message for note in self.notes)
+        near = self._near_misses(pattern)
+        hint = _or("did you mean", near, "?") if near else notes or "`tpgen list` lists all events"
+        return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
+
+    def _near_misses(self, pattern: str) -> list[str]:
+        import difflib
+
+        name = pattern.rpartition(":")[2]
+        return difflib.get_close_matches(name, self.names, n=3, cutoff=0.7)
+
+
+def split_pattern(pattern: str) -> tuple[str | None, str]:
+    """The system and the name of a pattern; None where any system will do. Raises `bad-pattern` for an empty name.
+
+    As to SystemTap, `:sched_switch` is no error: it names no system.
+    """
+    system, _, name = pattern.rpartition(":")
+    if not name:
+        raise fail("bad-pattern", f"no event name in {pattern!r}", hint="write EVENT or SYSTEM:EVENT")
+    return system or None, name
+
+
+def _or(before: str, choices: list[str], after: str = "") -> str:
+    return f"{before} {', '.join(choices[:-1])}{' or ' if len(choices) > 1 else ''}{choices[-1]}{after}"

@@ -1,0 +1,246 @@
+"""Opening what is known of one kernel: its BTF, its tracefs, its headers, wherever the user says that they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tpgen.catalog.known_classes import KnownClasses
+from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
+from tpgen.mounts import live_tracefs
+from tpgen.sources.btf import Btf, is_split
+from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
+from tpgen.sources.tracefs import TraceFs
+from tpgen.target import Target, target_named
+
+if TYPE_CHECKING:
+    from tpgen.sources.headers.facts import HeaderFacts
+    from tpgen.sources.headers.read import Headers
+    from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefines
+    from tpgen.sources.images import BtfSections
+    from tpgen.sources.source_tree.makefiles import Makefiles
+
+LIVE_BTF = "/sys/kernel/btf"
+NO_CONTENTS: Mapping[str, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The opened sources of one kernel; what it lacks is empty or None.
+
+    `label` names it in messages, `release` is its uname -r where that is known. The types in `headers` may be as they
+    are written there; `complete_headers` looks them up, which takes a while. `makefiles` are those of the tree of
+    headers, and `null_args` is the verifier's table of arguments that may be NULL, where the tree has it. `notes` say
+    what could not be read and why that matters. `syscalls` are the system calls that the tree's C files define.
+    `known_classes` are those of the catalogs on hand, for a running kernel without headers. `without_btf` has the
+    tracepoints of modules that have no BTF, by module.
+    """
+
+    label: str
+    target: Target
+    release: str | None = None
+    btfs: tuple[BtfTracepoints, ...] = ()
+    tracefs: TraceFs | None = None
+    headers: HeaderFacts | None = None
+    complete_headers: Callable[[], HeaderFacts] | None = None
+    makefiles: Makefiles | None = None
+    null_args: Mapping[str, int] | None = None
+    notes: tuple[Diagnostic, ...] = ()
+    syscalls: SyscallDefines | None = None
+    known_classes: KnownClasses | None = None
+    without_btf: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def live_kernel_readable() -> bool:
+    """Whether this machine's own kernel can be asked, which takes no privilege but BTF."""
+    return os.access(os.path.join(LIVE_BTF, "vmlinux"), os.R_OK)
+
+
+def open_live(headers: str | None = None, config: str | None = None, use_cache: bool = True) -> Sources:
+    """The running kernel: vmlinux and every module with BTF, and tracefs where this user may read it.
+
+    `headers`, `config` and `use_cache` are as in `open_files`.
+
+    Raises `TpgenError` where the kernel has no BTF.
+    """
+    uname = os.uname()
+    btfs = _open_btf(_live_btf_paths(), uname.machine)
+    target = btfs[0].target
+    tracefs, notes = _open_live_tracefs(target)
+    read, null_args = _headers(headers, config, target, use_cache), _read_null_args(headers)
+    known = KnownClasses(uname.release) if read is None else None
+    return Sources(
+        "the running kernel",
+        target,
+        uname.release,
+        btfs,
+        tracefs,
+        read.on_hand if read else None,
+        (lambda: read.completed) if read else None,
+        _makefiles(headers),
+        null_args,
+        notes,
+        known_classes=known,
+    )
+
+
+def open_files(
+    btf: Sequence[str] = (),
+    tracefs: str | None = None,
+    headers: str | None = None,
+    config: str | None = None,
+    arch: str | None = None,
+    use_cache: bool = True,
+    contents: Mapping[str, bytes] = NO_CONTENTS,
+    syscalls: bool = False,
+) -> Sources:
+    """A kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
+
+    `config` is the kernel's .config or autoconf.h: of the headers, only what it compiles counts. `arch` names the
+    target where BTF does not show it; without either it is this machine's. With `use_cache` what a directory of headers
+    states may come from the user's cache, and is kept there. `contents` are those of files for BTF and configuration
+    that are not on disk under their names. With `syscalls` the C files beside the headers are read for the system calls
+    that they define, which takes seconds.
+    """
+    btfs = _open_btf(btf, arch, contents)
+    if arch is not None:
+        target = target_named(arch)
+        if btfs and (target.pointer_size, target.big_endian) != (
+            btfs[0].target.pointer_size,
+            btfs[0].target.big_endian,
+        ):
+            raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
+    else:
+        target = btfs[0].target if btfs else target_named(os.uname().machine)
+    read = _headers(headers, config, target, use_cache, contents)
+    opened = TraceFs(tracefs, target) if tracefs else None
+    images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
+    label = ", ".join(filter(None, (*images, tracefs, headers)))
+    null_args = _read_null_args(headers)
+    defines = _read_syscalls(headers, config, target, contents) if syscalls else None
+    return Sources(
+        label,
+        target,
+        btfs=btfs,
+        tracefs=opened,
+        headers=read.on_hand if read else None,
+        complete_headers=(lambda: read.completed) if read else None,
+        makefiles=_makefiles(headers),
+        null_args=null_args,
+        syscalls=defines,
+    )
+
+
+def _live_btf_paths() -> list[str]:
+    """vmlinux first, then the modules in a stable order."""
+    try:
+        modules = sorted(set(os.listdir(LIVE_BTF)) - {"vmlinux"})
+    except OSError as error:
+        raise unreadable(LIVE_BTF, error, "this kernel has no BTF; give --btf, --tracefs or --headers") from None
+    return [os.path.join(LIVE_BTF, name) for name in ("vmlinux", *modules)]
+
+
+def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic, ...]]:
+    path = live_tracefs()
+    if path is None:
+        hint = "as root: mount -t tracefs tracefs /sys/kernel/tracing"
+        note = Diagnostic("tracefs-missing", "tracefs is not mounted", hint=hint, severity=Severity.NOTE)
+        return None, (note,)
+    if not os.access(path, os.R_OK | os.X_OK):
+        message = "tracefs is readable for root only; systems and dynamic fields' types are unknown"
+        return None, (Diagnostic("tracefs-unreadable", message, severity=Severity.NOTE),)
+    return TraceFs(path, target), ()
+
+
+def _headers(
+    path: str | None, config: str | None, target: Target, use_cache: bool, contents: Mapping[str, bytes] = NO_CONTENTS
+) -> Headers | None:
+    if path is None:
+        return None
+    from tpgen.sources.headers.read import Headers
+
+    return Headers(path, target, _config(config, contents), use_cache=use_cache)
+
+
+def _read_syscalls(
+    path: str | None, config: str | None, target: Target, contents: Mapping[str, bytes]
+) -> SyscallDefines | None:
+    if path is None:
+        return None
+    from tpgen.sources.headers.trace_events.syscall_defines import read_syscall_defines
+
+    return read_syscall_defines(path, target, _config(config, contents))
+
+
+def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] | None:
+    from tpgen.sources.source_tree.config import parse_config
+
+    return None if path is None else parse_config(_read(path, contents).decode("utf-8", "replace"))
+
+
+def _makefiles(path: str | None) -> Makefiles | None:
+    if path is None:
+        return None
+    from tpgen.sources.source_tree.makefiles import Makefiles
+
+    return Makefiles(path)
+
+
+def _read_null_args(path: str | None) -> Mapping[str, int] | None:
+    if path is None:
+        return None
+    from tpgen.sources.source_tree.null_args import read_null_args
+
+    return read_null_args(path)
+
+
+# --- BTF
+
+
+def _open_btf(
+    paths: Sequence[str], arch: str | None, contents: Mapping[str, bytes] = NO_CONTENTS
+) -> tuple[BtfTracepoints, ...]:
+    """The BTF of all `paths`: those that stand alone first, then the split ones on their base."""
+    from tpgen.sources.images import btf_sections
+
+    blobs = [(path, btf_sections(_read(path, contents), path)) for path in paths]
+    arch = arch or next((sections.arch for _, sections in blobs if sections.arch), None)
+    alone: list[tuple[str, BtfSections]] = []
+    split: list[tuple[str, BtfSections]] = []
+    for path, sections in blobs:
+        (split if is_split(sections.btf, path) else alone).append((path, sections))
+    if len(alone) > 1:
+        raise fail(
+            "btf-two-kernels", f"both this and {alone[0][0]} are a kernel's BTF", alone[1][0], "give one of them"
+        )
+    opened = [BtfTracepoints(Btf(s.btf, path, names=TRACEPOINT_NAMES, arch=arch)) for path, s in alone]
+    for path, sections in split:
+        if sections.base is not None:  # an out-of-tree module carries the part of the base that it needs
+            base = Btf(sections.base, path, names=TRACEPOINT_NAMES, arch=arch)
+        elif alone:
+            base = opened[0].btf
+        else:
+            hint = "give the kernel's own BTF as well: --btf vmlinux --btf MODULE"
+            raise fail("btf-no-base", "this is the BTF of a module, which continues that of its kernel", path, hint)
+        opened.append(BtfTracepoints(Btf(sections.btf, path, base, TRACEPOINT_NAMES), module_name(path)))
+    return tuple(opened)
+
+
+def _read(path: str, contents: Mapping[str, bytes]) -> bytes:
+    if path in contents:
+        return contents[path]
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def module_name(path: str) -> str:
+    """`i2c-core.ko.xz` is the module i2c_core."""
+    name = os.path.basename(path)
+    for suffix in (".xz", ".zst", ".gz", ".debug", ".btf", ".ko"):
+        name = name.removesuffix(suffix)
+    return name.replace("-", "_")

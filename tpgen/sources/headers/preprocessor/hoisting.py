@@ -1,0 +1,76 @@
+"""Conditions inside an invocation: the text of each way to compile it.
+
+Of 544 invocations under an #if in Linux 7.2 one has the #if inside (xfarray_sort_stats, which counts more when DEBUG is
+defined). Without the configuration, an invocation like this stands for several.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import product
+
+from tpgen.sources.headers.preprocessor.conditions import Branch, Place, conjunction, negated
+from tpgen.sources.headers.preprocessor.directives import Directive
+from tpgen.sources.headers.preprocessor.source import Span, blank
+
+MOST = 16
+
+
+def inner_directives(directives: tuple[Directive, ...], span: Span) -> tuple[Directive, ...]:
+    """The directives that lie inside `span`."""
+    first = bisect_left(directives, span[0], key=_start)
+    return directives[first : bisect_left(directives, span[1], lo=first, key=_start)]
+
+
+def _start(directive: Directive) -> int:
+    return directive.start
+
+
+def variants(code: str, span: Span, place: Place, inner: tuple[Directive, ...]) -> list[tuple[str, Place]] | None:
+    """Each way to compile `span`, an invocation at `place` with the directives `inner`: its text and its place.
+
+    A text is as long as the span, with blanks for the branches that are not taken. None for more than `MOST` ways.
+    """
+    depth = len(place.branches)
+    pieces = list(_pieces(span, place, inner))
+    groups: dict[int, dict[int, Branch]] = {}
+    for _, where in pieces:
+        for branch in where.branches[depth:]:
+            if branch.truth is None:
+                groups.setdefault(branch.group, {})[branch.index] = branch
+    choices = [[*branches.values(), *_none_of(branches)] for branches in groups.values()]
+    count = 1
+    for options in choices:
+        count *= len(options)
+    if count > MOST:
+        return None
+    result: list[tuple[str, Place]] = []
+    for chosen in product(*choices):
+        taken = {branch.group: branch.index for branch in chosen}
+        text = "".join(
+            code[start:end] if _is_taken(where, depth, taken) else blank(code[start:end])
+            for (start, end), where in pieces
+        )
+        result.append((text, Place(place.branches + chosen)))
+    return result
+
+
+def _pieces(span: Span, place: Place, inner: tuple[Directive, ...]) -> Iterator[tuple[Span, Place]]:
+    start = span[0]
+    for directive in inner:
+        yield (start, directive.start), place
+        start, place = directive.start, directive.place
+    yield (start, span[1]), place
+
+
+def _none_of(branches: dict[int, Branch]) -> list[Branch]:
+    """The way past all branches of a group, unless one of them is an #else."""
+    last = branches[max(branches)]
+    if last.is_else:
+        return []
+    return [Branch(last.group, -1, conjunction(negated(branch.text) for branch in branches.values()), None)]
+
+
+def _is_taken(where: Place, depth: int, taken: dict[int, int]) -> bool:
+    return all(branch.truth is not None or taken[branch.group] == branch.index for branch in where.branches[depth:])

@@ -1,0 +1,1 @@
+"""From the text of trace headers to classes and events."""

@@ -1,0 +1,83 @@
+"""Macros that a trace header uses and another header defines.
+
+C sees a whole translation unit. We read trace headers alone, and the few that use a macro of their driver's main header
+(hfi1's DD_DEV_ENTRY) borrow it: from the headers that they include, and from those beside them that include them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tpgen.sources.headers.preprocessor.conditions import Names
+from tpgen.sources.headers.preprocessor.directives import structure
+from tpgen.sources.headers.preprocessor.macros import Macro, closure, parse_define
+from tpgen.sources.headers.preprocessor.source import Source, line_matches
+from tpgen.sources.source_tree.files import Files
+
+_INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
+
+
+class Lender:
+    """Finds macro definitions in the headers around a trace header. `names` decides their conditions."""
+
+    def __init__(self, names: Names, files: Files) -> None:
+        self._names = names
+        self._files = files
+        self._texts: dict[str, str] = {}
+        self._looked_for: list[str] = []
+
+    def looked_for(self) -> list[str]:
+        """All files that were asked for macros, or are missing, and directories, since this was called before."""
+        found, self._looked_for = self._looked_for, []
+        return found
+
+    def macros_for(self, source: Source, words: Iterable[str]) -> dict[str, Macro]:
+        """The definitions of `words` that `source` can see, and of all that these need in turn."""
+        wanted = set(words)
+        lent: dict[str, Macro] = {}
+        for path in dict.fromkeys((*self._included(source), *self._including(source))):
+            text = self._text(path)
+            if any(word in text for word in wanted - lent.keys()):
+                macros = self._definitions(path, text)
+                lent.update(closure(wanted - lent.keys(), macros))
+        return lent
+
+    def _included(self, source: Source) -> Iterator[str]:
+        directory = os.path.dirname(source.path)
+        for quote, name in _includes(source.text):
+            if quote == '"':
+                yield os.path.normpath(os.path.join(directory, name))
+            for parent in Path(directory).parents:
+                yield str(parent / "include" / name)
+
+    def _including(self, source: Source) -> Iterator[str]:
+        directory, name = os.path.split(source.path)
+        self._looked_for.append(f"{directory}/")
+        for path in self._files.headers_in(directory):
+            if path != source.path and any(
+                os.path.basename(included) == name for _, included in _includes(self._text(path))
+            ):
+                yield path
+
+    def _text(self, path: str) -> str:
+        self._looked_for.append(path)
+        if path not in self._texts:
+            self._texts[path] = self._files.read(path).decode("utf-8", "replace")
+        return self._texts[path]
+
+    def _definitions(self, path: str, text: str) -> dict[str, Macro]:
+        source = Source(path, text)
+        macros: dict[str, Macro] = {}
+        for directive in structure(source, self._names).directives:
+            if directive.keyword == "define" and directive.place.truth is not False:
+                span = (directive.start, directive.end)
+                if macro := parse_define(directive.rest, source, span, directive.place):
+                    macros.setdefault(macro.name, macro)
+        return macros
+
+
+def _includes(text: str) -> Iterator[tuple[str, str]]:
+    return ((match[1], match[2]) for _, match in line_matches(_INCLUDE, text))

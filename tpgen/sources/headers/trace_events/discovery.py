@@ -1,0 +1,211 @@
+"""A tree of headers: which of them use the family, and which of these are parts of others."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from tpgen.diagnostics import Diagnostic, Position, Severity, unreadable
+from tpgen.sources.headers.preprocessor.source import Source, line_matches
+from tpgen.sources.headers.trace_events.family import event_family
+from tpgen.sources.source_tree.files import Files
+from tpgen.sources.source_tree.listing import Listing
+
+
+class Tree:
+    """The headers of a tree that use the family: their `paths`, those of its `fragments`, and their texts.
+
+    `skipped` are the files and directories that could not be read. `files` read what is not `given`.
+    """
+
+    def __init__(self, files: Files, given: Iterable[Source] = ()) -> None:
+        self.files = files
+        self.paths: list[str] = []
+        self.skipped: list[Diagnostic] = []
+        self._fragments: list[str] = []
+        self._sources: dict[str, Source] = {}
+        self._notes: dict[str, tuple[Diagnostic, ...]] = {}
+        for source in given:
+            files.note(source.path, source.text.encode("utf-8", "replace"))
+            self._add(source)
+
+    def source(self, path: str) -> Source:
+        """The header at `path`."""
+        if path not in self._sources:
+            try:
+                raw = _contents(path)
+            except OSError:
+                raw = b""  # gone by now
+            self.files.note(path, raw)
+            self._decode(path, raw)
+        return self._sources[path]
+
+    def notes(self, path: str) -> tuple[Diagnostic, ...]:
+        """What is wrong with the text of a header that was read."""
+        return self._notes.get(path, ())
+
+    def fragments(self) -> Fragments:
+        """The headers that are parts of others."""
+        return Fragments(self._fragments)
+
+    def add(self, path: str, raw: bytes) -> None:
+        """Add a header with its contents."""
+        self.files.note(path, raw)
+        self._add(self._decode(path, raw))
+
+    def add_known(self, path: str, is_fragment: bool) -> None:
+        """Add a header that is read when its text is needed."""
+        self.paths.append(path)
+        if is_fragment:
+            self._fragments.append(path)
+
+    def _add(self, source: Source) -> None:
+        self._sources[source.path] = source
+        self.add_known(source.path, _is_fragment(source))
+
+    def _decode(self, path: str, raw: bytes) -> Source:
+        notes: list[Diagnostic] = []
+        source = self._sources[path] = decode(path, raw, notes)
+        self._notes[path] = tuple(notes)
+        return source
+
+
+def read_tree(listing: Listing, files: Files, known: Mapping[str, bool]) -> Tree:
+    """Every listed header that uses a word of the family.
+
+    Those whose stamp is unchanged do so where they are among the `known`, which tell whether they are fragments.
+    """
+    tree = Tree(files)
+    tree.skipped += listing.skipped
+    for path in listing.paths:
+        if files.is_unchanged(path):
+            if path in known:
+                tree.add_known(path, known[path])
+            continue
+        try:
+            raw = read_if_used(path)
+        except OSError as error:
+            tree.skipped.extend(unreadable(path, error).diagnostics)
+            continue
+        if raw is not None:
+            tree.add(path, raw)
+    return tree
+
+
+def read_one(path: str, files: Files) -> Tree:
+    """The one header at `path`. Raises `TpgenError` when it cannot be read."""
+    tree = Tree(files)
+    try:
+        tree.add(path, _contents(path))
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return tree
+
+
+def _contents(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def decode(path: str, raw: bytes, skipped: list[Diagnostic]) -> Source:
+    """The header of these bytes. What is no text is reported and read as blank or as a replacement character."""
+    text = raw.decode("utf-8", "replace")
+    source = Source(path, text)
+    if "\ufffd" in text and "\ufffd".encode() not in raw:
+        skipped.append(_note("header-encoding", "not UTF-8 from here", source.position(text.index("\ufffd"))))
+    if "\0" in text:
+        where = source.position(text.index("\0"))
+        skipped.append(_note("header-nul", "NUL characters from here, read as blanks", where))
+        source = Source(path, text.replace("\0", " "))
+    return source
+
+
+def _note(code: str, message: str, position: Position) -> Diagnostic:
+    return Diagnostic(code, message, position, severity=Severity.NOTE)
+
+
+# --- finding -------------------------------------------------------------------------------------------------------
+
+# Every word of the family that makes something holds one of these.
+_PARTS = (b"_EVENT", b"DECLARE_TRACE", b"FTRACE_ENTRY")
+# Each of those holds one of these. A search for two strings passes 25 000 headers in no time, above all where they are
+# no longer than five characters; only a few thousand headers hold one.
+_HINTS = (b"EVENT", b"TRACE")
+# Only so much of a header is searched. The largest trace headers have 140 KB and use the family from the first page on;
+# the headers that are larger than this are tables of registers, two thirds of the bytes of all headers.
+_WINDOW = bytearray(1 << 18)
+
+
+def read_if_used(path: str) -> bytes | None:
+    """The contents of a header that uses the family, else None."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        size = os.readv(descriptor, [_WINDOW])
+        if not _uses_family(size):
+            return None
+        if size < len(_WINDOW):
+            return bytes(memoryview(_WINDOW)[:size])
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _uses_family(size: int) -> bool:
+    for hint, words in _vocabulary():
+        at = _WINDOW.find(hint, 0, size)
+        if at >= 0 and words.search(_WINDOW, at, size):
+            return True
+    return False
+
+
+@cache
+def _vocabulary() -> tuple[tuple[bytes, re.Pattern[bytes]], ...]:
+    """For each hint a pattern that finds the words of the family around it. It searches for the plain hint."""
+    family = [word.encode() for word in event_family(None)]
+    words = [word for word in family if any(part in word for part in _PARTS)]
+    return tuple((hint, _words_around(hint, [word for word in words if hint in word])) for hint in _HINTS)
+
+
+def _words_around(hint: bytes, words: Iterable[bytes]) -> re.Pattern[bytes]:
+    parts = [word.partition(hint) for word in words]
+    return re.compile(hint + rb"(?:%s)" % b"|".join(rb"(?<=\b%s%s)%s\b" % part for part in parts))
+
+
+# --- includes ------------------------------------------------------------------------------------------------------
+
+_DEFINE = re.compile(r"#[ \t]*define[ \t]+(\w+)")
+
+
+class Fragments:
+    """The headers at `paths`, without a TRACE_SYSTEM of their own: they are parts of the headers that include them."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = frozenset(paths)
+        self._by_name: dict[str, list[str]] = {}
+        for path in paths:
+            self._by_name.setdefault(os.path.basename(path), []).append(path)
+
+    def find(self, includer: str, name: str) -> str | None:
+        """The fragment that `#include name` (with its quotes or brackets) of the header at `includer` means, None when
+        it is none."""
+        path = name.strip('"<> \t\r')
+        candidates = self._by_name.get(os.path.basename(path))
+        if not candidates:
+            return None
+        beside = os.path.normpath(os.path.join(os.path.dirname(includer), path))
+        for candidate in candidates:
+            if os.path.normpath(candidate) == beside:
+                return candidate
+        tail = "/" + os.path.normpath(path).lstrip("./")
+        fitting = [candidate for candidate in candidates if candidate.endswith(tail)]
+        return fitting[0] if len(fitting) == 1 else None
+
+
+def _is_fragment(source: Source) -> bool:
+    """True for a header with neither a system of its own nor, as <linux/tracepoint.h> has, the family's definitions."""
+    defined = {match[1] for _, match in line_matches(_DEFINE, source.text)}
+    return "TRACE_SYSTEM" not in defined and event_family(None).keys().isdisjoint(defined)

@@ -1,0 +1,52 @@
+"""The TRACE_EVENT family, as kernel_headers/ defines it in C over a few primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from tpgen.paths import resource_dir
+from tpgen.sources.headers.preprocessor.conditions import ClosedWorld
+from tpgen.sources.headers.preprocessor.directives import structure
+from tpgen.sources.headers.preprocessor.macros import Macro, parse_define
+from tpgen.sources.headers.preprocessor.source import Source
+
+# The primitives that kernel_headers/trace_event.h reduces everything to, and how many arguments each has.
+CLASS = "tpgen_class"
+EVENT = "tpgen_event"
+TRACEPOINT = "tpgen_tracepoint"
+OTHER = "tpgen_other"
+PRIMITIVES: Mapping[str, int] = {CLASS: 4, EVENT: 4, TRACEPOINT: 5, OTHER: 2}
+
+
+def event_family(release: str | None) -> Mapping[str, Macro]:
+    """The macros that make classes and events, as a kernel of this release has them."""
+    return _definitions("trace_event.h", _version_code(release))
+
+
+def entry_family() -> Mapping[str, Macro]:
+    """The macros that make the fields of TP_STRUCT__entry."""
+    return _definitions("trace_entry.h", None)
+
+
+@cache
+def _definitions(file_name: str, version_code: int | None) -> Mapping[str, Macro]:
+    path = resource_dir("kernel_headers") / file_name
+    source = Source(str(path), path.read_text("utf-8"))
+    names = ClosedWorld({} if version_code is None else {"LINUX_VERSION_CODE": version_code})
+    macros: dict[str, Macro] = {}
+    for directive in structure(source, names).directives:
+        if directive.keyword == "define" and directive.place.truth:
+            macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.place)
+            assert macro, f"{path}: not a macro: {directive.rest}"
+            macros[macro.name] = macro
+    return macros
+
+
+def _version_code(release: str | None) -> int | None:
+    """LINUX_VERSION_CODE of a release such as `6.1.192-2-amd64`."""
+    if release is None:
+        return None
+    numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in release.split("-")[0].split(".")]
+    version, patchlevel, *_ = [*numbers, 0, 0]
+    return (version << 16) + (patchlevel << 8)

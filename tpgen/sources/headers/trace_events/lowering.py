@@ -1,0 +1,407 @@
+"""From statements to facts: parameters and fields with their C types, arguments in the order that BPF sees.
+
+Everything that repeats is parsed once: the entries of TP_STRUCT__entry by lark, the declarations by pycparser, each in
+one run over the distinct texts of all headers. Then each header by itself makes its facts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+
+from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
+from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
+from tpgen.model import Argument, Array, CType, Field, FuncProto, Kind, Pointer
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+from tpgen.sources.headers.preprocessor.conditions import conjunction
+from tpgen.sources.headers.preprocessor.macros import BadInvocation, Expander, ExpansionLimit, Macro, Token, join
+from tpgen.sources.headers.preprocessor.source import group_end, split_arguments, split_commas
+from tpgen.sources.headers.trace_events.family import CLASS, TRACEPOINT, entry_family
+from tpgen.sources.headers.trace_events.member_grammar import BadMember, Member, parse_members
+from tpgen.sources.headers.trace_events.scan import Statement, macro_chain
+from tpgen.sources.headers.trace_events.struct_entries import head, unwrapped
+from tpgen.sources.headers.trace_events.units import Order
+from tpgen.sources.headers.types.resolver import Completer
+from tpgen.target import Target
+
+
+@dataclass(slots=True)
+class Built:
+    """The classes and events of one header in the order of their statements, and what could not be taken.
+
+    `orders` are those of the raw arguments of the header's classes, by name. `foreign` are those of other headers'
+    classes that its events are of, None for a class that there is not.
+    """
+
+    classes: list[HeaderClass] = field(default_factory=list)
+    events: list[HeaderEvent] = field(default_factory=list)
+    skipped: list[Diagnostic] = field(default_factory=list)
+    orders: dict[str, Order] = field(default_factory=dict)
+    foreign: dict[str, Order | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The statements of one header, ready to be built; `orders` are those of its classes."""
+
+    orders: Mapping[str, Order]
+    build: Callable[[Mapping[str, Order]], Built]
+
+
+def parse(headers: Sequence[Sequence[Statement]], target: Target) -> list[Parsed]:
+    """The statements of each header of a tree, with declarations read for `target`.
+
+    What builds them takes the orders of the arguments of all classes of the tree, by the name of the class.
+    """
+    drafts = [[_draft(statement) for statement in statements] for statements in headers]
+    flat = list(chain.from_iterable(drafts))
+    members = _members(list(dict.fromkeys(entry for draft in flat for entry in draft.entries)))
+    texts = dict.fromkeys(param for draft in flat for param in draft.params)
+    for member in members.values():
+        if isinstance(member, Member):
+            texts.update(dict.fromkeys(_member_texts(member)))
+    facts = _Facts(members, _declarations(texts, target), Completer(target))
+    builders = [_Builder(facts, own) for own in drafts]
+    return [Parsed(builder.built.orders, builder.build) for builder in builders]
+
+
+# --- statements, taken apart ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A statement with the texts of its parameters, of its arguments and, for a class, of its entries."""
+
+    statement: Statement
+    name: str
+    class_name: str
+    params: tuple[str, ...]
+    args: tuple[str, ...]
+    entries: tuple[str, ...]
+
+
+def _draft(statement: Statement) -> _Draft:
+    arguments = statement.arguments
+    if statement.primitive == CLASS:
+        name = class_name = arguments[0]
+        proto, args, entries = arguments[1], arguments[2], statement.entries
+    else:
+        class_name, name, proto, args = arguments[:4]
+        entries = ()
+    return _Draft(statement, name, class_name, _params(proto), _args(args), entries)
+
+
+# A TRACE_EVENT makes two statements of the same texts, one behind the other.
+@lru_cache(maxsize=8)
+def _params(proto: str) -> tuple[str, ...]:
+    params = tuple(" ".join(param.split()) for param in split_commas(unwrapped(proto)))
+    return () if params == ("void",) else params
+
+
+@lru_cache(maxsize=8)
+def _args(args: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(_plain, split_commas(unwrapped(args)))))
+
+
+def _plain(argument: str) -> str:
+    while argument.startswith("(") and group_end(argument, 0) == len(argument):
+        argument = argument[1:-1].strip()
+    return "" if argument == "void" else argument
+
+
+# --- entries to members --------------------------------------------------------------------------------------------
+
+
+def _members(entries: Sequence[str]) -> dict[str, Member | BadMember]:
+    """Each entry as the member that it makes. Most entries differ by their names only, so their shapes are read."""
+    family = entry_family()
+    named = {entry: _shape(entry, family) for entry in entries}
+    shapes = _members_of_shapes(dict.fromkeys(shape for shape, _ in named.values()), family)
+    return {entry: _with_name(shapes[shape], name) for entry, (shape, name) in named.items()}
+
+
+def _with_name(member: Member | BadMember, name: str | None) -> Member | BadMember:
+    if name is None or isinstance(member, BadMember):
+        return member
+    return Member(member.type, name, member.length, member.dynamic)
+
+
+# An argument, which is what two commas or the parentheses enclose, that is a name.
+_NAME = re.compile(r"\s*([A-Za-z_]\w*)\s*")
+
+
+def _shape(entry: str, family: Mapping[str, Macro]) -> tuple[str, str | None]:
+    """An entry with `_` for its member's name, and the name; as it is, and None, where no name is in its place."""
+    macro = family.get(head(entry))
+    sliced = split_arguments(entry, entry.index("(")) if macro and macro.params and "(" in entry else None
+    if macro is None or macro.params is None or sliced is None:
+        return entry, None
+    place = macro.params.index("name")
+    found = _NAME.fullmatch(entry, *sliced[0][place]) if place < len(sliced[0]) else None
+    if found is None or found[1] in family:
+        return entry, None
+    return f"{entry[: found.start(1)]}_{entry[found.end(1) :]}", found[1]
+
+
+def _members_of_shapes(shapes: Iterable[str], family: Mapping[str, Macro]) -> dict[str, Member | BadMember]:
+    expander = Expander(family)
+    result: dict[str, Member | BadMember] = {}
+    primitives: dict[str, str] = {}
+    for shape in shapes:
+        if head(shape) in family and "(" in shape:
+            try:
+                primitives[shape] = join(expander.expand(_entry_tokens(shape)))
+            except (BadInvocation, ExpansionLimit) as error:
+                result[shape] = BadMember(str(error) or "expands without end")
+        else:
+            result[shape] = BadMember("no field macro that the kernel has")
+    parsed = parse_members(list(primitives.values()))
+    result.update(zip(primitives, parsed, strict=True))
+    return result
+
+
+def _entry_tokens(entry: str) -> list[Token]:
+    sliced = split_arguments(entry, entry.index("("))
+    assert sliced, "an entry is cut along its parentheses"
+    tokens = [Token(head(entry)), Token("(")]
+    for number, (start, end) in enumerate(sliced[0]):
+        tokens += [Token(",")] * bool(number)
+        if text := entry[start:end].strip():
+            tokens.append(Token(text, opaque=True))
+    tokens.append(Token(")"))
+    return tokens
+
+
+def _member_texts(member: Member) -> Iterable[str]:
+    yield _type_text(member)
+    if member.length is not None:
+        yield _length_text(member.length)
+
+
+def _type_text(member: Member) -> str:
+    return f"{member.type} _"
+
+
+def _length_text(length: str) -> str:
+    # The element does not matter for the length, and one length serves many elements.
+    return f"char _[{length}]"
+
+
+# No declaration of a real header takes 300 characters or 20 brackets, and the parser's time grows with their square.
+_LONGEST = 2000
+_MOST_BRACKETS = 100
+
+
+def _declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration | BadDeclaration]:
+    """Each text as the declaration that it makes. What is far beyond all that a real header has is not parsed."""
+    absurd = {text for text in texts if len(text) > _LONGEST or text.count("[") + text.count("(") > _MOST_BRACKETS}
+    refused = {text: BadDeclaration(text, "it is longer or deeper than any declaration") for text in absurd}
+    return refused | parse_declarations((text for text in texts if text not in absurd), target)
+
+
+# --- facts ---------------------------------------------------------------------------------------------------------
+
+
+class _Facts:
+    """What the texts of all headers mean. What headers repeat is made once."""
+
+    def __init__(
+        self,
+        members: Mapping[str, Member | BadMember],
+        declarations: Mapping[str, Declaration | BadDeclaration],
+        base_types: Completer,
+    ) -> None:
+        self._members = members
+        self._declarations = declarations
+        self._base_types = base_types
+        self._fields: dict[str, Field | str] = {}
+        self._arguments: dict[tuple[tuple[str, ...], Order], tuple[Argument, ...] | BadDeclaration] = {}
+
+    def order(self, params: Sequence[str], args: Sequence[str]) -> Order | None:
+        """For each raw argument, which parameter it is; None where `args` are no names of parameters."""
+        if not args and not params:
+            return ()
+        names = [self.name(param) for param in params]
+        if len(args) != len(names) or not set(args) <= set(names):
+            return None
+        return tuple(names.index(arg) for arg in args)
+
+    def name(self, param: str) -> str | None:
+        """The name of a parameter."""
+        declaration = self._declarations[param]
+        return declaration.name if isinstance(declaration, Declaration) else None
+
+    def arguments(self, params: tuple[str, ...], order: Order) -> tuple[Argument, ...] | BadDeclaration:
+        """The raw arguments in `order`, or the parameter that is no C declaration."""
+        key = params, order
+        if key not in self._arguments:
+            self._arguments[key] = self._make_arguments(params, order)
+        return self._arguments[key]
+
+    def _make_arguments(self, params: Sequence[str], order: Order) -> tuple[Argument, ...] | BadDeclaration:
+        whole: list[Declaration] = []
+        for declaration in map(self._declarations.__getitem__, params):
+            if isinstance(declaration, BadDeclaration):
+                return declaration
+            whole.append(declaration)
+        return tuple(
+            Argument(whole[index].name, self._adjusted(whole[index].type), slot) for slot, index in enumerate(order)
+        )
+
+    def _adjusted(self, ctype: CType) -> CType:
+        """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
+        if isinstance(ctype, Array):
+            # Of the inner dimensions of an array of arrays the lengths matter still.
+            inner = ctype.element
+            return Pointer(self._base_types.completed(inner) if isinstance(inner, Array) else inner)
+        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._base_types.completed(ctype)
+
+    def field(self, entry: str) -> Field | str:
+        """The field that an entry of TP_STRUCT__entry makes, or why it makes none."""
+        known = self._fields.get(entry)
+        if known is None:
+            known = self._fields[entry] = self._make_field(self._members[entry])
+        return known
+
+    def _make_field(self, member: Member | BadMember) -> Field | str:
+        if isinstance(member, BadMember):
+            return member.reason
+        declaration = self._declarations[_type_text(member)]
+        if isinstance(declaration, BadDeclaration):
+            return declaration.reason
+        ctype = declaration.type
+        if member.length is not None:
+            ctype = self._array(ctype, member.length)
+        return Field(member.name, self._base_types.completed(ctype), None, None, None, member.dynamic)
+
+    def _array(self, element: CType, length: str) -> Array:
+        # A length that is no C expression by itself (`FOO_SZ(struct bar)`) is one after more macros: unknown.
+        declaration = self._declarations[_length_text(length)]
+        if isinstance(declaration, Declaration) and isinstance(declaration.type, Array):
+            return Array(element, declaration.type.length, declaration.type.length_text)
+        return Array(element, None, length)
+
+
+class _Builder:
+    """Builds the facts of one header."""
+
+    def __init__(self, facts: _Facts, drafts: Sequence[_Draft]) -> None:
+        self.built = Built()
+        self._facts = facts
+        self._drafts = drafts
+        for draft in drafts:
+            if draft.statement.primitive == CLASS:
+                self._note_order(draft)
+
+    def build(self, orders: Mapping[str, Order]) -> Built:
+        """The facts, where all classes of the tree have these orders."""
+        for draft in self._drafts:
+            if not re.fullmatch(r"\w+", draft.name):
+                self._skip(
+                    "header-name", f"`{shortened(draft.name)}` cannot be the name of an event", draft, draft.name
+                )
+            elif draft.statement.primitive == CLASS:
+                self._build_class(draft)
+            else:
+                self._build_event(draft, orders)
+        return self.built
+
+    def _skip(self, code: str, message: str, draft: _Draft, text: str, severity: Severity = Severity.NOTE) -> None:
+        position = _position(draft.statement, text)
+        self.built.skipped.append(
+            Diagnostic(code, message, position, severity=severity, chain=macro_chain(draft.statement.origin))
+        )
+
+    # --- classes
+
+    def _note_order(self, draft: _Draft) -> None:
+        order = self._facts.order(draft.params, draft.args)
+        if order is None:
+            self._skip(
+                "header-args-order",
+                f"cannot tell the order of the arguments ({shortened(', '.join(draft.args))}) of class {draft.name}; "
+                "taken as TP_PROTO has them",
+                draft,
+                next((arg for arg in draft.args if arg not in map(self._facts.name, draft.params)), draft.name),
+            )
+            order = tuple(range(len(draft.params)))
+        self.built.orders[draft.name] = order
+
+    def _build_class(self, draft: _Draft) -> None:
+        args = self._arguments(draft, self._own_order(draft))
+        fields = [self._facts.field(entry) for entry in draft.entries]
+        for entry, found in zip(draft.entries, fields, strict=True):
+            if isinstance(found, str):
+                message = f"class {draft.name} is left out: cannot read its field `{shortened(entry)}`: {found}"
+                self._skip("header-field", message, draft, entry)
+        whole = tuple(found for found in fields if isinstance(found, Field))
+        if args is not None and len(whole) == len(fields):
+            statement = draft.statement
+            position, condition = statement.position, statement.place.condition
+            self.built.classes.append(
+                HeaderClass(draft.name, args, whole, position, condition, macro_chain(statement.origin))
+            )
+
+    # --- events
+
+    def _build_event(self, draft: _Draft, orders: Mapping[str, Order]) -> None:
+        statement = draft.statement
+        args = self._arguments(draft, self._class_order(draft, orders))
+        if args is None:
+            return
+        bare = statement.primitive == TRACEPOINT
+        for system, condition in _systems(statement):
+            self.built.events.append(
+                HeaderEvent(
+                    system,
+                    draft.name,
+                    draft.class_name,
+                    Kind.TRACEPOINT if bare else Kind.TRACE_EVENT,
+                    args,
+                    statement.position,
+                    attachable=not bare or statement.arguments[4] == "1",
+                    condition=condition,
+                )
+            )
+
+    def _class_order(self, draft: _Draft, orders: Mapping[str, Order]) -> Order:
+        """For each raw argument of an event, which parameter it is.
+
+        BPF's handler belongs to the class, and an event's parameters stand in the places of the class's, so the order
+        is the class's TP_ARGS. The event's own decides only where its class is not in sight.
+        """
+        order = self.built.orders.get(draft.class_name)
+        if order is None:
+            order = self.built.foreign[draft.class_name] = orders.get(draft.class_name)
+        return order if order is not None and len(order) == len(draft.params) else self._own_order(draft)
+
+    def _own_order(self, draft: _Draft) -> Order:
+        return self._facts.order(draft.params, draft.args) or tuple(range(len(draft.params)))
+
+    def _arguments(self, draft: _Draft, order: Order) -> tuple[Argument, ...] | None:
+        """The raw arguments in `order`; None, and reported, when a parameter is no C declaration."""
+        found = self._facts.arguments(draft.params, order)
+        if isinstance(found, BadDeclaration):
+            message = f"cannot read its parameter `{shortened(found.text)}`: {found.reason}"
+            self._skip("header-parameter", f"{draft.name} is left out: {message}", draft, found.text)
+            return None
+        return found
+
+
+def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:
+    """Each system that the event belongs to, and the condition under which it exists in that system."""
+    own = statement.place.condition
+    if len(statement.systems) < 2:
+        return [(statement.systems[0][0] if statement.systems else None, own)]
+    return [(system, conjunction((own or "", condition or "")) or None) for system, condition in statement.systems]
+
+
+def _position(statement: Statement, text: str) -> Position:
+    """Where `text` stands in the invocation that made a statement; the invocation where it came out of a macro."""
+    start, end = statement.span
+    pattern = r"\s*".join(map(re.escape, re.findall(r"\w+|[^\w\s]", text)[:40]))
+    match = re.compile(pattern).search(statement.source.clean, start, end)
+    return statement.source.position(match.start() if match else start)

@@ -1,0 +1,350 @@
+"""From the text of a header to its statements: every class, event and tracepoint that it makes, in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tpgen.diagnostics import Diagnostic, Position, Severity
+from tpgen.sources.headers.preprocessor.conditions import Names, Place
+from tpgen.sources.headers.preprocessor.directives import Directive, Structure, structure
+from tpgen.sources.headers.preprocessor.hoisting import inner_directives, variants
+from tpgen.sources.headers.preprocessor.macros import (
+    WORD,
+    BadInvocation,
+    Expander,
+    Expansion,
+    ExpansionLimit,
+    Macro,
+    Token,
+    parse_define,
+)
+from tpgen.sources.headers.preprocessor.source import Source, Span, blank, split_arguments
+from tpgen.sources.headers.trace_events.expansion_cache import Made, Templates, invocation, primitives
+from tpgen.sources.headers.trace_events.family import CLASS, OTHER, PRIMITIVES, entry_family
+from tpgen.sources.headers.trace_events.macro_table import MacroTable
+from tpgen.sources.headers.trace_events.struct_entries import head, split_entries
+
+# After so many invocations that never close, a header is no C at all.
+_MOST_UNBALANCED = 8
+_DEEPEST_INCLUDE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One primitive with its arguments as text, made by the invocation at `span` of `source`.
+
+    `systems` are the values of TRACE_SYSTEM here, each with the condition under which it holds; several where branches
+    of an #if set it differently, none where it is not set.
+    """
+
+    primitive: str
+    arguments: tuple[str, ...]
+    source: Source
+    span: Span
+    systems: tuple[tuple[str, str | None], ...]
+    place: Place
+    origin: Expansion | None
+    # The entries of a class's TP_STRUCT__entry.
+    entries: tuple[str, ...] = ()
+
+    @property
+    def position(self) -> Position:
+        return self.source.position(self.span[0])
+
+    @property
+    def wrapped(self) -> bool:
+        """True when one of the header's own macros made it, not a word of the family in the open."""
+        return self.origin is not None and self.origin.outer is not None
+
+
+def macro_chain(origin: Expansion | None) -> tuple[str, ...]:
+    """The header's own macros that a primitive came through, innermost first, for a diagnostic."""
+    own = list(origin or ())[1:]
+    return tuple(f"expanded from {macro.name} at {macro.source.position(macro.span[0])}" for macro in own)
+
+
+@dataclass(slots=True)
+class Scan:
+    """All that scanning one header found.
+
+    `unknown` are the words that look like macros of the family's kind, and that this header does not define.
+    """
+
+    source: Source
+    statements: list[Statement] = field(default_factory=list)
+    unknown: dict[str, int] = field(default_factory=dict)
+    skipped: list[Diagnostic] = field(default_factory=list)
+
+
+def scan(
+    source: Source,
+    family: Mapping[str, Macro],
+    names: Names,
+    include: Callable[[Source, str], Source | None] = lambda source, name: None,
+    lent: Mapping[str, Macro] | None = None,
+    templates: Templates | None = None,
+) -> Scan:
+    """The statements of a header, and what of it could not be taken.
+
+    `include` gives the fragment that an `#include name` of a source stands for, None for any other header. `lent` are
+    macros that other headers define for this one. `templates` are what was found out about macros in headers before.
+    """
+    found = Scan(source)
+    scanner = _Scanner(family, names, include, lent or {}, templates or Templates(family), found)
+    scanner.read(source)
+    return found
+
+
+class _Scanner:
+    def __init__(
+        self,
+        family: Mapping[str, Macro],
+        names: Names,
+        include: Callable[[Source, str], Source | None],
+        lent: Mapping[str, Macro],
+        templates: Templates,
+        found: Scan,
+    ) -> None:
+        self._family = family
+        self._fields = entry_family()
+        self._names = names
+        self._include = include
+        self._templates = templates
+        self._found = found
+        self._macros = MacroTable(family, lent)
+        self._systems: list[Macro] = []
+        self._expander = Expander(self._macros)
+        self._depth = 0
+        self._unbalanced = 0
+
+    # --- one header
+
+    def read(self, source: Source) -> None:
+        shape = structure(source, self._names)
+        self._report_structure(source, shape)
+        at = 0
+        try:
+            for index, directive in enumerate(shape.directives):
+                place = shape.directives[index - 1].place if index else Place()
+                at = self._read_code(source, shape, at, directive.start, place)
+                self._obey(source, directive)
+            place = shape.directives[-1].place if shape.directives else Place()
+            self._read_code(source, shape, at, len(shape.code), place)
+        except _GivenUp:
+            pass
+
+    def _report_structure(self, source: Source, shape: Structure) -> None:
+        comment = source.open_comment
+        if comment is not None:
+            self._skip("header-open-comment", "this comment does not end", source, comment, Severity.ERROR)
+        for offset in shape.stray:
+            self._skip("header-stray-directive", "this directive belongs to no #if", source, offset)
+        if shape.open:
+            last = shape.directives[-1].place.branches[-1].group
+            self._skip("header-open-condition", "this #if has no #endif", source, last)
+
+    def _skip(
+        self, code: str, message: str, source: Source, offset: int, severity: Severity = Severity.NOTE,
+        hint: str | None = None, chain: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self._found.skipped.append(Diagnostic(code, message, source.position(offset), hint, severity, chain))
+
+    # --- directives
+
+    def _obey(self, source: Source, directive: Directive) -> None:
+        if directive.place.truth is False:
+            return
+        if directive.keyword == "define":
+            self._define(source, directive)
+        elif directive.keyword == "undef":
+            self._undefine(directive)
+        elif directive.keyword == "include":
+            self._read_fragment(source, directive)
+
+    def _define(self, source: Source, directive: Directive) -> None:
+        macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.place)
+        if macro is None:
+            return
+        if macro.name == "TRACE_SYSTEM":
+            self._systems = [other for other in self._systems if other.place.excludes(macro.place)] + [macro]
+        else:
+            self._macros.define(macro)
+
+    def _undefine(self, directive: Directive) -> None:
+        if directive.name == "TRACE_SYSTEM":
+            self._systems = [macro for macro in self._systems if macro.place.excludes(directive.place)]
+        else:
+            self._macros.undefine(directive.name, directive.place)
+
+    def _read_fragment(self, source: Source, directive: Directive) -> None:
+        fragment = self._include(source, directive.rest.strip())
+        if fragment is None:
+            return
+        if self._depth == _DEEPEST_INCLUDE:
+            self._skip("header-include-depth", "includes nest too deep here", source, directive.start)
+            return
+        self._depth += 1
+        self.read(fragment)
+        self._depth -= 1
+
+    # --- code
+
+    def _read_code(self, source: Source, shape: Structure, at: int, end: int, place: Place) -> int:
+        """Read the invocations that begin between `at` and `end`; returns where the last one ended, at least `end`."""
+        code = shape.code
+        while at < end:
+            for match in _CODE_WORD.finditer(code, at, end):
+                if match[0] in self._macros:
+                    break
+                if match[0].isupper() and _EVENT_LIKE.match(code, match.start()):
+                    self._report_unknown(source, match)
+            else:
+                break
+            at = self._read_invocation(source, shape, match, place)
+        return max(at, end)
+
+    def _read_invocation(self, source: Source, shape: Structure, word: re.Match[str], place: Place) -> int:
+        """Read the macro invocation that begins with `word`; returns the offset behind it."""
+        code, start, end = shape.code, word.start(), word.end()
+        macro = self._macros[word[0]]
+        makes_events = self._macros.makes_events(macro.name)
+        opening = _next_visible(code, end)
+        if not code.startswith("(", opening) or not self._macros.takes_arguments(macro):
+            if makes_events:
+                self._note(source, (start, end), self._expanded(source, (start, end), [Token(word[0])]), place)
+            return end
+        sliced = split_arguments(code, opening)
+        if sliced is None:
+            if makes_events:
+                self._report_unbalanced(source, start, macro.name)
+            return opening + 1
+        spans, end = sliced
+        if makes_events or self._macros.lead_to_events(WORD.findall(code, opening, end)):
+            for text, where in self._ways(source, shape, spans, place):
+                self._take(source, (start, end), macro, [text[at:to].strip() for at, to in spans], where)
+        return end
+
+    def _ways(self, source: Source, shape: Structure, spans: list[Span], place: Place) -> list[tuple[str, Place]]:
+        """The code of an invocation for each way to compile it, spaced so that `spans` fit, and the way's place."""
+        whole = (spans[0][0], spans[-1][1])
+        if not inner_directives(shape.directives, whole):
+            return [(shape.code, place)]
+        inner = [
+            directive
+            for span in spans
+            if not _DROPPED.match(shape.code, *span)
+            for directive in inner_directives(shape.directives, span)
+        ]
+        if all(directive.place.truth is not None for directive in inner):
+            return [(shape.code, place)]
+        found = variants(shape.code, whole, place, tuple(inner))
+        if found is None:
+            self._skip(
+                "header-condition-inside", "too many conditions inside an invocation: all branches are taken together",
+                source, inner[0].start, hint="give the kernel's configuration",
+            )  # fmt: skip
+            return [(shape.code, place)]
+        return [(blank(shape.code[: whole[0]]) + text, where) for text, where in found]
+
+    def _report_unknown(self, source: Source, word: re.Match[str]) -> None:
+        self._found.unknown.setdefault(word[0], word.start())
+        self._skip("header-unknown-macro", f"{word[0]} is not defined here; it may make events", source, word.start())
+
+    def _take(self, source: Source, span: Span, macro: Macro, arguments: list[str], place: Place) -> None:
+        made = self._templates.made(macro, arguments, self._macros, self._tried)
+        if made is None:
+            made = self._expanded(source, span, [Token(macro.name), *invocation(arguments)])
+        self._note(source, span, made, place)
+
+    def _tried(self, tokens: list[Token]) -> list[Token] | None:
+        """What `tokens` expand to; None where something is wrong."""
+        try:
+            return self._expander.expand(tokens)
+        except (BadInvocation, ExpansionLimit):
+            return None
+
+    def _expanded(self, source: Source, span: Span, tokens: list[Token]) -> Iterator[Made]:
+        """The primitives that `tokens` make; what is wrong is reported."""
+        try:
+            expanded = self._expander.expand(tokens)
+        except BadInvocation as error:
+            self._skip("header-arguments", str(error), source, span[0], Severity.ERROR)
+            return
+        for token, arguments in primitives(expanded, self._family):
+            if arguments is not None:
+                yield token.text, token.origin, arguments
+            elif token.text in PRIMITIVES:
+                self._skip(
+                    "header-arguments", "this expands to an event with commas or parentheses out of place", source,
+                    span[0], Severity.ERROR, chain=macro_chain(token.origin),
+                )  # fmt: skip
+            else:
+                self._report_unbalanced(source, span[0], token.text)
+
+    def _note(self, source: Source, span: Span, made: Iterable[Made], place: Place) -> None:
+        """Note the statements that an invocation makes."""
+        try:
+            for primitive, origin, arguments in made:
+                self._expander.charge(sum(map(len, arguments)))
+                self._note_one(source, span, primitive, origin, arguments, place)
+        except ExpansionLimit:
+            name = _CODE_WORD.match(source.clean, *span)
+            self._skip(
+                "header-expansion-limit", f"{name[0] if name else 'this'} expands without end", source, span[0],
+                Severity.ERROR, "the rest of this header is not read",
+            )  # fmt: skip
+            raise _GivenUp from None
+
+    def _note_one(
+        self, source: Source, span: Span, primitive: str, origin: Expansion | None, arguments: tuple[str, ...],
+        place: Place,
+    ) -> None:  # fmt: skip
+        if primitive == OTHER:
+            self._skip(
+                "header-other-event", f"{arguments[0]} {arguments[1]} is not a tracepoint, so it is left out",
+                source, span[0], chain=macro_chain(origin),
+            )  # fmt: skip
+            return
+        systems = tuple((_system(macro, self._macros), macro.place.condition) for macro in self._systems)
+        entries = split_entries(arguments[3]) if primitive == CLASS else ()
+        for word in map(head, entries):
+            if word not in self._fields:
+                self._found.unknown.setdefault(word, span[0])
+        self._found.statements.append(Statement(primitive, arguments, source, span, systems, place, origin, entries))
+
+    def _report_unbalanced(self, source: Source, offset: int, name: str) -> None:
+        self._skip(
+            "header-unbalanced", f"the parentheses of this {name} do not close", source, offset, Severity.ERROR,
+            "close the invocation with `)`",
+        )  # fmt: skip
+        self._unbalanced += 1
+        if self._unbalanced == _MOST_UNBALANCED:
+            raise _GivenUp
+
+
+class _GivenUp(Exception):
+    """The header is not worth reading further; what is wrong has been reported."""
+
+
+_DROPPED = re.compile(r"\s*(?:TP_fast_assign|TP_printk|TP_perf_assign|TP_CONDITION)\b")
+# Literals are matched so that the words in them are not.
+_VISIBLE = re.compile(r"\S")
+_EVENT_LIKE = re.compile(r"(?<![^\n])\w*EVENT\w*\s*\(")
+_CODE_WORD = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|\w+""")
+
+
+def _next_visible(code: str, at: int) -> int:
+    match = _VISIBLE.search(code, at)
+    return match.start() if match else len(code)
+
+
+def _system(macro: Macro, macros: Mapping[str, Macro]) -> str:
+    """What TRACE_SYSTEM stands for, other macros of the header followed, quotes taken off."""
+    text = macro.text
+    for _ in range(8):
+        if text not in macros:
+            break
+        text = macros[text].text
+    return text.strip().strip('"').strip()

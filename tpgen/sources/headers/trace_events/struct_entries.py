@@ -1,0 +1,49 @@
+"""The arguments of a primitive, out of their TP_ words, and the entries of a TP_STRUCT__entry."""
+
+from __future__ import annotations
+
+import re
+
+from tpgen.sources.headers.preprocessor.source import group_end
+
+_WRAPPER = re.compile(r"\s*(?:TP_PROTO|TP_ARGS|TP_STRUCT__entry|PARAMS)\s*(?=\()")
+_ENTRY = re.compile(r"[\s;]*([A-Za-z_]\w*)\s*")
+
+
+def unwrapped(text: str) -> str:
+    """What lies inside TP_PROTO(), TP_ARGS() or TP_STRUCT__entry().
+
+    The kernel defines all three to be what they enclose, so which word is written does not matter, but its place does:
+    sof_intel_ipc_firmware_template (in v6.1) has two of them swapped.
+    """
+    while match := _WRAPPER.match(text):
+        end = group_end(text, match.end())
+        if end is None or not (end == len(text) or text[end:].isspace()):
+            break
+        text = text[match.end() + 1 : end - 1]
+    return text
+
+
+def split_entries(text: str) -> tuple[str, ...]:
+    """The macro invocations that a TP_STRUCT__entry consists of, each run of blanks made one.
+
+    From where the text is no such invocation, the rest comes as one entry.
+    """
+    text = unwrapped(text)
+    entries: list[str] = []
+    at = 0
+    while match := _ENTRY.match(text, at):
+        end = group_end(text, match.end()) if text.startswith("(", match.end()) else match.end()
+        if end is None:
+            break
+        entries.append(" ".join(text[match.start(1) : end].split()))
+        at = end
+    if rest := text[at:].strip(" \t\r\n\f\v;"):
+        entries.append(" ".join(rest.split()))
+    return tuple(entries)
+
+
+def head(entry: str) -> str:
+    """The macro that an entry invokes; empty when it is no invocation."""
+    match = _ENTRY.match(entry)
+    return match[1] if match else ""

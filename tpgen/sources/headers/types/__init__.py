@@ -1,0 +1,1 @@
+"""The types and constants that headers define, looked up for what trace headers use."""

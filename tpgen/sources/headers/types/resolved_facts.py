@@ -1,0 +1,82 @@
+"""Facts with their types completed, and what keeps a class from being laid out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
+from tpgen.model import Argument, Field
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+from tpgen.sources.headers.preprocessor.source import Source, group_end
+from tpgen.sources.headers.types.resolver import Completer
+from tpgen.spelling import spell
+from tpgen.target import Target
+from tpgen.typequery import align_of, size_of
+
+
+def complete_class(found: HeaderClass, completer: Completer) -> HeaderClass:
+    """The class with all types as the header that it stands in means them."""
+    near = found.position.path
+    args = _arguments(found.args, near, completer)
+    fields = tuple([_field(field, near, completer) for field in found.fields])
+    same = args is found.args and all(new is old for new, old in zip(fields, found.fields, strict=True))
+    return found if same else replace(found, args=args, fields=fields)
+
+
+def complete_event(found: HeaderEvent, completer: Completer) -> HeaderEvent:
+    """The same of an event."""
+    args = _arguments(found.args, found.position.path, completer)
+    return found if args is found.args else replace(found, args=args)
+
+
+def _field(field: Field, near: str, completer: Completer) -> Field:
+    ctype = None if field.type is None else completer.completed(field.type, near)
+    return field if ctype is field.type else replace(field, type=ctype)
+
+
+def _arguments(args: tuple[Argument, ...], near: str, completer: Completer) -> tuple[Argument, ...]:
+    types = [completer.completed(arg.type, near) for arg in args]
+    if all(ctype is arg.type for arg, ctype in zip(args, types, strict=True)):
+        return args
+    return tuple([replace(arg, type=ctype) for arg, ctype in zip(args, types, strict=True)])
+
+
+# --- what is unknown
+
+
+def unknown_field(found: HeaderClass, target: Target, source: Source | None = None) -> Diagnostic | None:
+    """Which field keeps the class from being laid out, None where none does.
+
+    `source` is the header that it stands in, which is read where it is not given.
+    """
+    for field in found.fields:
+        if field.dynamic is not None or field.type is None:
+            continue
+        if align_of(field.type, target) is None:
+            message = f"the size of field {field.name}, of type `{shortened(spell(field.type))}`, is unknown"
+        elif size_of(field.type, target) is None:
+            message = f"the length of field {field.name}, `{shortened(spell(field.type))}`, is unknown"
+        else:
+            continue
+        position = _position(found, field.name, source or _read(found.position.path))
+        return Diagnostic("header-size", message, position, "give --btf", Severity.NOTE, found.chain)
+    return None
+
+
+def _read(path: str) -> Source:
+    try:
+        return Source(path, Path(path).read_text("utf-8", "replace"))
+    except OSError:
+        return Source(path, "")
+
+
+def _position(found: HeaderClass, field: str, source: Source) -> Position:
+    """Where a field stands in the invocation that made its class; the invocation where it came out of a macro."""
+    start = source.offset(found.position)
+    opening = source.clean.find("(", start)
+    end = group_end(source.clean, opening) if opening >= 0 else None
+    entry = re.compile(rf"\b__\w+\s*\([^()]*\b{field}\s*[,)]")
+    match = entry.search(source.clean, start, end) if end is not None else None
+    return source.position(match.start()) if match else found.position

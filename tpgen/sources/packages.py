@@ -1,0 +1,258 @@
+"""Kernels in package files: the images and the configuration that a .deb or .rpm holds, without unpacking the rest.
+
+A .deb is an ar archive whose data.tar holds the files; an .rpm is two headers and a cpio archive. Either archive is
+compressed as a whole and read once from front to end; of its files only those of interest are kept, in memory.
+Source: deb(5); https://rpm-software-management.github.io/rpm/manual/format_v4.html; cpio(5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import struct
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, cast
+
+from tpgen.diagnostics import TpgenError, fail, unreadable
+
+# No file of a kernel package is larger than this, in bytes.
+_BIGGEST_FILE = 1 << 30
+# Debian, Fedora and SUSE name it differently; the first part is /boot's name, the second that beside the modules.
+_IMAGE = re.compile(
+    r"boot/(?:vmlinu[xz]|[bz]?[Ii]mage)-(?P<boot>[^/]+)|(?:usr/)?lib/modules/(?P<lib>[^/]+)/(?:vmlinu[xz]|[bz]?[Ii]mage)"
+)
+_CONFIG = re.compile(r"boot/config-[^/]+|(?:usr/)?lib/modules/[^/]+/config")
+_MODULE = re.compile(r"(?:usr/)?lib/modules/[^/]+/.+\.ko(?:\.(?:xz|zst|gz))?")
+_AR_MAGIC, _RPM_MAGIC, _RPM_HEADER = b"!<arch>\n", b"\xed\xab\xee\xdb", b"\x8e\xad\xe8\x01"
+_AR_ENTRY = 60
+_RPM_LEAD, _RPM_INTRO, _RPM_INDEX = 96, 16, 16
+_CPIO_ENTRY = 110
+_TRACEPOINT = b"btf_trace_"
+
+#: Told how many of a package's modules have been looked at.
+Progress = Callable[[str, int], None]
+
+
+@dataclass(slots=True)
+class KernelFiles:
+    """What the packages of one kernel hold, each file's contents by the name that messages call it.
+
+    `btf` has the image first, then the BTF of every module that has a tracepoint; of a module without BTF, as those of
+    Linux 5.10 are, `without_btf` has the tracepoints, by module. `config` is the name of the configuration among
+    `contents`, None where there is none. `release` is the kernel's uname -r.
+    """
+
+    release: str = ""
+    contents: dict[str, bytes] = field(default_factory=dict)
+    btf: list[str] = field(default_factory=list)
+    without_btf: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    config: str | None = None
+
+
+def read_packages(paths: Sequence[str], progress: Progress | None = None) -> KernelFiles:
+    """The kernel that these packages hold together.
+
+    Raises `TpgenError`: `unreadable`; `package-unknown` for a file that is no package; `package-corrupt`;
+    `package-kernel` where there is no kernel in them, or more than one; and what `images` raises.
+    """
+    files = KernelFiles()
+    images: dict[str, tuple[str, bytes]] = {}
+    for package in paths:
+        seen = 0
+        for path, read in package_files(package):
+            name = f"{package}:{path}"
+            if match := _IMAGE.fullmatch(path):
+                images.setdefault(match["boot"] or match["lib"], (name, read()))
+            elif _CONFIG.fullmatch(path) and files.config is None:
+                files.config, files.contents[name] = name, read()
+            elif _MODULE.fullmatch(path):
+                _add_module(files, name, read())
+                seen += 1
+                if progress:
+                    progress(package, seen)
+    _add_image(files, images, paths[0])
+    return files
+
+
+def _add_image(files: KernelFiles, images: dict[str, tuple[str, bytes]], package: str) -> None:
+    if len(images) != 1:
+        found = f"several kernels: {', '.join(sorted(images))}" if images else "no kernel image"
+        hint = "give the packages of one kernel" if images else "the image may be in a package of its own"
+        raise fail("package-kernel", f"{found} in these packages", package, hint)
+    ((files.release, (name, data)),) = images.items()
+    files.contents[name] = data
+    files.btf = [name, *sorted(files.btf)]
+
+
+def _add_module(files: KernelFiles, name: str, data: bytes) -> None:
+    """Add what is to be known of a module's tracepoints, if it has any."""
+    from tpgen.kernel.sources import module_name
+    from tpgen.sources.images import btf_sections, module_tracepoints
+
+    try:
+        sections = btf_sections(data, name)
+    except TpgenError as error:
+        if error.diagnostics[0].code != "image-no-btf":
+            raise
+        if tracepoints := module_tracepoints(data, name):
+            files.without_btf[module_name(name)] = tracepoints
+        return
+    if _TRACEPOINT in sections.btf:
+        files.contents[name] = sections.btf if sections.base is None else data
+        files.btf.append(name)
+
+
+# --- archives
+
+
+def package_files(package: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Every regular file of a package: its path without a leading `./`, and how to get its contents before the next."""
+    try:
+        with open(package, "rb") as file:
+            magic = file.read(8)
+            if magic == _AR_MAGIC:
+                yield from _tar_files(_deb_data(file, package))
+            elif magic[:4] == _RPM_MAGIC:
+                file.seek(_RPM_LEAD)
+                yield from _cpio_files(_rpm_payload(file))
+            else:
+                raise fail("package-unknown", "neither a .deb nor an .rpm package", package)
+    except TpgenError:
+        raise
+    except (OSError, EOFError, ValueError, struct.error, tarfile.TarError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise unreadable(package, error) from None
+        raise fail("package-corrupt", f"damaged package: {error or 'it ends early'}", package) from None
+    except Exception as error:
+        # lzma.LZMAError, zlib.error and ZstdError have no base in common, and importing them all takes a while.
+        if type(error).__module__.partition(".")[0] not in ("_lzma", "lzma", "zlib", "zstd", "zstandard"):
+            raise
+        raise fail("package-corrupt", f"damaged package: {error}", package) from None
+
+
+def _deb_data(file: IO[bytes], package: str) -> IO[bytes]:
+    """The data.tar of a .deb, whose magic has been read."""
+    while entry := file.read(_AR_ENTRY):
+        if len(entry) < _AR_ENTRY or entry[58:] != b"`\n":
+            raise ValueError("not a member of an ar archive")
+        name, size = entry[:16].decode("ascii", "replace").rstrip().rstrip("/"), int(entry[48:58])
+        if name.startswith("data.tar"):
+            return _decompressed(_Part(file, size))
+        file.seek(size + size % 2, os.SEEK_CUR)
+    raise fail("package-kernel", "no data.tar in this package", package)
+
+
+def _rpm_payload(file: IO[bytes]) -> IO[bytes]:
+    """The cpio archive of an .rpm, behind its two headers; the first, of signatures, is padded to 8 bytes."""
+    for padding in (8, 1):
+        intro = file.read(_RPM_INTRO)
+        if intro[:4] != _RPM_HEADER:
+            raise ValueError("not the header of an rpm")
+        entries, size = struct.unpack(">II", intro[8:16])
+        length = entries * _RPM_INDEX + size
+        file.seek(length + -length % padding, os.SEEK_CUR)
+    return _decompressed(_Part(file, None))
+
+
+class _Part(io.RawIOBase):
+    """The next `size` bytes of a file, all the rest of it with None."""
+
+    def __init__(self, file: IO[bytes], size: int | None) -> None:
+        self._file = file
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]  # whatever has a buffer, says io
+        wanted = len(view) if self._left is None else min(len(view), self._left)
+        data = self._file.read(wanted)
+        if self._left is not None:
+            self._left -= len(data)
+        view[: len(data)] = data
+        return len(data)
+
+
+def _decompressed(part: _Part) -> IO[bytes]:
+    """What a compressed stream unpacks to, by its magic; a stream without a known one itself."""
+    source = io.BufferedReader(part, 1 << 16)
+    magic = source.peek(6)[:6]
+    if magic.startswith((b"\xfd7zXZ\x00", b"\x5d\x00\x00")):
+        import lzma
+
+        return cast(IO[bytes], lzma.LZMAFile(source))
+    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        import zstandard
+
+        return cast(IO[bytes], io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(source), 1 << 16))
+    if magic.startswith(b"\x1f\x8b"):
+        import gzip
+
+        return cast(IO[bytes], gzip.GzipFile(fileobj=source))
+    if magic.startswith(b"BZh"):
+        import bz2
+
+        return cast(IO[bytes], bz2.BZ2File(source))
+    return source
+
+
+def _tar_files(stream: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with contextlib.closing(tarfile.open(fileobj=stream, mode="r|")) as archive:
+        for member in archive:
+            if member.isreg():
+
+                def read(member: tarfile.TarInfo = member) -> bytes:
+                    _check_size(member.size)
+                    contents = archive.extractfile(member)
+                    assert contents is not None
+                    return contents.read()
+
+                yield member.name.removeprefix("./"), read
+            archive.members = []  # type: ignore[attr-defined]  # which would be all of them, in the end
+
+
+def _cpio_files(stream: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The files of a cpio archive in the new ASCII format, in which all numbers are of eight hexadecimal digits."""
+    while True:
+        entry = _exactly(stream, _CPIO_ENTRY)
+        if entry[:6] not in (b"070701", b"070702"):
+            raise ValueError("not an entry of a cpio archive")
+        numbers = [int(entry[at : at + 8], 16) for at in range(6, _CPIO_ENTRY, 8)]
+        mode, size, name_size = numbers[1], numbers[6], numbers[11]
+        _check_size(name_size)
+        name = _exactly(stream, name_size)[:-1].decode("utf-8", "replace")
+        _exactly(stream, -(_CPIO_ENTRY + name_size) % 4)
+        if name == "TRAILER!!!":
+            return
+        unread = [size]
+
+        def read(size: int = size, unread: list[int] = unread) -> bytes:
+            _check_size(size)
+            unread[0] = 0
+            return _exactly(stream, size)
+
+        if mode & 0o170000 == 0o100000:
+            yield name.removeprefix("./").removeprefix("/"), read
+        _skip(stream, unread[0] + -size % 4)
+
+
+def _check_size(size: int) -> None:
+    if size > _BIGGEST_FILE:
+        raise ValueError(f"a file of {size} bytes in it")
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    while size > 0:
+        size -= len(_exactly(stream, min(size, 1 << 20)))

@@ -1,0 +1,133 @@
+"""The headers of a tree on disk, listed without reading any."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tpgen.diagnostics import Diagnostic, fail, unreadable
+from tpgen.sources.source_tree.files import Stamp, stamp_of
+
+# The directory under arch/ that has a target's headers.
+_ARCH_DIRECTORIES = {
+    "x86_64": "x86", "i386": "x86", "aarch64": "arm64", "arm": "arm", "riscv64": "riscv", "s390x": "s390",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Listing:
+    """The headers at or below `root`, sorted by path, and the directories that could not be read.
+
+    `folders` are all directories that were searched, and `odd` is what is named like a header and is no file. `stamps`
+    are those of all three, where they were asked for.
+    """
+
+    root: str
+    paths: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    skipped: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def directories(self) -> list[str]:
+        """All directories with headers in or below them, the root left out."""
+        found: dict[str, None] = {}
+        for directory in dict.fromkeys(map(os.path.dirname, self.paths)):
+            while len(directory) > len(self.root) and directory not in found:
+                found[directory] = None
+                directory = os.path.dirname(directory)
+        return list(found)
+
+
+def is_directory(root: str) -> bool:
+    """Whether headers are to be read below `root`; else it is the only one. Raises `TpgenError` when it is neither."""
+    try:
+        mode = os.stat(root).st_mode
+        if stat.S_ISDIR(mode):
+            os.scandir(root).close()
+        elif not stat.S_ISREG(mode):
+            raise fail("unreadable", "neither a header nor a directory of headers", root)
+    except OSError as error:
+        raise unreadable(root, error) from None
+    return stat.S_ISDIR(mode)
+
+
+def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) -> Listing:
+    """Every header below the directory `root`.
+
+    Of a kernel's arch/ only the directory of `arch` counts, where that is one that we know; all of it with None.
+    """
+    listing = Listing(root)
+    listing.paths = sorted(_files(listing, ".h", _ARCH_DIRECTORIES.get(arch or ""), with_stamps))
+    for path in (*listing.paths, *listing.odd) if with_stamps else ():
+        listing.stamps[path] = stamp_of(path)
+    return listing
+
+
+def parents(path: str) -> Iterator[str]:
+    """All directories above a path, the nearest first."""
+    path = os.path.abspath(path)
+    while (above := os.path.dirname(path)) != path:
+        yield above
+        path = above
+
+
+def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
+    """Where the kernel that `root` is, or lies in, keeps the headers that `#include <…>` names; the first one first."""
+    kernel_arch = _ARCH_DIRECTORIES.get(arch or "")
+    found: list[str] = []
+    for base in (root, *parents(root)):
+        include = os.path.join(base, "include")
+        if not os.path.isdir(include):
+            continue
+        places = [include, os.path.join(include, "uapi")]
+        if kernel_arch:
+            own = os.path.join(base, "arch", kernel_arch, "include")
+            places = [own, os.path.join(own, "generated"), include, os.path.join(own, "uapi")]
+            places += [os.path.join(own, "generated", "uapi"), os.path.join(include, "uapi")]
+            places.append(os.path.join(include, "generated", "uapi"))
+        found += filter(os.path.isdir, places)
+    return tuple(found)
+
+
+def list_files(root: str, suffix: str, arch: str | None, skipped: list[Diagnostic]) -> list[str]:
+    """Every file below `root` that is named so; of a kernel's arch/ only the directory of `arch`, where known."""
+    return sorted(_files(Listing(root, skipped=skipped), suffix, _ARCH_DIRECTORIES.get(arch or "")))
+
+
+def _files(listing: Listing, suffix: str, arch_directory: str | None, with_stamps: bool = False) -> Iterator[str]:
+    """The regular files below a root that are named so. Directories behind symlinks are not entered."""
+    root = listing.root
+    arch = os.path.join(root, "arch")
+    # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.
+    tools = os.path.join(root, "tools") if os.path.isdir(arch) else None
+    pending = [root]
+    while pending:
+        directory = pending.pop()
+        listing.folders.append(directory)
+        if with_stamps:
+            listing.stamps[directory] = stamp_of(directory)
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.name.endswith(suffix):
+                        if _is_file(entry):
+                            yield entry.path
+                        elif not entry.is_dir(follow_symlinks=False):
+                            listing.odd.append(entry.path)
+                    elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                        foreign = directory == arch and arch_directory not in (None, entry.name)
+                        if not foreign and entry.path != tools:
+                            pending.append(entry.path)
+        except OSError as error:
+            listing.skipped.extend(unreadable(directory, error).diagnostics)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a loop of symlinks
+        return False

@@ -1,0 +1,41 @@
+"""Of which kernel a tree of headers is."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tpgen.sources.source_tree.listing import parents
+
+_VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
+_UTS_RELEASE = re.compile(r'^#define[ \t]+UTS_RELEASE[ \t]+"([^"]+)"', re.MULTILINE)
+
+
+def find_release(root: str) -> str | None:
+    """The release of the kernel whose tree `root` is or lies in (`6.1.192`), None where nothing tells it."""
+    for directory in (os.path.abspath(root), *parents(root)):
+        if release := _release_of(directory):
+            return release
+    return None
+
+
+def _release_of(directory: str) -> str | None:
+    version: dict[str, str] = dict(_VERSION.findall(_text(directory, "Makefile")))
+    if version.get("VERSION", "").isdigit() and version.get("PATCHLEVEL", "").isdigit():
+        numbers = ".".join(version[part] for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if version.get(part))
+        return numbers + version.get("EXTRAVERSION", "")
+    if release := _text(directory, "include/config/kernel.release").strip():
+        return release
+    match = _UTS_RELEASE.search(_text(directory, "include/generated/utsrelease.h"))
+    return match[1] if match else None
+
+
+def _text(directory: str, name: str) -> str:
+    path = os.path.join(directory, name)
+    try:
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return ""
