@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tpgen.backends.base import Form, GeneratedFile, OptionValue, missing
+from tpgen.backends.generation import CheckFailed
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
-from tpgen.generation import CheckFailed
 from tpgen.kernel.comparison import errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Event
@@ -133,8 +133,8 @@ class Kernel:
 
         Raises `TpgenError`, `CheckFailed` among them.
         """
+        from tpgen.backends.generation import Order, generate
         from tpgen.backends.registry import find
-        from tpgen.generation import Order, generate
 
         renderer = find(backend)
         order = Order(patterns or ("*",), module, tuple(forms), renderer.options(options or {}))

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tpgen import output
+from tpgen.backends.generation import Order, Product, generate
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate, KernelFiles
 from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
 from tpgen.building.states import digest
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
-from tpgen.generation import Order, Product, generate
 from tpgen.kernel.events import KernelEvents, split_pattern
 
 #: Opens the kernel of a `[[generate]]`: by name, from files, or what the command line means.

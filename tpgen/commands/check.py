@@ -25,7 +25,7 @@ def parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.kernel.comparison import errors
-    from tpgen.report import report
+    from tpgen.kernel.report import report
 
     kernel, keys, comparisons, skipped = _compared(options)
     sys.stdout.write(report(kernel, keys, comparisons, options.verbose, skipped))

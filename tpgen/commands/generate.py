@@ -12,8 +12,8 @@ from tpgen.commands.base import Parser
 from tpgen.diagnostics import fail
 
 if TYPE_CHECKING:
+    from tpgen.backends.generation import Product
     from tpgen.backends.registry import Loaded
-    from tpgen.generation import Product
 
 # What no backend's option can be called: it is no identifier.
 _OPTION = "option "
@@ -68,9 +68,9 @@ def parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.backends.base import Form
+    from tpgen.backends.generation import CheckFailed, Order, generate
     from tpgen.cache.outputs import Answer
     from tpgen.commands.deliver import deliver
-    from tpgen.generation import CheckFailed, Order, generate
 
     if options.output == "":
         raise fail("usage", "-o with an empty path", hint="give a file or a directory")

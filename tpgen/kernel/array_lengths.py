@@ -48,7 +48,7 @@ class _BtfConstants(NamedTuple):
         return self.btf.enumerator(name)
 
     def size(self, type_text: str) -> int | None:
-        from tpgen.cdecl import Declaration, parse_declarations
+        from tpgen.sources.cdecl import Declaration, parse_declarations
 
         found = parse_declarations([type_text], self.btf.target)[type_text]
         return size_of(self.btf.completed(found.type), self.btf.target) if isinstance(found, Declaration) else None

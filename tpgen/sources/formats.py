@@ -20,7 +20,7 @@ from tpgen.target import Target
 if TYPE_CHECKING:
     from lark import Lark
 
-    from tpgen.cdecl import Declaration
+    from tpgen.sources.cdecl import Declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Parsed:
 
 def _declarations(lines: dict[str, Position], target: Target) -> dict[str, tuple[_Parsed, Declaration]]:
     """Each field line's declaration, taken apart and typed."""
-    from tpgen.cdecl import BadDeclaration, parse_declarations
+    from tpgen.sources.cdecl import BadDeclaration, parse_declarations
 
     texts = {line: _match(line)[1] for line in lines}
     positions = {texts[line]: position for line, position in lines.items()}

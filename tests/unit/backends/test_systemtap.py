@@ -20,9 +20,9 @@ from support.small_kernel import small_btf, write_btf, write_tracefs
 from support.stubs import stubs
 from support.systemtap import make_tree
 
+from tpgen.backends.generation import Order, generate
 from tpgen.backends.registry import find
 from tpgen.commands.base import kernel_named
-from tpgen.generation import Order, generate
 from tpgen.kernel.events import KernelEvents
 from tpgen.output import write_files
 from tpgen.paths import resource_dir

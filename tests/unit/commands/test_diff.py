@@ -19,10 +19,10 @@ from support.cli import refusal, tpgen
 from support.small_kernel import FORMATS, write_btf, write_tracefs
 
 from tpgen.backends.base import Form
-from tpgen.compat import breaks_argument, breaks_field
 from tpgen.diff.changes import EventDiff, Programs, count
 from tpgen.diff.compare import _unknown
 from tpgen.model import Enum, Event, Field, Int, Kind, Origin, Pointer, Qualified, Record, Struct, Typedef
+from tpgen.programs.compat import breaks_argument, breaks_field
 
 RAW, CLASSIC = "breaks raw programs", "breaks classic programs"
 WITHOUT_CORE, WITH_CORE = f"{CLASSIC} without CO-RE only", f"{CLASSIC} with CO-RE only"

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 
-from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
 from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
 from tpgen.model import Argument, Array, CType, Field, FuncProto, Kind, Pointer
+from tpgen.sources.cdecl import BadDeclaration, Declaration, parse_declarations
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.preprocessor.conditions import conjunction
 from tpgen.sources.headers.preprocessor.macros import BadInvocation, Expander, ExpansionLimit, Macro, Token, join

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tpgen.cdecl import Declaration, parse_declarations
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.model import CType
+from tpgen.sources.cdecl import Declaration, parse_declarations
 from tpgen.sources.headers.preprocessor.directives import OpenWorld, structure
 from tpgen.sources.headers.preprocessor.source import Source, split_arguments
 from tpgen.sources.headers.trace_events.discovery import decode

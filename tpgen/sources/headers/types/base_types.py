@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from tpgen.cdecl import Declaration, parse_declarations
 from tpgen.model import CType, Typedef
 from tpgen.paths import resource_dir
+from tpgen.sources.cdecl import Declaration, parse_declarations
 from tpgen.sources.headers.preprocessor.conditions import ClosedWorld, Names
 from tpgen.sources.headers.preprocessor.directives import structure
 from tpgen.sources.headers.preprocessor.source import Source

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from tpgen.cdecl import Declaration, parse_declarations
 from tpgen.model import Array, CType, Enum, Pointer, Qualified, Struct, Typedef, TypeTag
+from tpgen.sources.cdecl import Declaration, parse_declarations
 from tpgen.sources.headers.preprocessor.constant_expressions import constant
 from tpgen.sources.headers.preprocessor.macros import BadInvocation, Expander, ExpansionLimit, Macro, join, tokenize
 from tpgen.sources.headers.preprocessor.source import Source, split_commas

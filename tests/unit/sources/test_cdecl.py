@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bounds import bounded
 
-from tpgen.cdecl import BadDeclaration, Declaration, parse_declarations
 from tpgen.model import (
     Array,
     CType,
@@ -21,6 +20,7 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
+from tpgen.sources.cdecl import BadDeclaration, Declaration, parse_declarations
 from tpgen.spelling import spell
 from tpgen.target import canonical_integer, target_named
 from tpgen.typequery import same_type
