@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from tpgen.sources.images import elf_sections
+from tpgen.sources.elf import ElfFile
 
 _BPF_PSEUDO_MAP_FD = 1
 _LDX_DW, _MOV64, _EXIT = 0x79, 0xB7, 0x95
@@ -18,11 +18,10 @@ def flat_programs(obj: Path, sections: Iterable[str]) -> dict[str, bytes]:
     Where a relocation wants an address, the instruction asks for a map: nothing else that a program here refers to is
     outside of it.
     """
-    data = obj.read_bytes()
+    elf = ElfFile(obj.read_bytes(), str(obj))
     names = tuple(sections)
-    found = dict(elf_sections(data, str(obj), (*names, *(f".rel{name}" for name in names))))
-    big_endian = data[5] == 2
-    return {name: _with_maps(found[name], found.get(f".rel{name}", b""), big_endian) for name in names}
+    found = elf.contents_of(*names, *(f".rel{name}" for name in names))
+    return {name: _with_maps(found[name], found.get(f".rel{name}", b""), elf.big_endian) for name in names}
 
 
 def _with_maps(insns: bytes, relocations: bytes, big_endian: bool) -> bytes:

@@ -203,7 +203,7 @@ def _open_btf(
     paths: Sequence[str], arch: str | None, contents: Mapping[str, bytes] = NO_CONTENTS
 ) -> tuple[BtfTracepoints, ...]:
     """The BTF of all `paths`: those that stand alone first, then the split ones on their base."""
-    from tpgen.sources.images import btf_sections
+    from tpgen.sources.images import btf_sections, module_name
 
     blobs = [(path, btf_sections(_read(path, contents), path)) for path in paths]
     arch = arch or next((sections.arch for _, sections in blobs if sections.arch), None)
@@ -236,11 +236,3 @@ def _read(path: str, contents: Mapping[str, bytes]) -> bytes:
             return file.read()
     except OSError as error:
         raise unreadable(path, error) from None
-
-
-def module_name(path: str) -> str:
-    """`i2c-core.ko.xz` is the module i2c_core."""
-    name = os.path.basename(path)
-    for suffix in (".xz", ".zst", ".gz", ".debug", ".btf", ".ko"):
-        name = name.removesuffix(suffix)
-    return name.replace("-", "_")

@@ -5,17 +5,18 @@ Everything here turns bytes into BTF sections; nothing looks inside a section.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from tpgen.diagnostics import TpgenError, fail
+from tpgen.sources.elf import ELF_MAGIC, ElfFile
 from tpgen.target import ELF_MACHINES
 
 # An image is never unpacked beyond this: a vmlinux with debug info is up to 900 MB, a bomb has no end.
 UNPACKED_LIMIT = 1 << 30
 
-_ELF = b"\x7fELF"
 _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
 # A BTF header as it stands in memory in the middle of an unpacked image: magic, version 1, no flags, 24 bytes long.
 _BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\x00\x18")
@@ -45,7 +46,7 @@ def btf_sections(data: bytes, path: str) -> BtfSections:
     for _ in range(4):  # a compressed kernel image can itself lie in a compressed file
         if data[:2] in _BTF_MAGICS:
             return BtfSections(data)
-        if data[:4] == _ELF:
+        if data[:4] == ELF_MAGIC:
             return _elf_sections(data, path)
         unpack = _unpacker(data)
         if unpack is None:
@@ -61,57 +62,29 @@ def module_tracepoints(data: bytes, path: str) -> tuple[str, ...]:
     """
     unpack = _unpacker(data)
     module = _unpacked(unpack, data, path) if unpack else data
-    if module[:4] != _ELF:
+    if module[:4] != ELF_MAGIC:
         return ()
-    names = dict(elf_sections(module, path, (_TRACEPOINT_NAMES,))).get(_TRACEPOINT_NAMES, b"").split(b"\0")
+    names = ElfFile(module, path).contents_of(_TRACEPOINT_NAMES).get(_TRACEPOINT_NAMES, b"").split(b"\0")
     return tuple(sorted(name.decode() for name in names if name.replace(b"_", b"").isalnum()))
+
+
+def module_name(path: str) -> str:
+    """The name of the module in a file: i2c_core for `i2c-core.ko.xz`."""
+    name = os.path.basename(path)
+    for suffix in (".xz", ".zst", ".gz", ".debug", ".btf", ".ko"):
+        name = name.removesuffix(suffix)
+    return name.replace("-", "_")
 
 
 # --- ELF
 
 
 def _elf_sections(data: bytes, path: str) -> BtfSections:
-    sections = dict(elf_sections(data, path, (".BTF", ".BTF.base")))
+    elf = ElfFile(data, path)
+    sections = elf.contents_of(".BTF", ".BTF.base")
     if not sections.get(".BTF"):
         raise fail("image-no-btf", "ELF file without a .BTF section", path, "was it built with CONFIG_DEBUG_INFO_BTF?")
-    order: Literal["little", "big"] = "little" if data[5] == 1 else "big"
-    machine = int.from_bytes(data[18:20], order)
-    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), ELF_MACHINES.get(machine))
-
-
-def elf_sections(data: bytes, path: str, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """The contents of the sections of an ELF file whose names are `wanted`, 32 or 64 bits, either byte order."""
-    try:
-        order = {1: "<", 2: ">"}[data[5]]
-        wide = {1: False, 2: True}[data[4]]
-        headers = list(_section_headers(data, order, wide))
-        _, _, names_offset, names_size = headers[struct.unpack_from(order + "H", data, 62 if wide else 50)[0]]
-        names = _slice(data, names_offset, names_size)
-        for name_offset, flags, offset, size in headers:
-            name = names[name_offset : names.index(b"\0", name_offset)].decode("utf-8", "replace")
-            if name in wanted:
-                if flags & 0x800:  # SHF_COMPRESSED
-                    raise fail("image-corrupt", f"section {name} is compressed", path, "decompress it with objcopy")
-                yield name, _slice(data, offset, size)
-    except (struct.error, IndexError, KeyError, ValueError):
-        raise fail("image-truncated", "truncated or corrupt ELF file", path) from None
-
-
-def _section_headers(data: bytes, order: str, wide: bool) -> Iterator[tuple[int, int, int, int]]:
-    """Per section header: offset of its name, flags, file offset and size of the section."""
-    table = struct.unpack_from(order + ("Q" if wide else "I"), data, 40 if wide else 32)[0]
-    entry_size, count = struct.unpack_from(order + "HH", data, 58 if wide else 46)
-    for index in range(count):
-        where = table + index * entry_size
-        name, kind, flags, _, offset, size = struct.unpack_from(order + ("IIQQQQ" if wide else "IIIIII"), data, where)
-        # SHT_NOBITS: a file of debug information has the headers of the sections that it leaves out.
-        yield name, flags, offset, 0 if kind == 8 else size
-
-
-def _slice(data: bytes, offset: int, size: int) -> bytes:
-    if offset + size > len(data):
-        raise ValueError("section past the end")
-    return data[offset : offset + size]
+    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), ELF_MACHINES.get(elf.machine))
 
 
 # --- compression
@@ -208,7 +181,7 @@ def _inside_image(data: bytes, path: str) -> BtfSections:
 
 def _in_payload(start: int, unpack: _Decompressor, data: bytes, path: str) -> BtfSections:
     payload = _unpacked(unpack, data[start:], path)
-    return _elf_sections(payload, path) if payload[:4] == _ELF else BtfSections(_blob_in(payload, path))
+    return _elf_sections(payload, path) if payload[:4] == ELF_MAGIC else BtfSections(_blob_in(payload, path))
 
 
 def _stated_payload(data: bytes) -> tuple[int, _Decompressor] | None:

@@ -90,8 +90,7 @@ def _add_image(files: KernelFiles, images: dict[str, tuple[str, bytes]], package
 
 def _add_module(files: KernelFiles, name: str, data: bytes) -> None:
     """Add what is to be known of a module's tracepoints, if it has any."""
-    from tpgen.kernel.sources import module_name
-    from tpgen.sources.images import btf_sections, module_tracepoints
+    from tpgen.sources.images import btf_sections, module_name, module_tracepoints
 
     try:
         sections = btf_sections(data, name)

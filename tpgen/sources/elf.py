@@ -1,0 +1,126 @@
+"""ELF files of 32 or 64 bits in either byte order: their sections.
+
+Source: elf(5); the System V gABI for files with more than 65 279 sections.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from tpgen.diagnostics import TpgenError, fail
+
+ELF_MAGIC = b"\x7fELF"
+
+_SHT_NOBITS = 8
+_SHF_COMPRESSED = 0x800
+# e_shstrndx where the index does not fit in it and is the sh_link of section 0. Then e_shnum is 0, and the number of
+# sections is section 0's sh_size.
+_SHN_XINDEX = 0xFFFF
+
+
+class Section(NamedTuple):
+    """A section header. `offset` and `size` in bytes, as the file states them; `name_offset` is into the names."""
+
+    name_offset: int
+    kind: int
+    flags: int
+    offset: int
+    size: int
+    link: int
+
+
+class ElfFile:
+    """An ELF file in memory; `path` is used in messages only.
+
+    Raises `TpgenError` `image-truncated` for one whose headers or sections do not lie in it.
+    """
+
+    def __init__(self, data: bytes, path: str) -> None:
+        self._data = data
+        self._path = path
+        try:
+            self._order = {1: "<", 2: ">"}[data[5]]
+            self._wide = {1: False, 2: True}[data[4]]
+        except (IndexError, KeyError):
+            raise self._truncated() from None
+
+    @property
+    def big_endian(self) -> bool:
+        return self._order == ">"
+
+    @property
+    def machine(self) -> int:
+        """EM_* of include/uapi/linux/elf-em.h."""
+        return self._unpack("H", 18)[0]
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """All section headers, by index."""
+        return tuple(self._headers())
+
+    def contents(self, section: Section) -> bytes:
+        """The bytes of a section; none of one that a file of debugging information leaves out (SHT_NOBITS)."""
+        size = 0 if section.kind == _SHT_NOBITS else section.size
+        if section.offset + size > len(self._data):
+            raise self._truncated()
+        return self._data[section.offset : section.offset + size]
+
+    def contents_of(self, *names: str) -> dict[str, bytes]:
+        """The contents of the sections that have one of `names`.
+
+        Raises `image-corrupt` where one of them is compressed.
+        """
+        wanted = {name.encode() + b"\0": name for name in names}
+        starts, last_end = tuple(wanted), self._names.rfind(b"\0")
+        found = {}
+        for section in self.sections:
+            if section.name_offset > last_end:
+                raise self._truncated()
+            if self._names.startswith(starts, section.name_offset):
+                end = self._names.index(b"\0", section.name_offset) + 1
+                name = wanted[self._names[section.name_offset : end]]
+                if section.flags & _SHF_COMPRESSED:
+                    hint = "decompress it with objcopy"
+                    raise fail("image-corrupt", f"section {name} is compressed", self._path, hint)
+                found[name] = self.contents(section)
+        return found
+
+    @cached_property
+    def _names(self) -> bytes:
+        (index,) = self._unpack("H", 62 if self._wide else 50)
+        if index == _SHN_XINDEX and self.sections:
+            index = self.sections[0].link
+        if index >= len(self.sections):
+            raise self._truncated()
+        return self.contents(self.sections[index])
+
+    def _headers(self) -> Iterator[Section]:
+        (table,) = self._unpack("Q" if self._wide else "I", 40 if self._wide else 32)
+        entry_size, count = self._unpack("HH", 58 if self._wide else 46)
+        if table and not count:
+            count = self._header(table).size
+        if count and (entry_size < self._header_bytes or table + count * entry_size > len(self._data)):
+            raise self._truncated()
+        for index in range(count):
+            yield self._header(table + index * entry_size)
+
+    @property
+    def _header_bytes(self) -> int:
+        return 64 if self._wide else 40
+
+    def _header(self, offset: int) -> Section:
+        name, kind, flags, _, start, size, link = self._unpack("IIQQQQI" if self._wide else "IIIIIII", offset)
+        return Section(name, kind, flags, start, size, link)
+
+    def _unpack(self, layout: str, offset: int) -> tuple[int, ...]:
+        """The numbers at `offset`, of the sizes that `layout` states."""
+        layout = self._order + layout
+        if offset + struct.calcsize(layout) > len(self._data):
+            raise self._truncated()
+        return struct.unpack_from(layout, self._data, offset)
+
+    def _truncated(self) -> TpgenError:
+        return fail("image-truncated", "truncated or corrupt ELF file", self._path)
