@@ -406,14 +406,34 @@ class Kernel(KernelEvents):
             records = [record for name in names if (record := btf.record(name))]
             # Where several classes fit, the record is known all the same if they agree on it.
             if len({_placement(record.fields) for record in records}) == 1:
-                return _with_elements(records[0], form, declared), Origin.BTF
+                return self._with_elements(records[0], key, form, declared), Origin.BTF
         if form is not None:
-            return _format_record(form), Origin.TRACEFS
+            fields = tuple(self._with_element(field, field, key) for field in form.fields)
+            # Its tail padding tracefs does not tell.
+            return Record(_header_bytes(form), None, fields), Origin.TRACEFS
         if declared is not None and btf is None:
             header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
             fields = tuple(replace(field, type=self.completed(field.type, key)) for field in declared.fields)
             return _signed(lay_out(fields, header_bytes, self.target)), Origin.HEADERS
         return None, None
+
+    def _with_elements(
+        self, record: Record, key: EventKey, form: Format | None, declared: HeaderClass | None
+    ) -> Record:
+        """The record with the element types of its dynamic fields, and the signs, from a source that knows them."""
+        others = form.fields if form else declared.fields if declared else ()
+        by_name = {(field.name, field.dynamic): field for field in others}
+        fields = (self._with_element(field, by_name.get((field.name, field.dynamic)), key) for field in record.fields)
+        return replace(record, fields=tuple(fields))
+
+    def _with_element(self, field: Field, other: Field | None, key: EventKey) -> Field:
+        """`field` with the sign of `other`, and where it is dynamic with the completed element type of `other`."""
+        if other is None:
+            return field
+        ctype = self.completed(other.type, key) if field.dynamic else field.type
+        signed = field.signed if other.signed is None else other.signed
+        same = ctype is field.type and signed == field.signed
+        return field if same else replace(field, type=ctype, signed=signed)
 
     def _syscall(
         self, key: EventKey, record: Record, origin: Origin, position: Position | None, print_fmt: str | None
@@ -501,22 +521,6 @@ def _same_types(record: Record | None, form: Format) -> bool:
     )
 
 
-def _with_elements(record: Record, form: Format | None, declared: HeaderClass | None) -> Record:
-    """The record with the element types of its dynamic fields, and the signs, from a source that knows them."""
-    others = form.fields if form else declared.fields if declared else ()
-    by_name = {(field.name, field.dynamic): field for field in others}
-    fields = []
-    for field in record.fields:
-        other = by_name.get((field.name, field.dynamic))
-        if other is not None:
-            ctype = other.type if field.dynamic else field.type
-            signed = field.signed if other.signed is None else other.signed
-            if ctype is not field.type or signed != field.signed:
-                field = replace(field, type=ctype, signed=signed)
-        fields.append(field)
-    return replace(record, fields=tuple(fields))
-
-
 def _signed(record: Record) -> Record:
     """The record of the headers with the signs of its fields, as far as their types tell."""
     fields = (f if f.type is None or f.dynamic else replace(f, signed=is_signed(f.type)) for f in record.fields)
@@ -532,11 +536,6 @@ def _syscall_fields(event: str, defined: SyscallDefine, target: Target) -> tuple
         Field(name, ctype, None, target.pointer_size if slot else 4, None)
         for slot, (name, ctype) in enumerate([*types, *params])
     )
-
-
-def _format_record(form: Format) -> Record:
-    """The record as tracefs alone shows it, whose tail padding it does not tell."""
-    return Record(_header_bytes(form), None, form.fields)
 
 
 def _header_bytes(form: Format) -> int:

@@ -145,6 +145,27 @@ class TestRecord:
         assert alone.fields[0].type is None
         assert both.fields[0] == Field("driver", Int("char", 1, False), 8, 4, False, Dynamic.DATA_LOC)
 
+    @pytest.mark.parametrize("in_btf", [True, False], ids=["its own BTF", "the BTF of vmlinux alone"])
+    @pytest.mark.parametrize("named_by", ["tracefs", "headers"])
+    def test_element_is_a_typedef(self, in_btf: bool, named_by: str, tmp_path: Path) -> None:
+        """dma_alloc_sgt of a running kernel: tracefs only names `u64`, and BTF tells what it is."""
+        b = small_btf()
+        quad = b.typedef("quad_t", b.integer("long long unsigned int", 8))
+        if in_btf:
+            b.event("dma", [("q", quad)])
+            entry, uint, char = (b.integer(f"pad{size}", size) for size in (8, 4, 1))
+            members = [("ent", entry, 0), ("__data_loc_addrs", uint, 8), ("__data", b.array(char, 0), 12)]
+            b.event_class("dma", [quad], 12, members)
+        formats = {"dma/dma": (Line("__data_loc quad_t[] addrs", 8, 4),)} if named_by == "tracefs" else {}
+        said = Field("addrs", Typedef("quad_t"), None, None, None, Dynamic.DATA_LOC)
+        facts = headers_of(event_of("dma", "dma", ("q", INT)), classes=(HeaderClass("dma", (), (said,), HERE),))
+        if named_by == "tracefs":
+            record = only(kernel(b, tracefs_of(tmp_path, formats)), "dma").record
+        else:
+            record = kernel(b, headers=facts).event(EventKey("sys", "dma")).record
+        assert record is not None
+        assert [field.type for field in record.fields] == [Typedef("quad_t", Int("unsigned long long", 8, False))]
+
     def test_tracefs_alone(self, tmp_path: Path) -> None:
         event = only(kernel(tracefs=tracefs_of(tmp_path)), "sched_switch")
         assert (event.record_origin, event.args, event.attach_name) == (Origin.TRACEFS, None, None)
