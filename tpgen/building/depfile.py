@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tpgen.building.states import files_below, program_directories
+from tpgen.building.states import files_below
+from tpgen.paths import installed_directories
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
 
 def depfile(targets: list[str], inputs: Inputs) -> str:
     """What the targets depend on, in make's format. Each input is a target as well, so that one can go away."""
-    trees = {**dict.fromkeys(program_directories(), ""), **{tree: suffix for tree, (_, suffix) in inputs.trees.items()}}
+    trees = {
+        **dict.fromkeys(installed_directories(), ""),
+        **{tree: suffix for tree, (_, suffix) in inputs.trees.items()},
+    }
     paths = [*inputs.files, *(path for tree in trees for path in sorted(files_below(tree, suffix=trees[tree])))]
     if "live" in inputs.states:
         paths.append("/sys/kernel/notes")

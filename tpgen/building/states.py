@@ -72,14 +72,6 @@ def states() -> dict[str, Callable[[], str | None]]:
     return {"program": program, "live": _live, "catalogs": _catalogs}
 
 
-def program_directories() -> list[str]:
-    """The directories that the files of tpgen itself are in."""
-    from tpgen.paths import resource_path
-
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return list(dict.fromkeys((package, resource_path("templates"), resource_path("kernel_headers"))))
-
-
 def _live() -> str | None:
     """The running kernel. Where it cannot be read it is not used either."""
     from tpgen.cache.kernel_identity import identity
@@ -90,9 +82,9 @@ def _live() -> str | None:
 def _catalogs() -> str:
     """The user's catalogs. Those that travel with tpgen are part of the program."""
     from tpgen.cache.private_files import stamp_text
-    from tpgen.catalog.places import catalog_files, user_directory
+    from tpgen.paths import catalog_files, user_catalogs
 
-    return "\n".join(map(stamp_text, catalog_files(user_directory())))
+    return "\n".join(map(stamp_text, catalog_files(user_catalogs())))
 
 
 # --- contents

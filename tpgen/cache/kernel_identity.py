@@ -72,7 +72,7 @@ def _modules() -> list[str] | None:
 
 def _tracefs() -> list[str]:
     """Where tracefs is, whether this user may read it, and the dynamic events in it."""
-    from tpgen.mounts import live_tracefs
+    from tpgen.paths import live_tracefs
 
     path = live_tracefs()
     if path is None or not os.access(path, os.R_OK | os.X_OK):
@@ -86,9 +86,9 @@ def _tracefs() -> list[str]:
 
 def _catalogs() -> list[str]:
     """The user's catalogs. Those that travel with tpgen are part of the program."""
-    from tpgen.catalog.places import catalog_files, user_directory
+    from tpgen.paths import catalog_files, user_catalogs
 
-    return [stamp_text(path) for path in catalog_files(user_directory())]
+    return [stamp_text(path) for path in catalog_files(user_catalogs())]
 
 
 def _read(path: str) -> bytes | None:

@@ -9,7 +9,7 @@ import os
 import stat
 
 from tpgen import __version__
-from tpgen.paths import resource_path
+from tpgen.paths import cache_directory, installed_directories
 
 TYPE_CHECKING = False  # as in typing, whose import takes longer than all that is done here
 if TYPE_CHECKING:
@@ -89,17 +89,6 @@ def discard(path: str) -> None:
         pass
 
 
-def cache_directory(name: str) -> str | None:
-    """The directory of that name in this user's cache by the XDG rules; None where no home is known."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        home = os.path.expanduser("~")
-        if not os.path.isabs(home):
-            return None
-        base = os.path.join(home, ".cache")
-    return os.path.join(base, "tpgen", name)
-
-
 def _make_directory(path: str) -> None:
     """The directory, and those above it, for this user only. Raises `OSError` for one that others can write to."""
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
@@ -123,11 +112,10 @@ def program() -> str:
     """What changes whenever tpgen itself does, or what it is installed with: the stamps of all its files."""
     import sys
 
-    package = os.path.dirname(os.path.dirname(__file__))
     # Installing or removing any package changes the directory that it goes into.
     installed = [path for path in sys.path if path.endswith("-packages")]
     parts = [__version__, sys.version, *map(stamp_text, installed)]
-    for directory in dict.fromkeys((package, resource_path("templates"), resource_path("kernel_headers"))):
+    for directory in installed_directories():
         parts += sorted(_stamps_below(directory))
     return "\n".join(parts)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tpgen.cache import kernel_identity as live
 from tpgen.cache.private_files import PrivateFiles, program
-from tpgen.catalog.places import SUFFIX
 from tpgen.diagnostics import TpgenError
+from tpgen.paths import CATALOG_SUFFIX
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
@@ -28,7 +28,7 @@ def kept_kernel(label: str) -> CatalogKernel | None:
     files = kept_files()
     try:
         # Often there is none: that must not take as long as to know which one it would be.
-        names = [name for name in os.listdir(files.directory or "") if name.endswith(SUFFIX)]
+        names = [name for name in os.listdir(files.directory or "") if name.endswith(CATALOG_SUFFIX)]
         if not names or (key := kept_key()) is None:
             return None
         for name in names:
@@ -54,4 +54,4 @@ def kept_key() -> str | None:
 
 def kept_name(key: str, content: bytes) -> str:
     """The name of the file with that content."""
-    return f"{key}-{zlib.crc32(content):08x}{SUFFIX}"
+    return f"{key}-{zlib.crc32(content):08x}{CATALOG_SUFFIX}"

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tpgen.catalog.places import SUFFIX, catalog_files, shipped_directory, user_directory
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import KernelInfo
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.paths import CATALOG_SUFFIX, catalog_files, shipped_catalogs, user_catalogs
 from tpgen.target import target_named
 
 _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
@@ -44,8 +44,8 @@ def on_hand() -> tuple[list[OnHand], list[Diagnostic]]:
     """All kernels on hand, the user's first, and what is wrong with files that cannot be read."""
     found: list[OnHand] = []
     broken: list[Diagnostic] = []
-    files = [(path, False) for path in catalog_files(user_directory())]
-    files += [(path, True) for path in catalog_files(shipped_directory())]
+    files = [(path, False) for path in catalog_files(user_catalogs())]
+    files += [(path, True) for path in catalog_files(shipped_catalogs())]
     for path, shipped in files:
         try:
             catalog = Catalog(path)
@@ -58,7 +58,7 @@ def on_hand() -> tuple[list[OnHand], list[Diagnostic]]:
 
 def make_user_directory() -> None:
     """Make the directory for the user's own catalogs. Raises `unwritable`."""
-    directory = user_directory()
+    directory = user_catalogs()
     assert directory is not None
     try:
         os.makedirs(directory, exist_ok=True)
@@ -68,12 +68,12 @@ def make_user_directory() -> None:
 
 def path_of(name: str) -> str:
     """Where the user's catalog of that name lies or would lie. Raises `usage` for what is no name."""
-    directory = user_directory()
+    directory = user_catalogs()
     if directory is None:
         raise fail("usage", "no home directory to keep catalogs in", hint="set XDG_DATA_HOME")
-    if not _NAME.fullmatch(name) or name == "live" or name.endswith(SUFFIX):
+    if not _NAME.fullmatch(name) or name == "live" or name.endswith(CATALOG_SUFFIX):
         raise fail("usage", f"{name!r} cannot be a catalog's name", hint="letters, digits and `_.+~-`")
-    return os.path.join(directory, f"{name}{SUFFIX}")
+    return os.path.join(directory, f"{name}{CATALOG_SUFFIX}")
 
 
 # --- which is meant
@@ -84,7 +84,7 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
 
     Raises `TpgenError`: `unknown-kernel`, and what `Catalog` raises.
     """
-    if os.sep in wanted or wanted.endswith(SUFFIX):
+    if os.sep in wanted or wanted.endswith(CATALOG_SUFFIX):
         return Catalog(wanted).kernel()
     known, broken = on_hand()
     found = best(wanted, known, target_named(arch).arch if arch else machine())

@@ -340,7 +340,7 @@ def test_of_equals_the_users_own() -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this user's catalogs lie, beside which there are no others."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("tpgen.catalog.store.shipped_directory", lambda: str(tmp_path / "none"))
+    monkeypatch.setattr("tpgen.catalog.store.shipped_catalogs", lambda: str(tmp_path / "none"))
     return tmp_path / "data" / "tpgen" / "catalog"
 
 
