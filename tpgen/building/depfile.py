@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tpgen.building.states import files_below
+from tpgen.cache.fingerprint import files_below
 from tpgen.paths import installed_directories
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
-from tpgen.building.states import file_digest, file_stamp, is_young, states, tree_stamp
+from tpgen.building.states import named_states
+from tpgen.cache.fingerprint import MISSING, file_digest, is_young, stamp_of, tree_stamp
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
-    from tpgen.building.states import Stamp
+    from tpgen.cache.fingerprint import Stamp
 
 _FORMAT = 1
 
@@ -44,7 +46,7 @@ class Inputs:
 
     def add_file(self, path: str) -> None:
         """A file that is going to be read, or looked for. Its stamp is older than its content, never younger."""
-        stamp = file_stamp(path)
+        stamp = stamp_of(path)
         self.files[path] = (_reliable(stamp), file_digest(path))
 
     def add_tree(self, path: str, suffix: str = "") -> None:
@@ -53,20 +55,20 @@ class Inputs:
 
     def add_state(self, name: str) -> None:
         """One of what `stamps.states` names."""
-        self.states[name] = states()[name]()
+        self.states[name] = named_states()[name]()
 
     def unchanged(self) -> bool:
         """Whether all is as it was. A file with another stamp and the same content is, and gets its new stamp."""
         return (
             all(map(self._file_unchanged, self.files))
             and all(stamp == tree_stamp(path, suffix=suffix) for path, (stamp, suffix) in self.trees.items())
-            and all(state is not None and state == states()[name]() for name, state in self.states.items())
+            and all(state is not None and state == named_states()[name]() for name, state in self.states.items())
         )
 
     def _file_unchanged(self, path: str) -> bool:
         stamp, digest = self.files[path]
-        now = file_stamp(path)
-        if now is not None and stamp == now:
+        now = stamp_of(path)
+        if now != MISSING and stamp == now:
             return True
         if file_digest(path) != digest:
             return False
@@ -93,8 +95,8 @@ class Manifest:
 
     def _is_there(self, root: str, name: str) -> bool:
         path, made = os.path.join(root, name), self.outputs[name]
-        now = file_stamp(path)
-        if now is None or (now != made.stamp and file_digest(path) not in made.digests):
+        now = stamp_of(path)
+        if now == MISSING or (now != made.stamp and file_digest(path) not in made.digests):
             return False
         made.stamp = _reliable(now)
         return True
@@ -113,10 +115,10 @@ def load(path: str) -> Manifest:
         if data["format"] != _FORMAT:
             return Manifest(Inputs([]), {})
         inputs = Inputs(data["arguments"])
-        inputs.files = {name: (stamp, digest) for name, (stamp, digest) in data["files"].items()}
-        inputs.trees = {name: (stamp, suffix) for name, (stamp, suffix) in data["trees"].items()}
+        inputs.files = {name: (_loaded_stamp(stamp), digest) for name, (stamp, digest) in data["files"].items()}
+        inputs.trees = {name: (_loaded_stamp(stamp), suffix) for name, (stamp, suffix) in data["trees"].items()}
         inputs.states = dict(data["states"])
-        outputs = {name: Made(digests, stamp) for name, (digests, stamp) in data["outputs"].items()}
+        outputs = {name: Made(digests, _loaded_stamp(stamp)) for name, (digests, stamp) in data["outputs"].items()}
         return Manifest(inputs, outputs, data["complete"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Manifest(Inputs([]), {})
@@ -139,8 +141,16 @@ def dump(manifest: Manifest) -> bytes:
 
 def reliable_stamp(path: str) -> Stamp | None:
     """The stamp of a file; None while the file could still change without getting another one."""
-    return _reliable(file_stamp(path))
+    return _reliable(stamp_of(path))
 
 
-def _reliable(stamp: Stamp | None) -> Stamp | None:
-    return None if stamp is None or is_young(stamp) else stamp
+def _reliable(stamp: Stamp) -> Stamp | None:
+    return None if stamp == MISSING or is_young(max(stamp[2:]), time.time_ns()) else stamp
+
+
+def _loaded_stamp(stamp: list[int] | None) -> Stamp | None:
+    """A stamp as it came out of JSON."""
+    if stamp is None:
+        return None
+    size, inode, changed, touched = stamp
+    return size, inode, changed, touched

@@ -14,7 +14,7 @@ from tpgen.backends.generation import Order, Product, generate
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate, KernelFiles
 from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
-from tpgen.building.states import digest
+from tpgen.cache.fingerprint import digest
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.kernel.events import KernelEvents, split_pattern
 
@@ -161,7 +161,7 @@ def write(
         _refuse_foreign(root, wanted, old)
     notes = _edited(root, wanted, old)
     gone = [name for name in old.outputs if name not in wanted and old.made(root, name)]
-    digests = {name: digest(content) for name, content in wanted.items()}
+    digests = {name: digest(content).hex() for name, content in wanted.items()}
     between = dict(old.outputs)
     for name, new in digests.items():
         between[name] = Made([*between[name].digests, new] if name in between else [new])

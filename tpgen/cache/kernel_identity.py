@@ -1,4 +1,4 @@
-"""What tells the running kernel, as this process sees it, from every other: the key of what is kept of it.
+"""Identity of the running kernel, as this process sees it: a key of everything that is cached of it.
 
 A kernel is told by the build ids of its image and of its modules. What else decides which events there are, and what
 can be known of them, is which modules are loaded, whether this user may read tracefs, the dynamic events (probes and
@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 import sys
 
-from tpgen.cache.private_files import stamp_text
+from tpgen.cache.fingerprint import path_stamp
 
 _BTF, _NOTES, _MODULES = "/sys/kernel/btf", "/sys/kernel/notes", "/proc/modules"
 _MODULE_NOTE = "/sys/module/%s/notes/.note.gnu.build-id"
 _NT_GNU_BUILD_ID = 3
 
 
-def identity() -> str | None:
-    """One text for all of that; None where the kernel cannot be told from another that is like it.
+def current() -> str | None:
+    """The identity as one string; None when a build id is missing, so that two kernels could share it.
 
     Takes a fraction of what it takes to read the kernel's BTF, which it stands for.
     """
@@ -88,7 +88,7 @@ def _catalogs() -> list[str]:
     """The user's catalogs. Those that travel with tpgen are part of the program."""
     from tpgen.paths import catalog_files, user_catalogs
 
-    return [stamp_text(path) for path in catalog_files(user_catalogs())]
+    return [path_stamp(path) for path in catalog_files(user_catalogs())]
 
 
 def _read(path: str) -> bytes | None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import zlib
 
-from tpgen.cache import kernel_identity as live
-from tpgen.cache.private_files import PrivateFiles, discard, program
+from tpgen.cache import kernel_identity
+from tpgen.cache.fingerprint import installation
+from tpgen.cache.private_files import PrivateFiles, discard
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ class Question:
     def _full_key(self) -> bytes:
         """Raises `OSError` where this kernel cannot be told from others."""
         if self._key is None:
-            identity = live.identity()
+            identity = kernel_identity.current()
             if identity is None:
                 raise OSError("the running kernel has no identity")
-            self._key = "\0".join((identity, program(), self._words)).encode("utf-8", "surrogateescape")
+            self._key = "\0".join((identity, installation(), self._words)).encode("utf-8", "surrogateescape")
         return self._key
 
     @staticmethod

@@ -1,6 +1,6 @@
-"""Files that tpgen keeps for this user alone: caches, which are believed and so must be nobody else's to write.
+"""Private files: caches of this user, which are trusted and so must not be writable for anybody else.
 
-A run that finds its answer here must be quick, so this module imports next to nothing.
+A run that finds its output here must be quick, so this module imports next to nothing.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import stat
 
-from tpgen import __version__
-from tpgen.paths import cache_directory, installed_directories
+from tpgen.paths import cache_directory
 
 TYPE_CHECKING = False  # as in typing, whose import takes longer than all that is done here
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class PrivateFiles:
@@ -103,37 +102,3 @@ def _make_directory(path: str) -> None:
 def is_own(status: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
     """Whether it is of the kind that is expected, this user's, and for nobody else to write."""
     return is_kind(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
-
-
-# --- the program
-
-
-def program() -> str:
-    """What changes whenever tpgen itself does, or what it is installed with: the stamps of all its files."""
-    import sys
-
-    # Installing or removing any package changes the directory that it goes into.
-    installed = [path for path in sys.path if path.endswith("-packages")]
-    parts = [__version__, sys.version, *map(stamp_text, installed)]
-    for directory in installed_directories():
-        parts += sorted(_stamps_below(directory))
-    return "\n".join(parts)
-
-
-def _stamps_below(directory: str) -> Iterator[str]:
-    with os.scandir(directory) as found:
-        for entry in found:
-            if entry.is_dir():
-                if entry.name != "__pycache__":
-                    yield from _stamps_below(entry.path)
-            else:
-                yield stamp_text(entry.path)
-
-
-def stamp_text(path: str) -> str:
-    """What changes when a file or a directory's list of files does; the path alone where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return path
-    return f"{path} {status.st_size} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"

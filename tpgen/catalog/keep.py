@@ -49,7 +49,7 @@ class KeptKernel(CheckedKernel):
 
 def _keep(kernel: KeptKernel) -> None:
     """Keep the kernel, if that can be done."""
-    from tpgen.cache import kernel_identity as live
+    from tpgen.cache import kernel_identity
     from tpgen.catalog.write import CatalogWriter, info_of
 
     files, key = kept_files(), kept_key()
@@ -59,7 +59,7 @@ def _keep(kernel: KeptKernel) -> None:
         temporary = files.new(key)
         try:
             writer = CatalogWriter()
-            writer.add(info_of(kernel.sources, "live", build_id=live.build_id()), kernel)
+            writer.add(info_of(kernel.sources, "live", build_id=kernel_identity.build_id()), kernel)
             writer.fill(temporary)
             with open(temporary, "rb") as file:
                 name = kept_name(key, file.read())

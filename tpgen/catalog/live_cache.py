@@ -1,6 +1,6 @@
 """The running kernel's catalog in the user's cache, which `keep` puts there.
 
-It holds for as long as `live.identity` and the program are what they were.
+It holds for as long as `kernel_identity.current` and the installation are what they were.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import os
 import zlib
 from typing import TYPE_CHECKING
 
-from tpgen.cache import kernel_identity as live
-from tpgen.cache.private_files import PrivateFiles, program
+from tpgen.cache import kernel_identity
+from tpgen.cache.fingerprint import installation
+from tpgen.cache.private_files import PrivateFiles
 from tpgen.diagnostics import TpgenError
 from tpgen.paths import CATALOG_SUFFIX
 
@@ -46,10 +47,10 @@ def kept_key() -> str | None:
     """What the running kernel is kept under; None where it cannot be told from others."""
     import hashlib
 
-    identity = live.identity()
+    identity = kernel_identity.current()
     if identity is None:
         return None
-    return hashlib.sha256(f"{identity}\0{program()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return hashlib.sha256(f"{identity}\0{installation()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def kept_name(key: str, content: bytes) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from corpus.trees.case import Case
+from tpgen.cache import fingerprint
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.incremental import cache_file as cache
 from tpgen.sources.headers.read import Headers
 from tpgen.sources.source_tree.config import parse_config
 from tpgen.target import target_named
@@ -61,7 +61,7 @@ class Copy:
 @pytest.fixture
 def copy(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copy:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_YOUNG_NS", -(10**18))
+    monkeypatch.setattr(fingerprint, "_YOUNG_NS", -(10**18))
     return Copy(case, tmp_path / "tree")
 
 

@@ -61,7 +61,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tpgen.toml").write_text(TOML)
     monkeypatch.chdir(tmp_path)
     # Somebody may be editing the checkout while its tests run.
-    monkeypatch.setattr("tpgen.cache.private_files.program", lambda: "tpgen")
+    monkeypatch.setattr("tpgen.cache.fingerprint.installation", lambda: "tpgen")
     return tmp_path
 
 
@@ -269,7 +269,7 @@ class TestStale:
 
     def test_tpgen_itself(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         built()
-        monkeypatch.setattr("tpgen.cache.private_files.program", lambda: "another tpgen")
+        monkeypatch.setattr("tpgen.cache.fingerprint.installation", lambda: "another tpgen")
         with pytest.raises(TypeError), nothing_to_do():
             built()
 
@@ -599,6 +599,6 @@ def test_running_kernel(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/sys/kernel/notes:\n" in (project / "d").read_text()
     with nothing_to_do():
         built()
-    monkeypatch.setattr("tpgen.cache.kernel_identity.identity", lambda: "another kernel")
+    monkeypatch.setattr("tpgen.cache.kernel_identity.current", lambda: "another kernel")
     with pytest.raises(TypeError), nothing_to_do():
         built()

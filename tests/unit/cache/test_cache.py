@@ -211,7 +211,7 @@ def test_a_corrupt_answer_is_made_again_without_a_word(cache: Path) -> None:
 
 def test_another_program_is_another_question(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     believed()
-    monkeypatch.setattr(answers, "program", lambda: "another")
+    monkeypatch.setattr(answers, "installation", lambda: "another")
     believed()
     assert len(list((cache / "answers").iterdir())) == 2
 
@@ -220,7 +220,7 @@ def test_another_program_is_another_question(cache: Path, monkeypatch: pytest.Mo
 def test_another_kernel_is_another_question(changed: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     believed()
     monkeypatch.setattr(
-        "tpgen.cache.kernel_identity.identity", {"identity": lambda: "another", "none": lambda: None}[changed]
+        "tpgen.cache.kernel_identity.current", {"identity": lambda: "another", "none": lambda: None}[changed]
     )
     believed()
     assert len(list((cache / "answers").iterdir())) == (2 if changed == "identity" else 1)

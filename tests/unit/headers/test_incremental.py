@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tpgen.cache import fingerprint
 from tpgen.model import Array
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental import analysis, cache_file, resolved_units
@@ -40,7 +41,7 @@ def header(name: str, proto: str = "int a", args: str = "a") -> str:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache directory. Files count as old at once, except where a test says otherwise."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache_file, "_YOUNG_NS", -(10**18))
+    monkeypatch.setattr(fingerprint, "_YOUNG_NS", -(10**18))
     return tmp_path / "cache/tpgen/headers"
 
 
@@ -374,10 +375,10 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
 
 def test_a_tree_that_was_just_edited_is_not_kept(tree: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Within one tick of the file system's clock a second edit would leave no trace.
-    monkeypatch.setattr(cache_file, "_YOUNG_NS", 2 * 10**9)
+    monkeypatch.setattr(fingerprint, "_YOUNG_NS", 2 * 10**9)
     read(tree)
     assert not home.exists()
-    monkeypatch.setattr(cache_file, "_YOUNG_NS", 10**6)
+    monkeypatch.setattr(fingerprint, "_YOUNG_NS", 10**6)
     time.sleep(0.02)
     read(tree)
     assert entry_of(home).exists()
@@ -396,7 +397,7 @@ def test_each_question_has_its_own_entry(home: Path, tree: Path, monkeypatch: py
 
 def test_another_program_does_not_use_it(home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read(tree)
-    monkeypatch.setattr(cache_file, "program", lambda: "another version")
+    monkeypatch.setattr(cache_file, "installation", lambda: "another version")
     read(tree)
     assert len(list(home.iterdir())) == 2
 
@@ -508,7 +509,7 @@ def test_a_directory_that_cannot_be_written_to_is_ignored(
 ) -> None:
     # The other user may have no access to the checkout, so all that is needed of it is loaded before.
     read_headers(str(tree), X86_64)
-    monkeypatch.setattr(cache_file, "program", lambda: "this version")
+    monkeypatch.setattr(cache_file, "installation", lambda: "this version")
     home.mkdir(parents=True)
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
@@ -521,7 +522,7 @@ def test_a_directory_that_cannot_be_written_to_is_ignored(
 
 
 def test_a_relative_cache_home_is_none(tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cache_file, "_YOUNG_NS", -(10**18))
+    monkeypatch.setattr(fingerprint, "_YOUNG_NS", -(10**18))
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)

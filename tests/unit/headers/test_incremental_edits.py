@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tpgen.sources.headers.incremental import cache_file as cache
+from tpgen.cache import fingerprint
 from tpgen.sources.headers.read import Headers
 from tpgen.target import target_named
 
@@ -98,7 +98,7 @@ def put(root: Path, name: str, text: str | None) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def _files_count_as_old() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "_YOUNG_NS", -(10**18))
+        patch.setattr(fingerprint, "_YOUNG_NS", -(10**18))
         yield
 
 

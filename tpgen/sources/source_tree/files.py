@@ -5,48 +5,21 @@ A path that ends in a slash is a directory's, and what it holds are the names of
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+
+from tpgen.cache.fingerprint import Stamp, digest, stamp_of
 
 # A generated header or a table of registers is bigger, and of no use but for the events in it.
 _BIGGEST = 1 << 19
 
-#: What changes when a file does: size in bytes, inode, time of the content and of the inode in ns.
-Stamp = tuple[int, int, int, int]
-#: The stamp of what is missing.
-MISSING: Stamp = (0, 0, 0, 0)
 #: What tells the contents of a file from any other; None for one that is missing or of another kind.
 Digest = bytes | None
 _TOO_BIG = b""
 
 NO_STAMPS: Mapping[str, Stamp] = {}
 NO_DIGESTS: Mapping[str, Digest] = {}
-
-
-def stamp_of(path: str) -> Stamp:
-    """The stamp of a file or a directory."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return MISSING
-    return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
-
-
-def stamps_of(paths: Iterable[str], directory: int | None = None) -> bytes:
-    """The stamps of files and directories, one behind the other; relative to an open directory where there is one. The
-    empty path is the directory itself."""
-    # To look at all headers of a kernel is half of what a run does that finds nothing changed, so this calls nothing.
-    look, numbers = os.stat, array("q")
-    for path in paths:
-        try:
-            found = look(path or ".", dir_fd=directory)
-            numbers.extend((found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns))
-        except (OSError, ValueError):
-            numbers.extend(MISSING)
-    return numbers.tobytes()
 
 
 class Files:
@@ -92,7 +65,7 @@ class Files:
 
     def note(self, path: str, raw: bytes | None) -> None:
         """Note what a file held; None where it cannot be read."""
-        self._digests[path] = None if raw is None else hashlib.sha256(raw).digest() if raw else _TOO_BIG
+        self._digests[path] = None if raw is None else digest(raw) if raw else _TOO_BIG
 
     def headers_in(self, directory: str) -> list[str]:
         """The headers right in a directory, in order."""

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tpgen.cache.fingerprint import Stamp, stamp_of
 from tpgen.diagnostics import Diagnostic, fail, unreadable
-from tpgen.sources.source_tree.files import Stamp, stamp_of
 
 # The directory under arch/ that has a target's headers.
 _ARCH_DIRECTORIES = {

@@ -22,14 +22,12 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-from tpgen.cache.private_files import PrivateFiles, program
+from tpgen.cache.fingerprint import MISSING, Stamp, installation, is_young, stamp_of, stamps_of
+from tpgen.cache.private_files import PrivateFiles
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental.codec import from_plain
-from tpgen.sources.source_tree.files import MISSING, Stamp, stamp_of, stamps_of
 from tpgen.sources.source_tree.listing import Listing
 
-# Coarser than the clock of any file system.
-_YOUNG_NS = 2_000_000_000
 _MOST_ENTRIES = 16
 _BIGGEST_ENTRY = 1 << 26
 _STAMP_NUMBERS = 4
@@ -121,7 +119,7 @@ class Cache:
     def __init__(self, root: str, *key: object, directory: str | None = None) -> None:
         self._files = PrivateFiles("headers", _MOST_ENTRIES, _BIGGEST_ENTRY, directory)
         self._root = root
-        asked = program(), root, os.path.abspath(root), *map(repr, key)
+        asked = installation(), root, os.path.abspath(root), *map(repr, key)
         self._name = hashlib.sha256(repr(asked).encode("utf-8", "backslashreplace")).hexdigest()[:32]
         self._begun_ns = time.time_ns()
 
@@ -145,7 +143,7 @@ class Cache:
             if listed not in stamps and (now != MISSING or not told.by_a_folder(listed)):
                 outside[listed] = now
         numbers = array("q", chain(*stamps.values(), *outside.values()))
-        if max(chain(numbers[2::_STAMP_NUMBERS], numbers[3::_STAMP_NUMBERS])) > self._begun_ns - _YOUNG_NS:
+        if is_young(max(chain(numbers[2::_STAMP_NUMBERS], numbers[3::_STAMP_NUMBERS])), self._begun_ns):
             return
         start = len(os.path.join(self._root, ""))
         names = "\0".join(path[start:] for path in stamps), "\0".join(outside)

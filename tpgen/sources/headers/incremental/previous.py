@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from tpgen.cache.fingerprint import Stamp
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import COMPLETED, COMPLETION, UNITS, WRITTEN, Entry
 from tpgen.sources.headers.incremental.codec import Plain, from_plain, to_plain
 from tpgen.sources.headers.incremental.resolved_units import Completed, Completion
 from tpgen.sources.headers.trace_events.units import Unit
 from tpgen.sources.headers.types.symbols import HeaderNames
-from tpgen.sources.source_tree.files import Digest, Stamp
+from tpgen.sources.source_tree.files import Digest
 
 
 class Kept:
