@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tpgen.sources.headers.preprocessor.conditions import ClosedWorld, evaluate
-from tpgen.sources.headers.preprocessor.directives import OpenWorld, structure
+from tpgen.sources.headers.preprocessor.directives import structure
+from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, FixedEnvironment
+from tpgen.sources.headers.preprocessor.expressions import evaluate
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.source_tree.config import parse_config
 
@@ -59,21 +60,21 @@ _CONFIG = {"CONFIG_Y": "y", "CONFIG_M": "m", "CONFIG_NR": "12", "CONFIG_S": "tex
     ],
 )
 def test_evaluate(text: str, value: int | None) -> None:
-    assert evaluate(text, OpenWorld(_CONFIG)) == value
+    assert evaluate(text, ConfigEnvironment(_CONFIG)) == value
 
 
 def test_a_megabyte_of_parentheses_has_no_value() -> None:
-    assert evaluate("(" * 1_000_000, ClosedWorld({})) is None
-    assert evaluate("!" * 900 + "0", ClosedWorld({})) in (0, 1, None)
+    assert evaluate("(" * 1_000_000, FixedEnvironment({})) is None
+    assert evaluate("!" * 900 + "0", FixedEnvironment({})) in (0, 1, None)
 
 
 def _conditions(text: str, config: dict[str, str] | None = None) -> dict[str, str | None]:
     """For each `@name` that is left in the code the condition that it stands under."""
-    shape = structure(Source("x.h", text), OpenWorld(config))
+    shape = structure(Source("x.h", text), ConfigEnvironment(config))
     found: dict[str, str | None] = {}
     for at, character in enumerate(shape.code):
         if character == "@":
-            places = [directive.place for directive in shape.directives if directive.start < at]
+            places = [directive.presence for directive in shape.directives if directive.start < at]
             found[shape.code[at + 1]] = places[-1].condition if places else None
     return found
 
@@ -124,7 +125,7 @@ def test_own_definitions_count() -> None:
 
 
 def test_stray_and_open_conditions_are_noticed() -> None:
-    shape = structure(Source("x.h", "#else\n#endif\n#if A\n"), OpenWorld(None))
+    shape = structure(Source("x.h", "#else\n#endif\n#if A\n"), ConfigEnvironment(None))
     assert shape.stray == (0, 6)
     assert shape.open
 
@@ -137,4 +138,4 @@ def test_dot_config_and_autoconf_say_the_same() -> None:
 
 def test_the_mark_of_the_second_reading_has_no_value() -> None:
     """Without a configuration too: it is defined all the same."""
-    assert evaluate("TRACE_HEADER_MULTI_READ", OpenWorld(None)) is None
+    assert evaluate("TRACE_HEADER_MULTI_READ", ConfigEnvironment(None)) is None

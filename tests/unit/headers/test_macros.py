@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tpgen.sources.headers.preprocessor.conditions import ClosedWorld, Place
+from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.directives import structure
+from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
 from tpgen.sources.headers.preprocessor.macros import (
     BadInvocation,
     Expander,
@@ -27,10 +28,10 @@ from tpgen.sources.headers.preprocessor.source import Source
 def _expand(text: str, opaque: bool = False) -> str:
     """The code of `text` with the macros that it defines expanded, all definitions first."""
     source = Source("x.h", text)
-    shape = structure(source, ClosedWorld({}))
+    shape = structure(source, FixedEnvironment({}))
     macros: dict[str, Macro] = {}
     for directive in shape.directives:
-        macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.place)
+        macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.presence)
         assert macro
         macros[macro.name] = macro
     code = shape.code.strip()
@@ -122,5 +123,5 @@ def test_deep_nesting_ends() -> None:
 @pytest.mark.parametrize("definition", ["", " ", "1x", "f(a", "f(1) x", "f(a b) x", "(a)"])
 def test_no_definition(definition: str) -> None:
     source = Source("x.h", "")
-    macro = parse_define(definition, source, (0, 0), Place())
+    macro = parse_define(definition, source, (0, 0), PresenceCondition())
     assert macro is None or macro.params is None

@@ -12,13 +12,12 @@ from tpgen.sources.headers.incremental.cache_file import Entry
 from tpgen.sources.headers.incremental.codec import Plain
 from tpgen.sources.headers.incremental.previous import Kept, completion_to_plain, units_to_plain
 from tpgen.sources.headers.incremental.resolved_units import Completion, complete_units
-from tpgen.sources.headers.preprocessor.directives import OpenWorld
+from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.trace_events.borrowed_macros import Lender
 from tpgen.sources.headers.trace_events.discovery import Tree, read_one, read_tree
 from tpgen.sources.headers.trace_events.extraction import assemble
 from tpgen.sources.headers.trace_events.units import facts_of
-from tpgen.sources.headers.types.base_types import TargetNames
 from tpgen.sources.headers.types.symbol_index import Places
 from tpgen.sources.source_tree.files import Files, GivenFiles
 from tpgen.sources.source_tree.listing import Listing, is_directory, list_headers
@@ -44,7 +43,7 @@ class Reading:
     ) -> None:
         self._target = target
         self._release = release
-        self._names = OpenWorld(config)
+        self._names = ConfigEnvironment(config)
         self._include_dirs = include_dirs
         self._kept = Kept(entry) if entry else None
         tree = self._read_tree(root, None if every_arch else target.arch, with_stamps)
@@ -88,7 +87,7 @@ class Reading:
     def _completion(self) -> Completion:
         listing, kept = self.listing, self._kept
         places = Places(self._include_dirs, tuple(listing.directories), listing.root)
-        names = TargetNames(self._target, self._names)
+        names = TargetEnvironment(self._target, self._names)
         if kept is None or kept.completion is None:
             return complete_units(self._units, places, names, self._files)
         same = {id(unit) for unit in kept.units}
@@ -115,8 +114,8 @@ class Reading:
 
 def read_alone(source: Source, target: Target, release: str | None, config: Mapping[str, str] | None) -> HeaderFacts:
     """What one header states, completed by itself, without a look at any file."""
-    files, names = GivenFiles({source.path: source.text.encode("utf-8", "replace")}), OpenWorld(config)
+    files, names = GivenFiles({source.path: source.text.encode("utf-8", "replace")}), ConfigEnvironment(config)
     units = assemble(Tree(files, [source]), target, release, names)
-    completion = complete_units(units, Places(()), TargetNames(target, names), files)
+    completion = complete_units(units, Places(()), TargetEnvironment(target, names), files)
     (unit,) = completion.units.values()
     return replace(facts_of(units, release), classes=unit.classes, events=unit.events)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+from tpgen.sources.headers.preprocessor.environment import TargetEnvironment
 from tpgen.sources.headers.trace_events.units import Unit
-from tpgen.sources.headers.types.base_types import TargetNames
 from tpgen.sources.headers.types.resolved_facts import complete_class, complete_event
 from tpgen.sources.headers.types.resolver import Completer
 from tpgen.sources.headers.types.symbol_index import MOST_HEADERS, Index, Places
@@ -51,7 +51,7 @@ class Completion:
 def complete_units(
     units: Sequence[Unit],
     places: Places,
-    names: TargetNames,
+    names: TargetEnvironment,
     files: Files,
     former: Completion | None = None,
     changed: Collection[str] = (),

@@ -5,26 +5,26 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from tpgen.sources.headers.preprocessor.conditions import Expression, NotAnExpression
+from tpgen.sources.headers.preprocessor.expressions import Expression, NotAnExpression
 
 # A string of one word, which the expression's words have in three pieces.
 _LITERAL = re.compile(r'" (\w+) "')
 
 
 class Constants(Protocol):
-    """What is known of the names in a constant expression."""
+    """The enumerators and types that a constant expression is evaluated with."""
 
     def value(self, name: str) -> int | None:
-        """What an enumerator is, None when that is not known."""
+        """Return the value of an enumerator; None when it is unknown."""
 
     def size(self, type_text: str) -> int | None:
-        """The size in bytes of the type that `type_text` names, None when that is not known."""
+        """Return the size in bytes of the type that `type_text` names; None when it is unknown."""
 
 
 def constant(text: str, constants: Constants) -> int | None:
-    """The value of an expression without macros; None when it depends on something unknown or is no expression.
+    """Evaluate an expression without macros; None when it depends on something unknown or is no expression.
 
-    Values are taken as numbers without a width: what would wrap around in C is not what anyone writes for a length.
+    Values are numbers without a width: nobody writes a length that would wrap around in C.
     """
     try:
         return _Constant(text, constants).whole()
@@ -32,8 +32,8 @@ def constant(text: str, constants: Constants) -> int | None:
         return None
 
 
-class _Names:
-    """Constants as the names of a condition, in which no name is a macro any more."""
+class _Environment:
+    """Constants as a macro environment, in which no name is a macro any more."""
 
     def __init__(self, constants: Constants) -> None:
         self._constants = constants
@@ -46,10 +46,10 @@ class _Names:
 
 
 class _Constant(Expression):
-    """C's expressions have two more things than the preprocessor's: sizeof, and casts to integer types."""
+    """An evaluator of C's integer constant expressions: the preprocessor's, with sizeof and casts to integer types."""
 
     def __init__(self, text: str, constants: Constants) -> None:
-        super().__init__(text, _Names(constants))
+        super().__init__(text, _Environment(constants))
         self._constants = constants
 
     def _unary(self) -> int | None:
@@ -69,7 +69,7 @@ class _Constant(Expression):
         return super()._unary()
 
     def _cast(self, at: int) -> int:
-        """Where the cast that begins at word `at` ends; 0 where there is none, or one to a byte."""
+        """Return the word behind the cast that begins at word `at`; 0 where there is none, or one to a byte."""
         if at >= len(self._words) or self._words[at] != "(" or ")" not in self._words[at:]:
             return 0
         end = self._words.index(")", at)
@@ -78,11 +78,11 @@ class _Constant(Expression):
         return end + 1 if is_cast and (self._constants.size(inside) or 0) > 1 else 0
 
     def _next_is_operand(self, at: int) -> bool:
-        """Whether at word `at` stands what a cast can apply to, not the end of an expression in parentheses."""
+        """Return whether word `at` begins the operand of a cast, else the parentheses are an expression's."""
         return at < len(self._words) and (self._words[at][0].isalnum() or self._words[at][0] in "_(")
 
     def _parenthesized(self) -> list[str]:
-        """The words inside the parentheses that open here."""
+        """Return the words inside the parentheses that open here."""
         self._expect("(")
         words: list[str] = []
         depth = 1

@@ -1,12 +1,14 @@
-"""The directives of a header, each with the place that it leads to."""
+"""The directives of a header, each with the presence condition behind it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tpgen.sources.headers.preprocessor.conditions import MULTI_READ, ClosedWorld, Conditionals, Names, Place, evaluate
+from tpgen.sources.headers.preprocessor.conditions import Conditionals, PresenceCondition
+from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
+from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
 from tpgen.sources.headers.preprocessor.source import Source, blank, line_matches
 
 # The rest of a line from its first `#` on, which is a directive where only blanks stand before it.
@@ -18,24 +20,27 @@ _CONDITIONAL = frozenset(("if", "ifdef", "ifndef", "elif", "elifdef", "elifndef"
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """`#keyword rest`, from its line's start to its line's end (splices taken out), and the place behind it."""
+    """`#keyword rest`, from its line's start to its line's end (splices taken out).
+
+    `presence` is the condition of what follows it.
+    """
 
     start: int
     end: int
     keyword: str
     rest: str
-    place: Place
+    presence: PresenceCondition
 
     @property
     def name(self) -> str:
-        """What a #define or #undef is about."""
+        """The macro that a #define or #undef names; empty where there is none."""
         match = _NAME.match(self.rest)
         return match[1] if match else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """A header's directives in order, and its code: the clean text with the directives and the dead branches blank.
+    """A header's directives in order, and its code: the clean text with directives and dead branches blanked.
 
     `stray` are the offsets of directives that belong to no #if, `open` is True when some #if never ends.
     """
@@ -46,25 +51,25 @@ class Structure:
     open: bool
 
 
-def structure(source: Source, names: Names) -> Structure:
-    """The structure of `source`, its conditions decided as far as `names` and its own definitions tell."""
+def structure(source: Source, environment: MacroEnvironment) -> Structure:
+    """Find the directives of `source`, conditions decided as far as `environment` and its own definitions do."""
     lines = list(line_matches(_HASH, source.clean))
-    own = _OwnNames(names, _guards(lines))
+    own = _HeaderEnvironment(environment, _guards(lines))
     conditionals = Conditionals(own)
     directives: list[Directive] = []
     stray: list[int] = []
-    place = conditionals.place
+    presence = conditionals.presence
     for start, match in lines:
         keyword, rest = match.groups()
         if keyword in _CONDITIONAL:
             if not conditionals.follow(keyword, rest, start):
                 stray.append(start)
-            place = conditionals.place
-        directive = Directive(start, match.end(), keyword, rest, place)
-        if keyword in ("define", "undef") and place.truth is not False:
+            presence = conditionals.presence
+        directive = Directive(start, match.end(), keyword, rest, presence)
+        if keyword in ("define", "undef") and presence.value is not False:
             own.note(directive)
         directives.append(directive)
-    return Structure(tuple(directives), _code(source.clean, directives), tuple(stray), bool(place.branches))
+    return Structure(tuple(directives), _code(source.clean, directives), tuple(stray), bool(presence.branches))
 
 
 def _code(text: str, directives: list[Directive]) -> str:
@@ -73,7 +78,7 @@ def _code(text: str, directives: list[Directive]) -> str:
     for directive in directives:
         pieces.append(blank(text[at : directive.start]) if dead else text[at : directive.start])
         pieces.append(" " * (directive.end - directive.start))
-        at, dead = directive.end, directive.place.truth is False
+        at, dead = directive.end, directive.presence.value is False
     pieces.append(blank(text[at:]) if dead else text[at:])
     return "".join(pieces)
 
@@ -87,19 +92,20 @@ def _guards(lines: Iterable[tuple[int, re.Match[str]]]) -> frozenset[str]:
 
 
 @dataclass(slots=True)
-class _OwnNames:
-    """The names of a header as it is read for the first time: its own definitions so far, then what others know."""
+class _HeaderEnvironment:
+    """The environment within a header at its first inclusion: its own definitions so far, then `others`."""
 
-    others: Names
+    others: MacroEnvironment
     # Names that the header itself defines as empty: before that point a first reading has them undefined.
     guards: frozenset[str]
-    # By the name of each macro that surely is defined: what its #define says, the name included.
+    # For each macro that surely is defined the text of its #define, the name included.
     certain: dict[str, str] = field(default_factory=dict)
     possible: set[str] = field(default_factory=set)
 
     def note(self, directive: Directive) -> None:
+        """Apply a #define or #undef."""
         name = directive.name
-        if directive.keyword == "define" and directive.place.truth:
+        if directive.keyword == "define" and directive.presence.value:
             self.certain[name] = directive.rest
         else:
             self.certain.pop(name, None)
@@ -119,35 +125,5 @@ class _OwnNames:
                 return None if name in self.possible else self.others.value(name)
             name = _NAME.sub("", self.certain[name], count=1).strip()
             if not name.isidentifier():
-                return evaluate(name, ClosedWorld({})) if _NUMBER.fullmatch(name) else None
+                return evaluate(name, FixedEnvironment({})) if _NUMBER.fullmatch(name) else None
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenWorld:
-    """What a kernel's configuration tells of names: all about CONFIG_ options, nothing about others.
-
-    `config` is None when the configuration is not known; else it maps `CONFIG_FOO` to `y`, `m` or a value. An option
-    that is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h.
-    """
-
-    config: Mapping[str, str] | None
-
-    def defined(self, name: str) -> bool | None:
-        if name == MULTI_READ:
-            return True
-        if self.config is None or not name.startswith("CONFIG_"):
-            return None
-        value = self.config.get(name, "n")
-        if value == "m":
-            return False
-        return value != "n" or (self.config.get(name.removesuffix("_MODULE")) == "m" and name.endswith("_MODULE"))
-
-    def value(self, name: str) -> int | None:
-        defined = self.defined(name)
-        if not defined:
-            return None if defined is None else 0
-        if self.config is None or not name.startswith("CONFIG_"):
-            return None  # MULTI_READ: it is defined, as nothing that could be compared
-        text = self.config.get(name, "y")
-        return 1 if text == "y" else evaluate(text, ClosedWorld({}))

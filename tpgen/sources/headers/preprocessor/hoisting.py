@@ -1,4 +1,4 @@
-"""Conditions inside an invocation: the text of each way to compile it.
+"""Hoisting of conditionals: an invocation with an #if inside becomes one invocation for each way to compile it.
 
 Of 544 invocations under an #if in Linux 7.2 one has the #if inside (xfarray_sort_stats, which counts more when DEBUG is
 defined). Without the configuration, an invocation like this stands for several.
@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import product
 
-from tpgen.sources.headers.preprocessor.conditions import Branch, Place, conjunction, negated
+from tpgen.sources.headers.preprocessor.conditions import Branch, PresenceCondition, conjunction, negated
 from tpgen.sources.headers.preprocessor.directives import Directive
 from tpgen.sources.headers.preprocessor.source import Span, blank
 
@@ -18,7 +18,7 @@ MOST = 16
 
 
 def inner_directives(directives: tuple[Directive, ...], span: Span) -> tuple[Directive, ...]:
-    """The directives that lie inside `span`."""
+    """Return the directives that lie inside `span`."""
     first = bisect_left(directives, span[0], key=_start)
     return directives[first : bisect_left(directives, span[1], lo=first, key=_start)]
 
@@ -27,17 +27,21 @@ def _start(directive: Directive) -> int:
     return directive.start
 
 
-def variants(code: str, span: Span, place: Place, inner: tuple[Directive, ...]) -> list[tuple[str, Place]] | None:
-    """Each way to compile `span`, an invocation at `place` with the directives `inner`: its text and its place.
+def hoist(
+    code: str, span: Span, presence: PresenceCondition, inner: tuple[Directive, ...]
+) -> list[tuple[str, PresenceCondition]] | None:
+    """Return each way to compile `span` as its text and presence condition; None for more than `MOST` ways.
 
-    A text is as long as the span, with blanks for the branches that are not taken. None for more than `MOST` ways.
+    `span` is an invocation under `presence` with the directives `inner` inside.
+
+    A text is as long as the span, with blanks for the branches that are not taken.
     """
-    depth = len(place.branches)
-    pieces = list(_pieces(span, place, inner))
+    depth = len(presence.branches)
+    pieces = list(_pieces(span, presence, inner))
     groups: dict[int, dict[int, Branch]] = {}
     for _, where in pieces:
         for branch in where.branches[depth:]:
-            if branch.truth is None:
+            if branch.value is None:
                 groups.setdefault(branch.group, {})[branch.index] = branch
     choices = [[*branches.values(), *_none_of(branches)] for branches in groups.values()]
     count = 1
@@ -45,32 +49,34 @@ def variants(code: str, span: Span, place: Place, inner: tuple[Directive, ...]) 
         count *= len(options)
     if count > MOST:
         return None
-    result: list[tuple[str, Place]] = []
+    result: list[tuple[str, PresenceCondition]] = []
     for chosen in product(*choices):
         taken = {branch.group: branch.index for branch in chosen}
         text = "".join(
             code[start:end] if _is_taken(where, depth, taken) else blank(code[start:end])
             for (start, end), where in pieces
         )
-        result.append((text, Place(place.branches + chosen)))
+        result.append((text, PresenceCondition(presence.branches + chosen)))
     return result
 
 
-def _pieces(span: Span, place: Place, inner: tuple[Directive, ...]) -> Iterator[tuple[Span, Place]]:
+def _pieces(
+    span: Span, presence: PresenceCondition, inner: tuple[Directive, ...]
+) -> Iterator[tuple[Span, PresenceCondition]]:
     start = span[0]
     for directive in inner:
-        yield (start, directive.start), place
-        start, place = directive.start, directive.place
-    yield (start, span[1]), place
+        yield (start, directive.start), presence
+        start, presence = directive.start, directive.presence
+    yield (start, span[1]), presence
 
 
 def _none_of(branches: dict[int, Branch]) -> list[Branch]:
-    """The way past all branches of a group, unless one of them is an #else."""
+    """Return the branch that takes none of a group, as a list; empty where one of them is an #else."""
     last = branches[max(branches)]
     if last.is_else:
         return []
     return [Branch(last.group, -1, conjunction(negated(branch.text) for branch in branches.values()), None)]
 
 
-def _is_taken(where: Place, depth: int, taken: dict[int, int]) -> bool:
-    return all(branch.truth is not None or taken[branch.group] == branch.index for branch in where.branches[depth:])
+def _is_taken(where: PresenceCondition, depth: int, taken: dict[int, int]) -> bool:
+    return all(branch.value is not None or taken[branch.group] == branch.index for branch in where.branches[depth:])

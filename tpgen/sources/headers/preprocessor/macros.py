@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from tpgen.sources.headers.preprocessor.conditions import Place
+from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.source import Source, Span
 
 WORD = re.compile(r"[A-Za-z_]\w*")
@@ -32,16 +32,16 @@ class BadInvocation(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expansion:
-    """That a token came out of `macro`, whose name stood in what came out of `outer`; None for the file's own text.
+    """The origin of a token: the expansion of `macro`, whose name came out of `outer`, None for the file's own text.
 
-    The macros of this chain are the ones that C forbids to expand again in the token.
+    The macros of this chain are the token's hide set: those that C forbids to expand again in it.
     """
 
     macro: Macro
     outer: Expansion | None
 
     def __iter__(self) -> Iterator[Macro]:
-        """The macros from the innermost outwards."""
+        """Yield the macros from the innermost outwards."""
         expansion: Expansion | None = self
         while expansion:
             yield expansion.macro
@@ -49,6 +49,8 @@ class Expansion:
 
 
 class Token(NamedTuple):
+    """A preprocessing token, or an opaque stretch of source."""
+
     text: str
     # Whether white space stands before it.
     spaced: bool = False
@@ -57,12 +59,12 @@ class Token(NamedTuple):
 
 
 def tokenize(text: str, origin: Expansion | None = None) -> list[Token]:
-    """The preprocessing tokens of clean text."""
+    """Split clean text into preprocessing tokens."""
     return [Token(word, bool(space), origin) for space, word in _TOKEN.findall(text)]
 
 
 def join(tokens: Sequence[Token]) -> str:
-    """The text of tokens, spaced as they were written and never gluing two words together."""
+    """Join tokens to text, spaced as they were written and never gluing two words together."""
     if len(tokens) == 1:
         return tokens[0].text
     pieces: list[str] = []
@@ -98,15 +100,16 @@ class Macro:
     text: str
     source: Source
     span: Span
-    place: Place = Place()
+    presence: PresenceCondition = PresenceCondition()
 
     @cached_property
     def body(self) -> list[Token]:
+        """The replacement list as tokens."""
         return tokenize(self.text)
 
     @cached_property
     def pieces(self) -> list[Token]:
-        """The body as expansion takes it: what needs no look at its single tokens is one opaque token."""
+        """The body for expansion: a stretch whose single tokens do not matter is one opaque token."""
         return _merged(self.body, {*(self.params or ()), self.rest})
 
     @cached_property
@@ -121,8 +124,10 @@ class Macro:
 
 
 def _merged(body: list[Token], params: Set[str | None]) -> list[Token]:
-    """A body with each stretch of it made one token that holds neither a parameter, nor a comma outside of parentheses,
-    nor a `#` or what one of these may apply to. A stretch begins with a word, since parentheses may be a call's.
+    """Merge each stretch of a body into one opaque token.
+
+    A stretch contains neither a parameter, nor a comma outside of parentheses, nor a `#` or an operand of one.
+    It begins with a word, since parentheses may be a call's.
     """
     pieces: list[Token] = []
     at = 0
@@ -138,7 +143,7 @@ def _merged(body: list[Token], params: Set[str | None]) -> list[Token]:
 
 
 def _stretch_end(body: list[Token], start: int, params: Set[str | None]) -> int:
-    """Where the stretch ends that begins at `start`: at the last place where all of its parentheses are closed."""
+    """Return the end of the stretch that begins at `start`: the last index with all of its parentheses closed."""
     end = start
     if not body[start].text.isidentifier() or (start and body[start - 1].text in _PASTING):
         return end
@@ -157,30 +162,30 @@ def _stretch_end(body: list[Token], start: int, params: Set[str | None]) -> int:
 _PASTING = frozenset(("#", "##"))
 
 
-def parse_define(definition: str, source: Source, span: Span, place: Place) -> Macro | None:
-    """The macro that `#define definition` makes; None when the text defines nothing."""
+def parse_define(definition: str, source: Source, span: Span, presence: PresenceCondition) -> Macro | None:
+    """Parse the `definition` of a #define; None when the text defines no macro."""
     head = _HEAD.match(definition)
     if not head:
         return None
     text = definition[head.end() :].strip()
     if head[2] is None:
-        return Macro(head[1], None, None, text, source, span, place)
+        return Macro(head[1], None, None, text, source, span, presence)
     params = [name.strip() for name in head[3].split(",")] if head[3].strip() else []
     rest = None
     if params and params[-1].endswith("..."):
         rest = params.pop()[:-3].strip() or "__VA_ARGS__"
     if not all(param.isidentifier() for param in params):
         return None
-    return Macro(head[1], tuple(params), rest, text, source, span, place)
+    return Macro(head[1], tuple(params), rest, text, source, span, presence)
 
 
 def is_inert(text: str, macros: Mapping[str, Macro]) -> bool:
-    """Whether no word of a text is a macro."""
+    """Return whether no word of a text is a macro."""
     return macros.keys().isdisjoint(WORD.findall(text))
 
 
 def closure(words: Iterable[str], macros: Mapping[str, Macro]) -> dict[str, Macro]:
-    """The macros that `words` name, and all that these need in turn."""
+    """Return the macros that `words` name, and all macros that these use in turn."""
     found: dict[str, Macro] = {}
     todo = list(words)
     while todo:
@@ -201,9 +206,9 @@ _DEEPEST_NESTING = 60
 
 
 class Expander:
-    """Expands macros out of `macros`, a table that may change between two calls.
+    """Expand macros of `macros`, a table that may change between two calls.
 
-    One expander serves one header and counts what it makes: past the limit `expand` raises `ExpansionLimit`.
+    One expander serves one header and counts its work: past the limit `expand` raises `ExpansionLimit`.
     """
 
     def __init__(self, macros: Mapping[str, Macro]) -> None:
@@ -212,7 +217,7 @@ class Expander:
         self._depth = 0
 
     def expand(self, tokens: Iterable[Token]) -> list[Token]:
-        """All that `tokens` expand to."""
+        """Return the full expansion of `tokens`."""
         done: list[Token] = []
         # The tokens still to do, the next one last.
         todo = list(tokens)
@@ -256,13 +261,13 @@ class Expander:
         return tokens
 
     def charge(self, work: int) -> None:
-        """Count work that was done, in characters and tokens made."""
+        """Count work: characters and tokens produced. Raises `ExpansionLimit`."""
         self._left -= work
         if self._left < 0:
             raise ExpansionLimit
 
     def _argument(self, tokens: list[Token]) -> list[Token]:
-        """What an argument expands to."""
+        """Expand an argument by itself."""
         if all(self._is_inert(token) if token.opaque else token.text not in self._macros for token in tokens):
             return tokens
         if self._depth == _DEEPEST_NESTING:
@@ -274,7 +279,7 @@ class Expander:
             self._depth -= 1
 
     def _marked(self, tokens: list[Token], macro: Macro) -> list[Token]:
-        """`tokens` of an argument, forbidden to expand `macro` again. Only names of macros need the mark."""
+        """Put `macro` into the hide set of an argument's tokens. Only names of macros need it."""
         return [
             token._replace(origin=Expansion(macro, token.origin))
             if token.opaque or token.text in self._macros
@@ -283,7 +288,7 @@ class Expander:
         ]
 
     def _raw(self, argument: list[Token] | None, token: Token, origin: Expansion) -> list[Token]:
-        """What stands beside a `##`: an argument as it was written, or the body's own token."""
+        """Return an operand of `##`: an argument as it was written, or the body's own token."""
         if argument is None:
             return [Token(token.text, token.spaced, origin)]
         return _spaced(self._marked(argument, origin.macro), token.spaced)
@@ -291,7 +296,7 @@ class Expander:
     def _replacement(
         self, macro: Macro, bound: Mapping[str, list[Token]], call: Token, origin: Expansion
     ) -> list[Token]:
-        """The replacement list of `macro` with its arguments put in, `#` and `##` done, not yet rescanned."""
+        """Substitute the arguments into the replacement list of `macro`, with `#` and `##` but without a rescan."""
         result: list[Token] = []
         expanded: dict[str, list[Token]] = {}
         body = macro.pieces
@@ -332,7 +337,7 @@ def _spaced(tokens: list[Token], spaced: bool) -> list[Token]:
 
 
 def _collect(todo: list[Token]) -> tuple[list[list[Token]], Token] | None:
-    """The arguments that follow a macro's name, taken off `todo`; None, and nothing taken, where none follow."""
+    """Pop the arguments that follow a macro's name off `todo`; None, with nothing popped, where none follow."""
     if todo and todo[-1].opaque and todo[-1].text.startswith("("):
         todo.extend(reversed(_taken_apart(todo.pop())))
     if not todo or todo[-1].text != "(":
@@ -375,7 +380,7 @@ def _bind(macro: Macro, arguments: list[list[Token]]) -> dict[str, list[Token]]:
 
 
 def _common(one: Expansion | None, other: Expansion | None) -> Expansion | None:
-    """The part of two chains that is the same: what C calls the intersection of the hide sets."""
+    """Return the common part of two chains: the intersection of the hide sets."""
     if one is other:
         return one
     chain = []
@@ -388,7 +393,7 @@ def _common(one: Expansion | None, other: Expansion | None) -> Expansion | None:
 
 
 def _paste(result: list[Token], right: list[Token], macro: Macro, name: str, origin: Expansion) -> None:
-    """Paste the first of `right` to the last of `result`."""
+    """Paste the first token of `right` to the last one of `result`."""
     left = result[-1]
     if left.text == "," and name == macro.rest:
         # GNU C: `, ## args` drops the comma where no further arguments are given, and else pastes nothing.

@@ -1,4 +1,4 @@
-"""C source as text: cleaned of comments without moving anything, and sliced along its parentheses.
+"""C source text: comments blanked without moving anything, and groups of parentheses found.
 
 All offsets count characters from the start of the file. The regular expressions here never backtrack (atomic and
 possessive), so every function takes time linear in the text that it looks at.
@@ -30,14 +30,14 @@ _COMMENT_START_OR_LITERAL = re.compile(rf"/[/*]|{_LITERAL}")
 
 @dataclass(frozen=True)
 class Source:
-    """A header as it was read. `path` is what a position names."""
+    """The text of a header. `path` is the file that positions in it name."""
 
     path: str
     text: str
 
     @cached_property
     def clean(self) -> str:
-        """The text without comments and line splices. It has the same length: every character stays at its offset."""
+        """The text with comments and line splices blanked: every character stays at its offset."""
         text = self._unspliced
         pieces: list[str] = []
         at = 0
@@ -61,12 +61,12 @@ class Source:
         return list(_comments(self._unspliced))
 
     def position(self, offset: int) -> Position:
-        """Line and column, in characters, of the character at `offset`."""
+        """Return line and column, in characters from 1, of the character at `offset`."""
         line = bisect_right(self._line_starts, offset)
         return Position(self.path, line, offset - self._line_starts[line - 1] + 1)
 
     def offset(self, position: Position) -> int:
-        """The offset of a position, the text's end where it has none such."""
+        """Return the offset of a position; the end of the text for a position behind it or without a line."""
         if position.line is None or position.line > len(self._line_starts):
             return len(self.text)
         return self._line_starts[position.line - 1] + (position.column or 1) - 1
@@ -86,7 +86,7 @@ class Source:
 
 
 def _comments(text: str) -> Iterator[Span]:
-    """The comments of a text without line splices."""
+    """Yield the spans of the comments of a text without line splices."""
     at = 0
     while match := _COMMENT_START.search(text, at):
         start = match.start()
@@ -103,7 +103,7 @@ def _comments(text: str) -> Iterator[Span]:
 
 
 def _first_comment(text: str, start: int, end: int) -> int | None:
-    """Where the first comment begins, of a text that begins outside of all literals."""
+    """Return the start of the first comment in a line that begins outside of all literals."""
     matches = _COMMENT_START_OR_LITERAL.finditer(text, start, end)
     return next((match.start() for match in matches if match[0].startswith("/")), None)
 
@@ -124,7 +124,7 @@ def _line_end(text: str, at: int) -> int:
 
 
 def line_matches(pattern: re.Pattern[AnyStr], text: AnyStr) -> Iterator[tuple[int, re.Match[AnyStr]]]:
-    """The matches of `pattern` that only blanks stand before in their lines, each with its line's start.
+    """Yield the matches of `pattern` that only blanks precede in their lines, each with its line's start.
 
     `pattern` begins with the `#` of a directive: to search for that and then to look back is ten times as fast as to
     try a pattern at every start of a line.
@@ -140,7 +140,7 @@ def line_matches(pattern: re.Pattern[AnyStr], text: AnyStr) -> Iterator[tuple[in
 
 
 def _group(depth: int) -> str:
-    """A pattern for one balanced group of parentheses that nest up to `depth`."""
+    """Return a pattern for one balanced group of parentheses that nest up to `depth`."""
     return rf"\((?:[^()\"']++|{_LITERAL}|{_group(depth - 1)}|[\"'])*+\)" if depth else r"\([^()\"']*+\)"
 
 
@@ -151,14 +151,14 @@ _PARENTHESIS = re.compile(rf"{_LITERAL}|[()]")
 
 
 def group_end(text: str, start: int, end: int | None = None) -> int | None:
-    """The offset behind the parenthesis that closes the one at `start`; None when none does before `end`."""
+    """Return the offset behind the parenthesis that closes the one at `start`; None when none does before `end`."""
     limit = len(text) if end is None else end
     match = _GROUP.match(text, start, limit)
     return match.end() if match else _slow_group_end(text, start, limit)
 
 
 def split_arguments(text: str, start: int, end: int | None = None) -> tuple[list[Span], int] | None:
-    """The arguments of the group that opens at `start`, as spans between its commas, and the offset behind the group.
+    """Split the group that opens at `start` at its commas: the spans of the arguments, and the offset behind the group.
 
     An empty group has one empty argument, as in C. None when the group does not close before `end`.
     """
@@ -184,7 +184,7 @@ def split_arguments(text: str, start: int, end: int | None = None) -> tuple[list
 
 
 def split_commas(text: str) -> list[str]:
-    """The parts of `text` between its top-level commas, stripped; [] for a blank text."""
+    """Split `text` at its top-level commas, parts stripped; [] for a blank text."""
     if not text or text.isspace():
         return []
     if "(" not in text and '"' not in text and "'" not in text:
@@ -206,5 +206,5 @@ def _slow_group_end(text: str, start: int, limit: int) -> int | None:
 
 
 def blank(text: str) -> str:
-    """Spaces in the length of `text`."""
+    """Return spaces in the length of `text`."""
     return " " * len(text)

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tpgen.sources.headers.preprocessor.conditions import Names
 from tpgen.sources.headers.preprocessor.directives import structure
+from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
 from tpgen.sources.headers.preprocessor.macros import Macro, closure, parse_define
 from tpgen.sources.headers.preprocessor.source import Source, line_matches
 from tpgen.sources.source_tree.files import Files
@@ -21,10 +21,10 @@ _INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
 
 
 class Lender:
-    """Finds macro definitions in the headers around a trace header. `names` decides their conditions."""
+    """Finds macro definitions in the headers around a trace header. `environment` decides their conditions."""
 
-    def __init__(self, names: Names, files: Files) -> None:
-        self._names = names
+    def __init__(self, environment: MacroEnvironment, files: Files) -> None:
+        self._environment = environment
         self._files = files
         self._texts: dict[str, str] = {}
         self._looked_for: list[str] = []
@@ -71,10 +71,10 @@ class Lender:
     def _definitions(self, path: str, text: str) -> dict[str, Macro]:
         source = Source(path, text)
         macros: dict[str, Macro] = {}
-        for directive in structure(source, self._names).directives:
-            if directive.keyword == "define" and directive.place.truth is not False:
+        for directive in structure(source, self._environment).directives:
+            if directive.keyword == "define" and directive.presence.value is not False:
                 span = (directive.start, directive.end)
-                if macro := parse_define(directive.rest, source, span, directive.place):
+                if macro := parse_define(directive.rest, source, span, directive.presence):
                     macros.setdefault(macro.name, macro)
         return macros
 

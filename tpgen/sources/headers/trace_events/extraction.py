@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from tpgen.sources.headers.preprocessor.directives import OpenWorld
+from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.trace_events.borrowed_macros import Lender
 from tpgen.sources.headers.trace_events.discovery import Tree
@@ -25,7 +25,7 @@ def assemble(
     tree: Tree,
     target: Target,
     release: str | None,
-    names: OpenWorld,
+    environment: ConfigEnvironment,
     lender: Lender | None = None,
     known: Iterable[Unit] = (),
 ) -> list[Unit]:
@@ -34,7 +34,7 @@ def assemble(
     `lender` looks for macros that a header uses and does not define; without it these stay unknown. Of the `known`
     units those are taken that still hold.
     """
-    scanner = _Scanner(tree, release, names, lender)
+    scanner = _Scanner(tree, release, environment, lender)
     units: dict[str, Unit] = {}
     scanned: dict[str, _Scanned] = {}
     former = {unit.path: unit for unit in known if scanner.holds(unit)}
@@ -97,10 +97,10 @@ class _Scanned:
 
 
 class _Scanner:
-    def __init__(self, tree: Tree, release: str | None, names: OpenWorld, lender: Lender | None) -> None:
+    def __init__(self, tree: Tree, release: str | None, environment: ConfigEnvironment, lender: Lender | None) -> None:
         self.fragments = tree.fragments()
         self._tree = tree
-        self._names = names
+        self._environment = environment
         self._lender = lender
         self._family = event_family(release)
         self._templates = Templates(self._family)
@@ -120,9 +120,9 @@ class _Scanner:
             includes[includer.path, name, found] = None
             return None if found is None else self._tree.source(found)
 
-        found = scan(source, self._family, self._names, include, None, self._templates)
+        found = scan(source, self._family, self._environment, include, None, self._templates)
         lent = lender.macros_for(source, found.unknown) if lender and found.unknown else None
         if lent:
-            found = scan(source, self._family, self._names, include, lent, self._templates)
+            found = scan(source, self._family, self._environment, include, lent, self._templates)
         files = [path, *(fragment for _, _, fragment in includes if fragment), *(lender.looked_for() if lender else ())]
         return _Scanned(found, tuple(dict.fromkeys(files)), tuple(includes))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from tpgen.paths import resource_dir
-from tpgen.sources.headers.preprocessor.conditions import ClosedWorld
 from tpgen.sources.headers.preprocessor.directives import structure
+from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
 from tpgen.sources.headers.preprocessor.macros import Macro, parse_define
 from tpgen.sources.headers.preprocessor.source import Source
 
@@ -33,11 +33,11 @@ def entry_family() -> Mapping[str, Macro]:
 def _definitions(file_name: str, version_code: int | None) -> Mapping[str, Macro]:
     path = resource_dir("kernel_headers") / file_name
     source = Source(str(path), path.read_text("utf-8"))
-    names = ClosedWorld({} if version_code is None else {"LINUX_VERSION_CODE": version_code})
+    environment = FixedEnvironment({} if version_code is None else {"LINUX_VERSION_CODE": version_code})
     macros: dict[str, Macro] = {}
-    for directive in structure(source, names).directives:
-        if directive.keyword == "define" and directive.place.truth:
-            macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.place)
+    for directive in structure(source, environment).directives:
+        if directive.keyword == "define" and directive.presence.value:
+            macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.presence)
             assert macro, f"{path}: not a macro: {directive.rest}"
             macros[macro.name] = macro
     return macros

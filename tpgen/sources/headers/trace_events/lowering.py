@@ -340,7 +340,7 @@ class _Builder:
         whole = tuple(found for found in fields if isinstance(found, Field))
         if args is not None and len(whole) == len(fields):
             statement = draft.statement
-            position, condition = statement.position, statement.place.condition
+            position, condition = statement.position, statement.presence.condition
             self.built.classes.append(
                 HeaderClass(draft.name, args, whole, position, condition, macro_chain(statement.origin))
             )
@@ -393,7 +393,7 @@ class _Builder:
 
 def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:
     """Each system that the event belongs to, and the condition under which it exists in that system."""
-    own = statement.place.condition
+    own = statement.presence.condition
     if len(statement.systems) < 2:
         return [(statement.systems[0][0] if statement.systems else None, own)]
     return [(system, conjunction((own or "", condition or "")) or None) for system, condition in statement.systems]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from tpgen.sources.headers.preprocessor.conditions import Place
+from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.macros import Macro
 from tpgen.sources.headers.trace_events.family import PRIMITIVES
 
@@ -21,8 +21,8 @@ class MacroTable(dict[str, Macro]):
         super().__init__({**lent, **family})
         self._family = family
         self._productive: dict[str, bool] = {}
-        # Where a name is a number that depends on the configuration, and which places say so.
-        self._undecided: dict[str, list[Place]] = {}
+        # Where a name is a number that depends on the configuration, and under which conditions it is defined.
+        self._undecided: dict[str, list[PresenceCondition]] = {}
 
     def define(self, macro: Macro) -> None:
         """Takes a #define into account."""
@@ -35,26 +35,28 @@ class MacroTable(dict[str, Macro]):
 
     def _is_undecided(self, macro: Macro, current: Macro | None) -> bool:
         """Whether the branches of an #if give a name different numbers; it is no macro then until it has one value."""
-        places = self._undecided.get(macro.name, [])
-        if any(macro.place.excludes(place) for place in places):
-            places.append(macro.place)
+        branches = self._undecided.get(macro.name, [])
+        if any(macro.presence.excludes(presence) for presence in branches):
+            branches.append(macro.presence)
             return True
-        if current is None or not macro.place.excludes(current.place) or macro.text == current.text:
+        if current is None or not macro.presence.excludes(current.presence) or macro.text == current.text:
             self._undecided.pop(macro.name, None)
             return False
-        if None not in (macro.place.truth, current.place.truth) or not (_is_number(macro) and _is_number(current)):
+        if None not in (macro.presence.value, current.presence.value) or not (
+            _is_number(macro) and _is_number(current)
+        ):
             return False
-        self._undecided[macro.name] = [current.place, macro.place]
+        self._undecided[macro.name] = [current.presence, macro.presence]
         del self[macro.name]
         return True
 
-    def undefine(self, name: str, place: Place) -> None:
-        """Takes an #undef at `place` into account.
+    def undefine(self, name: str, presence: PresenceCondition) -> None:
+        """Apply an #undef under `presence`.
 
         The family comes back by <trace/define_trace.h>: what a header removes is only its own.
         """
         current = self.get(name)
-        if current is None or current is self._family.get(name) or place.excludes(current.place):
+        if current is None or current is self._family.get(name) or presence.excludes(current.presence):
             return
         if name in self._family:
             self[name] = self._family[name]
@@ -70,8 +72,8 @@ class MacroTable(dict[str, Macro]):
         """
         stub = self.makes_events(current.name) and not self.lead_to_events(macro.words - {macro.name})
         if current is self._family.get(macro.name):
-            return not stub or _is_configured(macro.place)
-        if macro.place.excludes(current.place):
+            return not stub or _is_configured(macro.presence)
+        if macro.presence.excludes(current.presence):
             return not stub and not self.makes_events(current.name)
         return True
 
@@ -114,6 +116,6 @@ def _is_number(macro: Macro) -> bool:
     return macro.params is None and _NUMBER.fullmatch(macro.text) is not None
 
 
-def _is_configured(place: Place) -> bool:
-    """Whether the configuration, not an include guard, says that this place is compiled."""
-    return place.truth is True and any("CONFIG_" in branch.text for branch in place.branches)
+def _is_configured(presence: PresenceCondition) -> bool:
+    """Whether the configuration, not an include guard, says that this is compiled."""
+    return presence.value is True and any("CONFIG_" in branch.text for branch in presence.branches)

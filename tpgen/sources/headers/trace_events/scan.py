@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tpgen.diagnostics import Diagnostic, Position, Severity
-from tpgen.sources.headers.preprocessor.conditions import Names, Place
+from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.directives import Directive, Structure, structure
-from tpgen.sources.headers.preprocessor.hoisting import inner_directives, variants
+from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
+from tpgen.sources.headers.preprocessor.hoisting import hoist, inner_directives
 from tpgen.sources.headers.preprocessor.macros import (
     WORD,
     BadInvocation,
@@ -44,7 +45,7 @@ class Statement:
     source: Source
     span: Span
     systems: tuple[tuple[str, str | None], ...]
-    place: Place
+    presence: PresenceCondition
     origin: Expansion | None
     # The entries of a class's TP_STRUCT__entry.
     entries: tuple[str, ...] = ()
@@ -81,7 +82,7 @@ class Scan:
 def scan(
     source: Source,
     family: Mapping[str, Macro],
-    names: Names,
+    environment: MacroEnvironment,
     include: Callable[[Source, str], Source | None] = lambda source, name: None,
     lent: Mapping[str, Macro] | None = None,
     templates: Templates | None = None,
@@ -92,7 +93,7 @@ def scan(
     macros that other headers define for this one. `templates` are what was found out about macros in headers before.
     """
     found = Scan(source)
-    scanner = _Scanner(family, names, include, lent or {}, templates or Templates(family), found)
+    scanner = _Scanner(family, environment, include, lent or {}, templates or Templates(family), found)
     scanner.read(source)
     return found
 
@@ -101,7 +102,7 @@ class _Scanner:
     def __init__(
         self,
         family: Mapping[str, Macro],
-        names: Names,
+        environment: MacroEnvironment,
         include: Callable[[Source, str], Source | None],
         lent: Mapping[str, Macro],
         templates: Templates,
@@ -109,7 +110,7 @@ class _Scanner:
     ) -> None:
         self._family = family
         self._fields = entry_family()
-        self._names = names
+        self._environment = environment
         self._include = include
         self._templates = templates
         self._found = found
@@ -122,16 +123,16 @@ class _Scanner:
     # --- one header
 
     def read(self, source: Source) -> None:
-        shape = structure(source, self._names)
+        shape = structure(source, self._environment)
         self._report_structure(source, shape)
         at = 0
         try:
             for index, directive in enumerate(shape.directives):
-                place = shape.directives[index - 1].place if index else Place()
-                at = self._read_code(source, shape, at, directive.start, place)
+                presence = shape.directives[index - 1].presence if index else PresenceCondition()
+                at = self._read_code(source, shape, at, directive.start, presence)
                 self._obey(source, directive)
-            place = shape.directives[-1].place if shape.directives else Place()
-            self._read_code(source, shape, at, len(shape.code), place)
+            presence = shape.directives[-1].presence if shape.directives else PresenceCondition()
+            self._read_code(source, shape, at, len(shape.code), presence)
         except _GivenUp:
             pass
 
@@ -142,7 +143,7 @@ class _Scanner:
         for offset in shape.stray:
             self._skip("header-stray-directive", "this directive belongs to no #if", source, offset)
         if shape.open:
-            last = shape.directives[-1].place.branches[-1].group
+            last = shape.directives[-1].presence.branches[-1].group
             self._skip("header-open-condition", "this #if has no #endif", source, last)
 
     def _skip(
@@ -154,7 +155,7 @@ class _Scanner:
     # --- directives
 
     def _obey(self, source: Source, directive: Directive) -> None:
-        if directive.place.truth is False:
+        if directive.presence.value is False:
             return
         if directive.keyword == "define":
             self._define(source, directive)
@@ -164,19 +165,19 @@ class _Scanner:
             self._read_fragment(source, directive)
 
     def _define(self, source: Source, directive: Directive) -> None:
-        macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.place)
+        macro = parse_define(directive.rest, source, (directive.start, directive.end), directive.presence)
         if macro is None:
             return
         if macro.name == "TRACE_SYSTEM":
-            self._systems = [other for other in self._systems if other.place.excludes(macro.place)] + [macro]
+            self._systems = [other for other in self._systems if other.presence.excludes(macro.presence)] + [macro]
         else:
             self._macros.define(macro)
 
     def _undefine(self, directive: Directive) -> None:
         if directive.name == "TRACE_SYSTEM":
-            self._systems = [macro for macro in self._systems if macro.place.excludes(directive.place)]
+            self._systems = [macro for macro in self._systems if macro.presence.excludes(directive.presence)]
         else:
-            self._macros.undefine(directive.name, directive.place)
+            self._macros.undefine(directive.name, directive.presence)
 
     def _read_fragment(self, source: Source, directive: Directive) -> None:
         fragment = self._include(source, directive.rest.strip())
@@ -191,7 +192,7 @@ class _Scanner:
 
     # --- code
 
-    def _read_code(self, source: Source, shape: Structure, at: int, end: int, place: Place) -> int:
+    def _read_code(self, source: Source, shape: Structure, at: int, end: int, presence: PresenceCondition) -> int:
         """Read the invocations that begin between `at` and `end`; returns where the last one ended, at least `end`."""
         code = shape.code
         while at < end:
@@ -202,10 +203,12 @@ class _Scanner:
                     self._report_unknown(source, match)
             else:
                 break
-            at = self._read_invocation(source, shape, match, place)
+            at = self._read_invocation(source, shape, match, presence)
         return max(at, end)
 
-    def _read_invocation(self, source: Source, shape: Structure, word: re.Match[str], place: Place) -> int:
+    def _read_invocation(
+        self, source: Source, shape: Structure, word: re.Match[str], presence: PresenceCondition
+    ) -> int:
         """Read the macro invocation that begins with `word`; returns the offset behind it."""
         code, start, end = shape.code, word.start(), word.end()
         macro = self._macros[word[0]]
@@ -213,7 +216,7 @@ class _Scanner:
         opening = _next_visible(code, end)
         if not code.startswith("(", opening) or not self._macros.takes_arguments(macro):
             if makes_events:
-                self._note(source, (start, end), self._expanded(source, (start, end), [Token(word[0])]), place)
+                self._note(source, (start, end), self._expanded(source, (start, end), [Token(word[0])]), presence)
             return end
         sliced = split_arguments(code, opening)
         if sliced is None:
@@ -222,41 +225,45 @@ class _Scanner:
             return opening + 1
         spans, end = sliced
         if makes_events or self._macros.lead_to_events(WORD.findall(code, opening, end)):
-            for text, where in self._ways(source, shape, spans, place):
+            for text, where in self._ways(source, shape, spans, presence):
                 self._take(source, (start, end), macro, [text[at:to].strip() for at, to in spans], where)
         return end
 
-    def _ways(self, source: Source, shape: Structure, spans: list[Span], place: Place) -> list[tuple[str, Place]]:
-        """The code of an invocation for each way to compile it, spaced so that `spans` fit, and the way's place."""
+    def _ways(
+        self, source: Source, shape: Structure, spans: list[Span], presence: PresenceCondition
+    ) -> list[tuple[str, PresenceCondition]]:
+        """Return each way to compile an invocation: its code, at the offsets of `spans`, and its presence condition."""
         whole = (spans[0][0], spans[-1][1])
         if not inner_directives(shape.directives, whole):
-            return [(shape.code, place)]
+            return [(shape.code, presence)]
         inner = [
             directive
             for span in spans
             if not _DROPPED.match(shape.code, *span)
             for directive in inner_directives(shape.directives, span)
         ]
-        if all(directive.place.truth is not None for directive in inner):
-            return [(shape.code, place)]
-        found = variants(shape.code, whole, place, tuple(inner))
+        if all(directive.presence.value is not None for directive in inner):
+            return [(shape.code, presence)]
+        found = hoist(shape.code, whole, presence, tuple(inner))
         if found is None:
             self._skip(
                 "header-condition-inside", "too many conditions inside an invocation: all branches are taken together",
                 source, inner[0].start, hint="give the kernel's configuration",
             )  # fmt: skip
-            return [(shape.code, place)]
+            return [(shape.code, presence)]
         return [(blank(shape.code[: whole[0]]) + text, where) for text, where in found]
 
     def _report_unknown(self, source: Source, word: re.Match[str]) -> None:
         self._found.unknown.setdefault(word[0], word.start())
         self._skip("header-unknown-macro", f"{word[0]} is not defined here; it may make events", source, word.start())
 
-    def _take(self, source: Source, span: Span, macro: Macro, arguments: list[str], place: Place) -> None:
+    def _take(
+        self, source: Source, span: Span, macro: Macro, arguments: list[str], presence: PresenceCondition
+    ) -> None:
         made = self._templates.made(macro, arguments, self._macros, self._tried)
         if made is None:
             made = self._expanded(source, span, [Token(macro.name), *invocation(arguments)])
-        self._note(source, span, made, place)
+        self._note(source, span, made, presence)
 
     def _tried(self, tokens: list[Token]) -> list[Token] | None:
         """What `tokens` expand to; None where something is wrong."""
@@ -283,12 +290,12 @@ class _Scanner:
             else:
                 self._report_unbalanced(source, span[0], token.text)
 
-    def _note(self, source: Source, span: Span, made: Iterable[Made], place: Place) -> None:
+    def _note(self, source: Source, span: Span, made: Iterable[Made], presence: PresenceCondition) -> None:
         """Note the statements that an invocation makes."""
         try:
             for primitive, origin, arguments in made:
                 self._expander.charge(sum(map(len, arguments)))
-                self._note_one(source, span, primitive, origin, arguments, place)
+                self._note_one(source, span, primitive, origin, arguments, presence)
         except ExpansionLimit:
             name = _CODE_WORD.match(source.clean, *span)
             self._skip(
@@ -299,7 +306,7 @@ class _Scanner:
 
     def _note_one(
         self, source: Source, span: Span, primitive: str, origin: Expansion | None, arguments: tuple[str, ...],
-        place: Place,
+        presence: PresenceCondition,
     ) -> None:  # fmt: skip
         if primitive == OTHER:
             self._skip(
@@ -307,12 +314,12 @@ class _Scanner:
                 source, span[0], chain=macro_chain(origin),
             )  # fmt: skip
             return
-        systems = tuple((_system(macro, self._macros), macro.place.condition) for macro in self._systems)
+        systems = tuple((_system(macro, self._macros), macro.presence.condition) for macro in self._systems)
         entries = split_entries(arguments[3]) if primitive == CLASS else ()
         for word in map(head, entries):
             if word not in self._fields:
                 self._found.unknown.setdefault(word, span[0])
-        self._found.statements.append(Statement(primitive, arguments, source, span, systems, place, origin, entries))
+        self._found.statements.append(Statement(primitive, arguments, source, span, systems, presence, origin, entries))
 
     def _report_unbalanced(self, source: Source, offset: int, name: str) -> None:
         self._skip(

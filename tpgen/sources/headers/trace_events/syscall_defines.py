@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.model import CType
 from tpgen.sources.cdecl import Declaration, parse_declarations
-from tpgen.sources.headers.preprocessor.directives import OpenWorld, structure
+from tpgen.sources.headers.preprocessor.directives import structure
+from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
 from tpgen.sources.headers.preprocessor.source import Source, split_arguments
 from tpgen.sources.headers.trace_events.discovery import decode
 from tpgen.sources.source_tree.listing import list_files
@@ -125,7 +126,7 @@ def _is_built(path: str, config: Mapping[str, str] | None) -> bool:
 
 def _invocations(source: Source, config: Mapping[str, str] | None, skipped: list[Diagnostic]) -> Iterator[_Invocation]:
     """The invocations that are not in a dead branch."""
-    code = structure(source, OpenWorld(config)).code
+    code = structure(source, ConfigEnvironment(config)).code
     for match in _INVOCATION.finditer(code):
         position = source.position(match.start())
         split = split_arguments(code, match.end())

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from tpgen.sources.headers.preprocessor.conditions import Names
 from tpgen.sources.headers.preprocessor.directives import Directive, Structure, structure
+from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
 from tpgen.sources.headers.preprocessor.hoisting import inner_directives
 from tpgen.sources.headers.preprocessor.macros import Macro, parse_define
 from tpgen.sources.headers.preprocessor.source import Source
@@ -59,26 +59,26 @@ _Key = TypeVar("_Key")
 
 
 class Definitions:
-    """The definitions of a header, found when they are asked for. `names` decides its conditions."""
+    """The definitions of a header, found when they are asked for. `environment` decides its conditions."""
 
-    def __init__(self, source: Source, names: Names) -> None:
+    def __init__(self, source: Source, environment: MacroEnvironment) -> None:
         self.source = source
-        self._names = names
+        self._environment = environment
 
     @cached_property
     def _shape(self) -> Structure:
-        return structure(self.source, self._names)
+        return structure(self.source, self._environment)
 
     @cached_property
     def _macros(self) -> dict[str, list[Macro]]:
         found: dict[str, list[Macro]] = {}
         for directive in self._shape.directives:
-            if directive.keyword == "define" and directive.place.truth is not False:
+            if directive.keyword == "define" and directive.presence.value is not False:
                 found.setdefault(directive.name, []).append(self._macro(directive))
         return found
 
     def _macro(self, directive: Directive) -> Macro:
-        macro = parse_define(directive.rest, self.source, (directive.start, directive.end), directive.place)
+        macro = parse_define(directive.rest, self.source, (directive.start, directive.end), directive.presence)
         return macro or Macro(directive.name, (), None, "", self.source, (directive.start, directive.end))
 
     def macros(self, name: str) -> list[Macro]:
@@ -119,7 +119,7 @@ class Definitions:
 
     def _is_uncertain(self, start: int, end: int) -> bool:
         inside = inner_directives(self._shape.directives, (start, end))
-        return any(d.keyword in ("include", "pragma") or d.place.truth is None for d in inside)
+        return any(d.keyword in ("include", "pragma") or d.presence.value is None for d in inside)
 
     def _pragma_before(self, offset: int) -> str:
         """The alignment that a `#pragma pack` sets at `offset`; empty where there is none, or it is undone."""

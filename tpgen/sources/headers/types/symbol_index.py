@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tpgen.sources.headers.preprocessor.conditions import Names
+from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.types.definitions import Definitions, grouped
 from tpgen.sources.headers.types.symbols import NameTable
@@ -45,12 +45,15 @@ class Places:
 
 
 class Index:
-    """The trace headers at `paths` and those around them, by what they define. `names` decides their conditions."""
+    """The symbols of the trace headers at `paths` and of the headers around them.
 
-    def __init__(self, paths: Iterable[str], places: Places, names: Names, table: NameTable) -> None:
+    `environment` decides their conditions.
+    """
+
+    def __init__(self, paths: Iterable[str], places: Places, environment: MacroEnvironment, table: NameTable) -> None:
         self._trace_headers = tuple(paths)
         self._places = places
-        self._names = names
+        self._environment = environment
         self._table = table
         self._paths: list[str] = []
         # A header's number by its path; None for what is no header.
@@ -121,13 +124,13 @@ class Index:
 
     def option(self, name: str) -> int | None:
         """What an option of the kernel's configuration counts as, None where that is not known."""
-        return self._names.value(name)
+        return self._environment.value(name)
 
     def open(self, path: str) -> Definitions:
         """The definitions of the header at `path`, which `defining` named."""
         found = self._definitions.pop(path, None)
         if found is None:
-            found = Definitions(Source(path, self._table.text(path)), self._names)
+            found = Definitions(Source(path, self._table.text(path)), self._environment)
             if len(self._definitions) == _MOST_OPEN:
                 del self._definitions[next(iter(self._definitions))]
         # The one that was used last stands last, the first is given up when there are too many.

@@ -1,0 +1,109 @@
+"""Macro environments: what a configuration, a target or a fixed table says of the names in conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
+from tpgen.target import Target
+
+# A trace header is read once without this name and then, by <trace/define_trace.h>, several times with it. Both
+# readings count: the first one leaves macros behind, the others make the events.
+MULTI_READ = "TRACE_HEADER_MULTI_READ"
+
+
+@dataclass(frozen=True, slots=True)
+class FixedEnvironment:
+    """An environment with these macros and no others. As in C, any other name has the value 0."""
+
+    values: Mapping[str, int]
+
+    def defined(self, name: str) -> bool:
+        return name in self.values
+
+    def value(self, name: str) -> int:
+        return self.values.get(name, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigEnvironment:
+    """The environment of a kernel's configuration: it decides CONFIG_ options and leaves other names unknown.
+
+    `config` is None when the configuration is unknown; else it maps `CONFIG_FOO` to `y`, `m` or a value. An option
+    that is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h.
+    """
+
+    config: Mapping[str, str] | None
+
+    def defined(self, name: str) -> bool | None:
+        if name == MULTI_READ:
+            return True
+        if self.config is None or not name.startswith("CONFIG_"):
+            return None
+        value = self.config.get(name, "n")
+        if value == "m":
+            return False
+        return value != "n" or (self.config.get(name.removesuffix("_MODULE")) == "m" and name.endswith("_MODULE"))
+
+    def value(self, name: str) -> int | None:
+        defined = self.defined(name)
+        if not defined:
+            return None if defined is None else 0
+        if self.config is None or not name.startswith("CONFIG_"):
+            return None  # MULTI_READ: it is defined, as nothing that could be compared
+        text = self.config.get(name, "y")
+        return 1 if text == "y" else evaluate(text, FixedEnvironment({}))
+
+
+# The options that the kernel's headers test for the target, besides CONFIG_64BIT.
+_ARCH_OPTIONS = {
+    "x86_64": ("CONFIG_X86", "CONFIG_X86_64"), "i386": ("CONFIG_X86", "CONFIG_X86_32"), "aarch64": ("CONFIG_ARM64",),
+    "arm": ("CONFIG_ARM",), "riscv64": ("CONFIG_RISCV",), "s390x": ("CONFIG_S390",),
+}  # fmt: skip
+_ALL_ARCH_OPTIONS = frozenset(option for options in _ARCH_OPTIONS.values() for option in options) | {
+    "CONFIG_ALPHA", "CONFIG_MIPS", "CONFIG_PARISC", "CONFIG_PPC", "CONFIG_PPC64", "CONFIG_SPARC", "CONFIG_SPARC64",
+}  # fmt: skip
+# Macros that are never defined where C of the kernel itself is compiled.
+_FOREIGN = frozenset(
+    ("__ASSEMBLY__", "__ASSEMBLER__", "__cplusplus", "__GENKSYMS__", "__CHECKER__", "__BINDGEN__", "__GLIBC__")
+)
+# <linux/libc-compat.h> is where a libc can take definitions over; to the kernel itself all of these are 1.
+_SHARED_WITH_LIBC = "__UAPI_DEF_"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEnvironment:
+    """The environment of a compilation for `target`; `others` decides what the target does not."""
+
+    target: Target
+    others: MacroEnvironment
+
+    def defined(self, name: str) -> bool | None:
+        if name in _FOREIGN:
+            return False
+        if name.startswith(_SHARED_WITH_LIBC):
+            return True
+        if name in ("__KERNEL__", "BITS_PER_LONG"):
+            return True
+        if name in ("CONFIG_64BIT", "__LP64__"):
+            return self.target.pointer_size == 8
+        if name == "CONFIG_32BIT":
+            return self.target.pointer_size == 4
+        if name in ("__BIG_ENDIAN", "__BIG_ENDIAN_BITFIELD", "CONFIG_CPU_BIG_ENDIAN"):
+            return self.target.big_endian
+        if name in ("__LITTLE_ENDIAN", "__LITTLE_ENDIAN_BITFIELD", "CONFIG_CPU_LITTLE_ENDIAN"):
+            return not self.target.big_endian
+        if name in _ALL_ARCH_OPTIONS and self.target.arch in _ARCH_OPTIONS:
+            return name in _ARCH_OPTIONS[self.target.arch]
+        return self.others.defined(name)
+
+    def value(self, name: str) -> int | None:
+        if name == "BITS_PER_LONG":
+            return 8 * self.target.pointer_size
+        if name.startswith(_SHARED_WITH_LIBC):
+            return 1
+        if name.startswith("CONFIG_") and self.others.defined(name) is None:
+            defined = self.defined(name)
+            return None if defined is None else int(defined)
+        return self.others.value(name)
