@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tpgen.backends.base import Form, GeneratedFile, OptionValue, missing
+from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.generation import CheckFailed
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.comparison import errors
@@ -20,6 +20,7 @@ from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Event
 from tpgen.opening import Where
 from tpgen.probe import Evidence
+from tpgen.programs.forms import Form, missing
 from tpgen.target import Target
 from tpgen.values import Value
 

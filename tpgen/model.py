@@ -203,6 +203,10 @@ class SyscallRegisters:
     native_value: int = 0
 
 
+#: The raw tracepoints that all system calls share.
+SYSCALL_TRACEPOINTS = ("sys_enter", "sys_exit")
+
+
 @dataclass(frozen=True, slots=True)
 class Syscall:
     """How the raw tracepoint `tracepoint`, sys_enter or sys_exit, tells of one system call; all calls share it.

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tpgen.backends.base import Form, missing
 from tpgen.kernel.comparison import Comparison
-from tpgen.kernel.syscalls import SYSCALL_TRACEPOINTS
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
-from tpgen.model import Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
+from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
+from tpgen.programs.forms import Form, missing
+from tpgen.programs.sections import RAW_TYPES, ProgramSection, ProgramType
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, size_of
@@ -118,11 +118,11 @@ def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
     if event.header:
         yield f"  header   {event.header}"
     tracepoint = event.syscall.tracepoint if event.syscall else event.attach_name
-    programs = [f"raw_tp/{tracepoint}", f"tp_btf/{tracepoint}"] if tracepoint else []
+    sections = [ProgramSection(kind, tracepoint) for kind in RAW_TYPES] if tracepoint else []
     if event.record is not None and event.system:
-        programs.append(f"tp/{event.system}/{event.name}")
-    if programs:
-        yield f"  attach   {', '.join(programs)}"
+        sections.append(ProgramSection(ProgramType.TP, event.name, event.system))
+    if sections:
+        yield f"  attach   {', '.join(section.name for section in sections)}"
     for comparison in comparisons:
         outcome = f"not compared, {comparison.reason}" if comparison.reason else "agree"
         if comparison.findings:

@@ -13,8 +13,7 @@ from support.btf_builder import SIGNED, BtfBuilder
 from support.compilers import Compiler
 from support.libbpf import BpfObject, VerifierError
 
-from tpgen.diff.changes import Programs
-from tpgen.programs.compat import breaks_field
+from tpgen.programs.compat import Programs, breaks_field
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 

@@ -7,11 +7,10 @@ arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from tpgen.model import Event, Origin, Syscall
-from tpgen.spelling import spell
+from tpgen.model import Event
+from tpgen.programs.forms import Form, missing
 from tpgen.target import Target
 
 if TYPE_CHECKING:
@@ -20,12 +19,18 @@ if TYPE_CHECKING:
 #: The version of this interface. It changes when a backend that was written for it would no longer work.
 API = 1
 
-
-class Form(StrEnum):
-    """The two things a tracepoint hands out: its raw arguments and its classic record."""
-
-    RAW = "raw"
-    CLASSIC = "classic"
+__all__ = [
+    "API",
+    "Backend",
+    "Form",
+    "GeneratedFile",
+    "Job",
+    "KernelRequests",
+    "Option",
+    "OptionValue",
+    "Request",
+    "missing",
+]
 
 
 class Request(NamedTuple):
@@ -132,38 +137,3 @@ class Backend(Protocol):
         Raises `TpgenError` where the input is at fault; any other exception is the backend's own fault, and told so.
         """
         ...
-
-
-def missing(event: Event, form: Form) -> str | None:
-    """Why `event` cannot be had in `form`, None where it can."""
-    if form == Form.RAW:
-        if event.syscall is not None:
-            return _untold(event.syscall)
-        if event.attach_name is None:
-            return "it has no raw tracepoint of its own"
-        return "its raw arguments are unknown: no BTF and no headers" if event.args is None else None
-    if event.record is not None:
-        return _unplaced(event)
-    if event.class_candidates:
-        classes = ", ".join(event.class_candidates)
-        return f"its record is that of one of the classes {classes}: read tracefs as root or give --headers"
-    if event.attach_name is not None and event.kind == "tracepoint":
-        return "it is a bare tracepoint, which has no record"
-    return "its record is unknown: no tracefs, no BTF and no headers"
-
-
-def _untold(call: Syscall) -> str | None:
-    """Why `call` cannot be told from others, or its arguments not found, None where both can."""
-    if call.registers is None:
-        return "no BTF tells where the kernel keeps the registers of a system call"
-    return "its number is unknown on this architecture" if call.number is None else None
-
-
-def _unplaced(event: Event) -> str | None:
-    """Why it is not known where the fields of the event's record lie, None where it is."""
-    assert event.record is not None
-    unplaced = [field for field in event.record.fields if field.offset_bytes is None or field.size_bytes is None]
-    if unplaced and event.record_origin == Origin.HEADERS and (ctype := unplaced[0].type) is not None:
-        what = f"the size of its field {unplaced[0].name}, of type `{spell(ctype)}`, is unknown"
-        return f"{what} ({event.header}): give --btf or --tracefs"
-    return f"the offset of its field {unplaced[0].name} is unknown: give --btf or --tracefs" if unplaced else None

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tpgen.backends.base import Form, OptionValue
+from tpgen.backends.base import OptionValue
 from tpgen.diagnostics import Diagnostic, Position, TpgenError, fail
+from tpgen.programs.forms import Form
 
 _GENERATE = ("events", "kernel", "module", "backend", "forms", "options", "directory", "file")
 _KERNEL = ("btf", "tracefs", "headers", "config", "arch")

@@ -67,10 +67,10 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.backends.base import Form
     from tpgen.backends.generation import CheckFailed, Order, generate
     from tpgen.cache.outputs import Answer
     from tpgen.commands.deliver import deliver
+    from tpgen.programs.forms import Form
 
     if options.output == "":
         raise fail("usage", "-o with an empty path", hint="give a file or a directory")

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Flag, StrEnum, auto
+from enum import StrEnum
 from functools import reduce
 from operator import or_
 from typing import TypeAlias
 
-from tpgen.backends.base import Form
 from tpgen.diagnostics import Diagnostic
 from tpgen.model import Argument, Event, Field, Kind
+from tpgen.programs.compat import Programs
+from tpgen.programs.forms import Form
 from tpgen.target import Target
 from tpgen.typequery import same_type
-
-
-class Programs(Flag):
-    """Programs at an event, by what they rely on.
-
-    `RAW`: raw_tp and tp_btf, on the argument in each slot. `FIXED`: tp, on the record's offsets as they were compiled
-    in. `CORE`: tp, on offsets that CO-RE finds at load by the name `trace_event_raw_<class>` and the members' names.
-    """
-
-    NONE = 0
-    RAW = auto()
-    FIXED = auto()
-    CORE = auto()
-    CLASSIC = FIXED | CORE
 
 
 class Consequence(StrEnum):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
-from tpgen.backends.base import Form
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError
-from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Programs, Side, What, has_record, is_placed
+from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Side, What, has_record, is_placed
 from tpgen.diff.matching import Pair, paired
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Argument, Event, Field, Kind, Nullness, Record
-from tpgen.programs.compat import breaks_argument, breaks_field
+from tpgen.programs.compat import Programs, breaks_argument, breaks_field
+from tpgen.programs.forms import Form
 from tpgen.typequery import same_type, stripped
 
 #: How much a tp_btf program has to know of a pointer before the verifier lets it follow it.

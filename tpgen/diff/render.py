@@ -7,19 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tpgen.backends.base import Form
 from tpgen.diff.changes import (
     Change,
     Consequence,
     EventDiff,
     KernelsDiff,
-    Programs,
     Side,
     Thing,
     What,
     consequences,
 )
 from tpgen.model import Argument, Event, Field
+from tpgen.programs.compat import Programs
+from tpgen.programs.forms import Form
 from tpgen.show import arg_json, field_json
 from tpgen.spelling import spell
 from tpgen.target import Target

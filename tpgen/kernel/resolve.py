@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
-from tpgen.kernel.syscalls import SYSCALL_TRACEPOINTS, syscall, syscall_events
+from tpgen.kernel.syscalls import syscall, syscall_events
 from tpgen.layout import SLOT_BYTES, lay_out
-from tpgen.model import Argument, CType, Dynamic, Event, Field, Kind, Origin, Record
+from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Dynamic, Event, Field, Kind, Origin, Record
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.sources.source_tree.null_args import nullness
 from tpgen.target import Target

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from tpgen.model import Array, Register, Syscall, SyscallRegisters
+from tpgen.model import SYSCALL_TRACEPOINTS, Array, Register, Syscall, SyscallRegisters
 from tpgen.paths import resource_dir
 from tpgen.sources.btf import Btf, BtfKind
 from tpgen.target import Target, target_named
@@ -22,8 +22,7 @@ from tpgen.typequery import stripped
 if TYPE_CHECKING:
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefine, SyscallDefines
 
-#: The tracepoints that all system calls share.
-SYSCALL_TRACEPOINTS = _ENTER, _EXIT = "sys_enter", "sys_exit"
+_ENTER, _EXIT = SYSCALL_TRACEPOINTS
 
 
 class _Place(NamedTuple):

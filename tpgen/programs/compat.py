@@ -8,11 +8,26 @@ bpf_core_calc_field_relo() of libbpf.
 
 from __future__ import annotations
 
-from tpgen.diff.changes import Programs
+from enum import Flag, auto
+
 from tpgen.model import Array, CType, Enum, Field, FuncProto, Int, Pointer, Qualified, Struct, Typedef, TypeTag, Void
 from tpgen.typequery import is_string, kind_of, same_type, stripped
 
 _NUMBERS = ("int", "enum")
+
+
+class Programs(Flag):
+    """Programs at an event, by what they rely on.
+
+    `RAW`: raw_tp and tp_btf, on the argument in each slot. `FIXED`: tp, on the record's offsets as they were compiled
+    in. `CORE`: tp, on offsets that CO-RE finds at load by the name `trace_event_raw_<class>` and the members' names.
+    """
+
+    NONE = 0
+    RAW = auto()
+    FIXED = auto()
+    CORE = auto()
+    CLASSIC = FIXED | CORE
 
 
 def breaks_argument(old: CType, new: CType) -> Programs:

@@ -18,11 +18,11 @@ from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import refusal, tpgen
 from support.small_kernel import FORMATS, write_btf, write_tracefs
 
-from tpgen.backends.base import Form
-from tpgen.diff.changes import EventDiff, Programs, count
+from tpgen.diff.changes import EventDiff, count
 from tpgen.diff.compare import _unknown
 from tpgen.model import Enum, Event, Field, Int, Kind, Origin, Pointer, Qualified, Record, Struct, Typedef
-from tpgen.programs.compat import breaks_argument, breaks_field
+from tpgen.programs.compat import Programs, breaks_argument, breaks_field
+from tpgen.programs.forms import Form
 
 RAW, CLASSIC = "breaks raw programs", "breaks classic programs"
 WITHOUT_CORE, WITH_CORE = f"{CLASSIC} without CO-RE only", f"{CLASSIC} with CO-RE only"

@@ -23,6 +23,7 @@ from tpgen.backends.bpf.header import (
 from tpgen.backends.bpf.types import ValueType, portable, sized_integer, spelled, value_type
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import Argument, Array, CType, Dynamic, Event, Field, Int, Kind, Nullness, Pointer, Record
+from tpgen.programs.sections import RAW_TYPES, ProgramSection, ProgramType
 from tpgen.target import Target
 from tpgen.typequery import element_of, is_string, size_of, stripped
 from tpgen.values import WRITABLE_TRACEPOINTS
@@ -98,14 +99,15 @@ def raw_sections(event: Event, tracepoint: str) -> Iterator[Section]:
     libbpf looks for a tp_btf program's tracepoint in vmlinux and then in one module after another, unless a colon tells
     which. To a raw_tp program the kernel gives the first that it finds.
     """
-    in_module = f"{event.module}:" if event.ambiguous and event.module else ""
-    yield Section(f"RAW_SEC_{event.name}", f"raw_tp/{tracepoint}")
-    yield Section(f"BTF_SEC_{event.name}", f"tp_btf/{in_module}{tracepoint}")
+    raw, btf = (ProgramSection(kind, tracepoint) for kind in RAW_TYPES)
+    in_module = event.module if event.ambiguous else None
+    yield Section(f"RAW_SEC_{event.name}", raw.name)
+    yield Section(f"BTF_SEC_{event.name}", btf._replace(module=in_module).name)
     if tracepoint in WRITABLE_TRACEPOINTS:
-        yield Section(f"RAW_W_SEC_{event.name}", f"raw_tp.w/{tracepoint}")
+        yield Section(f"RAW_W_SEC_{event.name}", raw._replace(writable=True).name)
     if event.sleepable:
-        yield Section(f"RAW_S_SEC_{event.name}", f"raw_tp.s/{tracepoint}")
-        yield Section(f"BTF_S_SEC_{event.name}", f"tp_btf.s/{tracepoint}")
+        yield Section(f"RAW_S_SEC_{event.name}", raw._replace(sleepable=True).name)
+        yield Section(f"BTF_S_SEC_{event.name}", btf._replace(sleepable=True).name)
 
 
 def _argument_type(arg: Argument, target: Target) -> ValueType:
@@ -156,9 +158,10 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
 def _classic_sections(event: Event) -> Iterable[Section]:
     """Where classic programs attach, as far as it is known which system the event is of."""
     if event.system is not None:
-        yield Section(f"TP_SEC_{event.name}", f"tp/{event.system}/{event.name}")
+        section = ProgramSection(ProgramType.TP, event.name, event.system)
+        yield Section(f"TP_SEC_{event.name}", section.name)
         if event.sleepable and event.kind == Kind.SYSCALL:
-            yield Section(f"TP_S_SEC_{event.name}", f"tp.s/{event.system}/{event.name}")
+            yield Section(f"TP_S_SEC_{event.name}", section._replace(sleepable=True).name)
 
 
 def _field_value(field: Field, kind: Kind, target: Target) -> ValueType | None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from tpgen.backends.bpf import raw_sections, slot_member
 from tpgen.backends.bpf.header import Header, Struct, Test, Value, bits_at, header
 from tpgen.backends.bpf.types import ValueType, sized_integer, spelled, value_type
-from tpgen.kernel.syscalls import SYSCALL_TRACEPOINTS
 from tpgen.layout import SLOT_BYTES
-from tpgen.model import Event, Field, Int, Pointer, Register, Syscall, SyscallRegisters
+from tpgen.model import SYSCALL_TRACEPOINTS, Event, Field, Int, Pointer, Register, Syscall, SyscallRegisters
 from tpgen.model import Struct as StructType
 from tpgen.spelling import spell
 from tpgen.target import Target
