@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tpgen.catalog.known_classes import KnownClasses
 from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
 from tpgen.paths import live_tracefs
-from tpgen.sources.btf import Btf, is_split
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.tracefs import TraceFs
 from tpgen.target import Target, target_named

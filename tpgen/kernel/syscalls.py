@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.model import SYSCALL_TRACEPOINTS, Array, Register, Syscall, SyscallRegisters
 from tpgen.paths import resource_dir
-from tpgen.sources.btf import Btf, BtfKind
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_encoding import BtfKind
 from tpgen.target import Target, target_named
 from tpgen.typequery import stripped
 

@@ -8,13 +8,11 @@ Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h.
 from __future__ import annotations
 
 import re
-import struct
 import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import IntEnum
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -33,56 +31,8 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
+from tpgen.sources.btf_encoding import KINDS, PER_ELEMENT, BtfKind, Strides, native, split_sections
 from tpgen.target import Target, canonical_integer, target_like
-
-
-class BtfKind(IntEnum):
-    """BTF_KIND_* of include/uapi/linux/btf.h."""
-
-    VOID = 0
-    INT = 1
-    PTR = 2
-    ARRAY = 3
-    STRUCT = 4
-    UNION = 5
-    ENUM = 6
-    FWD = 7
-    TYPEDEF = 8
-    VOLATILE = 9
-    CONST = 10
-    RESTRICT = 11
-    FUNC = 12
-    FUNC_PROTO = 13
-    VAR = 14
-    DATASEC = 15
-    FLOAT = 16
-    DECL_TAG = 17
-    TYPE_TAG = 18
-    ENUM64 = 19
-
-
-_KINDS = tuple(BtfKind)
-
-# What follows the three words of a type, in words: a fixed part and a part per element (vlen).
-_FIXED = [0] * 20
-_PER_ELEMENT = [0] * 20
-_FIXED[BtfKind.INT] = _FIXED[BtfKind.VAR] = _FIXED[BtfKind.DECL_TAG] = 1
-_FIXED[BtfKind.ARRAY] = 3
-_PER_ELEMENT[BtfKind.ENUM] = _PER_ELEMENT[BtfKind.FUNC_PROTO] = 2
-_PER_ELEMENT[BtfKind.STRUCT] = _PER_ELEMENT[BtfKind.UNION] = 3
-_PER_ELEMENT[BtfKind.DATASEC] = _PER_ELEMENT[BtfKind.ENUM64] = 3
-
-
-class _Strides(dict[int, int]):
-    """The length in words of a type by its info word. Few distinct info words occur, so the walk looks them up."""
-
-    def __missing__(self, info: int) -> int:
-        kind = info >> 24 & 31
-        # An unknown kind leads past every end.
-        known = 0 < kind < len(_FIXED)
-        self[info] = stride = 3 + _FIXED[kind] + _PER_ELEMENT[kind] * (info & 0xFFFF) if known else 1 << 40
-        return stride
-
 
 _QUALIFIERS = {BtfKind.CONST: "const", BtfKind.VOLATILE: "volatile", BtfKind.RESTRICT: "restrict"}
 _SIZED = frozenset((BtfKind.INT, BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.FLOAT))
@@ -131,12 +81,12 @@ class Btf:
         self.path = path
         self.base = base
         self._arch = arch
-        order, type_section, string_section = _split_sections(data, path)
+        order, type_section, string_section = split_sections(data, path)
         self.big_endian = order == ">"
         self._names = names
         self._strings = bytes(string_section)
         # Copies of what is needed, so that nobody holds on to the rest.
-        self._type_bytes = _native(type_section, swapped=self.big_endian != (sys.byteorder == "big"))
+        self._type_bytes = native(type_section, swapped=self.big_endian != (sys.byteorder == "big"))
         self._words = memoryview(self._type_bytes).cast("I")
         self._first_id = base.count if base else 1
         self._first_string = base.strings_end if base else 0
@@ -150,7 +100,7 @@ class Btf:
 
     def _walk(self) -> None:
         """Note where each type starts. This loop runs once per type of the kernel, so it does nothing else."""
-        infos, strides, note = self._words[1:], _Strides(), self._starts.append
+        infos, strides, note = self._words[1:], Strides(), self._starts.append
         at, end = 0, len(self._words)
         try:
             while True:
@@ -165,7 +115,7 @@ class Btf:
     def _cut_short(self) -> TpgenError:
         """Why the walk did not end at the end of the type section: the last type that it saw has no proper end."""
         at, type_id = self._starts[-1], self.count - 1
-        if at + 1 < len(self._words) and not 0 < (kind := self._words[at + 1] >> 24 & 31) < len(_FIXED):
+        if at + 1 < len(self._words) and not 0 < (kind := self._words[at + 1] >> 24 & 31) < len(KINDS):
             return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {kind}")
         return self._bad("btf-truncated", f"the type section ends inside type {type_id}")
 
@@ -282,7 +232,7 @@ class Btf:
         if type_id == 0:
             return BtfKind.VOID
         btf, at = self._at(type_id)
-        return _KINDS[btf._words[at + 1] >> 24 & 31]
+        return KINDS[btf._words[at + 1] >> 24 & 31]
 
     def name(self, type_id: int) -> str:
         """The name of a type, "" for a nameless one."""
@@ -435,7 +385,7 @@ class Btf:
             kind, is_signed = info >> 24 & 31, info >> 31
             if kind in (BtfKind.ENUM, BtfKind.ENUM64):
                 bits = 32 if kind == BtfKind.ENUM else 64
-                step = _PER_ELEMENT[kind]
+                step = PER_ELEMENT[kind]
                 for index in range(at + 3, at + 3 + step * (info & 0xFFFF), step):
                     low, high = self._words[index + 1], self._words[index + 2] if bits == 64 else 0
                     value = high << 32 | low
@@ -571,45 +521,3 @@ class Btf:
 _TRANSPARENT = frozenset((BtfKind.TYPEDEF, BtfKind.CONST, BtfKind.VOLATILE, BtfKind.RESTRICT, BtfKind.TYPE_TAG))
 # No chain of typedefs and qualifiers in a kernel is longer than a dozen.
 _DEEP = 1000
-
-
-def is_split(data: bytes, path: str) -> bool:
-    """Whether a `.BTF` section continues another: only then does its string section not start with the empty string."""
-    _, _, strings = _split_sections(data, path)
-    return bytes(strings[:1]) != b"\0"
-
-
-def _native(section: memoryview, swapped: bool) -> bytes:
-    """A section of 32-bit words with the bytes of each in this machine's order."""
-    if not swapped:
-        return section.tobytes()
-    words = array("I", section.tobytes())
-    words.byteswap()
-    return words.tobytes()
-
-
-def _split_sections(data: bytes, path: str) -> tuple[str, memoryview, memoryview]:
-    """The byte order ("<" or ">"), the type section and the string section of a `.BTF` section."""
-    order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(bytes(data[:2]))
-    if order is None:
-        raise fail("btf-bad-magic", "corrupt BTF: it does not start with the magic 0xeb9f", path)
-    try:
-        version, _, header, type_offset, type_length, string_offset, string_length = struct.unpack_from(
-            order + "BBIIIII", data, 2
-        )
-    except struct.error:
-        raise fail("btf-truncated", f"corrupt BTF: the header ends after {len(data)} of 24 bytes", path) from None
-    if version != 1:
-        raise fail("btf-bad-version", f"BTF version {version} is not known", path, "tpgen reads version 1")
-    if type_length % 4 or type_offset % 4:
-        raise fail("btf-truncated", "corrupt BTF: the type section is not made of whole words", path)
-    sections: list[memoryview] = []
-    for what, offset, length in (("type", type_offset, type_length), ("string", string_offset, string_length)):
-        start = header + offset
-        if start + length > len(data):
-            missing = start + length - len(data)
-            raise fail("btf-truncated", f"corrupt BTF: the {what} section lacks {missing} of {length} bytes", path)
-        sections.append(memoryview(data)[start : start + length])
-    if sections[1] and sections[1][-1]:
-        raise fail("btf-truncated", "corrupt BTF: the string section does not end with a NUL", path)
-    return order, sections[0], sections[1]

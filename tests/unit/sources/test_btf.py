@@ -31,7 +31,8 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
-from tpgen.sources.btf import Btf, Member, Param, is_split
+from tpgen.sources.btf import Btf, Member, Param
+from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.spelling import spell
 
