@@ -10,10 +10,11 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from tpgen.cache.memo import memoised
 from tpgen.catalog import validate
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, MOST_PARTS, STATEMENTS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail, unreadable
@@ -228,7 +229,7 @@ class CatalogKernel(KernelEvents):
             raise self.catalog.malformed(f"{len(rows)} events {key}")
         return rows[0]
 
-    @cache  # noqa: B019  # a kernel lives as long as the run
+    @memoised
     def _event(self, key: EventKey) -> Event:
         kind, attach, of_class, provenance, prototype, print_fmt, syscall, *rest = self._row(_EVENT_COLUMNS, key)
         header, line, column, flags = rest
@@ -275,7 +276,7 @@ class CatalogKernel(KernelEvents):
             raise self.catalog.malformed(f"{unknown.pop()!r} is nothing that an event can be")
         return dict.fromkeys(named, True)
 
-    @cache  # noqa: B019
+    @memoised
     def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
         name, candidates, record = self._one("SELECT name, candidates, record FROM class WHERE id = ?", number)
         others = validate.text(candidates).split() if candidates else ()
@@ -283,7 +284,7 @@ class CatalogKernel(KernelEvents):
         found = None if record is None else self._value(validate.record, self._record(record), kind, self.target)
         return self._opt(validate.event_name, name), names, found
 
-    @cache  # noqa: B019
+    @memoised
     def _provenance(self, number: Any) -> tuple[Origin | None, ...]:
         row = self._one("SELECT class, arguments, names, record FROM provenance WHERE id = ?", number)
         return tuple(self._opt(Origin, origin) for origin in row)
@@ -294,7 +295,7 @@ class CatalogKernel(KernelEvents):
     def _print_fmt(self, number: Any) -> str:
         return self._value(validate.text, self._one("SELECT text FROM print_fmt WHERE id = ?", number)[0])
 
-    @cache  # noqa: B019
+    @memoised
     def _args(self, number: Any) -> tuple[Argument, ...]:
         query = "SELECT slot, name, type, nullness FROM argument WHERE prototype = ? ORDER BY slot"
         rows = self.catalog.rows(query, number)
@@ -307,7 +308,7 @@ class CatalogKernel(KernelEvents):
         held = self._value(validate.argument_type, self._type(ctype), self.target)
         return Argument(self._opt(validate.identifier, name), held, expected, self._opt(Nullness, nullness))
 
-    @cache  # noqa: B019
+    @memoised
     def _record(self, number: Any) -> Record:
         query = "SELECT header_bytes, size_bytes, fields FROM record WHERE id = ?"
         header_bytes, size_bytes, count = self._one(query, number)
@@ -327,7 +328,7 @@ class CatalogKernel(KernelEvents):
             self._opt(Dynamic, dynamic),
         )
 
-    @cache  # noqa: B019
+    @memoised
     def _syscall(self, number: Any) -> Syscall:
         tracepoint, call, registers = self._one(
             "SELECT tracepoint, number, registers FROM syscall WHERE id = ?", number
@@ -338,7 +339,7 @@ class CatalogKernel(KernelEvents):
             None if registers is None else self._registers(registers),
         )
 
-    @cache  # noqa: B019
+    @memoised
     def _registers(self, number: Any) -> SyscallRegisters:
         native_value = self._value(_mask, self._one("SELECT native_value FROM registers WHERE id = ?", number)[0])
         columns = "role, name, offset_bytes, size_bytes, of_task, mask"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING
 
+from tpgen.cache.memo import memoised
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey
@@ -205,7 +205,7 @@ def _layouts(kernel: Kernel, keys: Sequence[EventKey]) -> Iterator[Comparison]:
                 yield _layout(btf, name)
 
 
-@cache
+@memoised
 def _layout(btf: BtfTracepoints, name: str) -> Comparison:
     record = btf.record(name)
     assert record is not None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from tpgen.cache.memo import memoised
 from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
@@ -347,7 +348,7 @@ class Kernel(KernelEvents):
 
     # --- the class
 
-    @cache  # noqa: B019  # a kernel lives as long as the run
+    @memoised
     def class_choice(self, key: EventKey) -> ClassChoice:
         """The event's class: from the headers, else of the same name, else the one whose prototype and layout fit.
 
@@ -389,7 +390,7 @@ class Kernel(KernelEvents):
         # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
         return list(filter(fits, alike)) or list(filter(fits, btf.classes))
 
-    @cache  # noqa: B019  # a kernel lives as long as the run
+    @memoised
     def _class_placement(self, btf: BtfTracepoints, name: str) -> Placement | None:
         record = btf.record(name)
         return _placement(record.fields) if record else None

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from tpgen.cache.memo import memoised
 from tpgen.model import SYSCALL_TRACEPOINTS, Array, Register, Syscall, SyscallRegisters
 from tpgen.paths import resource_dir
 from tpgen.sources.btf import Btf
@@ -73,7 +74,7 @@ _ABIS = {
 def syscall(event: str, target: Target, btf: Btf | None) -> Syscall:
     """How to see the system call that the event sys_enter_* or sys_exit_* is about; `btf` is that of vmlinux."""
     tracepoint = _ENTER if event.startswith(f"{_ENTER}_") else _EXIT
-    arch, found = registers(target, btf) if btf else (target.arch, None)
+    arch, found = registers(btf, target) if btf else (target.arch, None)
     return Syscall(tracepoint, _numbers(arch).get(event.removeprefix(f"{tracepoint}_")), found)
 
 
@@ -85,8 +86,8 @@ def syscall_events(defines: SyscallDefines, target: Target) -> Iterator[tuple[st
             yield from ((f"{tracepoint}_{name}", define) for tracepoint in SYSCALL_TRACEPOINTS)
 
 
-@cache
-def registers(target: Target, btf: Btf) -> tuple[str, SyscallRegisters | None]:
+@memoised
+def registers(btf: Btf, target: Target) -> tuple[str, SyscallRegisters | None]:
     """The architecture, which the registers tell where nothing else did, and where the kernel keeps them."""
     for arch in (target.arch,) if target.arch in _ABIS else _arches_like(target):
         found = _registers(_ABIS[arch], btf)

@@ -13,9 +13,10 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import NamedTuple
 
+from tpgen.cache.memo import memoised
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.model import (
     Array,
@@ -159,7 +160,7 @@ class Btf:
             found.setdefault(names[offset], []).append(first + index)
         return found
 
-    @cache  # noqa: B019  # a Btf lives as long as the run
+    @memoised
     def _string_offsets(self, names: str) -> dict[int, str]:
         """The name offsets of the strings that match `names`, also in the base: a name may be there already.
 
@@ -343,7 +344,7 @@ class Btf:
             return self.ctype(type_id, by_value)
         return self.base.completed(unknown, by_value) if self.base else unknown
 
-    @cache  # noqa: B019  # a Btf lives as long as the run
+    @memoised
     def _id_of(self, name: str, kinds: tuple[BtfKind, ...]) -> int | None:
         """The type of that name and one of the kinds; its name may stand in the base's strings."""
         offset = self._offset_of(name)

@@ -9,9 +9,10 @@ Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/sta
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
+from tpgen.cache.memo import memoised
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_SIZES
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record
@@ -61,7 +62,7 @@ class BtfTracepoints:
     def _first(self, kind: BtfKind, ids: Iterable[int]) -> int | None:
         return next((type_id for type_id in ids if self.btf.kind(type_id) == kind), None)
 
-    @cache  # noqa: B019  # lives as long as the run
+    @memoised
     def _event_ids(self, event: str) -> tuple[int | None, dict[str, int]]:
         """The typedef `btf_trace_<event>` and the event's functions that name its arguments."""
         functions = [prefix + event for prefix in _NAMED_FUNCTIONS]
@@ -111,7 +112,7 @@ class BtfTracepoints:
 
     # --- raw
 
-    @cache  # noqa: B019  # lives as long as the run
+    @memoised
     def raw(self, event: str) -> RawPrototype | None:
         """The raw arguments of an event in the order of `btf_trace_<event>`; None where there is no such event."""
         if not self.has_event(event):
@@ -151,7 +152,7 @@ class BtfTracepoints:
     def _type_ids(params: tuple[Param, ...]) -> tuple[int, ...]:
         return tuple(param.type_id for param in params)
 
-    @cache  # noqa: B019  # lives as long as the run
+    @memoised
     def _event_params(self, event: str) -> tuple[Param, ...]:
         # typedef void (*btf_trace_<event>)(void *__data, ...)
         typedef, _ = self._event_ids(event)
@@ -197,7 +198,7 @@ class BtfTracepoints:
             self._built_records[event_class] = self._record(type_id)
         return self._built_records[event_class]
 
-    @lru_cache(maxsize=2)  # noqa: B019  # lives as long as the run
+    @memoised
     def syscall_record(self, entering: bool) -> Record | None:
         """What a program at sys_enter_* or sys_exit_* is given: the `struct syscall_tp_t` that the kernel builds.
 

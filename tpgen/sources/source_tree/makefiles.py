@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
+from tpgen.cache.memo import memoised
 from tpgen.diagnostics import Position
 
 # What is built, other than always into the kernel; and options of the compiler. Whatever conditions these stand under.
@@ -41,7 +42,7 @@ class Makefiles:
     def __init__(self, root: str) -> None:
         self._root = root
 
-    @cache  # noqa: B019  # lives as long as the run
+    @memoised
     def defines(self, module: str) -> tuple[Define, ...]:
         """What the files of a module may be compiled with; its configuration, which may decide, is not asked."""
         return tuple(

@@ -1,0 +1,34 @@
+"""Memoised methods: their results are dropped with the object, where functools.cache would keep both for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+_Self = TypeVar("_Self")
+_Params = ParamSpec("_Params")
+_Result = TypeVar("_Result")
+
+
+def memoised(
+    method: Callable[Concatenate[_Self, _Params], _Result],
+) -> Callable[Concatenate[_Self, _Params], _Result]:
+    """A method, or a function of an object, that computes its result once for each object and further arguments.
+
+    These are hashable. The results are stored in the object, which nothing in them keeps alive.
+    """
+    name = f"_memo {method.__module__}.{method.__qualname__}"
+
+    @wraps(method)
+    def wrapper(self: Any, *args: Any, **named: Any) -> Any:
+        key = (args, *named.items()) if named else args
+        try:
+            return self.__dict__[name][key]
+        except KeyError:
+            pass
+        result = cast(Any, method)(self, *args, **named)
+        self.__dict__.setdefault(name, {})[key] = result
+        return result
+
+    return cast(Callable[Concatenate[_Self, _Params], _Result], wrapper)
