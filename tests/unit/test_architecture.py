@@ -25,7 +25,7 @@ model
 target spelling
 typequery
 layout
-values programs paths mounts output
+values programs paths output
 cache
 sources.cdecl sources.source_tree sources.headers.facts sources.headers.preprocessor
 sources.headers.types
@@ -44,7 +44,6 @@ cli
 
 #: Imports that break the rule: (importing module, imported module). None is meant to stay.
 IMPORTS_UP = {
-    ("cache.kernel_identity", "catalog.places"),
     ("diff.changes", "backends.base"),
     ("diff.compare", "backends.base"),
     ("diff.render", "backends.base"),
@@ -61,7 +60,7 @@ CIRCLES = [{"backends.bpf", "backends.bpf.syscall"}]
 #: What a run imports that finds its answer in the cache, and a build that finds nothing to do. Each module has but
 #: these and LIGHT_LIBRARY at its top level: the rest of the library takes longer to import than such a run takes.
 LIGHT = """
-cli paths mounts cache.kernel_identity cache.outputs cache.private_files catalog.places commands.deliver
+cli paths cache.fingerprint cache.kernel_identity cache.outputs cache.private_files commands.deliver
 building.depfile building.manifest building.request building.states
 """
 LIGHT_LIBRARY = "__future__ atexit gc io json os stat sys time zlib"
