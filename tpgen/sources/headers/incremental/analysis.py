@@ -18,7 +18,7 @@ from tpgen.sources.headers.trace_events.borrowed_macros import Lender
 from tpgen.sources.headers.trace_events.discovery import Tree, read_one, read_tree
 from tpgen.sources.headers.trace_events.extraction import assemble
 from tpgen.sources.headers.trace_events.units import facts_of
-from tpgen.sources.headers.types.symbol_index import Places
+from tpgen.sources.headers.types.include_graph import IncludePaths
 from tpgen.sources.source_tree.files import Files, GivenFiles
 from tpgen.sources.source_tree.listing import Listing, is_directory, list_headers
 from tpgen.target import Target
@@ -86,13 +86,13 @@ class Reading:
     @cached_property
     def _completion(self) -> Completion:
         listing, kept = self.listing, self._kept
-        places = Places(self._include_dirs, tuple(listing.directories), listing.root)
+        include_paths = IncludePaths(self._include_dirs, tuple(listing.directories), listing.root)
         names = TargetEnvironment(self._target, self._names)
         if kept is None or kept.completion is None:
-            return complete_units(self._units, places, names, self._files)
+            return complete_units(self._units, include_paths, names, self._files)
         same = {id(unit) for unit in kept.units}
         changed = {unit.path for unit in self._units if id(unit) not in same}
-        return complete_units(self._units, places, names, self._files, kept.completion, changed)
+        return complete_units(self._units, include_paths, names, self._files, kept.completion, changed)
 
     # --- for the cache
 
@@ -116,6 +116,6 @@ def read_alone(source: Source, target: Target, release: str | None, config: Mapp
     """What one header states, completed by itself, without a look at any file."""
     files, names = GivenFiles({source.path: source.text.encode("utf-8", "replace")}), ConfigEnvironment(config)
     units = assemble(Tree(files, [source]), target, release, names)
-    completion = complete_units(units, Places(()), TargetEnvironment(target, names), files)
+    completion = complete_units(units, IncludePaths(()), TargetEnvironment(target, names), files)
     (unit,) = completion.units.values()
     return replace(facts_of(units, release), classes=unit.classes, events=unit.events)

@@ -11,7 +11,7 @@ from tpgen.sources.headers.incremental.cache_file import COMPLETED, COMPLETION, 
 from tpgen.sources.headers.incremental.codec import Plain, from_plain, to_plain
 from tpgen.sources.headers.incremental.resolved_units import Completed, Completion
 from tpgen.sources.headers.trace_events.units import Unit
-from tpgen.sources.headers.types.symbols import HeaderNames
+from tpgen.sources.headers.types.symbols import HeaderSymbols
 from tpgen.sources.source_tree.files import Digest
 
 
@@ -83,5 +83,5 @@ def _completion(entry: Entry, units: Sequence[Unit]) -> Completion:
         )
         for unit, looked_up in zip(units, names, strict=True)
     }
-    known = {path: None if row is None else HeaderNames(*row) for path, row in headers.items()}
+    known = {path: None if row is None else HeaderSymbols(*row) for path, row in headers.items()}
     return Completion(completed, known, contents, directories, public, included)

@@ -15,10 +15,11 @@ from itertools import chain
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.preprocessor.environment import TargetEnvironment
 from tpgen.sources.headers.trace_events.units import Unit
-from tpgen.sources.headers.types.resolved_facts import complete_class, complete_event
-from tpgen.sources.headers.types.resolver import Completer
-from tpgen.sources.headers.types.symbol_index import MOST_HEADERS, Index, Places
-from tpgen.sources.headers.types.symbols import HeaderNames, NameTable
+from tpgen.sources.headers.types.include_graph import MOST_HEADERS, IncludePaths
+from tpgen.sources.headers.types.resolved_facts import resolve_class, resolve_event
+from tpgen.sources.headers.types.resolver import TypeResolver
+from tpgen.sources.headers.types.symbol_index import SymbolIndex
+from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolTable
 from tpgen.sources.source_tree.files import Digest, Files
 
 
@@ -41,7 +42,7 @@ class Completion:
     """
 
     units: Mapping[str, Completed]
-    headers: Mapping[str, HeaderNames | None]
+    headers: Mapping[str, HeaderSymbols | None]
     contents: Mapping[str, Digest]
     directories: Sequence[str]
     public: Collection[str]
@@ -50,19 +51,19 @@ class Completion:
 
 def complete_units(
     units: Sequence[Unit],
-    places: Places,
+    include_paths: IncludePaths,
     names: TargetEnvironment,
     files: Files,
     former: Completion | None = None,
     changed: Collection[str] = (),
 ) -> Completion:
     """The units with completed types. Of the `former` completion what holds is taken; units at `changed` are new."""
-    table = NameTable(files, former.headers, former.contents) if former else NameTable(files)
-    index = Index(_paths(units), places, names, table)
-    spared = _spared(former, index, table, files, places, changed) if former else {}
-    completer = Completer(names.target, index)
-    completed = {unit.path: spared.get(unit.path) or _completed(unit, completer) for unit in units}
-    public, included = index.public(), set(index.included())
+    table = SymbolTable(files, former.headers, former.contents) if former else SymbolTable(files)
+    index = SymbolIndex(_paths(units), include_paths, names, table)
+    spared = _spared(former, index, table, files, include_paths, changed) if former else {}
+    resolver = TypeResolver(names.target, index)
+    completed = {unit.path: spared.get(unit.path) or _completed(unit, resolver) for unit in units}
+    public, included = index.graph.public(), set(index.graph.included())
     headers, folders = table.found, table.folders
     if former and spared:
         headers = {**former.headers, **headers}
@@ -70,9 +71,9 @@ def complete_units(
         included |= set(former.included)
         # With so many there may be one more than an index takes, and which one depends on who asked first.
         if len(headers) >= MOST_HEADERS:
-            return complete_units(units, places, names, files)
+            return complete_units(units, include_paths, names, files)
     contents = {path: files.digest(path) for path in (*headers, *folders)}
-    return Completion(completed, headers, contents, places.directories, public, included)
+    return Completion(completed, headers, contents, include_paths.directories, public, included)
 
 
 def _paths(units: Iterable[Unit]) -> Iterable[str]:
@@ -81,36 +82,41 @@ def _paths(units: Iterable[Unit]) -> Iterable[str]:
     return dict.fromkeys(fact.position.path for fact in facts)
 
 
-def _completed(unit: Unit, completer: Completer) -> Completed:
-    classes = tuple([complete_class(found, completer) for found in unit.classes])
-    events = tuple([complete_event(found, completer) for found in unit.events])
-    return Completed(classes, events, tuple(completer.names()))
+def _completed(unit: Unit, resolver: TypeResolver) -> Completed:
+    classes = tuple([resolve_class(found, resolver) for found in unit.classes])
+    events = tuple([resolve_event(found, resolver) for found in unit.events])
+    return Completed(classes, events, tuple(resolver.take_dependencies()))
 
 
 def _spared(
-    former: Completion, index: Index, table: NameTable, files: Files, places: Places, changed: Collection[str]
+    former: Completion,
+    index: SymbolIndex,
+    table: SymbolTable,
+    files: Files,
+    include_paths: IncludePaths,
+    changed: Collection[str],
 ) -> Mapping[str, Completed]:
     """Those completed units that hold."""
-    differing = _differing(former, table, files) if former.directories == places.directories else None
+    differing = _differing(former, table, files) if former.directories == include_paths.directories else None
     if differing is None:
         return {}
-    for path in set(index.public()).symmetric_difference(former.public):
-        differing += filter(None, (former.headers.get(path), table.names(path)))
+    for path in set(index.graph.public()).symmetric_difference(former.public):
+        differing += filter(None, (former.headers.get(path), table.symbols(path)))
     looked_up = {name for unit in former.units.values() for name in unit.names}
     other = {name for name in looked_up if any(names.may_define(name.encode()) for names in differing)}
     return {path: unit for path, unit in former.units.items() if path not in changed and other.isdisjoint(unit.names)}
 
 
-def _differing(former: Completion, table: NameTable, files: Files) -> list[HeaderNames] | None:
+def _differing(former: Completion, table: SymbolTable, files: Files) -> list[HeaderSymbols] | None:
     """The names of all headers that have other contents than they had, then and now; None where headers may see other
     headers than they did."""
-    differing: list[HeaderNames] = []
+    differing: list[HeaderSymbols] = []
     for path, before in former.contents.items():
         if files.digest(path) == before:
             continue
         if path.endswith("/"):
             return None
-        then, now = former.headers[path], table.names(path)
+        then, now = former.headers[path], table.symbols(path)
         # What a header sees matters to itself, which is read again, and to those that see it.
         is_seen = path in former.included or f"{os.path.dirname(path)}/" in former.contents
         if then is None or (is_seen and (now is None or then.includes != now.includes)):

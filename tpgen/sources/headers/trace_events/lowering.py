@@ -24,7 +24,7 @@ from tpgen.sources.headers.trace_events.member_grammar import BadMember, Member,
 from tpgen.sources.headers.trace_events.scan import Statement, macro_chain
 from tpgen.sources.headers.trace_events.struct_entries import head, unwrapped
 from tpgen.sources.headers.trace_events.units import Order
-from tpgen.sources.headers.types.resolver import Completer
+from tpgen.sources.headers.types.resolver import TypeResolver
 from tpgen.target import Target
 
 
@@ -63,7 +63,7 @@ def parse(headers: Sequence[Sequence[Statement]], target: Target) -> list[Parsed
     for member in members.values():
         if isinstance(member, Member):
             texts.update(dict.fromkeys(_member_texts(member)))
-    facts = _Facts(members, _declarations(texts, target), Completer(target))
+    facts = _Facts(members, _declarations(texts, target), TypeResolver(target))
     builders = [_Builder(facts, own) for own in drafts]
     return [Parsed(builder.built.orders, builder.build) for builder in builders]
 
@@ -212,7 +212,7 @@ class _Facts:
         self,
         members: Mapping[str, Member | BadMember],
         declarations: Mapping[str, Declaration | BadDeclaration],
-        base_types: Completer,
+        base_types: TypeResolver,
     ) -> None:
         self._members = members
         self._declarations = declarations
@@ -256,8 +256,8 @@ class _Facts:
         if isinstance(ctype, Array):
             # Of the inner dimensions of an array of arrays the lengths matter still.
             inner = ctype.element
-            return Pointer(self._base_types.completed(inner) if isinstance(inner, Array) else inner)
-        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._base_types.completed(ctype)
+            return Pointer(self._base_types.resolved(inner) if isinstance(inner, Array) else inner)
+        return Pointer(ctype) if isinstance(ctype, FuncProto) else self._base_types.resolved(ctype)
 
     def field(self, entry: str) -> Field | str:
         """The field that an entry of TP_STRUCT__entry makes, or why it makes none."""
@@ -275,7 +275,7 @@ class _Facts:
         ctype = declaration.type
         if member.length is not None:
             ctype = self._array(ctype, member.length)
-        return Field(member.name, self._base_types.completed(ctype), None, None, None, member.dynamic)
+        return Field(member.name, self._base_types.resolved(ctype), None, None, None, member.dynamic)
 
     def _array(self, element: CType, length: str) -> Array:
         # A length that is no C expression by itself (`FOO_SZ(struct bar)`) is one after more macros: unknown.

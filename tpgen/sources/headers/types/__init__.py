@@ -1,1 +1,1 @@
-"""The types and constants that headers define, looked up for what trace headers use."""
+"""Resolution of the types and constants that trace headers use and other headers define."""

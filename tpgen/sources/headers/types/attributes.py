@@ -1,4 +1,4 @@
-"""What attributes make of the size of an enum, and of the layout of a struct."""
+"""Attributes that change the size of an enum or the layout of a struct."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _HARMLESS = re.compile(r"__may_alias|__deprecated|" + _ATTRIBUTE % "__may_alias_
 
 
 def enum_size(attributes: str, values: Collection[int] | None) -> int | None:
-    """The size in bytes that a compiler gives an enum with these attributes and values; None where it is unknown.
+    """Return the size in bytes of an enum with these attributes and values; None where it is unknown.
 
-    `values` is None when they are not known: then only an attribute that states the size tells.
+    `values` is None when they are unknown: then only an attribute that states the size decides.
     """
     text = _HARMLESS.sub("", attributes).strip()
     if _BYTE.fullmatch(text):
@@ -36,14 +36,14 @@ def enum_size(attributes: str, values: Collection[int] | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class StructAttributes:
-    """Whether the members follow each other without padding, and the alignment in bytes that is asked for at least."""
+    """The attributes of a struct: whether its members have no padding, and its least alignment in bytes."""
 
     packed: bool
     aligned: int
 
 
 def struct_attributes(text: str) -> StructAttributes | None:
-    """What attributes say of a struct's layout; None where one of them is not understood."""
+    """Parse the attributes of a struct; None where one of them is not understood."""
     text = _HARMLESS.sub("", text)
     packed = bool(_PACKED.search(text))
     aligned = [int(one or other) for one, other in _ALIGNED.findall(text)]

@@ -16,7 +16,7 @@ from tpgen.target import Target
 
 @cache
 def base_types(target: Target) -> Mapping[str, Typedef]:
-    """Each base typedef by its name, followed to the integer that it stands for on `target`."""
+    """Return the base typedefs by name, each resolved to its integer type on `target`."""
     path = resource_dir("kernel_headers") / "types.h"
     environment = FixedEnvironment({"CONFIG_64BIT": 1} if target.pointer_size == 8 else {})
     code = structure(Source(str(path), path.read_text("utf-8")), environment).code
@@ -24,9 +24,9 @@ def base_types(target: Target) -> Mapping[str, Typedef]:
     types: dict[str, Typedef] = {}
     for text, declaration in parse_declarations(texts, target).items():
         assert isinstance(declaration, Declaration) and declaration.name, f"{path}: not a typedef: {text}"
-        types[declaration.name] = Typedef(declaration.name, _followed(declaration.type, types))
+        types[declaration.name] = Typedef(declaration.name, _resolved(declaration.type, types))
     return types
 
 
-def _followed(ctype: CType, earlier: Mapping[str, Typedef]) -> CType:
+def _resolved(ctype: CType, earlier: Mapping[str, Typedef]) -> CType:
     return earlier[ctype.name] if isinstance(ctype, Typedef) else ctype

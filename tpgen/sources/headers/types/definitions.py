@@ -1,4 +1,4 @@
-"""What one header defines: macros, enumerators, the bodies of structs, unions and enums, and typedefs."""
+"""The definitions of one header: macros, enumerators, the bodies of structs, unions and enums, and typedefs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tpgen.sources.headers.preprocessor.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`keyword name { text }`: a struct, union or enum. `before` and `behind` are what else stands around the braces.
+    """`keyword name { text }`: a struct, union or enum. `before` and `behind` are the text around the braces.
 
-    `uncertain` is True when directives inside may take a part of it away. Parts that surely are not compiled are blank.
+    `uncertain` is True when directives inside may exclude a part of it. Parts that surely are not compiled are blank.
     """
 
     keyword: str
@@ -51,7 +51,7 @@ _PACK = re.compile(r"\s*pack\s*\((?:\s*push\s*,)?(?:\s*pop)?\s*([^)]*?)\s*\)")
 _BRACE = re.compile(r"[{}]")
 _ATTRIBUTE_WORD = re.compile(r"__packed|__randomize_layout|__designated_init|_*cacheline_aligned\w*")
 _LAST_WORD = re.compile(r"(\w+)\s*\Z")
-# What stands between a body or the word typedef and the next semicolon is shorter, in characters.
+# The text between a body or the word typedef and the next semicolon is shorter, in characters.
 _FAR = 1 << 10
 
 _Item = TypeVar("_Item")
@@ -59,7 +59,7 @@ _Key = TypeVar("_Key")
 
 
 class Definitions:
-    """The definitions of a header, found when they are asked for. `environment` decides its conditions."""
+    """The definitions of a header, found lazily. `environment` decides its conditions."""
 
     def __init__(self, source: Source, environment: MacroEnvironment) -> None:
         self.source = source
@@ -82,22 +82,22 @@ class Definitions:
         return macro or Macro(directive.name, (), None, "", self.source, (directive.start, directive.end))
 
     def macros(self, name: str) -> list[Macro]:
-        """The definitions of a macro, those of branches that surely are not compiled left out."""
+        """Return the definitions of a macro, without those of branches that surely are not compiled."""
         return self._macros.get(name, [])
 
     def bodies(self, keyword: str, name: str) -> list[Body]:
-        """The bodies of `keyword name`."""
+        """Return the bodies of `keyword name`."""
         return self._bodies(self._tagged.get((keyword, name), []))
 
     def enums(self, name: str) -> list[Body]:
-        """The bodies of the enums, with and without a name, that have the enumerator `name`."""
+        """Return the bodies of the enums, with and without a tag, that have the enumerator `name`."""
         enumerator = re.compile(rf"(?:\A|,)\s*{name}\s*(?:[=,]|\Z)")
         matches = [match for (keyword, _), found in self._tagged.items() if keyword == "enum" for match in found]
         return [body for body in self._bodies(matches) if name in body.text and enumerator.search(body.text)]
 
     @cached_property
     def _tagged(self) -> dict[tuple[str, str | None], list[re.Match[str]]]:
-        """What begins a body, by keyword and tag."""
+        """The matches of `TAGGED`, by keyword and tag."""
         return grouped(_tagged(self._shape.code), key=lambda match: (match[1], _tag(match)[0]))
 
     def _bodies(self, matches: Iterable[re.Match[str]]) -> list[Body]:
@@ -122,18 +122,18 @@ class Definitions:
         return any(d.keyword in ("include", "pragma") or d.presence.value is None for d in inside)
 
     def _pragma_before(self, offset: int) -> str:
-        """The alignment that a `#pragma pack` sets at `offset`; empty where there is none, or it is undone."""
+        """Return the alignment that `#pragma pack` sets at `offset`; empty where there is none, or it is undone."""
         index = bisect_right(self._pragmas, offset, key=lambda pragma: pragma[0])
         return self._pragmas[index - 1][1] if index else ""
 
     @cached_property
     def _pragmas(self) -> list[tuple[int, str]]:
-        """Where an alignment begins to hold: `pack(1)`, `pack(push, 1)`; `pack()` and `pack(pop)` begin none."""
+        """The offset of each `#pragma pack` and its alignment, which is empty for `pack()` and `pack(pop)`."""
         found = [(d.start, _PACK.match(d.rest)) for d in self._shape.directives if d.keyword == "pragma"]
         return [(start, match[1]) for start, match in found if match]
 
     def aliases(self, name: str) -> list[Alias]:
-        """The typedefs of `name`."""
+        """Return the typedefs of `name`."""
         return self._aliases.get(name, [])
 
     @cached_property
@@ -154,7 +154,7 @@ class Definitions:
 
 
 def body_at(code: str, match: re.Match[str], end: int) -> Body:
-    """The body that `match`, of `TAGGED`, begins in `code` and that ends at `end`."""
+    """Return the body that begins at `match`, of `TAGGED`, and ends at `end` of `code`."""
     tag, before = _tag(match)
     stop = code.find(";", end, end + _FAR)
     behind = code[end : stop if stop >= 0 else end + _FAR]
@@ -162,7 +162,7 @@ def body_at(code: str, match: re.Match[str], end: int) -> Body:
 
 
 def _tag(match: re.Match[str]) -> tuple[str | None, str]:
-    """The tag in a match of `TAGGED`, and what else stands before the brace."""
+    """Split a match of `TAGGED` into the tag and the text before it."""
     name = _LAST_WORD.search(match[2])
     if name is None or _ATTRIBUTE_WORD.fullmatch(name[1]):
         return None, match[2]
@@ -170,7 +170,7 @@ def _tag(match: re.Match[str]) -> tuple[str | None, str]:
 
 
 def _tagged(code: str) -> Iterator[re.Match[str]]:
-    """The matches of `TAGGED` in `code`, in order, none of them inside another."""
+    """Yield the matches of `TAGGED` in `code`, in order and without overlap."""
     matches = [match for pattern in _TAGGED for match in pattern.finditer(code)]
     end = 0
     for match in sorted(matches, key=re.Match.start):
@@ -180,7 +180,7 @@ def _tagged(code: str) -> Iterator[re.Match[str]]:
 
 
 def closing_braces(code: str) -> dict[int, int]:
-    """For the offset of each opening brace the offset behind the one that closes it."""
+    """Map the offset of each opening brace to the offset behind the one that closes it."""
     closings: dict[int, int] = {}
     pending: list[int] = []
     for match in _BRACE.finditer(code):
@@ -192,7 +192,7 @@ def closing_braces(code: str) -> dict[int, int]:
 
 
 def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
-    """The items by their key, each group in the items' order."""
+    """Group items by key, in order."""
     groups: dict[_Key, list[_Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)

@@ -1,4 +1,4 @@
-"""Questions that lead to questions, each asked once, so that no answer depends on which of them was asked first."""
+"""Memoised queries with dependency tracking and cycle detection; results do not depend on evaluation order."""
 
 from __future__ import annotations
 
@@ -6,75 +6,76 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-# How many questions may lead from one to the next: in a real kernel 10, in hostile text without end.
+# The longest chain of queries that wait for each other: 10 in a real kernel, without end in hostile text.
 _DEEPEST = 48
 
 
-class Endless(Exception):
-    """A question leads to itself, or through more others than any real one."""
+class QueryCycle(Exception):
+    """A query depends on itself, or on a longer chain of queries than any real one."""
 
 
 @dataclass(slots=True)
-class _Question:
-    """A question, and its answer once it is `done`.
+class _Memo:
+    """A query, and its result once it is `done`.
 
-    `names` are the bits of the names that were looked up for it; `height` counts the questions that led from one to the
-    next, this one included.
+    `dependencies` are the bits of the names that were looked up for it; `height` is the length of its longest chain of
+    queries, itself included.
     """
 
-    answer: Any = None
+    result: Any = None
     done: bool = False
-    names: int = 0
+    dependencies: int = 0
     height: int = 1
 
 
-class Questions:
-    """The answers that were found."""
+class QueryCache:
+    """The results of queries by their keys, and the names that each of them depends on."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, _Question] = {}
-        # Those that wait for the answer of the next. The first stands for whoever asks.
-        self._waiting = [_Question(height=0)]
-        # The number of a name is its place.
+        self._memos: dict[Hashable, _Memo] = {}
+        # The queries that are being computed, outermost first. The first entry stands for the caller.
+        self._active = [_Memo(height=0)]
+        # A name's number is its place in the order of first use.
         self._numbers: dict[str, int] = {}
 
-    def note(self, name: str) -> None:
-        """Note that a name is looked up for the question that is being answered."""
-        self._waiting[-1].names |= 1 << self._numbers.setdefault(name, len(self._numbers))
+    def depend_on(self, name: str) -> None:
+        """Record that the query that is being computed looks up a name."""
+        self._active[-1].dependencies |= 1 << self._numbers.setdefault(name, len(self._numbers))
 
-    def names(self) -> list[str]:
-        """All names that were looked up since this was called before, whether the answers were known already or not."""
-        asker = self._waiting[0]
-        names, asker.names = asker.names, 0
+    def take_dependencies(self) -> list[str]:
+        """Return all names looked up since the last call, for memoised results as well as for new ones."""
+        caller = self._active[0]
+        names, caller.dependencies = caller.dependencies, 0
         return [name for name, number in self._numbers.items() if names >> number & 1]
 
-    def answer(self, key: Hashable, ask: Callable[[], Any]) -> Any:
-        """What `ask` says, who is asked once. Raises `Endless`."""
-        question = self._known.get(key)
-        if question is None:
-            question = self._known[key] = _Question()
-            self._ask(key, question, ask)
-        outer = self._waiting[-1]
-        outer.names |= question.names
-        outer.height = max(outer.height, question.height + 1)
-        # One that still waits has led to itself.
-        if not question.done or len(self._waiting) - 1 + question.height > _DEEPEST:
-            raise Endless
-        return question.answer
+    def query(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """Return the result of `compute`, which is called once for a `key`. Raises `QueryCycle`."""
+        memo = self._memos.get(key)
+        if memo is None:
+            memo = self._memos[key] = _Memo()
+            self._compute(key, memo, compute)
+        outer = self._active[-1]
+        outer.dependencies |= memo.dependencies
+        outer.height = max(outer.height, memo.height + 1)
+        # One that is still active depends on itself.
+        if not memo.done or len(self._active) - 1 + memo.height > _DEEPEST:
+            raise QueryCycle
+        return memo.result
 
-    def _ask(self, key: Hashable, question: _Question, ask: Callable[[], Any]) -> None:
-        self._waiting.append(question)
+    def _compute(self, key: Hashable, memo: _Memo, compute: Callable[[], Any]) -> None:
+        self._active.append(memo)
         try:
-            if len(self._waiting) - 1 > _DEEPEST:
-                raise Endless
-            question.answer = ask()
-        except Endless:
-            # Whatever asks the first of them is endless as well. Those in between may have an answer by themselves.
-            if len(self._waiting) > 2:
-                del self._known[key]
-                self._waiting[-2].names |= question.names
+            if len(self._active) - 1 > _DEEPEST:
+                raise QueryCycle
+            memo.result = compute()
+        except QueryCycle:
+            # Whatever depends on the outermost of them is part of a cycle as well. Those in between may have a result
+            # of their own.
+            if len(self._active) > 2:
+                del self._memos[key]
+                self._active[-2].dependencies |= memo.dependencies
                 raise
-            question.height = _DEEPEST + 1
+            memo.height = _DEEPEST + 1
         finally:
-            self._waiting.pop()
-        question.done = True
+            self._active.pop()
+        memo.done = True

@@ -1,4 +1,4 @@
-"""Facts with their types completed, and what keeps a class from being laid out."""
+"""Facts with resolved types, and the field that keeps a class from being laid out."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
 from tpgen.model import Argument, Field
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.preprocessor.source import Source, group_end
-from tpgen.sources.headers.types.resolver import Completer
+from tpgen.sources.headers.types.resolver import TypeResolver
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import align_of, size_of
 
 
-def complete_class(found: HeaderClass, completer: Completer) -> HeaderClass:
-    """The class with all types as the header that it stands in means them."""
-    near = found.position.path
-    args = _arguments(found.args, near, completer)
-    fields = tuple([_field(field, near, completer) for field in found.fields])
+def resolve_class(found: HeaderClass, resolver: TypeResolver) -> HeaderClass:
+    """Resolve the types of a class as the header means them in which it stands."""
+    context_path = found.position.path
+    args = _arguments(found.args, context_path, resolver)
+    fields = tuple([_field(field, context_path, resolver) for field in found.fields])
     same = args is found.args and all(new is old for new, old in zip(fields, found.fields, strict=True))
     return found if same else replace(found, args=args, fields=fields)
 
 
-def complete_event(found: HeaderEvent, completer: Completer) -> HeaderEvent:
-    """The same of an event."""
-    args = _arguments(found.args, found.position.path, completer)
+def resolve_event(found: HeaderEvent, resolver: TypeResolver) -> HeaderEvent:
+    """Resolve the types of an event's arguments as the header means them in which it stands."""
+    args = _arguments(found.args, found.position.path, resolver)
     return found if args is found.args else replace(found, args=args)
 
 
-def _field(field: Field, near: str, completer: Completer) -> Field:
-    ctype = None if field.type is None else completer.completed(field.type, near)
+def _field(field: Field, context_path: str, resolver: TypeResolver) -> Field:
+    ctype = None if field.type is None else resolver.resolved(field.type, context_path)
     return field if ctype is field.type else replace(field, type=ctype)
 
 
-def _arguments(args: tuple[Argument, ...], near: str, completer: Completer) -> tuple[Argument, ...]:
-    types = [completer.completed(arg.type, near) for arg in args]
+def _arguments(args: tuple[Argument, ...], context_path: str, resolver: TypeResolver) -> tuple[Argument, ...]:
+    types = [resolver.resolved(arg.type, context_path) for arg in args]
     if all(ctype is arg.type for arg, ctype in zip(args, types, strict=True)):
         return args
     return tuple([replace(arg, type=ctype) for arg, ctype in zip(args, types, strict=True)])
@@ -47,9 +47,9 @@ def _arguments(args: tuple[Argument, ...], near: str, completer: Completer) -> t
 
 
 def unknown_field(found: HeaderClass, target: Target, source: Source | None = None) -> Diagnostic | None:
-    """Which field keeps the class from being laid out, None where none does.
+    """Report the first field that keeps the class from being laid out; None where there is none.
 
-    `source` is the header that it stands in, which is read where it is not given.
+    `source` is the header in which it stands; it is read where it is not given.
     """
     for field in found.fields:
         if field.dynamic is not None or field.type is None:
@@ -73,7 +73,7 @@ def _read(path: str) -> Source:
 
 
 def _position(found: HeaderClass, field: str, source: Source) -> Position:
-    """Where a field stands in the invocation that made its class; the invocation where it came out of a macro."""
+    """Return where a field stands in the invocation of its class, or of the invocation if a macro made it."""
     start = source.offset(found.position)
     opening = source.clean.find("(", start)
     end = group_end(source.clean, opening) if opening >= 0 else None

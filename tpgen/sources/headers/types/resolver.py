@@ -1,6 +1,6 @@
-"""Completing types: what the names in a trace header stand for, as far as the base types and other headers tell.
+"""The type resolver: types, lengths and enumerators of a trace header, from the base types and from other headers.
 
-A type is completed when its size is known, and else left as it was written. Where definitions of one name differ, none
+A type is resolved when its size is known, else it stays as it was written. Where definitions of one name differ, none
 counts: only the compiler knows which of them it saw.
 """
 
@@ -19,8 +19,8 @@ from tpgen.sources.headers.preprocessor.source import Source, split_commas
 from tpgen.sources.headers.types.attributes import enum_size, struct_attributes
 from tpgen.sources.headers.types.base_types import base_types
 from tpgen.sources.headers.types.definitions import TAGGED, Alias, Body, Definitions, body_at, closing_braces
-from tpgen.sources.headers.types.queries import Endless, Questions
-from tpgen.sources.headers.types.symbol_index import Index
+from tpgen.sources.headers.types.queries import QueryCache, QueryCycle
+from tpgen.sources.headers.types.symbol_index import SymbolIndex
 from tpgen.target import Target
 from tpgen.typequery import align_of, size_of
 
@@ -37,145 +37,149 @@ _LONGEST_BODY = 10_000
 # The longest enum of Linux 7.2 has 1900.
 _MOST_ENUMERATORS = 8_000
 
-# What nobody makes macros of the words in a length.
+# The words in a length that nobody makes macros of.
 _KEYWORDS = frozenset(("sizeof", "struct", "union", "enum", "unsigned", "char", "short", "int", "long"))
 
 _ENUMERATOR = re.compile(r"(\w+)\s*(?:=\s*(.+))?", re.DOTALL)
 _DECLARATOR = re.compile(r"[\s*]*\b\w+\s*(?:\[.*)?\Z", re.DOTALL)
 
 
-class Completer:
-    """Completes types for `target` from the base types and, where there is one, from an index of headers."""
+class TypeResolver:
+    """Resolve types for `target` from the base types and, where there is one, from a symbol index."""
 
-    def __init__(self, target: Target, index: Index | None = None) -> None:
+    def __init__(self, target: Target, index: SymbolIndex | None = None) -> None:
         self._target = target
         self._index = index
         self._base = base_types(target)
         self._parsed: dict[str, Declaration | None] = {}
-        self._questions = Questions()
+        self._queries = QueryCache()
 
-    def names(self) -> list[str]:
-        """The names that were looked up since this was asked before, in whatever headers."""
-        return self._questions.names()
+    def take_dependencies(self) -> list[str]:
+        """Return the names that were looked up since the last call, in any header."""
+        return self._queries.take_dependencies()
 
-    def completed(self, ctype: CType, near: str = "") -> CType:
-        """The type that the header at `near` means by `ctype`; `ctype` itself where its size stays unknown."""
+    def resolved(self, ctype: CType, context_path: str = "") -> CType:
+        """Resolve `ctype` as used in the header at `context_path`; `ctype` itself where its size stays unknown."""
         try:
-            return self._completed(ctype, near)
-        except Endless:
+            return self._resolved(ctype, context_path)
+        except QueryCycle:
             return ctype
 
-    def _completed(self, ctype: CType, near: str) -> CType:
+    def _resolved(self, ctype: CType, context_path: str) -> CType:
         match ctype:
             case Typedef(target=None) if ctype.name in self._base:
                 return self._base[ctype.name]
             case Qualified() | TypeTag():
-                return replace(ctype, target=self._completed(ctype.target, near))
+                return replace(ctype, target=self._resolved(ctype.target, context_path))
             case Array(element=element, length=length, length_text=text):
                 if length is None and text is not None:
-                    length = self._length(text, near)
+                    length = self._length(text, context_path)
                 elif length is not None and not 0 <= length <= _LONGEST:
                     length, text = None, str(length)
-                return Array(self._completed(element, near), length, text if length is None else None)
+                return Array(self._resolved(element, context_path), length, text if length is None else None)
             case Pointer(target=Array(length=None, length_text=str(text)) as array):
-                length = self._length(text, near)
+                length = self._length(text, context_path)
                 return ctype if length is None else Pointer(replace(array, length=length, length_text=None))
             case Typedef(target=None) | Enum(name=str(), size_bytes=None) | Struct(name=str(), size_bytes=None):
-                return self._defined(ctype, near) or ctype
+                return self._defined(ctype, context_path) or ctype
             case _:
                 return ctype
 
-    def size(self, type_text: str, near: str) -> int | None:
-        """The size in bytes of the type that the header at `near` names so; None where it is unknown."""
-        ctype = self._declared_type(type_text, near)
+    def size(self, type_text: str, context_path: str) -> int | None:
+        """Return the size in bytes of the type named in the header at `context_path`; None where it is unknown."""
+        ctype = self._declared_type(type_text, context_path)
         return None if ctype is None else size_of(ctype, self._target)
 
-    def enumerator(self, name: str, near: str) -> int | None:
-        """The value of an enumerator, or of an option, that the header at `near` uses; None where it is unknown."""
+    def enumerator(self, name: str, context_path: str) -> int | None:
+        """Return the value of an enumerator or option that the header at `context_path` uses; None if unknown."""
         if name.startswith("CONFIG_"):
             return None if self._index is None else self._index.option(name)
         value: int | None = self._agreed(
             name,
-            near,
+            context_path,
             lambda header: header.enums(name),
             lambda body, header: None if body.uncertain else (self._values(body, header) or {}).get(name),
             "enumerator",
         )
         return value
 
-    def _length(self, text: str, near: str) -> int | None:
-        value: int | None = self._questions.answer(("length", text, near), lambda: self._constant(text, near, {}))
+    def _length(self, text: str, context_path: str) -> int | None:
+        value: int | None = self._queries.query(
+            ("length", text, context_path), lambda: self._constant(text, context_path, {})
+        )
         return value if value is not None and 0 <= value <= _LONGEST else None
 
     # --- definitions
 
-    def _defined(self, ctype: CType, near: str) -> Any:
+    def _defined(self, ctype: CType, context_path: str) -> Any:
         match ctype:
             case Typedef(name=name):
-                target = self._agreed(name, near, lambda header: header.aliases(name), self._alias, "typedef")
+                target = self._agreed(name, context_path, lambda header: header.aliases(name), self._alias, "typedef")
                 return None if target is None else Typedef(name, target)
             case Enum(name=str(name)):
-                return self._agreed(name, near, lambda header: header.bodies("enum", name), self._enum, "enum")
+                return self._agreed(name, context_path, lambda header: header.bodies("enum", name), self._enum, "enum")
             case Struct(name=str(name), keyword=keyword):
-                return self._agreed(name, near, lambda header: header.bodies(keyword, name), self._struct, keyword)
+                return self._agreed(
+                    name, context_path, lambda header: header.bodies(keyword, name), self._struct, keyword
+                )
             case _:
                 return None
 
     def _agreed(
         self,
         name: str,
-        near: str,
+        context_path: str,
         find: Callable[[Definitions], Iterable[_Found]],
         evaluate: Callable[[_Found, Definitions], Any],
         kind: str,
     ) -> Any:
-        """What the likeliest definitions of a name all say; None where they differ or one is not understood.
+        """Resolve `name` from the best-ranked headers that define it.
 
-        `kind` tells different questions about one name apart.
+        None when their definitions disagree or one cannot be evaluated. `kind` tells queries about one name apart.
         """
-        index, questions = self._index, self._questions
+        index, queries = self._index, self._queries
         if index is None:
             return None
 
-        def said(path: str) -> frozenset[Any]:
-            def say() -> frozenset[Any]:
+        def values_in(path: str) -> frozenset[Any]:
+            def compute() -> frozenset[Any]:
                 header = index.open(path)
                 return frozenset([evaluate(found, header) for found in find(header)])
 
-            said: frozenset[Any] = questions.answer((kind, name, "in", path), say)
-            return said
+            values: frozenset[Any] = queries.query((kind, name, "in", path), compute)
+            return values
 
         def agreed() -> Any:
-            questions.note(name)
-            for paths in index.defining(name, near, constant=kind in ("macro", "enumerator")):
-                values = frozenset().union(*map(said, paths))
-                # What the likeliest headers define as something else is no macro.
+            queries.depend_on(name)
+            for paths in index.defining(name, context_path, constant=kind in ("macro", "enumerator")):
+                values = frozenset().union(*map(values_in, paths))
+                # A name that the best-ranked headers define as something else is no macro.
                 if values or kind == "macro":
                     return next(iter(values)) if len(values) == 1 else None
             return None
 
-        return questions.answer((kind, name, near), agreed)
+        return queries.query((kind, name, context_path), agreed)
 
     def _alias(self, alias: Alias, header: Definitions) -> CType | None:
-        """What a typedef stands for."""
+        """Resolve a typedef."""
         if alias.body is None:
             return self._declared_type(alias.text, header.source.path)
         body = replace(alias.body, behind=alias.text.removesuffix(alias.name))
         return self._enum(body, header) if body.keyword == "enum" else self._struct(body, header)
 
-    def _declared_type(self, text: str, near: str) -> CType | None:
-        """The type that a declaration or a type's name means, completed; None where its size is unknown."""
+    def _declared_type(self, text: str, context_path: str) -> CType | None:
+        """Parse and resolve a declaration or a type's name; None where its size is unknown."""
         if len(text) > _LONGEST_MEMBER or "__attribute" in text:  # the parser would overlook an alignment
             return None
         if text not in self._parsed:
             found = parse_declarations([text], self._target)[text]
             self._parsed[text] = found if isinstance(found, Declaration) else None
         declaration = self._parsed[text]
-        ctype = None if declaration is None else self.completed(declaration.type, near)
+        ctype = None if declaration is None else self.resolved(declaration.type, context_path)
         return None if ctype is None or self._extent(ctype) is None else ctype
 
     def _extent(self, ctype: CType) -> tuple[int, int] | None:
-        """The size and alignment in bytes of a struct's member. One of unknown length, at its end, has no size."""
+        """Return the size and alignment in bytes of a struct's member. A flexible array at its end has size 0."""
         flexible = isinstance(ctype, Array) and ctype.length is None and ctype.length_text is None
         size = 0 if flexible else size_of(ctype, self._target)
         align = align_of(ctype, self._target)
@@ -190,7 +194,7 @@ class Completer:
         return None if size is None else Enum(body.name, size, signed)
 
     def _values(self, body: Body, header: Definitions) -> dict[str, int] | None:
-        """The enumerators of all branches of an #if with their values; None where one is not understood."""
+        """Evaluate the enumerators of all branches of an #if; None where one is not understood."""
         values: dict[str, int] = {}
         following: int | None = 0
         entries = split_commas(body.text)
@@ -216,7 +220,7 @@ class Completer:
     # --- structs and unions
 
     def _struct(self, body: Body, header: Definitions, depth: int = 0) -> Struct | None:
-        """The struct or union of a body by natural alignment; None for what has bit-fields, or attributes inside."""
+        """Lay out a struct or union by natural alignment; None for one with bit-fields or attributes inside."""
         attributes = struct_attributes(f"{body.before} {body.behind}")
         if body.uncertain or attributes is None or len(body.text) > _LONGEST_BODY:
             return None
@@ -231,7 +235,7 @@ class Completer:
         return Struct(body.keyword, body.name, _round_up(size, strictest), strictest)
 
     def _members(self, text: str, header: Definitions, depth: int) -> Iterator[CType | None]:
-        """The types of a body's members, None for one that is not understood."""
+        """Yield the types of a body's members, None for one that is not understood."""
         closings = closing_braces(text)
         at = 0
         while at < len(text):
@@ -248,7 +252,7 @@ class Completer:
             at = stop + 1
 
     def _nested(self, body: Body, header: Definitions, depth: int) -> CType | None:
-        """A struct inside a struct: anonymous, or the type of the one member behind its braces."""
+        """Lay out a struct inside a struct: an anonymous one, or the type of the one member behind its braces."""
         # With a tag and no member it is one or none, depending on -fms-extensions.
         known = body.behind.isidentifier() or (not body.behind and body.name is None)
         if not known or body.keyword == "enum" or depth == _DEEPEST:
@@ -256,7 +260,7 @@ class Completer:
         return self._struct(replace(body, behind=""), header, depth)
 
     def _declared(self, text: str, header: Definitions) -> Iterator[CType | None]:
-        """The types of the members that a declaration makes: `u8 a, b[4]`. None for a bit-field."""
+        """Yield the types of the members of a declaration such as `u8 a, b[4]`. None for a bit-field."""
         if len(text) > _LONGEST_MEMBER or ":" in text:
             yield None
             return
@@ -270,32 +274,32 @@ class Completer:
 
     # --- constants
 
-    def _constant(self, text: str, near: str, values: Mapping[str, int]) -> int | None:
-        """The value of an expression as the header at `near` means it; `values` are enumerators that it sees."""
-        macros = self._macros_for(text, near)
+    def _constant(self, text: str, context_path: str, values: Mapping[str, int]) -> int | None:
+        """Evaluate an expression of the header at `context_path`; `values` are further enumerators that it sees."""
+        macros = self._macros_for(text, context_path)
         if macros:
             try:
                 text = join(Expander(macros).expand(tokenize(text)))
             except (BadInvocation, ExpansionLimit):
                 return None
-        return constant(text, _Scope(self, near, values))
+        return constant(text, _Scope(self, context_path, values))
 
-    def _macros_for(self, text: str, near: str) -> dict[str, Macro]:
-        """The macros that `text` of the header at `near` uses, and those that they use in turn."""
+    def _macros_for(self, text: str, context_path: str) -> dict[str, Macro]:
+        """Return the macros that `text` of the header at `context_path` uses, and those that they use in turn."""
         macros: dict[str, Macro] = {}
         todo = tokenize(text)
         while todo and len(macros) < _MOST_MACROS:
             name = todo.pop().text
-            if name not in macros and _may_be_macro(name) and (macro := self._macro(name, near)):
+            if name not in macros and _may_be_macro(name) and (macro := self._macro(name, context_path)):
                 macros[name] = macro
                 todo += [token for token in macro.body if token.text in macro.foreign_words]
         return macros
 
-    def _macro(self, name: str, near: str) -> Macro | None:
-        """The macro of that name, where all of its likeliest definitions are the same."""
+    def _macro(self, name: str, context_path: str) -> Macro | None:
+        """Return the macro of that name, where all of its best-ranked definitions are the same."""
         meaning = self._agreed(
             name,
-            near,
+            context_path,
             lambda header: header.macros(name),
             lambda macro, header: (macro.params, macro.rest, macro.text),
             "macro",
@@ -303,7 +307,7 @@ class Completer:
         if meaning is None:
             return None
         params, rest, text = meaning
-        return Macro(name, params, rest, text, Source(near, ""), (0, 0))
+        return Macro(name, params, rest, text, Source(context_path, ""), (0, 0))
 
 
 def _may_be_macro(text: str) -> bool:
@@ -316,14 +320,14 @@ def _round_up(offset: int, align: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The names in an expression of the header at `near`, which also sees the enumerators `values`."""
+    """The constants of an expression in the header at `context_path`, which also sees the enumerators `values`."""
 
-    completer: Completer
-    near: str
+    resolver: TypeResolver
+    context_path: str
     values: Mapping[str, int]
 
     def value(self, name: str) -> int | None:
-        return self.values[name] if name in self.values else self.completer.enumerator(name, self.near)
+        return self.values[name] if name in self.values else self.resolver.enumerator(name, self.context_path)
 
     def size(self, type_text: str) -> int | None:
-        return self.completer.size(type_text, self.near)
+        return self.resolver.size(type_text, self.context_path)
