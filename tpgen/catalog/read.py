@@ -1,7 +1,7 @@
 """Reading a catalog: the same events that the sources had, from a file that may come from anywhere.
 
 The file is opened read-only and must be just what `write` makes: its tables, word by word, and in them nothing that
-`valid` refuses. Whatever else it is, that is one `TpgenError` with the code `catalog-malformed` or `catalog-foreign`.
+`validate` refuses. Anything else is one `TpgenError` with the code `catalog-malformed` or `catalog-foreign`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import finalize
 
 from tpgen.cache.memo import memoised
 from tpgen.catalog import validate
@@ -68,23 +69,20 @@ class Catalog:
     def __init__(self, path: str) -> None:
         self.path = path
         _check_head(path)
-        self._steps = 0
         try:
             # Nobody changes a catalog in place, so there is nothing to lock and no journal to play back.
             uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
             self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         except (sqlite3.Error, ValueError) as error:
             raise self.malformed(str(error)) from None
+        # Python's connections refer to themselves, so that nothing but a garbage collection would close them.
+        finalize(self, self._connection.close)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BIGGEST_VALUE)
-        self._connection.set_progress_handler(self._step, _STEPS)
+        self._connection.set_progress_handler(_Steps(), _STEPS)
         self.rows("PRAGMA trusted_schema = OFF")
         found = {sql for (sql,) in self.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
         if found != set(STATEMENTS):
             raise self.malformed("its tables are not those that tpgen makes")
-
-    def _step(self) -> bool:
-        self._steps += 1
-        return self._steps > _MOST_STEPS
 
     def malformed(self, what: str) -> TpgenError:
         return fail("catalog-malformed", f"damaged or changed catalog: {what}", self.path)
@@ -101,7 +99,7 @@ class Catalog:
         self._connection.close()
 
     def value(self, check: Callable[..., _Value], *values: Any) -> _Value:
-        """What `check` of `valid` makes of a value. Raises `catalog-malformed`."""
+        """The value that `check`, a function of `validate`, returns. Raises `catalog-malformed`."""
         try:
             return check(*values)
         except (ValueError, RecursionError) as error:
@@ -125,6 +123,17 @@ class Catalog:
             what = "which of its kernels is not said" if name is None else f"no kernel {name!r} in this catalog"
             raise fail("unknown-kernel", what, self.path, hint)
         return CatalogKernel(self, self.kernels[names.index(name)], label or name)
+
+
+class _Steps:
+    """Interrupt a connection after too many steps. A method of the catalog, which owns it, would never be freed."""
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    def __call__(self) -> bool:
+        self._done += 1
+        return self._done > _MOST_STEPS
 
 
 _KERNEL = (

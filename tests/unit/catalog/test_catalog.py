@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sqlite3
 import stat
 import sys
+import weakref
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -549,3 +551,23 @@ def test_build_id_among_notes() -> None:
     assert live._build_id(note(b"Xen\0", 3, b"1234") + note(b"GNU\0", 1, b"1234")) is None
     assert live._build_id(linux + ours[:-21]) is None
     assert live._build_id(b"") is None
+
+
+def test_a_kernel_that_was_dropped_is_freed(tmp_path: Path) -> None:
+    """And its file is closed, both without a garbage collection: a process may open any number of kernels."""
+    catalog = small_catalog(tmp_path)
+
+    def open_files() -> list[str]:
+        return [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+
+    gc.disable()
+    try:
+        kernel = Catalog(str(catalog)).kernel()
+        assert kernel.events(kernel.keys())
+        known = weakref.ref(kernel), weakref.ref(kernel.catalog)
+        assert str(catalog) in open_files(), "else this test sees nothing"
+        del kernel
+        assert [reference() for reference in known] == [None, None]
+        assert str(catalog) not in open_files()
+    finally:
+        gc.enable()
