@@ -6,16 +6,15 @@ Everything here turns bytes into BTF sections; nothing looks inside a section.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
+from tpgen.sources.compression import COMPRESSIONS, Compression, compression_of, unpacked
 from tpgen.sources.elf import ELF_MAGIC, ElfFile
 from tpgen.target import ELF_MACHINES
-
-# An image is never unpacked beyond this: a vmlinux with debug info is up to 900 MB, a bomb has no end.
-UNPACKED_LIMIT = 1 << 30
 
 _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
 # A BTF header as it stands in memory in the middle of an unpacked image: magic, version 1, no flags, 24 bytes long.
@@ -48,10 +47,10 @@ def btf_sections(data: bytes, path: str) -> BtfSections:
             return BtfSections(data)
         if data[:4] == ELF_MAGIC:
             return _elf_sections(data, path)
-        unpack = _unpacker(data)
-        if unpack is None:
+        compression = compression_of(data)
+        if compression is None:
             return _inside_image(data, path)
-        data = _unpacked(unpack, data, path)
+        data = unpacked(compression, data, path)
     raise fail("image-corrupt", "compressed more than three times over", path)
 
 
@@ -60,8 +59,8 @@ def module_tracepoints(data: bytes, path: str) -> tuple[str, ...]:
 
     Each `struct tracepoint` has its name in a section for just these names. Raises as `btf_sections` does.
     """
-    unpack = _unpacker(data)
-    module = _unpacked(unpack, data, path) if unpack else data
+    compression = compression_of(data)
+    module = unpacked(compression, data, path) if compression else data
     if module[:4] != ELF_MAGIC:
         return ()
     names = ElfFile(module, path).contents_of(_TRACEPOINT_NAMES).get(_TRACEPOINT_NAMES, b"").split(b"\0")
@@ -87,79 +86,6 @@ def _elf_sections(data: bytes, path: str) -> BtfSections:
     return BtfSections(sections[".BTF"], sections.get(".BTF.base"), ELF_MACHINES.get(elf.machine))
 
 
-# --- compression
-
-
-class _Decompressor(Protocol):
-    def __call__(self, data: bytes, /) -> tuple[bytes, bool]:
-        """What `data` unpacks to, at most `UNPACKED_LIMIT` bytes or a little more, and whether that is all of it."""
-        ...
-
-
-def _gzip(data: bytes) -> tuple[bytes, bool]:
-    import zlib
-
-    stream = zlib.decompressobj(31)
-    return stream.decompress(data, UNPACKED_LIMIT), stream.eof
-
-
-def _xz(data: bytes) -> tuple[bytes, bool]:
-    import lzma
-
-    stream = lzma.LZMADecompressor()
-    return stream.decompress(data, UNPACKED_LIMIT), stream.eof
-
-
-def _bzip2(data: bytes) -> tuple[bytes, bool]:
-    import bz2
-
-    stream = bz2.BZ2Decompressor()
-    return stream.decompress(data, UNPACKED_LIMIT), stream.eof
-
-
-def _zstd(data: bytes) -> tuple[bytes, bool]:
-    import zstandard
-
-    # A size in the frame would be trusted for the allocation; streaming is not told it. It takes no limit either, but
-    # 4 KiB make 128 MiB at most.
-    stream, chunks, length = zstandard.ZstdDecompressor().decompressobj(), [], 0
-    for at in range(0, len(data), 4096):
-        chunks.append(stream.decompress(data[at : at + 4096]))
-        length += len(chunks[-1])
-        if stream.eof or length >= UNPACKED_LIMIT:
-            break
-    return b"".join(chunks), stream.eof
-
-
-_UNPACKERS: dict[bytes, _Decompressor] = {
-    b"\x1f\x8b\x08": _gzip,
-    b"\xfd7zXZ\x00": _xz,
-    b"\x5d\x00\x00\x00": _xz,  # lzma alone
-    b"\x28\xb5\x2f\xfd": _zstd,
-    b"BZh": _bzip2,
-}
-
-
-def _unpacker(data: bytes) -> _Decompressor | None:
-    return next((unpack for magic, unpack in _UNPACKERS.items() if data.startswith(magic)), None)
-
-
-def _unpacked(unpack: _Decompressor, data: bytes, path: str) -> bytes:
-    try:
-        unpacked, complete = unpack(data)
-    except ImportError as error:
-        hint = f"pip install {error.name}"
-        raise fail("image-compression", f"reading this takes the Python module {error.name}", path, hint) from None
-    # Every library has an error class of its own (zlib.error, LZMAError, ZstdError, OSError, EOFError).
-    except Exception as error:
-        raise fail("image-corrupt", f"cannot decompress: {error}", path) from None
-    if len(unpacked) >= UNPACKED_LIMIT:
-        raise fail("image-too-large", f"unpacks to more than {UNPACKED_LIMIT >> 20} MiB", path)
-    if not complete:
-        raise fail("image-truncated", "the compressed data ends early", path)
-    return unpacked
-
-
 # --- kernel images
 
 
@@ -171,20 +97,20 @@ def _inside_image(data: bytes, path: str) -> BtfSections:
     """
     if stated := _stated_payload(data):
         return _in_payload(*stated, data, path)
-    for start, unpack in _payloads(data):
+    for start, compression in _payloads(data):
         try:
-            return _in_payload(start, unpack, data, path)
+            return _in_payload(start, compression, data, path)
         except TpgenError:
             continue
     return BtfSections(_blob_in(data, path))
 
 
-def _in_payload(start: int, unpack: _Decompressor, data: bytes, path: str) -> BtfSections:
-    payload = _unpacked(unpack, data[start:], path)
+def _in_payload(start: int, compression: Compression, data: bytes, path: str) -> BtfSections:
+    payload = unpacked(compression, memoryview(data)[start:], path)
     return _elf_sections(payload, path) if payload[:4] == ELF_MAGIC else BtfSections(_blob_in(payload, path))
 
 
-def _stated_payload(data: bytes) -> tuple[int, _Decompressor] | None:
+def _stated_payload(data: bytes) -> tuple[int, Compression] | None:
     """Where an x86 boot image says that its payload starts; None for another image or an unknown compression.
 
     Source: Documentation/arch/x86/boot.rst.
@@ -193,19 +119,26 @@ def _stated_payload(data: bytes) -> tuple[int, _Decompressor] | None:
         return None
     setup_sectors = data[0x1F1] or 4
     start = (setup_sectors + 1) * 512 + int.from_bytes(data[0x248:0x24C], "little")
-    unpack = _unpacker(data[start : start + 8])
-    return (start, unpack) if unpack else None
+    compression = compression_of(data[start : start + 16])
+    return (start, compression) if compression else None
 
 
-def _payloads(data: bytes) -> Iterator[tuple[int, _Decompressor]]:
-    """Candidate payloads: wherever a compressor's magic stands."""
-    for magic, unpack in _UNPACKERS.items():
-        if len(magic) < 4:
-            magic += {b"BZh": b"9"}.get(magic, b"\x00")
-        start = data.find(magic)
-        while start >= 0:
-            yield start, unpack
-            start = data.find(magic, start + 1)
+# How the kernel's build calls the compressors: gzip -n9, bzip2 -9, lzma -9. The magics of some are so short that they
+# occur by the thousand. An lzma header goes on with an uncompressed size of -1, or of less than a TiB.
+_PAYLOADS = {
+    "gzip": rb"\x1f\x8b\x08\x00",
+    "xz": rb"\xfd7zXZ\x00",
+    "lzma": rb"(?s:\x5d\x00\x00[\x00\x80].(?:\xff{8}|.{5}\x00{3})\x00)",
+    "zstd": rb"\x28\xb5\x2f\xfd",
+    "bzip2": rb"BZh9",
+}
+
+
+def _payloads(data: bytes) -> Iterator[tuple[int, Compression]]:
+    """Candidate payloads: wherever the header of a compressor's output may stand."""
+    for compression in COMPRESSIONS:
+        if pattern := _PAYLOADS.get(compression.name):
+            yield from ((match.start(), compression) for match in re.finditer(pattern, data))
 
 
 def _blob_in(data: bytes, path: str) -> bytes:

@@ -15,9 +15,10 @@ import struct
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, cast
+from typing import IO
 
 from tpgen.diagnostics import TpgenError, fail, unreadable
+from tpgen.sources.compression import compression_of, unknown
 
 # No file of a kernel package is larger than this, in bytes.
 _BIGGEST_FILE = 1 << 30
@@ -117,7 +118,7 @@ def package_files(package: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 yield from _tar_files(_deb_data(file, package))
             elif magic[:4] == _RPM_MAGIC:
                 file.seek(_RPM_LEAD)
-                yield from _cpio_files(_rpm_payload(file))
+                yield from _cpio_files(_rpm_payload(file, package))
             else:
                 raise fail("package-unknown", "neither a .deb nor an .rpm package", package)
     except TpgenError:
@@ -140,12 +141,12 @@ def _deb_data(file: IO[bytes], package: str) -> IO[bytes]:
             raise ValueError("not a member of an ar archive")
         name, size = entry[:16].decode("ascii", "replace").rstrip().rstrip("/"), int(entry[48:58])
         if name.startswith("data.tar"):
-            return _decompressed(_Part(file, size))
+            return _decompressed(_Part(file, size), package)
         file.seek(size + size % 2, os.SEEK_CUR)
     raise fail("package-kernel", "no data.tar in this package", package)
 
 
-def _rpm_payload(file: IO[bytes]) -> IO[bytes]:
+def _rpm_payload(file: IO[bytes], package: str) -> IO[bytes]:
     """The cpio archive of an .rpm, behind its two headers; the first, of signatures, is padded to 8 bytes."""
     for padding in (8, 1):
         intro = file.read(_RPM_INTRO)
@@ -154,7 +155,7 @@ def _rpm_payload(file: IO[bytes]) -> IO[bytes]:
         entries, size = struct.unpack(">II", intro[8:16])
         length = entries * _RPM_INDEX + size
         file.seek(length + -length % padding, os.SEEK_CUR)
-    return _decompressed(_Part(file, None))
+    return _decompressed(_Part(file, None), package)
 
 
 class _Part(io.RawIOBase):
@@ -177,27 +178,15 @@ class _Part(io.RawIOBase):
         return len(data)
 
 
-def _decompressed(part: _Part) -> IO[bytes]:
+def _decompressed(part: _Part, package: str) -> IO[bytes]:
     """What a compressed stream unpacks to, by its magic; a stream without a known one itself."""
     source = io.BufferedReader(part, 1 << 16)
-    magic = source.peek(6)[:6]
-    if magic.startswith((b"\xfd7zXZ\x00", b"\x5d\x00\x00")):
-        import lzma
-
-        return cast(IO[bytes], lzma.LZMAFile(source))
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        return cast(IO[bytes], io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(source), 1 << 16))
-    if magic.startswith(b"\x1f\x8b"):
-        import gzip
-
-        return cast(IO[bytes], gzip.GzipFile(fileobj=source))
-    if magic.startswith(b"BZh"):
-        import bz2
-
-        return cast(IO[bytes], bz2.BZ2File(source))
-    return source
+    compression = compression_of(source.peek(16)[:16])
+    if compression is None:
+        return source
+    if compression.stream is None:
+        raise unknown(compression, package)
+    return compression.stream(source)
 
 
 def _tar_files(stream: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:

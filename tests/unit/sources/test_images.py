@@ -17,7 +17,7 @@ from support.btf_builder import BtfBuilder, bzimage, elf, stub_image
 from support.small_kernel import small_btf
 
 from tpgen.diagnostics import TpgenError
-from tpgen.sources import images
+from tpgen.sources import compression
 from tpgen.sources.images import btf_sections, module_tracepoints
 
 BLOB = small_btf().blob()
@@ -114,6 +114,12 @@ UNKNOWN = (
 NO_BTF = "f: ELF file without a .BTF section [image-no-btf]; was it built with CONFIG_DEBUG_INFO_BTF?"
 ELF_CUT = "f: truncated or corrupt ELF file [image-truncated]"
 EARLY = "f: the compressed data ends early [image-truncated]"
+LZ4 = (
+    "f: compressed with lz4, which tpgen does not unpack [image-compression]; unpack it first, for example with lz4 -d"
+)
+LZO = (
+    "f: compressed with lzo, which tpgen does not unpack [image-compression]; unpack it first, for example with lzop -d"
+)
 VMLINUX = elf({**OTHER, ".BTF": BLOB})
 
 
@@ -166,7 +172,10 @@ REFUSED = {
     ),
     "boot image without BTF": (bzimage(gzip.compress(elf(OTHER))), NO_BTF),
     "boot image cut short": (bzimage(lzma.compress(VMLINUX)[:-60]), EARLY),
-    "boot image with an unknown payload": (bzimage(b"\x02\x21\x4c\x18" + bytes(range(256))), UNKNOWN),
+    "boot image with an unknown payload": (bzimage(b"\x02\x21\x4c\x19" + bytes(range(256))), UNKNOWN),
+    "boot image of lz4": (bzimage(b"\x02\x21\x4c\x18" + bytes(range(256))), LZ4),
+    "file of lz4": (b"\x04\x22\x4d\x18" + bytes(range(256)), LZ4),
+    "boot image of lzo": (bzimage(b"\x89LZO\x00\r\n\x1a\n" + bytes(range(256))), LZO),
     "four times compressed": (
         gzip.compress(gzip.compress(gzip.compress(gzip.compress(BLOB)))),
         "f: compressed more than three times over [image-corrupt]",
@@ -207,7 +216,7 @@ def test_garbled_compressed_file(compress: Callable[[bytes], bytes]) -> None:
 @every_compression
 def test_bomb(compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """There is an end to unpacking, at a limit that is smaller here for the sake of memory."""
-    monkeypatch.setattr(images, "UNPACKED_LIMIT", 1 << 20)
+    monkeypatch.setattr(compression, "UNPACKED_LIMIT", 1 << 20)
     with pytest.raises(TpgenError) as caught:
         btf_sections(compress(b"\0" * (2 << 20)), "f")
     assert str(caught.value) == "f: unpacks to more than 1 MiB [image-too-large]"

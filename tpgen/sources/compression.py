@@ -1,0 +1,147 @@
+"""Compressors: told by their magics, unpacked in memory up to a limit or read as a stream.
+
+The only module that imports zstandard and the standard library's own, each when it is needed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import IO, NamedTuple, Protocol, cast
+
+from tpgen.diagnostics import TpgenError, fail
+
+#: The size in bytes beyond which no file is unpacked: a vmlinux with debugging information has up to 900 MB.
+UNPACKED_LIMIT = 1 << 30
+# Kernels and packages shrink to a third, debugging information to an eighth. What shrinks more than a hundredfold was
+# made to fill the memory, unless it is small.
+_RATIO = 100
+_SMALL = 64 << 20
+# So many bytes at a time become 32 MiB at most, with any of the compressors.
+_PIECE = 1 << 10
+# A dictionary of 128 MiB is the largest that kernels are compressed with.
+_XZ_MEMORY = 256 << 20
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: memoryview, /) -> bytes: ...
+
+
+class Compression(NamedTuple):
+    """A compressor. `decompressor` and `stream` are None for one that tpgen does not unpack."""
+
+    name: str
+    magics: tuple[bytes, ...]
+    decompressor: Callable[[], _Decompressor] | None = None
+    stream: Callable[[IO[bytes]], IO[bytes]] | None = None
+
+
+def _gzip() -> _Decompressor:
+    import zlib
+
+    return cast(_Decompressor, zlib.decompressobj(31))
+
+
+def _gzip_stream(source: IO[bytes]) -> IO[bytes]:
+    import gzip
+
+    return cast(IO[bytes], gzip.GzipFile(fileobj=source))
+
+
+def _xz() -> _Decompressor:
+    import lzma
+
+    return cast(_Decompressor, lzma.LZMADecompressor(memlimit=_XZ_MEMORY))
+
+
+def _xz_stream(source: IO[bytes]) -> IO[bytes]:
+    import lzma
+
+    return cast(IO[bytes], lzma.LZMAFile(source))
+
+
+def _bzip2() -> _Decompressor:
+    import bz2
+
+    return cast(_Decompressor, bz2.BZ2Decompressor())
+
+
+def _bzip2_stream(source: IO[bytes]) -> IO[bytes]:
+    import bz2
+
+    return cast(IO[bytes], bz2.BZ2File(source))
+
+
+def _zstd() -> _Decompressor:
+    import zstandard
+
+    # A size in the frame would be trusted for the allocation; streaming is not told it.
+    return cast(_Decompressor, zstandard.ZstdDecompressor().decompressobj())
+
+
+def _zstd_stream(source: IO[bytes]) -> IO[bytes]:
+    import zstandard
+
+    return cast(IO[bytes], io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(source), 1 << 16))
+
+
+COMPRESSIONS = (
+    Compression("gzip", (b"\x1f\x8b\x08",), _gzip, _gzip_stream),
+    Compression("xz", (b"\xfd7zXZ\x00",), _xz, _xz_stream),
+    # Properties lc=3 lp=0 pb=2, then the low bytes of a dictionary size that is a multiple of 64 KiB.
+    Compression("lzma", (b"\x5d\x00\x00",), _xz, _xz_stream),
+    Compression("zstd", (b"\x28\xb5\x2f\xfd",), _zstd, _zstd_stream),
+    Compression("bzip2", (b"BZh",), _bzip2, _bzip2_stream),
+    Compression("lz4", (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18")),
+    Compression("lzo", (b"\x89LZO\x00\r\n\x1a\n",)),
+)
+
+
+def compression_of(data: bytes) -> Compression | None:
+    """The compressor whose magic `data` begins with."""
+    return next((known for known in COMPRESSIONS if data.startswith(known.magics)), None)
+
+
+def unpacked_limit(packed_bytes: int) -> int:
+    """The size in bytes that `packed_bytes` of compressed data may have when they are unpacked."""
+    return min(UNPACKED_LIMIT, max(_SMALL, _RATIO * packed_bytes))
+
+
+def unpacked(compression: Compression, data: bytes | memoryview, path: str) -> bytes:
+    """The contents of `data`, which may have something else behind it; `path` is used in messages only.
+
+    Raises `TpgenError`: `image-compression` where no module that unpacks it is installed or known, `image-corrupt`,
+    `image-too-large`, `image-truncated`.
+    """
+    if compression.decompressor is None:
+        raise unknown(compression, path)
+    view = memoryview(data)
+    limit = unpacked_limit(len(view))
+    found = io.BytesIO()  # getvalue() makes no second copy
+    try:
+        stream = compression.decompressor()
+        for at in range(0, len(view), _PIECE):
+            found.write(stream.decompress(view[at : at + _PIECE]))
+            if stream.eof or found.tell() >= limit:
+                break
+    except ImportError as error:
+        hint = f"pip install {error.name}"
+        raise fail("image-compression", f"reading this takes the Python module {error.name}", path, hint) from None
+    # Every library has an error class of its own (zlib.error, LZMAError, ZstdError, OSError, EOFError).
+    except Exception as error:
+        raise fail("image-corrupt", f"cannot decompress: {error}", path) from None
+    if found.tell() >= limit:
+        raise fail("image-too-large", f"unpacks to more than {limit >> 20} MiB", path)
+    if not stream.eof:
+        raise fail("image-truncated", "the compressed data ends early", path)
+    return found.getvalue()
+
+
+def unknown(compression: Compression, path: str) -> TpgenError:
+    """The `TpgenError` for a file of a compression that tpgen does not unpack."""
+    name = compression.name
+    hint = f"unpack it first, for example with {'lz4 -d' if name == 'lz4' else 'lzop -d'}"
+    return fail("image-compression", f"compressed with {name}, which tpgen does not unpack", path, hint)
