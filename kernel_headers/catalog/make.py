@@ -83,7 +83,7 @@ def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, package
     files = read_packages([str(path) for path in packages])
     given = (files.btf, None, str(tree), files.config, kernel["arch"])
     opened = open_files(*given, use_cache=False, contents=files.contents, syscalls=True)
-    sources = replace(opened, without_btf=files.without_btf)
+    sources = replace(opened, without_btf=files.modules_without_btf)
     info = KernelInfo(kernel["name"], sources.target, files.release, "debian", None, ("btf", "headers"))
     writer.add(info, CheckedKernel(sources), str(tree))
 

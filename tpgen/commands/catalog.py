@@ -149,7 +149,7 @@ def _sources(options: argparse.Namespace, progress: _Progress) -> tuple[Sources,
     if options.headers and not options.config:
         options.config = files.config
     sources = base.open_sources(options, contents=files.contents)
-    return replace(sources, without_btf=files.without_btf), stated or files.release
+    return replace(sources, without_btf=files.modules_without_btf), stated or files.release
 
 
 # --- export

@@ -1,4 +1,4 @@
-"""BTF, read by ourselves: every kind, either byte order, split BTF on its base.
+"""Reading BTF: every kind, either byte order, split BTF on its base.
 
 A kernel holds some hundred thousand types of which a tracepoint needs a handful. So the constructor walks the type
 section once, only to learn where each type starts and which names are asked for; everything else is decoded on demand.
@@ -114,7 +114,7 @@ class Btf:
             raise self._cut_short()
 
     def _cut_short(self) -> TpgenError:
-        """Why the walk did not end at the end of the type section: the last type that it saw has no proper end."""
+        """The error where the walk does not end at the end of the type section: its last type has no proper end."""
         at, type_id = self._starts[-1], self.count - 1
         if at + 1 < len(self._words) and not 0 < (kind := self._words[at + 1] >> 24 & 31) < len(KINDS):
             return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {kind}")
@@ -124,11 +124,11 @@ class Btf:
 
     @cached_property
     def named(self) -> dict[str, list[int]]:
-        """Every name that the pattern `names` matches, with the ids of its types in this BTF, in the order of BTF."""
+        """The names that the pattern `names` matches, with the ids of their types in this BTF, in the order of BTF."""
         return self._types_named(self._string_offsets(self._names))
 
     def ids_of(self, *names: str) -> dict[str, list[int]]:
-        """Those of `names` that types have, with their ids. The pattern `names` matches each of them.
+        """The ids of the types that have one of `names`, by name. The pattern `names` matches each of them.
 
         A few names are found long before all types are looked at.
         """
@@ -186,12 +186,12 @@ class Btf:
 
     @property
     def count(self) -> int:
-        """How many type ids there are, void and those of the base included."""
+        """The number of type ids, void and those of the base included."""
         return self._first_id + len(self._starts)
 
     @property
     def strings_end(self) -> int:
-        """The first string offset that is not ours: where split BTF on top of this continues."""
+        """The first string offset behind this BTF: where split BTF on top of it continues."""
         return self._first_string + len(self._strings)
 
     def own_ids(self) -> range:
@@ -320,7 +320,7 @@ class Btf:
     # --- types that another source only names
 
     def completed(self, ctype: CType, by_value: bool = True) -> CType:
-        """`ctype` with the names that its source only used explained by this BTF, as far as BTF has them."""
+        """`ctype` with the types that it only names resolved in this BTF, as far as BTF has them."""
         match ctype:
             case Typedef(target=None):
                 return self._named_type(ctype.name, (BtfKind.TYPEDEF,), ctype, by_value)
@@ -398,7 +398,7 @@ class Btf:
 
     @property
     def target(self) -> Target:
-        """The ABI that this BTF was made for, as far as it shows: byte order, and the size of `unsigned long`."""
+        """The ABI of this BTF, from its byte order and the size of `unsigned long`."""
         if self.base is not None:
             return self.base.target
         if self._target is None:
@@ -417,7 +417,7 @@ class Btf:
     # --- C types
 
     def ctype(self, type_id: int, by_value: bool = True) -> CType:
-        """The type as the model has it. Structs are opaque; those passed `by_value` carry size and alignment.
+        """The C type of a type id. Structs are opaque; those passed `by_value` carry size and alignment.
 
         Raises `btf-cycle` for a type that contains itself other than through a struct, which C does not allow.
         """
@@ -492,7 +492,7 @@ class Btf:
     # --- all of it
 
     def validate(self) -> None:
-        """Look at every type once, so that corruption shows even where no tracepoint leads to it."""
+        """Check every type once, those too that no tracepoint uses. Raises what reading a corrupt type raises."""
         for type_id in self.own_ids():
             for referred in self._references(type_id):
                 if referred >= self.count:

@@ -1,4 +1,4 @@
-"""The tracepoints that a kernel's or module's BTF tells of.
+"""The tracepoints in the BTF of a kernel or module.
 
 For an event the kernel's headers make a typedef `btf_trace_<event>` with the raw arguments' types, and the functions
 `__traceiter_<event>` and (since Linux 6.6) `__probestub_<event>` whose parameters also have names. For an event class
@@ -36,7 +36,7 @@ TRACEPOINT_NAMES = (
 class RawPrototype(NamedTuple):
     """The raw arguments of one event. `names_origin` is None where BTF names none of them.
 
-    `disagreement` says how the functions that should have the same parameters differ, None where they agree.
+    `disagreement` is the difference between functions that should have the same parameters, None where they agree.
     """
 
     args: tuple[Argument, ...]
@@ -133,7 +133,7 @@ class BtfTracepoints:
         return None if type_id is None else self._types(self.btf.params(type_id)[1:])
 
     def classes_like(self, event: str) -> tuple[str, ...]:
-        """The classes whose `__bpf_trace_<class>` takes just what `btf_trace_<event>` is given.
+        """The classes whose `__bpf_trace_<class>` has the parameters of `btf_trace_<event>`.
 
         Compared by type id: event and class are compiled together, and BTF has equal types once.
         """
@@ -200,7 +200,7 @@ class BtfTracepoints:
 
     @memoised
     def syscall_record(self, entering: bool) -> Record | None:
-        """What a program at sys_enter_* or sys_exit_* is given: the `struct syscall_tp_t` that the kernel builds.
+        """The context of a program at sys_enter_* or sys_exit_*: the `struct syscall_tp_t` that the kernel builds.
 
         It has two fields: the number `syscall_nr`, and the array `args` or the value `ret`. Both structs have the same
         name. None where BTF lacks them.

@@ -40,14 +40,14 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class BadDeclaration:
-    """A text that is not a C declaration, and what the parser said of it."""
+    """A text that is not a C declaration, and the parser's reason."""
 
     text: str
     reason: str
 
 
 def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration | BadDeclaration]:
-    """Each distinct text with the declaration it makes, or with the reason why it makes none.
+    """The declaration of each distinct text, or the reason why the text is none.
 
     A text is one declaration without a semicolon, named or abstract: `struct task_struct *prev`, `char [16]`. Names
     that nothing in the text explains are taken for typedefs of unknown target.
@@ -67,7 +67,7 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
 
 @cache
 def _known_types(target: Target) -> dict[str, Declaration | BadDeclaration]:
-    """Types by their text, those that were parsed before: they repeat from one call to the next as well."""
+    """The types parsed so far, by their text: types repeat from one call to the next as well."""
     return {}
 
 
@@ -107,7 +107,7 @@ def _split_name(text: str) -> tuple[str, str | None]:
 
 
 def _parse_types(texts: Iterable[str], target: Target) -> dict[str, Declaration | BadDeclaration]:
-    """Each type. Most differ from others by one name only, so it is their shapes that are parsed."""
+    """The type of each text. Most differ from others by one name only, so their shapes are parsed."""
     shaped = {text: _shape(text) for text in texts}
     shapes = _parse_shapes(dict.fromkeys(shape for shape, _ in shaped.values()), target)
     return {text: _named(shapes[shape], name) for text, (shape, name) in shaped.items()}
@@ -124,7 +124,7 @@ _NAMED = re.compile(
 
 
 def _shape(text: str) -> tuple[str, str | None]:
-    """A type with `_ANY` in the place of its name, and the name; as it is, and None, where it is none of the plain."""
+    """The type text with `_ANY` in the place of its name, and the name; the text itself and None where it is not plain."""
     match = _NAMED.fullmatch(text)
     if match is None or match[2] in _QUALIFIERS | _INTEGER_WORDS | _TAG_KEYWORDS | _RESERVED:
         return text, None
@@ -132,7 +132,7 @@ def _shape(text: str) -> tuple[str, str | None]:
 
 
 def _named(found: Declaration | BadDeclaration, name: str | None) -> Declaration | BadDeclaration:
-    """What a shape makes, with the name if it has one."""
+    """The declaration of a shape with `name` in the place of `_ANY`."""
     if name is None or isinstance(found, BadDeclaration):
         return found
     return Declaration(None, _with_name(found.type, name))
@@ -247,7 +247,7 @@ def _convert(
 
 
 class _Converter:
-    """pycparser's syntax tree to our C types."""
+    """Converts pycparser's syntax tree to C types of the model."""
 
     def __init__(self, target: Target, tags: tuple[str, ...], has_integer: bool) -> None:
         self._target = target

@@ -104,7 +104,7 @@ def _frame(system: str, path: str, text: str) -> _Frame:
 
 
 def _first_bad_line(text: str, start: int) -> int:
-    """Where, from `start` on, the field lines stop being field lines; a blank line ends each of the two blocks."""
+    """The offset of the first line from `start` on that is no field line; a blank line ends each of the two blocks."""
     for _ in range(2):
         while match := _FIELD.match(text, start):
             start = match.end()
@@ -122,7 +122,7 @@ def _misformed(path: str, text: str, offset: int, message: str) -> TpgenError:
 
 
 def _distinct_lines(frames: Iterable[_Frame]) -> dict[str, Position]:
-    """Every distinct field line with the place where it is seen first."""
+    """The distinct field lines, each with the position of its first occurrence."""
     lines: dict[str, Position] = {}
     seen: set[str] = set()
     for frame in frames:
@@ -159,7 +159,7 @@ class _Parsed:
 
 
 def _declarations(lines: dict[str, Position], target: Target) -> dict[str, tuple[_Parsed, Declaration]]:
-    """Each field line's declaration, taken apart and typed."""
+    """The declaration of each field line, with its C type."""
     from tpgen.sources.cdecl import BadDeclaration, parse_declarations
 
     texts = {line: _match(line)[1] for line in lines}

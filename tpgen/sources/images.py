@@ -1,6 +1,6 @@
-"""Where BTF hides: raw blobs, ELF files (vmlinux, .ko), compressed files and compressed kernel images.
+"""BTF sections of images: raw blobs, ELF files (vmlinux, .ko), compressed files and compressed kernel images.
 
-Everything here turns bytes into BTF sections; nothing looks inside a section.
+Everything here turns bytes into BTF sections; no section is decoded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TRACEPOINT_NAMES = "__tracepoints_strings"
 class BtfSections(NamedTuple):
     """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None.
 
-    `arch` is the machine that the image is for, as uname calls it; None where the image does not tell.
+    `arch` is the machine that the image is for, as uname calls it; None where the image does not show it.
     """
 
     btf: bytes
@@ -55,7 +55,7 @@ def btf_sections(data: bytes, path: str) -> BtfSections:
 
 
 def module_tracepoints(data: bytes, path: str) -> tuple[str, ...]:
-    """The names of the tracepoints that a module, maybe a compressed one, defines, sorted; it needs no BTF for that.
+    """The sorted names of the tracepoints that a module, maybe a compressed one, defines. The module needs no BTF.
 
     Each `struct tracepoint` has its name in a section for just these names. Raises as `btf_sections` does.
     """
@@ -111,7 +111,7 @@ def _in_payload(start: int, compression: Compression, data: bytes, path: str) ->
 
 
 def _stated_payload(data: bytes) -> tuple[int, Compression] | None:
-    """Where an x86 boot image says that its payload starts; None for another image or an unknown compression.
+    """The offset and compression of the payload that an x86 boot image states; None for any other image.
 
     Source: Documentation/arch/x86/boot.rst.
     """

@@ -34,33 +34,33 @@ _RPM_LEAD, _RPM_INTRO, _RPM_INDEX = 96, 16, 16
 _CPIO_ENTRY = 110
 _TRACEPOINT = b"btf_trace_"
 
-#: Told how many of a package's modules have been looked at.
+#: Called with a package and how many of its modules have been read.
 Progress = Callable[[str, int], None]
 
 
 @dataclass(slots=True)
-class KernelFiles:
-    """What the packages of one kernel hold, each file's contents by the name that messages call it.
+class PackageContents:
+    """The files of interest in the packages of one kernel, by the name that stands in messages.
 
-    `btf` has the image first, then the BTF of every module that has a tracepoint; of a module without BTF, as those of
-    Linux 5.10 are, `without_btf` has the tracepoints, by module. `config` is the name of the configuration among
+    `btf` has the image first, then the BTF of every module that has a tracepoint. `modules_without_btf` has the
+    tracepoints of modules without BTF, as those of Linux 5.10 are, by module. `config` is the name of the configuration among
     `contents`, None where there is none. `release` is the kernel's uname -r.
     """
 
     release: str = ""
     contents: dict[str, bytes] = field(default_factory=dict)
     btf: list[str] = field(default_factory=list)
-    without_btf: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    modules_without_btf: dict[str, tuple[str, ...]] = field(default_factory=dict)
     config: str | None = None
 
 
-def read_packages(paths: Sequence[str], progress: Progress | None = None) -> KernelFiles:
+def read_packages(paths: Sequence[str], progress: Progress | None = None) -> PackageContents:
     """The kernel that these packages hold together.
 
     Raises `TpgenError`: `unreadable`; `package-unknown` for a file that is no package; `package-corrupt`;
     `package-kernel` where there is no kernel in them, or more than one; and what `images` raises.
     """
-    files = KernelFiles()
+    files = PackageContents()
     images: dict[str, tuple[str, bytes]] = {}
     for package in paths:
         seen = 0
@@ -79,7 +79,7 @@ def read_packages(paths: Sequence[str], progress: Progress | None = None) -> Ker
     return files
 
 
-def _add_image(files: KernelFiles, images: dict[str, tuple[str, bytes]], package: str) -> None:
+def _add_image(files: PackageContents, images: dict[str, tuple[str, bytes]], package: str) -> None:
     if len(images) != 1:
         found = f"several kernels: {', '.join(sorted(images))}" if images else "no kernel image"
         hint = "give the packages of one kernel" if images else "the image may be in a package of its own"
@@ -89,8 +89,8 @@ def _add_image(files: KernelFiles, images: dict[str, tuple[str, bytes]], package
     files.btf = [name, *sorted(files.btf)]
 
 
-def _add_module(files: KernelFiles, name: str, data: bytes) -> None:
-    """Add what is to be known of a module's tracepoints, if it has any."""
+def _add_module(files: PackageContents, name: str, data: bytes) -> None:
+    """Add the BTF of a module that has tracepoints, or their names where it has no BTF."""
     from tpgen.sources.images import btf_sections, module_name, module_tracepoints
 
     try:
@@ -99,7 +99,7 @@ def _add_module(files: KernelFiles, name: str, data: bytes) -> None:
         if error.diagnostics[0].code != "image-no-btf":
             raise
         if tracepoints := module_tracepoints(data, name):
-            files.without_btf[module_name(name)] = tracepoints
+            files.modules_without_btf[module_name(name)] = tracepoints
         return
     if _TRACEPOINT in sections.btf:
         files.contents[name] = sections.btf if sections.base is None else data
@@ -179,7 +179,7 @@ class _Part(io.RawIOBase):
 
 
 def _decompressed(part: _Part, package: str) -> IO[bytes]:
-    """What a compressed stream unpacks to, by its magic; a stream without a known one itself."""
+    """The decompressed stream of one that begins with a known magic, any other stream itself."""
     source = io.BufferedReader(part, 1 << 16)
     compression = compression_of(source.peek(16)[:16])
     if compression is None:

@@ -1,4 +1,4 @@
-"""tracefs: where a running kernel tells of its trace events, of each by a `format` file that `formats` parses."""
+"""tracefs: the directory in which a running kernel lists its trace events, each with a `format` file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FTRACE_SYSTEM = "ftrace"
 
 
 class TraceFs:
-    """The events directory of a tracefs mount, or a copy of one. Nothing is read before it is asked for.
+    """The events directory of a tracefs mount, or a copy of one. Files are read on demand.
 
     Raises `TpgenError` `tracefs-missing` where there is no events directory, `unreadable` where it may not be read.
     """
@@ -54,7 +54,7 @@ class TraceFs:
         return found
 
     def systems_of(self, event: str) -> tuple[str, ...]:
-        """The systems that have an event of this name, found without listing them all."""
+        """The systems that have an event of this name; other events are not listed for that."""
         if not event or "/" in event or event in (".", ".."):
             return ()
         return tuple(

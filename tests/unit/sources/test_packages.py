@@ -82,7 +82,7 @@ def test_what_is_found(make: Callable[[Path, Path], Path], tmp_path: Path) -> No
     assert files.config == f"{package}:boot/config-{RELEASE}"
     assert files.contents[files.config] == b"CONFIG_BPF=y\n"
     assert set(files.contents) == {image, module, files.config}
-    assert files.without_btf == {"old": ("802154_ev", "ext9_open")}
+    assert files.modules_without_btf == {"old": ("802154_ev", "ext9_open")}
 
 
 @pytest.mark.parametrize("make", [make_deb, make_rpm])
