@@ -17,8 +17,8 @@ from tpgen.backends.generation import CheckFailed
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.comparison import errors
 from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.request import KernelRequest
 from tpgen.model import Event
-from tpgen.opening import Where
 from tpgen.probe import Evidence
 from tpgen.programs.forms import Form, missing
 from tpgen.target import Target
@@ -49,11 +49,11 @@ def open_kernel(
     """
     from tpgen.opening import open_kernel
 
-    files = {"tracefs": tracefs, "headers": headers, "config": config}
-    paths = {key: os.fspath(path) for key, path in files.items() if path is not None}
+    paths = {"tracefs": tracefs, "headers": headers, "config": config}
+    texts = {key: None if path is None else os.fspath(path) for key, path in paths.items()}
     notes: list[Diagnostic] = []
-    where = Where(name, tuple(os.fspath(path) for path in btf), arch=arch, use_cache=use_cache, **paths)
-    events = open_kernel(where, notes.append)
+    request = KernelRequest(name, tuple(os.fspath(path) for path in btf), **texts, arch=arch, no_cache=not use_cache)
+    events = open_kernel(request, notes.append)
     return Kernel(events, (*notes, *events.notes))
 
 

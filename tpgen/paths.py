@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: How the name of a catalog file ends.
 CATALOG_SUFFIX = ".tpgen"
+#: The directory of the running kernel's BTF: vmlinux and the modules.
+LIVE_BTF = "/sys/kernel/btf"
 #: Where tracefs is mounted by itself, and where debugfs shows it.
 MOUNT_POINTS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 
@@ -84,6 +86,11 @@ def catalog_files(directory: str | None) -> list[str]:
 
 
 # --- the running kernel
+
+
+def live_kernel_readable() -> bool:
+    """Whether this machine's own kernel can be asked, which takes no privilege but BTF."""
+    return os.access(os.path.join(LIVE_BTF, "vmlinux"), os.R_OK)
 
 
 def live_tracefs() -> str | None:

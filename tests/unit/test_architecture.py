@@ -25,7 +25,7 @@ model
 target spelling
 typequery
 layout
-values programs paths output
+values programs paths output kernel.options kernel.request
 cache
 sources.btf_encoding sources.cdecl sources.elf sources.source_tree
 sources.headers.facts sources.headers.preprocessor
@@ -56,7 +56,7 @@ CIRCLES = [{"backends.bpf", "backends.bpf.syscall"}]
 #: these and LIGHT_LIBRARY at its top level: the rest of the library takes longer to import than such a run takes.
 LIGHT = """
 cli paths cache.fingerprint cache.kernel_identity cache.outputs cache.private_files commands.deliver
-building.depfile building.manifest building.request building.states
+building.depfile building.manifest building.request building.states kernel.options
 """
 LIGHT_LIBRARY = "__future__ atexit gc io json os stat sys time zlib"
 

@@ -5,8 +5,6 @@ Every no-op build takes those that it depends on, so nothing here imports more t
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +20,9 @@ def named_states() -> dict[str, Callable[[], str | None]]:
 def _live() -> str | None:
     """The identity of the running kernel; a constant where it cannot be read, since it is not used then."""
     from tpgen.cache import kernel_identity
+    from tpgen.paths import live_kernel_readable
 
-    return kernel_identity.current() or (None if os.access("/sys/kernel/btf/vmlinux", os.R_OK) else "not readable")
+    return kernel_identity.current() or (None if live_kernel_readable() else "not readable")
 
 
 def _catalogs() -> str:

@@ -11,8 +11,9 @@ import os
 import sys
 
 from tpgen.cache.fingerprint import path_stamp
+from tpgen.paths import LIVE_BTF, catalog_files, live_kernel_readable, live_tracefs, user_catalogs
 
-_BTF, _NOTES, _MODULES = "/sys/kernel/btf", "/sys/kernel/notes", "/proc/modules"
+_NOTES, _MODULES = "/sys/kernel/notes", "/proc/modules"
 _MODULE_NOTE = "/sys/module/%s/notes/.note.gnu.build-id"
 _NT_GNU_BUILD_ID = 3
 
@@ -24,7 +25,7 @@ def current() -> str | None:
     """
     image = build_id()
     modules = _modules()
-    if image is None or modules is None or not os.access(os.path.join(_BTF, "vmlinux"), os.R_OK):
+    if image is None or modules is None or not live_kernel_readable():
         return None
     about = os.uname()
     tracefs = _tracefs()
@@ -56,7 +57,7 @@ def _modules() -> list[str] | None:
     """
     listed = (_read(_MODULES) or b"").decode("ascii", "replace").splitlines()  # a kernel without modules has no file
     try:
-        with_btf = set(os.listdir(_BTF))
+        with_btf = set(os.listdir(LIVE_BTF))
     except OSError:
         return None
     found = []
@@ -72,8 +73,6 @@ def _modules() -> list[str] | None:
 
 def _tracefs() -> list[str]:
     """Where tracefs is, whether this user may read it, and the dynamic events in it."""
-    from tpgen.paths import live_tracefs
-
     path = live_tracefs()
     if path is None or not os.access(path, os.R_OK | os.X_OK):
         return [f"{path}: unread"]
@@ -86,8 +85,6 @@ def _tracefs() -> list[str]:
 
 def _catalogs() -> list[str]:
     """The user's catalogs. Those that travel with tpgen are part of the program."""
-    from tpgen.paths import catalog_files, user_catalogs
-
     return [path_stamp(path) for path in catalog_files(user_catalogs())]
 
 

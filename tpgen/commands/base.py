@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
 from tpgen.diagnostics import Diagnostic, excerpt, fail
+from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PICK, KernelOption
+from tpgen.kernel.request import KernelRequest
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
@@ -60,21 +62,20 @@ def parser(command: str, description: str, kind: type[Parser] = Parser) -> Parse
     """The parser of a command that reads a kernel, with the source options."""
     made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
     sources = made.add_argument_group("source options", "given any of them, they are the kernel")
-    sources.add_argument(
-        "--kernel", action=_Once, metavar="K",
-        help="live: the running one, the default where it has BTF; 6.12 or the like; a catalog file",
-    )  # fmt: skip
-    sources.add_argument(
-        "--btf", action="append", default=[], metavar="FILE",
-        help="BTF of a kernel or module: raw, vmlinux, .ko or vmlinuz; repeatable",
-    )  # fmt: skip
-    sources.add_argument("--tracefs", metavar="DIR", help="a tracefs mount, or a copy of one")
-    sources.add_argument("--headers", metavar="DIR", help="a kernel source tree, linux-headers, or trace headers")
-    sources.add_argument("--config", metavar="FILE", help="the .config or autoconf.h that decides the headers' #if")
-    sources.add_argument("--no-cache", action="store_true", help="read all headers anew, and keep nothing of them")
-    sources.add_argument("--arch", metavar="NAME", help="the target, where BTF does not show it")
-    made.add_argument("--module", metavar="NAME", help="of several events of a name, that of this module")
+    for option in KERNEL_OPTIONS:
+        _add(made if option.kind == PICK else sources, option)
     return made
+
+
+def _add(to: argparse._ActionsContainer, option: KernelOption) -> None:
+    about: dict[str, Any] = {"dest": option.name, "help": option.help}
+    if option.kind == FLAG:
+        to.add_argument(option.flag, action="store_true", **about)
+    elif option.repeatable:
+        to.add_argument(option.flag, action="append", default=[], metavar=option.metavar, **about)
+    else:
+        action = _Once if option.kind == KERNEL else "store"
+        to.add_argument(option.flag, action=action, metavar=option.metavar, **about)
 
 
 # --- the kernel
@@ -82,22 +83,22 @@ def parser(command: str, description: str, kind: type[Parser] = Parser) -> Parse
 
 def open_kernel(options: argparse.Namespace) -> KernelEvents:
     """The kernel that the source options mean: from a catalog, from the cache or from its sources."""
-    return opening.open_kernel(where(options), _tell)
+    return opening.open_kernel(kernel_request(options), _tell)
 
 
 def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
     """The kernel from a catalog where they mean one; None where they mean sources."""
-    return opening.open_catalog(where(options), _tell)
+    return opening.open_catalog(kernel_request(options), _tell)
 
 
 def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
     """The kernel with its sources at hand. With `join_live`, headers alone are held against the running one."""
-    return opening.open_checked(where(options), join_live)
+    return opening.open_checked(kernel_request(options), join_live)
 
 
 def open_sources(options: argparse.Namespace, contents: Mapping[str, bytes] | None = None) -> Sources:
     """The opened sources; `contents` are those of files that are not on disk under their names."""
-    return opening.open_sources(where(options), contents=contents)
+    return opening.open_sources(kernel_request(options), contents=contents)
 
 
 def kernel_named(name: str) -> KernelEvents:
@@ -105,10 +106,9 @@ def kernel_named(name: str) -> KernelEvents:
     return opening.open_named(name, _tell)
 
 
-def where(options: argparse.Namespace) -> opening.Where:
-    """What the source options say."""
-    files = {name: getattr(options, name) for name in ("kernel", "tracefs", "headers", "config", "arch")}
-    return opening.Where(btf=tuple(options.btf), use_cache=not options.no_cache, **files)
+def kernel_request(options: argparse.Namespace) -> KernelRequest:
+    """The kernel that the source options mean."""
+    return KernelRequest.of(vars(options))
 
 
 def _tell(note: Diagnostic) -> None:

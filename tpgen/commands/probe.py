@@ -51,7 +51,8 @@ def _print_json(found: bool | None, evidence: list[Evidence]) -> None:
 def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[Evidence]:
     """The evidence in the order of its weight; `so_far` is what was already taken of it."""
     from tpgen import probe
-    from tpgen.kernel.sources import LIVE_BTF, live_kernel_readable, open_files
+    from tpgen.kernel.sources import open_files
+    from tpgen.paths import LIVE_BTF, live_kernel_readable
 
     release: str | None
     files = options.btf or options.tracefs or options.headers or options.symbols or options.release

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.catalog.known_classes import KnownClasses
 from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
-from tpgen.paths import live_tracefs
+from tpgen.paths import LIVE_BTF, live_tracefs
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tpgen.sources.images import BtfSections
     from tpgen.sources.source_tree.makefiles import Makefiles
 
-LIVE_BTF = "/sys/kernel/btf"
 NO_CONTENTS: Mapping[str, bytes] = {}
 
 
@@ -52,11 +51,6 @@ class Sources:
     syscalls: SyscallDefines | None = None
     known_classes: KnownClasses | None = None
     without_btf: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-def live_kernel_readable() -> bool:
-    """Whether this machine's own kernel can be asked, which takes no privilege but BTF."""
-    return os.access(os.path.join(LIVE_BTF, "vmlinux"), os.R_OK)
 
 
 def open_live(headers: str | None = None, config: str | None = None, use_cache: bool = True) -> Sources:

@@ -1,0 +1,76 @@
+"""The options that name a kernel: the one table from which all that knows them is made.
+
+It makes the options of every command, the keys of `[kernel.NAME]` in tpgen.toml, what a build depends on and whether
+generated output may be cached. tests/unit/kernel/test_request.py holds `KernelRequest`, the keywords of
+`tpgen.api.open_kernel` and the table in README.md against it. An option more is a row here, and a field there.
+
+Runs that find nothing to do read it, so it is plain data, and this module imports nothing.
+"""
+
+from __future__ import annotations
+
+# --- kinds of values
+
+#: A kernel by its name: live, a release, a catalog file.
+KERNEL = "kernel"
+#: A file or a directory to read; any of them is the kernel.
+PATH = "path"
+#: A word that says more about those.
+WORD = "word"
+#: A word that picks events of the kernel.
+PICK = "pick"
+#: An option without a value.
+FLAG = "flag"
+
+# --- cache roles: what decides about a run besides the option's own text
+
+#: Nothing: the text is all there is to it.
+TEXT = "text"
+#: Whatever the name means at the time.
+NAMED = "named kernel"
+#: The content of the file.
+FILE = "file"
+#: The files below the directory whose names end as `TREES` has it.
+FORMATS, HEADERS = "format files", "headers"
+TREES = {FORMATS: "format", HEADERS: ".h"}
+#: The option is about caches itself, and no part of what they depend on.
+UNCACHED = "uncached"
+
+
+class KernelOption:
+    """A row: `name` is that of the field, the keyword and the key, `flag` what stands on a command line."""
+
+    __slots__ = ("cache", "flag", "help", "kind", "metavar", "name", "repeatable")
+
+    def __init__(
+        self, name: str, flag: str, kind: str, repeatable: bool, metavar: str | None, cache: str, help: str
+    ) -> None:
+        self.name = name
+        self.flag = flag
+        self.kind = kind
+        self.repeatable = repeatable
+        self.metavar = metavar
+        self.cache = cache
+        self.help = help
+
+
+_ROWS = (
+    # name, flag, kind, repeatable, metavar, cache role, help
+    ("kernel", "--kernel", KERNEL, False, "K", NAMED,
+     "live: the running one, the default where it has BTF; 6.12 or the like; a catalog file"),
+    ("btf", "--btf", PATH, True, "FILE", FILE,
+     "BTF of a kernel or module: raw, vmlinux, .ko or vmlinuz; repeatable"),
+    ("tracefs", "--tracefs", PATH, False, "DIR", FORMATS, "a tracefs mount, or a copy of one"),
+    ("headers", "--headers", PATH, False, "DIR", HEADERS, "a kernel source tree, linux-headers, or trace headers"),
+    ("config", "--config", PATH, False, "FILE", FILE, "the .config or autoconf.h that decides the headers' #if"),
+    ("no_cache", "--no-cache", FLAG, False, None, UNCACHED, "read all headers anew, and keep nothing of them"),
+    ("arch", "--arch", WORD, False, "NAME", TEXT, "the target, where BTF does not show it"),
+    ("module", "--module", PICK, False, "NAME", TEXT, "of several events of a name, that of this module"),
+)  # fmt: skip
+
+KERNEL_OPTIONS = tuple(KernelOption(*row) for row in _ROWS)
+
+
+def options_of(*kinds: str) -> list[KernelOption]:
+    """The options of these kinds, in the order of the table."""
+    return [option for option in KERNEL_OPTIONS if option.kind in kinds]
