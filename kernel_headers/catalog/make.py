@@ -85,7 +85,8 @@ def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, package
     opened = open_files(*given, use_cache=False, contents=files.contents, syscalls=True)
     sources = replace(opened, without_btf=files.modules_without_btf)
     info = KernelInfo(kernel["name"], sources.target, files.release, "debian", None, ("btf", "headers"))
-    writer.add(info, CheckedKernel(sources), str(tree))
+    roots = {str(tree), *(str(package.parent) for package in packages)}
+    writer.add(info, CheckedKernel(sources), roots)
 
 
 def _unpack(package: Path, tree: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, STATEMENTS, KernelInfo
@@ -88,12 +88,12 @@ class CatalogWriter:
         self._registers = _Table(self._registers_row)
 
     def add(
-        self, info: KernelInfo, kernel: KernelEvents, root: str | None = None, progress: Progress | None = None
+        self, info: KernelInfo, kernel: KernelEvents, roots: Collection[str] = (), progress: Progress | None = None
     ) -> None:
         """Add all events of `kernel`, from whatever it takes them, with the outcome of all comparisons.
 
-        Paths below `root` are written without it, so that no file says where on whose machine the headers lay. Raises
-        `TpgenError` where the sources are broken, and then the writer must not be used any more.
+        Paths below one of `roots` are written without it, so that no catalog says where on whose machine the sources
+        lay. Raises `TpgenError` where the sources are broken, and then the writer must not be used any more.
         """
         assert info.name not in {row[0] for row in self._kernels}, "a name tells kernels apart"
         target, number = info.target, len(self._kernels) + 1
@@ -104,15 +104,15 @@ class CatalogWriter:
         keys = kernel.keys()
         events = kernel.events(keys)
         for done, (key, event) in enumerate(zip(keys, events, strict=True), 1):
-            self._add_event(number, event, tuple(kernel.comparisons(key)), root)
+            self._add_event(number, event, tuple(kernel.comparisons(key)), roots)
             if progress:
                 progress(info.name, done, len(keys))
 
-    def _add_event(self, kernel: int, event: Event, comparisons: Sequence[Comparison], root: str | None) -> None:
+    def _add_event(self, kernel: int, event: Event, comparisons: Sequence[Comparison], roots: Collection[str]) -> None:
         where, number = event.header, len(self._events) + 1
         for position, comparison in enumerate(comparisons):
             told = (comparison.detail, *comparison.findings)  # the detail is number 0
-            rows = ((number, position, at, *_finding(d, root)) for at, d in enumerate(told) if d is not None)
+            rows = ((number, position, at, *_finding(d, roots)) for at, d in enumerate(told) if d is not None)
             self._findings.extend(rows)
         row = (
             kernel,
@@ -123,7 +123,7 @@ class CatalogWriter:
             event.attach_name,
             self._classes.place((event.class_name, event.class_candidates, event.record)),
             self._prototypes.place(event.args),
-            self._headers.place(where and _below(where.path, root)),
+            self._headers.place(where and _below(where.path, roots)),
             where and where.line,
             where and where.column,
             self._provenances.place((event.class_origin, event.args_origin, event.names_origin, event.record_origin)),
@@ -311,16 +311,17 @@ def _numbered(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(number, *row) for number, row in enumerate(rows, 1)]
 
 
-def _finding(found: Diagnostic, root: str | None) -> tuple[Any, ...]:
+def _finding(found: Diagnostic, roots: Collection[str]) -> tuple[Any, ...]:
     where = found.position or Position("")
     message = printable(", ".join((found.message, *found.chain)))
-    hint, path = found.hint and printable(found.hint), _below(where.path, root) or None
+    hint, path = found.hint and printable(found.hint), _below(where.path, roots) or None
     return found.severity.value, found.code, message, hint, path, where.line, where.column
 
 
-def _below(path: str, root: str | None) -> str:
-    """`path` as seen from `root` where it lies below it, with what cannot be printed escaped."""
-    return printable(os.path.relpath(path, root) if root and path.startswith(os.path.join(root, "")) else path)
+def _below(path: str, roots: Collection[str]) -> str:
+    """`path` as seen from the nearest of `roots` that it lies below, with what cannot be printed escaped."""
+    above = [root for root in roots if root and path.startswith(os.path.join(root, ""))]
+    return printable(os.path.relpath(path, max(above, key=len)) if above else path)
 
 
 def _settle(path: str) -> None:

@@ -107,11 +107,18 @@ def _write(options: argparse.Namespace, name: str | None, path: str, progress: _
     """Write the kernel that the options mean to `path`, under `name` or under the one that it has."""
     from tpgen.catalog.write import CatalogWriter
 
+    roots = _roots(options)
     info, kernel = _kernel(options, name, progress)
     writer = CatalogWriter()
-    writer.add(info, kernel, options.headers, progress.events)
+    writer.add(info, kernel, roots, progress.events)
     progress.say(f"writing {path}")
     writer.save(path)
+
+
+def _roots(options: argparse.Namespace) -> set[str]:
+    """The directories that were given, and those of the files that were."""
+    files = (*getattr(options, "packages", ()), *options.btf)
+    return {root for root in (options.headers, options.tracefs, *map(os.path.dirname, files)) if root}
 
 
 def _kernel(options: argparse.Namespace, name: str | None, progress: _Progress) -> tuple[KernelInfo, KernelEvents]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.catalogs import X86_64, changed, small_catalog, small_kernel
 from support.cli import Done, refusal, tpgen
-from support.small_kernel import small_btf, write_btf, write_tracefs
+from support.small_kernel import Line, small_btf, write_btf, write_tracefs
 
 from tpgen.cache import kernel_identity as live
 from tpgen.catalog.known_classes import KnownClasses
@@ -93,7 +93,7 @@ EVENT = Event(
 def kept(folder: Path, kernel: KernelEvents, info: KernelInfo | None = None, root: str | None = None) -> CatalogKernel:
     """`kernel` once it went through a file."""
     writer = CatalogWriter()
-    writer.add(info or KernelInfo("one", kernel.target), kernel, root)
+    writer.add(info or KernelInfo("one", kernel.target), kernel, [root] if root else [])
     writer.save(str(folder / "kept.tpgen"))
     return Catalog(str(folder / "kept.tpgen")).kernel()
 
@@ -375,6 +375,33 @@ def test_list_json(home: Path, sources: tuple[str, ...]) -> None:
         "big_endian": False, "build_id": None, "sources": ["btf", "tracefs"], "events": 6, "shipped": False,
         "path": str(home / "mine.tpgen"),
     }  # fmt: skip
+
+
+def test_where_the_sources_lie_leaves_no_trace(home: Path, tmp_path: Path) -> None:
+    """Findings in a format file, in BTF and in a header, whose paths are those below the directories that were given."""
+    odd = small_btf()
+    integer = odd.integer("int", 4)
+    odd.event("odd", [("a", integer)])
+    odd.event_class("odd", [integer], 20, [("first", integer, 8), ("second", integer, 13)])
+    contents = []
+    for folder in (tmp_path / "one", tmp_path / "another/place"):
+        header = folder / "tree/include/trace/events/odd.h"
+        header.parent.mkdir(parents=True)
+        header.write_text(
+            "#define TRACE_SYSTEM odd\nTRACE_EVENT(odd, TP_PROTO(long b), TP_ARGS(b),\n"
+            'TP_STRUCT__entry(__field(int, third)), TP_fast_assign(), TP_printk("x"));\n'
+        )
+        tracefs = write_tracefs(folder / "tracefs", {"odd/odd": (Line("int third", 8, 4, 1),)})
+        (folder / "btf").mkdir()
+        btf = write_btf(folder / "btf/vmlinux", odd)
+        sources = ("--btf", btf, "--tracefs", tracefs, "--headers", folder / "tree", "--arch", "x86_64")
+        assert tpgen("catalog", "add", "odd", *sources) == DONE
+        contents.append((home / "odd.tpgen").read_bytes())
+    assert contents[0] == contents[1]
+    assert str(tmp_path).encode() not in contents[0]
+    checked = tpgen("check", "odd", "--kernel", "odd").out
+    for place in ("vmlinux: class odd", "events/odd/odd/format: odd:odd", "include/trace/events/odd.h:2:1: odd:odd"):
+        assert f"error: {place}" in checked
 
 
 def test_export_of_what_was_added(home: Path, sources: tuple[str, ...], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import lzma
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,6 +112,27 @@ def test_add(make: Callable[[Path, Path], Path], home: Path, tmp_path: Path) -> 
     # Of a module without BTF its tracepoints are known, and no more than that.
     assert tpgen("ext9_open", "--raw", "--kernel", "boxed").code == 2
     assert tpgen("show", "ext9_open", "--kernel", "boxed").code == 0
+
+
+def test_where_a_package_lies_leaves_no_trace(home: Path, tmp_path: Path) -> None:
+    """A class whose layout nothing explains is a finding in the module, whose path is that within the package."""
+    root = write_kernel(tmp_path / "root")
+    odd = small_btf()
+    integer = odd.integer("int", 4)
+    odd.event("odd", [("a", integer)])
+    odd.event_class("odd", [integer], 20, [("first", integer, 8), ("second", integer, 13)])
+    (root / f"boot/vmlinuz-{RELEASE}").write_bytes(bzimage(gzip.compress(elf({".BTF": odd.blob()}))))
+    shutil.rmtree(root / "lib")
+    contents = []
+    for name in ("here", "there/and/further"):
+        (tmp_path / name).mkdir(parents=True)
+        package = make_deb(root, tmp_path / name / "package.deb")
+        assert tpgen("catalog", "add", "odd", package) == Done(0, "", "")
+        contents.append((home / "odd.tpgen").read_bytes())
+    assert contents[0] == contents[1]
+    assert str(tmp_path).encode() not in contents[0]
+    checked = tpgen("check", "odd", "--kernel", "odd")
+    assert f"package.deb:boot/vmlinuz-{RELEASE}: class odd: field second: offset 12 in the computed" in checked.out
 
 
 def test_a_kernel_in_several_packages(home: Path, tmp_path: Path) -> None:
