@@ -10,13 +10,6 @@ from tpgen.backends.bpf.types import Spelled, ValueType
 from tpgen.diagnostics import fail
 from tpgen.model import Event, Nullness
 
-# What C23 made keywords; older C lets the kernel use them as names.
-_KEYWORDS = frozenset(
-    "alignas alignof asm bool constexpr false nullptr static_assert thread_local true typeof typeof_unqual".split()
-)
-# What GNU C predefines as macros in some mode or other.
-_MACROS = frozenset("bpf linux unix".split())
-
 
 class Load(NamedTuple):
     """One aligned load from the context: `width` is `u8` to `u64`, the shifts are bits in the value it is part of."""
@@ -47,7 +40,7 @@ def bits_at(offset: int, size: int) -> str:
     return f"({' | '.join(term + shift for term, shift in zip(terms, shifts, strict=True))})"
 
 
-class Value(NamedTuple):
+class Accessor(NamedTuple):
     """The accessor `name`, which returns `bits` as a value of `type`.
 
     `if_name` is the macro that hands out a pointer where it is one, None for what is no pointer. `errors` tells that it
@@ -81,7 +74,7 @@ class Test(NamedTuple):
     conditions: tuple[str, ...]
 
 
-class Member(NamedTuple):
+class ContextMember(NamedTuple):
     """A member of the generated struct. `slot_bytes` is the size of a value that lies in a u64 slot, else None."""
 
     declaration: str
@@ -91,16 +84,16 @@ class Member(NamedTuple):
     slot_bytes: int | None = None
 
 
-class Struct(NamedTuple):
+class ContextStruct(NamedTuple):
     """The context as C sees it. `size_bytes` is None where the kernel does not tell it; `align` is in bytes."""
 
-    members: tuple[Member, ...]
+    members: tuple[ContextMember, ...]
     size_bytes: int | None
     packed: bool
     align: int
 
 
-class Section(NamedTuple):
+class SectionMacro(NamedTuple):
     """A macro `name` for what `SEC()` takes."""
 
     name: str
@@ -117,11 +110,11 @@ class Header(NamedTuple):
     tag: str
     heading: str
     release: str | None
-    sections: tuple[Section, ...]
+    sections: tuple[SectionMacro, ...]
     context: str
-    struct: Struct
+    struct: ContextStruct
     tests: tuple[Test, ...]
-    values: tuple[Value, ...]
+    accessors: tuple[Accessor, ...]
     copies: tuple[Copy, ...]
     from_registers: bool
     tags: tuple[str, ...]
@@ -134,10 +127,10 @@ def header(
     tag: str,
     *,
     heading: str,
-    sections: Iterable[Section],
+    sections: Iterable[SectionMacro],
     context: str,
-    struct: Struct,
-    values: Sequence[Value],
+    struct: ContextStruct,
+    accessors: Sequence[Accessor],
     copies: Sequence[Copy] = (),
     tests: Sequence[Test] = (),
     types: Iterable[Spelled] = (),
@@ -147,12 +140,12 @@ def header(
 
     Raises `TpgenError` `name-clash` where two of its accessors would have one name.
     """
-    names = [value.name for value in values] + [copy.name for copy in copies] + [test.name for test in tests]
-    names += [value.if_name for value in values if value.if_name]
+    names = [accessor.name for accessor in accessors] + [copy.name for copy in copies] + [test.name for test in tests]
+    names += [accessor.if_name for accessor in accessors if accessor.if_name]
     if len(set(names)) < len(names):
         doubled = min(name for name in names if names.count(name) > 1)
         raise fail("name-clash", f"{event.title}: two of its fields make an accessor {doubled}")
-    mentioned = {*types, *(value.type.type for value in values)}
+    mentioned = {*types, *(accessor.type.type for accessor in accessors)}
     return Header(
         tag,
         f"{event.title}: {heading}",
@@ -161,7 +154,7 @@ def header(
         context,
         struct,
         tuple(tests),
-        tuple(values),
+        tuple(accessors),
         tuple(copies),
         from_registers,
         tuple(sorted({tag for ctype in mentioned for tag in ctype.tags})),
@@ -169,16 +162,18 @@ def header(
     )
 
 
-def argument_value(prefix: str, name: str, comment: str, value: ValueType, bits: str, null: Nullness | None) -> Value:
+def argument_accessor(
+    prefix: str, name: str, comment: str, value: ValueType, bits: str, null: Nullness | None
+) -> Accessor:
     """The accessor of a raw argument; of a pointer also the macro that tests it.
 
     There is no such macro for a pointer of 32 bits that may be an error: the numbers of errors are those of 64 bits.
     """
     errors = null == Nullness.ERROR
     tested = value.is_pointer and not (errors and value.narrow == "unsigned int")
-    return Value(f"{prefix}_{name}", comment, value, bits, f"{prefix}_if_{name}" if tested else None, errors)
+    return Accessor(f"{prefix}_{name}", comment, value, bits, f"{prefix}_if_{name}" if tested else None, errors)
 
 
-def identifier(name: str) -> str:
-    """`name` as a member of a struct in any C from C11 to C23."""
-    return f"{name}_" if name in _KEYWORDS or name in _MACROS else name
+def slot_member(value: ValueType, name: str, offset: int) -> ContextMember:
+    """The member for a value that lies in a u64."""
+    return ContextMember(value.type.declare(name), name, offset, value.size_bytes, slot_bytes=value.size_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from tpgen.backends.bpf.header import Copy, Header, Member, Struct, Test, Value
+from tpgen.backends.bpf.header import Accessor, ContextMember, ContextStruct, Copy, Header, Test
 from tpgen.backends.prerendered import form
 
 _form = partial(form, "bpf")
@@ -34,7 +34,7 @@ def text(header: Header) -> str:
         "preamble": "".join(_preamble(header)),
         "context": header.context,
         "struct": _struct(header.tag, header.struct) if header.struct.members else "",
-        "accessors": "".join(_accessors(header)),
+        "accessors": "".join(_functions(header)),
     }
 
 
@@ -52,7 +52,7 @@ def _preamble(header: Header) -> Iterator[str]:
         yield _form("sections.h") % {"sections": "\n".join(macros)}
 
 
-def _struct(tag: str, struct: Struct) -> str:
+def _struct(tag: str, struct: ContextStruct) -> str:
     shape = (
         "packed" if struct.packed else "aligned" if struct.align > 1 else "",
         "sized" if struct.size_bytes is not None else "",
@@ -66,19 +66,19 @@ def _struct(tag: str, struct: Struct) -> str:
     }
 
 
-def _accessors(header: Header) -> Iterator[str]:
+def _functions(header: Header) -> Iterator[str]:
     yield from map(_test, header.tests)
-    yield from map(_value, header.values)
+    yield from map(_accessor, header.accessors)
     yield from map(_copy, header.copies)
 
 
-def _member(member: Member) -> str:
+def _member(member: ContextMember) -> str:
     if member.slot_bytes:
         return f"\tTPGEN_SLOT({member.declaration}, {member.slot_bytes});\n"
     return f"\t{member.declaration};\n"
 
 
-def _assertion(tag: str, member: Member) -> str:
+def _assertion(tag: str, member: ContextMember) -> str:
     name, at = member.name, member.offset
     where = f"TPGEN_IN_SLOT({at}, {member.slot_bytes})" if member.slot_bytes else at
     return f'_Static_assert(__builtin_offsetof(struct {tag}, {name}) == {where}, "{name}");\n'
@@ -92,17 +92,17 @@ def _test(test: Test) -> str:
     }
 
 
-def _value(value: Value) -> str:
-    ctype = value.type
-    spelling, own, name = ctype.type, ctype.own, value.name
+def _accessor(accessor: Accessor) -> str:
+    ctype = accessor.type
+    spelling, own, name = ctype.type, ctype.own, accessor.name
     alias = f"{name}_t" if own or spelling.wraps_its_name else None
     shape = (
         "own" if own else "typedef" if alias else "",
         "bytes" if ctype.by_bytes else "bool" if ctype.is_bool else "",
-        "" if not value.if_name else "if_valid" if value.errors else "if_pointer",
+        "" if not accessor.if_name else "if_valid" if accessor.errors else "if_pointer",
     )
     return _form("value.h", *shape) % {
-        "comment": value.comment,
+        "comment": accessor.comment,
         "name": name,
         "result": alias or spelling.text,
         "function": f"{alias} {name}" if alias else spelling.declare(name),
@@ -110,8 +110,8 @@ def _value(value: Value) -> str:
         "substitute": spelling.text,
         "typedef": spelling.declare(alias) if alias else None,
         "narrow": ctype.narrow,
-        "bits": value.bits,
-        "if_name": value.if_name,
+        "bits": accessor.bits,
+        "if_name": accessor.if_name,
     }
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tpgen.backends.bpf import raw_sections, slot_member
-from tpgen.backends.bpf.header import Header, Struct, Test, Value, bits_at, header
+from tpgen.backends.bpf.header import Accessor, ContextStruct, Header, Test, bits_at, header, slot_member
+from tpgen.backends.bpf.raw import raw_programs, raw_sections
 from tpgen.backends.bpf.types import ValueType, sized_integer, spelled, value_type
 from tpgen.layout import SLOT_BYTES
-from tpgen.model import SYSCALL_TRACEPOINTS, Event, Field, Int, Pointer, Register, Syscall, SyscallRegisters
-from tpgen.model import Struct as StructType
+from tpgen.model import SYSCALL_TRACEPOINTS, Event, Field, Int, Pointer, Register, Struct, Syscall, SyscallRegisters
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import size_of
@@ -27,20 +26,20 @@ def syscall_header(event: Event, target: Target, release: str | None) -> Header:
     tag = f"raw_{event.name}"
     second = _long(target)
     enters = call.tracepoint == SYSCALL_TRACEPOINTS[0]
-    regs = value_type(Pointer(StructType("struct", "pt_regs")), target.pointer_size, False)
+    regs = value_type(Pointer(Struct("struct", "pt_regs")), target.pointer_size, False)
     assert regs is not None
     members = (slot_member(regs, "regs", _REGS), slot_member(second, "id" if enters else "ret", _SECOND))
     fields = record.fields[1:]  # the first is the number
-    values = _arguments(tag, fields, call.registers, target) if enters else (_result(tag, second),)
+    accessors = _arguments(tag, fields, call.registers, target) if enters else (_result(tag, second),)
     return header(
         event,
         release,
         tag,
-        heading=f"system call {call.number} as raw_tp/{call.tracepoint} and tp_btf/{call.tracepoint} programs see it.",
+        heading=f"system call {call.number} as {raw_programs(call.tracepoint)} programs see it.",
         sections=raw_sections(event, call.tracepoint),
         context=f"The context of every system call: ask {tag}_matches() which it is.",
-        struct=Struct(members, 2 * SLOT_BYTES, False, SLOT_BYTES),
-        values=tuple(values),
+        struct=ContextStruct(members, 2 * SLOT_BYTES, False, SLOT_BYTES),
+        accessors=tuple(accessors),
         tests=(_test(tag, call, call.registers, second, enters),),
         types=(regs.type,),
         from_registers=True,
@@ -54,7 +53,7 @@ def _long(target: Target) -> ValueType:
     return found
 
 
-def _arguments(tag: str, fields: tuple[Field, ...], registers: SyscallRegisters, target: Target) -> Iterator[Value]:
+def _arguments(tag: str, fields: tuple[Field, ...], registers: SyscallRegisters, target: Target) -> Iterator[Accessor]:
     """An accessor for each argument that lies in a register.
 
     On a 32-bit kernel a 64-bit argument takes two, by rules that differ from call to call: it and what follows it have
@@ -67,11 +66,11 @@ def _arguments(tag: str, fields: tuple[Field, ...], registers: SyscallRegisters,
             return
         declared = field.name if field.type is None else spell(field.type, field.name)
         comment = f"Argument {index}: {declared}, in regs->{register.name}"
-        yield Value(f"{tag}_{field.name}", comment, value, _read(register))
+        yield Accessor(f"{tag}_{field.name}", comment, value, _read(register))
 
 
-def _result(tag: str, result: ValueType) -> Value:
-    return Value(f"{tag}_ret", "What the call returns: long ret", result, bits_at(_SECOND, SLOT_BYTES))
+def _result(tag: str, result: ValueType) -> Accessor:
+    return Accessor(f"{tag}_ret", "What the call returns: long ret", result, bits_at(_SECOND, SLOT_BYTES))
 
 
 def _test(tag: str, call: Syscall, registers: SyscallRegisters, number: ValueType, enters: bool) -> Test:

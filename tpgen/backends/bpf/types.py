@@ -164,6 +164,11 @@ def spelled(ctype: CType) -> Spelled:
     return Spelled(ctype)
 
 
+def declared(ctype: CType, name: str) -> str:
+    """The declaration of `name` as the kernel writes it; the bare type where `name` is empty."""
+    return spelled(ctype).declare(name) if name else spelled(ctype).text
+
+
 class ValueType(NamedTuple):
     """How a value of `size_bytes` in a slot or a record becomes a value of C type.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tpgen.backends.base import GeneratedFile
-from tpgen.backends.bpf.header import identifier
+from tpgen.backends.naming import c_identifier
 from tpgen.backends.systemtap.probes import Shape, Stapprobe, member_type, pad_type, parameter_type, plain_type
 from tpgen.backends.templates import template
 from tpgen.layout import SLOT_BYTES
@@ -99,7 +99,7 @@ def _named(ctype: CType, size: int | None) -> CType:
 
 
 def _declared(ctype: CType, name: str) -> str:
-    return spell(ctype, identifier(name))
+    return spell(ctype, c_identifier(name))
 
 
 def _round_up(offset: int, align: int) -> int:

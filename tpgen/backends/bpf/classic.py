@@ -1,0 +1,137 @@
+"""Headers for the classic record of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tpgen.backends.bpf.header import (
+    Accessor,
+    ContextMember,
+    ContextStruct,
+    Copy,
+    Header,
+    SectionMacro,
+    bits_at,
+    header,
+    slot_member,
+)
+from tpgen.backends.bpf.types import ValueType, declared, portable, sized_integer, spelled, value_type
+from tpgen.backends.naming import c_identifier
+from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
+from tpgen.model import Array, Dynamic, Event, Field, Int, Kind, Record
+from tpgen.programs.sections import ProgramSection, ProgramType
+from tpgen.target import Target
+from tpgen.typequery import element_of, is_string, size_of, stripped
+
+
+def classic_header(event: Event, target: Target, release: str | None) -> Header:
+    """The header for the classic record of `event`, whose fields are all placed."""
+    assert event.record is not None
+    tag = f"tp_{event.name}"
+    accessors, copies = [], []
+    for field in event.record.fields:
+        value = _field_value(field, event.kind, target)
+        name = f"{tag}_{field.name}"
+        if value is not None and not value.by_bytes:
+            assert field.offset_bytes is not None and field.size_bytes is not None
+            bits = bits_at(field.offset_bytes, field.size_bytes)
+            accessors.append(Accessor(name, _field_comment(field), value, bits))
+        else:
+            copies.append(_copy(name, field))
+    program = ProgramSection(ProgramType.TP, event.name, event.system).name if event.system else "classic"
+    return header(
+        event,
+        release,
+        tag,
+        heading=f"the classic record, as {program} programs are given it.",
+        sections=_classic_sections(event),
+        context="The context: a pad that programs may not read, then the record. Dynamic data lies behind it.",
+        struct=_struct(event.record, event.kind, target),
+        accessors=accessors,
+        copies=copies,
+    )
+
+
+def _classic_sections(event: Event) -> Iterable[SectionMacro]:
+    """Sections of classic programs, as far as it is known which system the event is of."""
+    if event.system is not None:
+        section = ProgramSection(ProgramType.TP, event.name, event.system)
+        yield SectionMacro(f"TP_SEC_{event.name}", section.name)
+        if event.sleepable and event.kind == Kind.SYSCALL:
+            yield SectionMacro(f"TP_S_SEC_{event.name}", section._replace(sleepable=True).name)
+
+
+def _field_value(field: Field, kind: Kind, target: Target) -> ValueType | None:
+    """The C value of a scalar field; None for one whose bytes are copied."""
+    if field.dynamic or field.size_bytes is None:
+        return None
+    size = field.size_bytes
+    if kind == Kind.SYSCALL and field.type is not None:
+        # The slot of a syscall's argument is as wide as a register, whatever the argument's type.
+        size = size_of(field.type, target) or size
+    return value_type(field.type, size, field.signed)
+
+
+def _copy(name: str, field: Field) -> Copy:
+    assert field.offset_bytes is not None
+    string = is_string(field.type if field.dynamic else element_of(field.type) if field.type else None)
+    array = field.dynamic is not None or (field.type is not None and isinstance(stripped(field.type), Array))
+    return Copy(
+        f"{name}_read",
+        _field_comment(field),
+        field.offset_bytes,
+        None if field.dynamic else field.size_bytes,
+        field.dynamic == Dynamic.REL_LOC,
+        string and array,
+    )
+
+
+def _field_comment(field: Field) -> str:
+    if field.dynamic is None:
+        return f"Field {declared(field.type, field.name)}" if field.type else f"Field {field.name}"
+    element = spelled(field.type).text if field.type else "elements of unknown type"
+    return f"Field {field.name}: {element}[], by __{field.dynamic}"
+
+
+def _struct(record: Record, kind: Kind, target: Target) -> ContextStruct:
+    """The record as a struct with every hole spelled out, packed where its members are not aligned."""
+    members = [_bytes("__pad", 0, record.header_bytes)]
+    at, strictest, irregular = record.header_bytes, 1, False
+    for field in record.fields:
+        assert field.offset_bytes is not None and field.size_bytes is not None
+        if field.offset_bytes > at:
+            members.append(_bytes(f"__hole_{at}", at, field.offset_bytes - at))
+        member, align = _field_member(field, kind, target)
+        members.append(member)
+        strictest = max(strictest, align)
+        irregular |= field.offset_bytes % align != 0
+        at = field.offset_bytes + field.size_bytes
+    size = record.size_bytes
+    if size is not None and size > at:
+        members.append(_bytes(f"__hole_{at}", at, size - at))
+    irregular |= size is not None and size % strictest != 0
+    return ContextStruct(tuple(members), size, irregular, 1 if irregular else strictest)
+
+
+def _field_member(field: Field, kind: Kind, target: Target) -> tuple[ContextMember, int]:
+    """A field's member and its alignment in bytes in BPF's data model."""
+    assert field.offset_bytes is not None and field.size_bytes is not None
+    offset, size = field.offset_bytes, field.size_bytes
+    name = c_identifier(field.member_name)
+    if field.dynamic:
+        return ContextMember(f"unsigned int {name}", name, offset, size), LOCATOR_BYTES
+    value = _field_value(field, kind, target)
+    if kind == Kind.SYSCALL and value is not None and value.size_bytes < size == SLOT_BYTES:
+        return slot_member(value, name, offset), SLOT_BYTES
+    if value is not None and not value.by_bytes and value.size_bytes == size:
+        return ContextMember(value.type.declare(name), name, offset, size), size
+    if field.type is not None and isinstance(stripped(field.type), Array):
+        element = portable(element_of(field.type))
+        if isinstance(element, Int) and size % element.size_bytes == 0:
+            count = size // element.size_bytes
+            return ContextMember(f"{element.name} {name}[{count}]", name, offset, size), element.size_bytes
+    return _bytes(name, offset, size), 1
+
+
+def _bytes(name: str, offset: int, size: int) -> ContextMember:
+    return ContextMember(f"{sized_integer(1, False).name} {name}[{size}]", name, offset, size)
