@@ -9,7 +9,7 @@ _DEFINITION = re.compile(r"^#[ \t]*define[ \t]+(CONFIG_\w+)[ \t]+(.*)$", re.MULT
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """Each option that is set, with `y`, `m` or its value; strings without their quotes. Others are not set.
+    """Return each option that is set, with `y`, `m` or its value; strings without their quotes.
 
     `text` is a .config (`CONFIG_FOO=m`) or an autoconf.h (`#define CONFIG_FOO_MODULE 1`).
     """

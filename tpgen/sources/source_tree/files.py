@@ -1,6 +1,6 @@
-"""The files that headers are read from, and what tells whether one of them is as it was.
+"""File access with content digests for change detection.
 
-A path that ends in a slash is a directory's, and what it holds are the names of the headers right in it.
+A path that ends in a slash is a directory, whose content are the names of the headers directly in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NO_DIGESTS: Mapping[str, Digest] = {}
 
 
 class Files:
-    """Reads files, and remembers what they held.
+    """A reader of files that records the digest of each.
 
     Of files whose stamps, as `stamps` has them or as they are now, are still the `old_stamps`, the `old` digests count.
     """
@@ -32,25 +32,25 @@ class Files:
         self,
         stamps: Mapping[str, Stamp] = NO_STAMPS,
         old_stamps: Mapping[str, Stamp] = NO_STAMPS,
-        old: Mapping[str, Digest] = NO_DIGESTS,
+        old_digests: Mapping[str, Digest] = NO_DIGESTS,
     ) -> None:
         self._stamps = stamps
         self._old_stamps = old_stamps
-        self._old = old
+        self._old_digests = old_digests
         self._digests: dict[str, Digest] = {}
 
     def is_unchanged(self, path: str) -> bool:
-        """Whether a file has the stamp that it had."""
+        """Return whether a file has its old stamp."""
         if path not in self._old_stamps:
             return False
         now = self._stamps[path] if path in self._stamps else stamp_of(path)
         return now == self._old_stamps[path]
 
     def digest(self, path: str) -> Digest:
-        """What tells the contents of a file, or the headers of a directory, from any other."""
+        """Return the digest of a file's contents, or of the list of headers of a directory."""
         if path not in self._digests:
-            if path in self._old and self.is_unchanged(path):
-                self._digests[path] = self._old[path]
+            if path in self._old_digests and self.is_unchanged(path):
+                self._digests[path] = self._old_digests[path]
             elif path.endswith("/"):
                 self.headers_in(path[:-1])
             else:
@@ -58,19 +58,19 @@ class Files:
         return self._digests[path]
 
     def read(self, path: str) -> bytes:
-        """The bytes of a file; none for what is no readable file of a sensible size."""
+        """Return the bytes of a file; b"" for what is no readable file of a sensible size."""
         raw = self._raw(path)
-        self.note(path, raw)
+        self.record(path, raw)
         return raw or b""
 
-    def note(self, path: str, raw: bytes | None) -> None:
-        """Note what a file held; None where it cannot be read."""
+    def record(self, path: str, raw: bytes | None) -> None:
+        """Record the contents of a file; None where it cannot be read."""
         self._digests[path] = None if raw is None else digest(raw) if raw else _TOO_BIG
 
     def headers_in(self, directory: str) -> list[str]:
-        """The headers right in a directory, in order."""
+        """Return the headers directly in a directory, in order."""
         names = self._names(directory)
-        self.note(f"{directory}/", "\n".join(names).encode("utf-8", "surrogateescape"))
+        self.record(f"{directory}/", "\n".join(names).encode("utf-8", "surrogateescape"))
         return [os.path.join(directory, name) for name in names]
 
     def _raw(self, path: str) -> bytes | None:
@@ -96,7 +96,7 @@ class Files:
 
 
 class GivenFiles(Files):
-    """Files that are on no disk."""
+    """A reader of texts that are on no disk."""
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ class Listing:
 
     @property
     def directories(self) -> list[str]:
-        """All directories with headers in or below them, the root left out."""
+        """All directories with headers in or below them, without the root."""
         found: dict[str, None] = {}
         for directory in dict.fromkeys(map(os.path.dirname, self.paths)):
             while len(directory) > len(self.root) and directory not in found:
@@ -43,7 +43,7 @@ class Listing:
 
 
 def is_directory(root: str) -> bool:
-    """Whether headers are to be read below `root`; else it is the only one. Raises `TpgenError` when it is neither."""
+    """Return whether `root` is a directory; else it is one header. Raises `TpgenError` when it is neither."""
     try:
         mode = os.stat(root).st_mode
         if stat.S_ISDIR(mode):
@@ -56,7 +56,7 @@ def is_directory(root: str) -> bool:
 
 
 def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) -> Listing:
-    """Every header below the directory `root`.
+    """List every header below the directory `root`.
 
     Of a kernel's arch/ only the directory of `arch` counts, where that is one that we know; all of it with None.
     """
@@ -68,7 +68,7 @@ def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) 
 
 
 def parents(path: str) -> Iterator[str]:
-    """All directories above a path, the nearest first."""
+    """Yield all directories above a path, the nearest first."""
     path = os.path.abspath(path)
     while (above := os.path.dirname(path)) != path:
         yield above
@@ -76,7 +76,7 @@ def parents(path: str) -> Iterator[str]:
 
 
 def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
-    """Where the kernel that `root` is, or lies in, keeps the headers that `#include <…>` names; the first one first."""
+    """Return the directories that `#include <…>` searches in the kernel that `root` is or lies in, in order."""
     kernel_arch = _ARCH_DIRECTORIES.get(arch or "")
     found: list[str] = []
     for base in (root, *parents(root)):
@@ -94,12 +94,12 @@ def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
 
 
 def list_files(root: str, suffix: str, arch: str | None, skipped: list[Diagnostic]) -> list[str]:
-    """Every file below `root` that is named so; of a kernel's arch/ only the directory of `arch`, where known."""
+    """List every file below `root` with this suffix; of a kernel's arch/ only the directory of `arch`, where known."""
     return sorted(_files(Listing(root, skipped=skipped), suffix, _ARCH_DIRECTORIES.get(arch or "")))
 
 
 def _files(listing: Listing, suffix: str, arch_directory: str | None, with_stamps: bool = False) -> Iterator[str]:
-    """The regular files below a root that are named so. Directories behind symlinks are not entered."""
+    """Yield the regular files below a root with this suffix. Directories behind symlinks are not entered."""
     root = listing.root
     arch = os.path.join(root, "arch")
     # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.

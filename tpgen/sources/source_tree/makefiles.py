@@ -1,4 +1,4 @@
-"""Makefiles: what a module's compiler is told of the names in the headers.
+"""Makefiles: the defines that a module is compiled with.
 
 xe compiles i915's trace header with -Ddrm_i915_private=xe_device, so its tracepoints hand out other types than are
 written there. Only such defines count that put one name in the place of another.
@@ -37,20 +37,20 @@ class Define:
 
 
 class Makefiles:
-    """The Makefiles of the tree at `root`, which are looked for when a module is asked for."""
+    """The Makefiles of the tree at `root`, searched at the first query."""
 
     def __init__(self, root: str) -> None:
         self._root = root
 
     @memoised
     def defines(self, module: str) -> tuple[Define, ...]:
-        """What the files of a module may be compiled with; its configuration, which may decide, is not asked."""
+        """Return the defines that files of a module may be compiled with, whatever its configuration."""
         return tuple(
             define for directory in self._directories.get(module, ()) for define in self._defines_in(directory)
         )
 
     def _defines_in(self, directory: str) -> Iterator[Define]:
-        """The defines for the files of a directory: those of its Makefile, and those that are inherited."""
+        """Yield the defines for the files of a directory: those of its Makefile, and inherited ones."""
         for parent in Path(directory).parents:
             if parent.is_relative_to(self._root):
                 yield from _defines(str(parent), ("subdir-ccflags",))
@@ -68,7 +68,7 @@ class Makefiles:
 
 
 def _defines(directory: str, lists: tuple[str, ...]) -> Iterator[Define]:
-    """The defines in the named lists of a directory's Makefile."""
+    """Yield the defines in the named lists of a directory's Makefile."""
     text = _text(directory)
     for flags in _FLAGS.finditer(text):
         for define in _DEFINE.finditer(text, flags.start(2), flags.end(2)) if flags[1] in lists else ():
@@ -77,7 +77,7 @@ def _defines(directory: str, lists: tuple[str, ...]) -> Iterator[Define]:
 
 
 def _text(directory: str) -> str:
-    """The text of the Makefile in a directory; empty where there is none that can be read."""
+    """Return the text of the Makefile in a directory; empty where none can be read."""
     path = os.path.join(directory, "Makefile")
     try:
         if not os.path.isfile(path):

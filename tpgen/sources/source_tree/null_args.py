@@ -27,7 +27,7 @@ _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
 def read_null_args(root: str) -> dict[str, int] | None:
-    """The masks by tracepoint of the tree at `root`; None where the tree lacks the file or its kernel the table."""
+    """Read the masks by tracepoint of the tree at `root`; None where it lacks the file or its kernel the table."""
     try:
         with open(os.path.join(root, PATH), encoding="utf-8", errors="replace") as file:
             return parse_null_args(file.read())
@@ -36,7 +36,7 @@ def read_null_args(root: str) -> dict[str, int] | None:
 
 
 def parse_null_args(text: str) -> dict[str, int] | None:
-    """The masks by tracepoint in a text of C; None where it has no such table."""
+    """Parse the masks by tracepoint out of a C text; None where it has no such table."""
     table = _TABLE.search(text)
     if table is None:
         return None
@@ -48,7 +48,7 @@ def parse_null_args(text: str) -> dict[str, int] | None:
 
 
 def nullness(event: str, arg: Argument, in_module: bool | None, masks: Mapping[str, int] | None) -> Nullness | None:
-    """What the verifier assumes of a pointer argument; None where nothing tells.
+    """Return what the verifier assumes of a pointer argument; None where that is unknown.
 
     The suffix tells of itself; without the table nothing else does. Of a module's event that is not in the table the
     verifier knows nothing, so it expects NULL anywhere. `in_module` is None where it is unknown whose the event is.

@@ -1,4 +1,4 @@
-"""Of which kernel a tree of headers is."""
+"""The kernel release of a tree of headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UTS_RELEASE = re.compile(r'^#define[ \t]+UTS_RELEASE[ \t]+"([^"]+)"', re.MULTIL
 
 
 def find_release(root: str) -> str | None:
-    """The release of the kernel whose tree `root` is or lies in (`6.1.192`), None where nothing tells it."""
+    """Return the release of the kernel whose tree `root` is or lies in (`6.1.192`); None where it is unknown."""
     for directory in (os.path.abspath(root), *parents(root)):
         if release := _release_of(directory):
             return release

@@ -14,9 +14,9 @@ from tpgen.sources.headers.incremental.previous import Kept, completion_to_plain
 from tpgen.sources.headers.incremental.resolved_units import Completion, complete_units
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
-from tpgen.sources.headers.trace_events.borrowed_macros import Lender
-from tpgen.sources.headers.trace_events.discovery import Tree, read_one, read_tree
-from tpgen.sources.headers.trace_events.extraction import assemble
+from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
+from tpgen.sources.headers.trace_events.discovery import HeaderTree, discover, discover_one
+from tpgen.sources.headers.trace_events.extraction import extract
 from tpgen.sources.headers.trace_events.units import facts_of
 from tpgen.sources.headers.types.include_graph import IncludePaths
 from tpgen.sources.source_tree.files import Files, GivenFiles
@@ -47,18 +47,18 @@ class Reading:
         self._include_dirs = include_dirs
         self._kept = Kept(entry) if entry else None
         tree = self._read_tree(root, None if every_arch else target.arch, with_stamps)
-        lender, known = Lender(self._names, self._files), self._kept.units if self._kept else ()
-        self._units = assemble(tree, target, release, self._names, lender, known)
+        lookup, known = MacroLookup(self._names, self._files), self._kept.units if self._kept else ()
+        self._units = extract(tree, target, release, self._names, lookup, known)
         # No more is needed of the tree, whose texts are large.
         self._fragments, self._skipped = tree.fragments().paths, tree.skipped
 
-    def _read_tree(self, root: str, arch: str | None, with_stamps: bool) -> Tree:
+    def _read_tree(self, root: str, arch: str | None, with_stamps: bool) -> HeaderTree:
         if not is_directory(root):
             self.listing, self._files = Listing(root, [root]), Files()
-            return read_one(root, self._files)
+            return discover_one(root, self._files)
         self.listing = list_headers(root, arch, with_stamps)
         self._files = self._open_files()
-        return read_tree(self.listing, self._files, self._kept.users() if self._kept else {})
+        return discover(self.listing, self._files, self._kept.users() if self._kept else {})
 
     def _open_files(self) -> Files:
         if self._kept is None:
@@ -99,7 +99,7 @@ class Reading:
     def mattered(self) -> Iterable[str]:
         """All files and directories that had a say."""
         completion = self._completion.contents if self._is_completed else {}
-        return dict.fromkeys(chain(completion, *(unit.contents for unit in self._units)))
+        return dict.fromkeys(chain(completion, *(unit.dependencies for unit in self._units)))
 
     def parts(self) -> Iterator[tuple[str, Plain]]:
         """What is to be kept, one after the other: each is large."""
@@ -115,7 +115,7 @@ class Reading:
 def read_alone(source: Source, target: Target, release: str | None, config: Mapping[str, str] | None) -> HeaderFacts:
     """What one header states, completed by itself, without a look at any file."""
     files, names = GivenFiles({source.path: source.text.encode("utf-8", "replace")}), ConfigEnvironment(config)
-    units = assemble(Tree(files, [source]), target, release, names)
+    units = extract(HeaderTree(files, [source]), target, release, names)
     completion = complete_units(units, IncludePaths(()), TargetEnvironment(target, names), files)
     (unit,) = completion.units.values()
     return replace(facts_of(units, release), classes=unit.classes, events=unit.events)

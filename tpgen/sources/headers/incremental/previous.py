@@ -10,7 +10,7 @@ from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import COMPLETED, COMPLETION, UNITS, WRITTEN, Entry
 from tpgen.sources.headers.incremental.codec import Plain, from_plain, to_plain
 from tpgen.sources.headers.incremental.resolved_units import Completed, Completion
-from tpgen.sources.headers.trace_events.units import Unit
+from tpgen.sources.headers.trace_events.units import HeaderUnit
 from tpgen.sources.headers.types.symbols import HeaderSymbols
 from tpgen.sources.source_tree.files import Digest
 
@@ -32,19 +32,19 @@ class Kept:
         """What the files held that were looked at."""
         contents = dict(self.completion.contents) if self.completion else {}
         for unit in self.units:
-            contents |= unit.contents
+            contents |= unit.dependencies
         return contents
 
 
 def units_to_plain(
-    units: Sequence[Unit], fragments: Iterable[str], written: HeaderFacts
+    units: Sequence[HeaderUnit], fragments: Iterable[str], written: HeaderFacts
 ) -> Iterator[tuple[str, Plain]]:
     """The parts for units that state `written` together, of a tree with these fragments."""
     yield WRITTEN, to_plain(written)
     places = {skipped: place for place, skipped in enumerate(written.skipped)}
     rows = [
         (
-            unit.path, unit.contents, unit.includes, unit.orders, unit.foreign,
+            unit.path, unit.dependencies, unit.includes, unit.argument_orders, unit.external_orders,
             len(unit.classes), len(unit.events), tuple(places[skipped] for skipped in unit.skipped),
         )
         for unit in units
@@ -52,10 +52,10 @@ def units_to_plain(
     yield UNITS, (sorted(fragments), rows)
 
 
-def _units(rows: Iterable[Plain], facts: HeaderFacts) -> Iterator[Unit]:
+def _units(rows: Iterable[Plain], facts: HeaderFacts) -> Iterator[HeaderUnit]:
     classes, events = iter(facts.classes), iter(facts.events)
     for path, contents, includes, orders, foreign, class_count, event_count, skipped in rows:
-        yield Unit(
+        yield HeaderUnit(
             path, contents, includes, orders, foreign,
             tuple(islice(classes, class_count)), tuple(islice(events, event_count)),
             tuple(facts.skipped[place] for place in skipped),
@@ -63,7 +63,7 @@ def _units(rows: Iterable[Plain], facts: HeaderFacts) -> Iterator[Unit]:
 
 
 def completion_to_plain(
-    units: Iterable[Unit], completion: Completion, completed: HeaderFacts
+    units: Iterable[HeaderUnit], completion: Completion, completed: HeaderFacts
 ) -> Iterator[tuple[str, Plain]]:
     """The parts for the completion of units, which state `completed` together."""
     yield COMPLETED, to_plain(completed)
@@ -73,7 +73,7 @@ def completion_to_plain(
     yield COMPLETION, (names, headers, completion.contents, *around)
 
 
-def _completion(entry: Entry, units: Sequence[Unit]) -> Completion:
+def _completion(entry: Entry, units: Sequence[HeaderUnit]) -> Completion:
     facts = from_plain(entry.part(COMPLETED))
     names, headers, contents, directories, public, included = entry.part(COMPLETION)
     classes, events = iter(facts.classes), iter(facts.events)

@@ -14,7 +14,7 @@ from itertools import chain
 
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.preprocessor.environment import TargetEnvironment
-from tpgen.sources.headers.trace_events.units import Unit
+from tpgen.sources.headers.trace_events.units import HeaderUnit
 from tpgen.sources.headers.types.include_graph import MOST_HEADERS, IncludePaths
 from tpgen.sources.headers.types.resolved_facts import resolve_class, resolve_event
 from tpgen.sources.headers.types.resolver import TypeResolver
@@ -50,7 +50,7 @@ class Completion:
 
 
 def complete_units(
-    units: Sequence[Unit],
+    units: Sequence[HeaderUnit],
     include_paths: IncludePaths,
     names: TargetEnvironment,
     files: Files,
@@ -76,13 +76,13 @@ def complete_units(
     return Completion(completed, headers, contents, include_paths.directories, public, included)
 
 
-def _paths(units: Iterable[Unit]) -> Iterable[str]:
+def _paths(units: Iterable[HeaderUnit]) -> Iterable[str]:
     """The headers that facts stand in."""
     facts: Iterable[HeaderClass | HeaderEvent] = chain.from_iterable((*unit.classes, *unit.events) for unit in units)
     return dict.fromkeys(fact.position.path for fact in facts)
 
 
-def _completed(unit: Unit, resolver: TypeResolver) -> Completed:
+def _completed(unit: HeaderUnit, resolver: TypeResolver) -> Completed:
     classes = tuple([resolve_class(found, resolver) for found in unit.classes])
     events = tuple([resolve_event(found, resolver) for found in unit.events])
     return Completed(classes, events, tuple(resolver.take_dependencies()))

@@ -1,1 +1,1 @@
-"""From the text of trace headers to classes and events."""
+"""The facts of trace headers: classes, events and tracepoints, out of their text."""

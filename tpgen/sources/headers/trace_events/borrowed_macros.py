@@ -1,6 +1,6 @@
 """Macros that a trace header uses and another header defines.
 
-C sees a whole translation unit. We read trace headers alone, and the few that use a macro of their driver's main header
+A compiler sees a whole translation unit, tpgen one trace header. The few that use a macro of their driver's main header
 (hfi1's DD_DEV_ENTRY) borrow it: from the headers that they include, and from those beside them that include them.
 """
 
@@ -20,30 +20,30 @@ from tpgen.sources.source_tree.files import Files
 _INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
 
 
-class Lender:
-    """Finds macro definitions in the headers around a trace header. `environment` decides their conditions."""
+class MacroLookup:
+    """A lookup of macro definitions in the headers around a trace header. `environment` decides their conditions."""
 
     def __init__(self, environment: MacroEnvironment, files: Files) -> None:
         self._environment = environment
         self._files = files
         self._texts: dict[str, str] = {}
-        self._looked_for: list[str] = []
+        self._dependencies: list[str] = []
 
-    def looked_for(self) -> list[str]:
-        """All files that were asked for macros, or are missing, and directories, since this was called before."""
-        found, self._looked_for = self._looked_for, []
+    def take_dependencies(self) -> list[str]:
+        """Return and reset the paths consulted since the last call, with missing ones: dependencies of the unit."""
+        found, self._dependencies = self._dependencies, []
         return found
 
     def macros_for(self, source: Source, words: Iterable[str]) -> dict[str, Macro]:
-        """The definitions of `words` that `source` can see, and of all that these need in turn."""
+        """Return the definitions of `words` that `source` can see, and of all macros that these use in turn."""
         wanted = set(words)
-        lent: dict[str, Macro] = {}
+        borrowed: dict[str, Macro] = {}
         for path in dict.fromkeys((*self._included(source), *self._including(source))):
             text = self._text(path)
-            if any(word in text for word in wanted - lent.keys()):
+            if any(word in text for word in wanted - borrowed.keys()):
                 macros = self._definitions(path, text)
-                lent.update(closure(wanted - lent.keys(), macros))
-        return lent
+                borrowed.update(closure(wanted - borrowed.keys(), macros))
+        return borrowed
 
     def _included(self, source: Source) -> Iterator[str]:
         directory = os.path.dirname(source.path)
@@ -55,7 +55,7 @@ class Lender:
 
     def _including(self, source: Source) -> Iterator[str]:
         directory, name = os.path.split(source.path)
-        self._looked_for.append(f"{directory}/")
+        self._dependencies.append(f"{directory}/")
         for path in self._files.headers_in(directory):
             if path != source.path and any(
                 os.path.basename(included) == name for _, included in _includes(self._text(path))
@@ -63,7 +63,7 @@ class Lender:
                 yield path
 
     def _text(self, path: str) -> str:
-        self._looked_for.append(path)
+        self._dependencies.append(path)
         if path not in self._texts:
             self._texts[path] = self._files.read(path).decode("utf-8", "replace")
         return self._texts[path]

@@ -1,4 +1,4 @@
-"""A tree of headers: which of them use the family, and which of these are parts of others."""
+"""Discovery of trace headers: which headers of a tree use the family, and which of these are fragments of others."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tpgen.sources.source_tree.files import Files
 from tpgen.sources.source_tree.listing import Listing
 
 
-class Tree:
-    """The headers of a tree that use the family: their `paths`, those of its `fragments`, and their texts.
+class HeaderTree:
+    """The headers of a tree that use the family: their `paths` and their texts, which `files` reads if not `given`.
 
-    `skipped` are the files and directories that could not be read. `files` read what is not `given`.
+    `skipped` reports the files and directories that could not be read.
     """
 
     def __init__(self, files: Files, given: Iterable[Source] = ()) -> None:
@@ -28,35 +28,35 @@ class Tree:
         self._sources: dict[str, Source] = {}
         self._notes: dict[str, tuple[Diagnostic, ...]] = {}
         for source in given:
-            files.note(source.path, source.text.encode("utf-8", "replace"))
+            files.record(source.path, source.text.encode("utf-8", "replace"))
             self._add(source)
 
     def source(self, path: str) -> Source:
-        """The header at `path`."""
+        """Return the header at `path`."""
         if path not in self._sources:
             try:
                 raw = _contents(path)
             except OSError:
                 raw = b""  # gone by now
-            self.files.note(path, raw)
+            self.files.record(path, raw)
             self._decode(path, raw)
         return self._sources[path]
 
     def notes(self, path: str) -> tuple[Diagnostic, ...]:
-        """What is wrong with the text of a header that was read."""
+        """Return what is wrong with the encoding of a header that was read."""
         return self._notes.get(path, ())
 
-    def fragments(self) -> Fragments:
-        """The headers that are parts of others."""
-        return Fragments(self._fragments)
+    def fragments(self) -> HeaderFragments:
+        """Return the headers that are fragments of others."""
+        return HeaderFragments(self._fragments)
 
     def add(self, path: str, raw: bytes) -> None:
         """Add a header with its contents."""
-        self.files.note(path, raw)
+        self.files.record(path, raw)
         self._add(self._decode(path, raw))
 
     def add_known(self, path: str, is_fragment: bool) -> None:
-        """Add a header that is read when its text is needed."""
+        """Add a header without reading it before its text is needed."""
         self.paths.append(path)
         if is_fragment:
             self._fragments.append(path)
@@ -72,12 +72,12 @@ class Tree:
         return source
 
 
-def read_tree(listing: Listing, files: Files, known: Mapping[str, bool]) -> Tree:
-    """Every listed header that uses a word of the family.
+def discover(listing: Listing, files: Files, known: Mapping[str, bool]) -> HeaderTree:
+    """Find every listed header that uses a word of the family.
 
-    Those whose stamp is unchanged do so where they are among the `known`, which tell whether they are fragments.
+    A header with an unchanged stamp does so if it is in `known`, which maps it to whether it is a fragment.
     """
-    tree = Tree(files)
+    tree = HeaderTree(files)
     tree.skipped += listing.skipped
     for path in listing.paths:
         if files.is_unchanged(path):
@@ -94,9 +94,9 @@ def read_tree(listing: Listing, files: Files, known: Mapping[str, bool]) -> Tree
     return tree
 
 
-def read_one(path: str, files: Files) -> Tree:
-    """The one header at `path`. Raises `TpgenError` when it cannot be read."""
-    tree = Tree(files)
+def discover_one(path: str, files: Files) -> HeaderTree:
+    """Return a tree of the one header at `path`. Raises `TpgenError` when it cannot be read."""
+    tree = HeaderTree(files)
     try:
         tree.add(path, _contents(path))
     except OSError as error:
@@ -110,7 +110,7 @@ def _contents(path: str) -> bytes:
 
 
 def decode(path: str, raw: bytes, skipped: list[Diagnostic]) -> Source:
-    """The header of these bytes. What is no text is reported and read as blank or as a replacement character."""
+    """Decode a header. Bytes that are no text are reported, and read as blanks or replacement characters."""
     text = raw.decode("utf-8", "replace")
     source = Source(path, text)
     if "\ufffd" in text and "\ufffd".encode() not in raw:
@@ -128,10 +128,10 @@ def _note(code: str, message: str, position: Position) -> Diagnostic:
 
 # --- finding -------------------------------------------------------------------------------------------------------
 
-# Every word of the family that makes something holds one of these.
+# Every word of the family that makes something contains one of these.
 _PARTS = (b"_EVENT", b"DECLARE_TRACE", b"FTRACE_ENTRY")
-# Each of those holds one of these. A search for two strings passes 25 000 headers in no time, above all where they are
-# no longer than five characters; only a few thousand headers hold one.
+# Each of those contains one of these. A search for two strings passes 25 000 headers in no time, above all where they
+# are no longer than five characters; only a few thousand headers contain one.
 _HINTS = (b"EVENT", b"TRACE")
 # Only so much of a header is searched. The largest trace headers have 140 KB and use the family from the first page on;
 # the headers that are larger than this are tables of registers, two thirds of the bytes of all headers.
@@ -139,7 +139,7 @@ _WINDOW = bytearray(1 << 18)
 
 
 def read_if_used(path: str) -> bytes | None:
-    """The contents of a header that uses the family, else None."""
+    """Return the contents of a header that uses the family, else None."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         size = os.readv(descriptor, [_WINDOW])
@@ -164,7 +164,7 @@ def _uses_family(size: int) -> bool:
 
 @cache
 def _vocabulary() -> tuple[tuple[bytes, re.Pattern[bytes]], ...]:
-    """For each hint a pattern that finds the words of the family around it. It searches for the plain hint."""
+    """Return each hint with a pattern for the words of the family around it, which searches for the plain hint."""
     family = [word.encode() for word in event_family(None)]
     words = [word for word in family if any(part in word for part in _PARTS)]
     return tuple((hint, _words_around(hint, [word for word in words if hint in word])) for hint in _HINTS)
@@ -180,8 +180,8 @@ def _words_around(hint: bytes, words: Iterable[bytes]) -> re.Pattern[bytes]:
 _DEFINE = re.compile(r"#[ \t]*define[ \t]+(\w+)")
 
 
-class Fragments:
-    """The headers at `paths`, without a TRACE_SYSTEM of their own: they are parts of the headers that include them."""
+class HeaderFragments:
+    """The headers at `paths`, without a TRACE_SYSTEM of their own: fragments of the headers that include them."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = frozenset(paths)
@@ -190,8 +190,7 @@ class Fragments:
             self._by_name.setdefault(os.path.basename(path), []).append(path)
 
     def find(self, includer: str, name: str) -> str | None:
-        """The fragment that `#include name` (with its quotes or brackets) of the header at `includer` means, None when
-        it is none."""
+        """Return the fragment that `#include name` of `includer`, quotes or brackets included, names, or None."""
         path = name.strip('"<> \t\r')
         candidates = self._by_name.get(os.path.basename(path))
         if not candidates:
@@ -206,6 +205,6 @@ class Fragments:
 
 
 def _is_fragment(source: Source) -> bool:
-    """True for a header with neither a system of its own nor, as <linux/tracepoint.h> has, the family's definitions."""
+    """Return whether a header has neither a TRACE_SYSTEM nor, as <linux/tracepoint.h>, the family's definitions."""
     defined = {match[1] for _, match in line_matches(_DEFINE, source.text)}
     return "TRACE_SYSTEM" not in defined and event_family(None).keys().isdisjoint(defined)

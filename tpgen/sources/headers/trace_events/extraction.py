@@ -1,6 +1,6 @@
-"""From the texts of headers to what each of them states: scan them, then build facts out of all statements at once.
+"""Extraction of the facts of trace headers: scan each header, then lower the statements of all headers at once.
 
-What is known of a header already, and still holds, is taken as it is.
+Units of a previous run that are still valid are reused.
 """
 
 from __future__ import annotations
@@ -11,53 +11,55 @@ from itertools import chain
 
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
-from tpgen.sources.headers.trace_events.borrowed_macros import Lender
-from tpgen.sources.headers.trace_events.discovery import Tree
-from tpgen.sources.headers.trace_events.expansion_cache import Templates
+from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
+from tpgen.sources.headers.trace_events.discovery import HeaderTree
+from tpgen.sources.headers.trace_events.expansion_cache import ExpansionCache
 from tpgen.sources.headers.trace_events.family import event_family
 from tpgen.sources.headers.trace_events.lowering import Parsed, parse
 from tpgen.sources.headers.trace_events.scan import Scan, scan
-from tpgen.sources.headers.trace_events.units import Include, Order, Unit
+from tpgen.sources.headers.trace_events.units import ArgumentOrder, HeaderUnit, Include
 from tpgen.target import Target
 
 
-def assemble(
-    tree: Tree,
+def extract(
+    tree: HeaderTree,
     target: Target,
     release: str | None,
     environment: ConfigEnvironment,
-    lender: Lender | None = None,
-    known: Iterable[Unit] = (),
-) -> list[Unit]:
-    """What each header of `tree`, of kernel `release`, states; fragments as part of the headers that include them.
+    lookup: MacroLookup | None = None,
+    previous: Iterable[HeaderUnit] = (),
+) -> list[HeaderUnit]:
+    """Return the unit of each header of `tree`, of kernel `release`; fragments belong to the headers that include them.
 
-    `lender` looks for macros that a header uses and does not define; without it these stay unknown. Of the `known`
-    units those are taken that still hold.
+    `lookup` finds macros that a header uses and does not define; without it these stay unknown. Units of the `previous`
+    run are reused where they are still valid.
     """
-    scanner = _Scanner(tree, release, environment, lender)
-    units: dict[str, Unit] = {}
+    scanner = _Scanner(tree, release, environment, lookup)
+    units: dict[str, HeaderUnit] = {}
     scanned: dict[str, _Scanned] = {}
-    former = {unit.path: unit for unit in known if scanner.holds(unit)}
+    valid = {unit.path: unit for unit in previous if scanner.is_valid(unit)}
 
     def take(paths: Iterable[str]) -> None:
         for path in paths:
-            if path in former:
-                units[path] = former[path]
+            if path in valid:
+                units[path] = valid[path]
             else:
                 scanned[path] = scanner.scan(path)
 
     whole = [path for path in tree.paths if path not in scanner.fragments.paths]
     take(whole)
-    includes = chain.from_iterable(found.includes for found in chain[Unit | _Scanned](units.values(), scanned.values()))
+    includes = chain.from_iterable(
+        found.includes for found in chain[HeaderUnit | _Scanned](units.values(), scanned.values())
+    )
     included = {fragment for _, _, fragment in includes}
     rest = [path for path in tree.paths if path in scanner.fragments.paths and path not in included]
     take(rest)
     parsed = _parse(scanned, target)
-    orders = _orders((parsed.get(path) or units[path]).orders for path in (*whole, *rest))
+    orders = _orders((parsed.get(path) or units[path]).argument_orders for path in (*whole, *rest))
     for path in [path for path, unit in units.items() if unit.is_of_other_orders(orders)]:
         scanned[path] = scanner.scan(path)
         parsed |= _parse({path: scanned[path]}, target)
-    units |= {path: found.built(parsed[path], orders, tree) for path, found in scanned.items()}
+    units |= {path: found.unit(parsed[path], orders, tree) for path, found in scanned.items()}
     return [units[path] for path in (*whole, *rest)]
 
 
@@ -65,9 +67,9 @@ def _parse(scanned: Mapping[str, _Scanned], target: Target) -> dict[str, Parsed]
     return dict(zip(scanned, parse([found.scan.statements for found in scanned.values()], target), strict=True))
 
 
-def _orders(orders: Iterable[Mapping[str, Order]]) -> dict[str, Order]:
-    """The order of the arguments of each class; of several classes of one name the first one's."""
-    found: dict[str, Order] = {}
+def _orders(orders: Iterable[Mapping[str, ArgumentOrder]]) -> dict[str, ArgumentOrder]:
+    """Return the argument order of each class; of several classes of one name the first one's."""
+    found: dict[str, ArgumentOrder] = {}
     for name, order in chain.from_iterable(some.items() for some in orders):
         found.setdefault(name, order)
     return found
@@ -75,44 +77,46 @@ def _orders(orders: Iterable[Mapping[str, Order]]) -> dict[str, Order]:
 
 @dataclass(frozen=True, slots=True)
 class _Scanned:
-    """A header with all files that were looked at for it, and what its includes led to."""
+    """The scan of a header, with all files that were consulted for it and the fragments that its includes name."""
 
     scan: Scan
     files: tuple[str, ...]
     includes: tuple[Include, ...]
 
-    def built(self, parsed: Parsed, orders: Mapping[str, Order], tree: Tree) -> Unit:
-        built = parsed.build(orders)
+    def unit(self, parsed: Parsed, orders: Mapping[str, ArgumentOrder], tree: HeaderTree) -> HeaderUnit:
+        lowered = parsed.lower(orders)
         notes = chain.from_iterable(map(tree.notes, self.files))
-        return Unit(
+        return HeaderUnit(
             self.scan.source.path,
             {path: tree.files.digest(path) for path in self.files},
             self.includes,
-            built.orders,
-            built.foreign,
-            tuple(built.classes),
-            tuple(built.events),
-            (*notes, *self.scan.skipped, *built.skipped),
+            lowered.argument_orders,
+            lowered.external_orders,
+            tuple(lowered.classes),
+            tuple(lowered.events),
+            (*notes, *self.scan.skipped, *lowered.skipped),
         )
 
 
 class _Scanner:
-    def __init__(self, tree: Tree, release: str | None, environment: ConfigEnvironment, lender: Lender | None) -> None:
+    def __init__(
+        self, tree: HeaderTree, release: str | None, environment: ConfigEnvironment, lookup: MacroLookup | None
+    ) -> None:
         self.fragments = tree.fragments()
         self._tree = tree
         self._environment = environment
-        self._lender = lender
+        self._lookup = lookup
         self._family = event_family(release)
-        self._templates = Templates(self._family)
+        self._expansions = ExpansionCache(self._family)
 
-    def holds(self, unit: Unit) -> bool:
-        """Whether a header states what it stated, as far as files tell."""
-        return all(self._tree.files.digest(path) == known for path, known in unit.contents.items()) and all(
+    def is_valid(self, unit: HeaderUnit) -> bool:
+        """Return whether the files that a unit depends on are unchanged."""
+        return all(self._tree.files.digest(path) == known for path, known in unit.dependencies.items()) and all(
             self.fragments.find(includer, name) == known for includer, name, known in unit.includes
         )
 
     def scan(self, path: str) -> _Scanned:
-        source, lender = self._tree.source(path), self._lender
+        source, lookup = self._tree.source(path), self._lookup
         includes: dict[Include, None] = {}
 
         def include(includer: Source, name: str) -> Source | None:
@@ -120,9 +124,13 @@ class _Scanner:
             includes[includer.path, name, found] = None
             return None if found is None else self._tree.source(found)
 
-        found = scan(source, self._family, self._environment, include, None, self._templates)
-        lent = lender.macros_for(source, found.unknown) if lender and found.unknown else None
-        if lent:
-            found = scan(source, self._family, self._environment, include, lent, self._templates)
-        files = [path, *(fragment for _, _, fragment in includes if fragment), *(lender.looked_for() if lender else ())]
+        found = scan(source, self._family, self._environment, include, None, self._expansions)
+        borrowed = lookup.macros_for(source, found.unknown) if lookup and found.unknown else None
+        if borrowed:
+            found = scan(source, self._family, self._environment, include, borrowed, self._expansions)
+        files = [
+            path,
+            *(fragment for _, _, fragment in includes if fragment),
+            *(lookup.take_dependencies() if lookup else ()),
+        ]
         return _Scanned(found, tuple(dict.fromkeys(files)), tuple(includes))

@@ -11,7 +11,7 @@ from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
 from tpgen.sources.headers.preprocessor.macros import Macro, parse_define
 from tpgen.sources.headers.preprocessor.source import Source
 
-# The primitives that kernel_headers/trace_event.h reduces everything to, and how many arguments each has.
+# The primitives that kernel_headers/trace_event.h reduces everything to, with the number of their arguments.
 CLASS = "tpgen_class"
 EVENT = "tpgen_event"
 TRACEPOINT = "tpgen_tracepoint"
@@ -20,12 +20,12 @@ PRIMITIVES: Mapping[str, int] = {CLASS: 4, EVENT: 4, TRACEPOINT: 5, OTHER: 2}
 
 
 def event_family(release: str | None) -> Mapping[str, Macro]:
-    """The macros that make classes and events, as a kernel of this release has them."""
+    """Return the macros that make classes and events in a kernel of this release."""
     return _definitions("trace_event.h", _version_code(release))
 
 
 def entry_family() -> Mapping[str, Macro]:
-    """The macros that make the fields of TP_STRUCT__entry."""
+    """Return the macros that make the fields of TP_STRUCT__entry."""
     return _definitions("trace_entry.h", None)
 
 
@@ -44,7 +44,7 @@ def _definitions(file_name: str, version_code: int | None) -> Mapping[str, Macro
 
 
 def _version_code(release: str | None) -> int | None:
-    """LINUX_VERSION_CODE of a release such as `6.1.192-2-amd64`."""
+    """Return LINUX_VERSION_CODE, without the sublevel, of a release such as `6.1.192-2-amd64`."""
     if release is None:
         return None
     numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in release.split("-")[0].split(".")]

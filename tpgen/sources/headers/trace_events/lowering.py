@@ -1,7 +1,7 @@
-"""From statements to facts: parameters and fields with their C types, arguments in the order that BPF sees.
+"""Lowering of statements to facts: parameters and fields with their C types, arguments in the order that BPF sees.
 
 Everything that repeats is parsed once: the entries of TP_STRUCT__entry by lark, the declarations by pycparser, each in
-one run over the distinct texts of all headers. Then each header by itself makes its facts.
+one run over the distinct texts of all headers. Then each header is lowered by itself.
 """
 
 from __future__ import annotations
@@ -23,39 +23,36 @@ from tpgen.sources.headers.trace_events.family import CLASS, TRACEPOINT, entry_f
 from tpgen.sources.headers.trace_events.member_grammar import BadMember, Member, parse_members
 from tpgen.sources.headers.trace_events.scan import Statement, macro_chain
 from tpgen.sources.headers.trace_events.struct_entries import head, unwrapped
-from tpgen.sources.headers.trace_events.units import Order
+from tpgen.sources.headers.trace_events.units import ArgumentOrder
 from tpgen.sources.headers.types.resolver import TypeResolver
 from tpgen.target import Target
 
 
 @dataclass(slots=True)
-class Built:
-    """The classes and events of one header in the order of their statements, and what could not be taken.
+class Lowered:
+    """The classes and events of one header in the order of their statements, and what was skipped.
 
-    `orders` are those of the raw arguments of the header's classes, by name. `foreign` are those of other headers'
-    classes that its events are of, None for a class that there is not.
+    `argument_orders` are those of the header's classes, by name. `external_orders` are those of other headers' classes
+    that its events use, None for a class that does not exist.
     """
 
     classes: list[HeaderClass] = field(default_factory=list)
     events: list[HeaderEvent] = field(default_factory=list)
     skipped: list[Diagnostic] = field(default_factory=list)
-    orders: dict[str, Order] = field(default_factory=dict)
-    foreign: dict[str, Order | None] = field(default_factory=dict)
+    argument_orders: dict[str, ArgumentOrder] = field(default_factory=dict)
+    external_orders: dict[str, ArgumentOrder | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The statements of one header, ready to be built; `orders` are those of its classes."""
+    """The parsed statements of one header. `lower` takes the argument orders of all classes of the tree, by name."""
 
-    orders: Mapping[str, Order]
-    build: Callable[[Mapping[str, Order]], Built]
+    argument_orders: Mapping[str, ArgumentOrder]
+    lower: Callable[[Mapping[str, ArgumentOrder]], Lowered]
 
 
 def parse(headers: Sequence[Sequence[Statement]], target: Target) -> list[Parsed]:
-    """The statements of each header of a tree, with declarations read for `target`.
-
-    What builds them takes the orders of the arguments of all classes of the tree, by the name of the class.
-    """
+    """Parse the statements of each header of a tree, with declarations as `target` has them."""
     drafts = [[_draft(statement) for statement in statements] for statements in headers]
     flat = list(chain.from_iterable(drafts))
     members = _members(list(dict.fromkeys(entry for draft in flat for entry in draft.entries)))
@@ -63,9 +60,9 @@ def parse(headers: Sequence[Sequence[Statement]], target: Target) -> list[Parsed
     for member in members.values():
         if isinstance(member, Member):
             texts.update(dict.fromkeys(_member_texts(member)))
-    facts = _Facts(members, _declarations(texts, target), TypeResolver(target))
-    builders = [_Builder(facts, own) for own in drafts]
-    return [Parsed(builder.built.orders, builder.build) for builder in builders]
+    facts = _FactCache(members, _declarations(texts, target), TypeResolver(target))
+    lowerings = [_Lowering(facts, own) for own in drafts]
+    return [Parsed(lowering.lowered.argument_orders, lowering.lower) for lowering in lowerings]
 
 
 # --- statements, taken apart ---------------------------------------------------------------------------------------
@@ -73,7 +70,7 @@ def parse(headers: Sequence[Sequence[Statement]], target: Target) -> list[Parsed
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A statement with the texts of its parameters, of its arguments and, for a class, of its entries."""
+    """A statement taken apart into the texts of its parameters, its arguments and, for a class, its entries."""
 
     statement: Statement
     name: str
@@ -116,7 +113,7 @@ def _plain(argument: str) -> str:
 
 
 def _members(entries: Sequence[str]) -> dict[str, Member | BadMember]:
-    """Each entry as the member that it makes. Most entries differ by their names only, so their shapes are read."""
+    """Parse each entry into its member. Most entries differ by their names only, so only their shapes are parsed."""
     family = entry_family()
     named = {entry: _shape(entry, family) for entry in entries}
     shapes = _members_of_shapes(dict.fromkeys(shape for shape, _ in named.values()), family)
@@ -134,7 +131,7 @@ _NAME = re.compile(r"\s*([A-Za-z_]\w*)\s*")
 
 
 def _shape(entry: str, family: Mapping[str, Macro]) -> tuple[str, str | None]:
-    """An entry with `_` for its member's name, and the name; as it is, and None, where no name is in its place."""
+    """Return an entry with `_` for its member's name, and the name; unchanged, and None, where none is in its place."""
     macro = family.get(head(entry))
     sliced = split_arguments(entry, entry.index("(")) if macro and macro.params and "(" in entry else None
     if macro is None or macro.params is None or sliced is None:
@@ -196,7 +193,7 @@ _MOST_BRACKETS = 100
 
 
 def _declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration | BadDeclaration]:
-    """Each text as the declaration that it makes. What is far beyond all that a real header has is not parsed."""
+    """Parse each text as a declaration. One that is far beyond all that a real header has is refused."""
     absurd = {text for text in texts if len(text) > _LONGEST or text.count("[") + text.count("(") > _MOST_BRACKETS}
     refused = {text: BadDeclaration(text, "it is longer or deeper than any declaration") for text in absurd}
     return refused | parse_declarations((text for text in texts if text not in absurd), target)
@@ -205,8 +202,8 @@ def _declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration
 # --- facts ---------------------------------------------------------------------------------------------------------
 
 
-class _Facts:
-    """What the texts of all headers mean. What headers repeat is made once."""
+class _FactCache:
+    """The fields and arguments that texts stand for. Those that headers repeat are made once."""
 
     def __init__(
         self,
@@ -218,10 +215,10 @@ class _Facts:
         self._declarations = declarations
         self._base_types = base_types
         self._fields: dict[str, Field | str] = {}
-        self._arguments: dict[tuple[tuple[str, ...], Order], tuple[Argument, ...] | BadDeclaration] = {}
+        self._arguments: dict[tuple[tuple[str, ...], ArgumentOrder], tuple[Argument, ...] | BadDeclaration] = {}
 
-    def order(self, params: Sequence[str], args: Sequence[str]) -> Order | None:
-        """For each raw argument, which parameter it is; None where `args` are no names of parameters."""
+    def order(self, params: Sequence[str], args: Sequence[str]) -> ArgumentOrder | None:
+        """Return the index of each raw argument's parameter; None where `args` are no names of parameters."""
         if not args and not params:
             return ()
         names = [self.name(param) for param in params]
@@ -230,18 +227,18 @@ class _Facts:
         return tuple(names.index(arg) for arg in args)
 
     def name(self, param: str) -> str | None:
-        """The name of a parameter."""
+        """Return the name of a parameter."""
         declaration = self._declarations[param]
         return declaration.name if isinstance(declaration, Declaration) else None
 
-    def arguments(self, params: tuple[str, ...], order: Order) -> tuple[Argument, ...] | BadDeclaration:
-        """The raw arguments in `order`, or the parameter that is no C declaration."""
+    def arguments(self, params: tuple[str, ...], order: ArgumentOrder) -> tuple[Argument, ...] | BadDeclaration:
+        """Return the raw arguments in `order`, or the parameter that is no C declaration."""
         key = params, order
         if key not in self._arguments:
             self._arguments[key] = self._make_arguments(params, order)
         return self._arguments[key]
 
-    def _make_arguments(self, params: Sequence[str], order: Order) -> tuple[Argument, ...] | BadDeclaration:
+    def _make_arguments(self, params: Sequence[str], order: ArgumentOrder) -> tuple[Argument, ...] | BadDeclaration:
         whole: list[Declaration] = []
         for declaration in map(self._declarations.__getitem__, params):
             if isinstance(declaration, BadDeclaration):
@@ -252,7 +249,7 @@ class _Facts:
         )
 
     def _adjusted(self, ctype: CType) -> CType:
-        """The type of a parameter declared as `ctype`: C passes an array or a function by its address."""
+        """Return the type of a parameter declared as `ctype`: C passes an array or a function by its address."""
         if isinstance(ctype, Array):
             # Of the inner dimensions of an array of arrays the lengths matter still.
             inner = ctype.element
@@ -260,7 +257,7 @@ class _Facts:
         return Pointer(ctype) if isinstance(ctype, FuncProto) else self._base_types.resolved(ctype)
 
     def field(self, entry: str) -> Field | str:
-        """The field that an entry of TP_STRUCT__entry makes, or why it makes none."""
+        """Return the field that an entry of TP_STRUCT__entry makes, or the reason why it makes none."""
         known = self._fields.get(entry)
         if known is None:
             known = self._fields[entry] = self._make_field(self._members[entry])
@@ -285,33 +282,33 @@ class _Facts:
         return Array(element, None, length)
 
 
-class _Builder:
-    """Builds the facts of one header."""
+class _Lowering:
+    """The lowering of one header."""
 
-    def __init__(self, facts: _Facts, drafts: Sequence[_Draft]) -> None:
-        self.built = Built()
+    def __init__(self, facts: _FactCache, drafts: Sequence[_Draft]) -> None:
+        self.lowered = Lowered()
         self._facts = facts
         self._drafts = drafts
         for draft in drafts:
             if draft.statement.primitive == CLASS:
                 self._note_order(draft)
 
-    def build(self, orders: Mapping[str, Order]) -> Built:
-        """The facts, where all classes of the tree have these orders."""
+    def lower(self, orders: Mapping[str, ArgumentOrder]) -> Lowered:
+        """Return the facts; `orders` are the argument orders of all classes of the tree."""
         for draft in self._drafts:
             if not re.fullmatch(r"\w+", draft.name):
                 self._skip(
                     "header-name", f"`{shortened(draft.name)}` cannot be the name of an event", draft, draft.name
                 )
             elif draft.statement.primitive == CLASS:
-                self._build_class(draft)
+                self._lower_class(draft)
             else:
-                self._build_event(draft, orders)
-        return self.built
+                self._lower_event(draft, orders)
+        return self.lowered
 
     def _skip(self, code: str, message: str, draft: _Draft, text: str, severity: Severity = Severity.NOTE) -> None:
         position = _position(draft.statement, text)
-        self.built.skipped.append(
+        self.lowered.skipped.append(
             Diagnostic(code, message, position, severity=severity, chain=macro_chain(draft.statement.origin))
         )
 
@@ -328,9 +325,9 @@ class _Builder:
                 next((arg for arg in draft.args if arg not in map(self._facts.name, draft.params)), draft.name),
             )
             order = tuple(range(len(draft.params)))
-        self.built.orders[draft.name] = order
+        self.lowered.argument_orders[draft.name] = order
 
-    def _build_class(self, draft: _Draft) -> None:
+    def _lower_class(self, draft: _Draft) -> None:
         args = self._arguments(draft, self._own_order(draft))
         fields = [self._facts.field(entry) for entry in draft.entries]
         for entry, found in zip(draft.entries, fields, strict=True):
@@ -341,20 +338,20 @@ class _Builder:
         if args is not None and len(whole) == len(fields):
             statement = draft.statement
             position, condition = statement.position, statement.presence.condition
-            self.built.classes.append(
+            self.lowered.classes.append(
                 HeaderClass(draft.name, args, whole, position, condition, macro_chain(statement.origin))
             )
 
     # --- events
 
-    def _build_event(self, draft: _Draft, orders: Mapping[str, Order]) -> None:
+    def _lower_event(self, draft: _Draft, orders: Mapping[str, ArgumentOrder]) -> None:
         statement = draft.statement
         args = self._arguments(draft, self._class_order(draft, orders))
         if args is None:
             return
         bare = statement.primitive == TRACEPOINT
         for system, condition in _systems(statement):
-            self.built.events.append(
+            self.lowered.events.append(
                 HeaderEvent(
                     system,
                     draft.name,
@@ -367,22 +364,22 @@ class _Builder:
                 )
             )
 
-    def _class_order(self, draft: _Draft, orders: Mapping[str, Order]) -> Order:
-        """For each raw argument of an event, which parameter it is.
+    def _class_order(self, draft: _Draft, orders: Mapping[str, ArgumentOrder]) -> ArgumentOrder:
+        """Return the argument order of an event.
 
         BPF's handler belongs to the class, and an event's parameters stand in the places of the class's, so the order
         is the class's TP_ARGS. The event's own decides only where its class is not in sight.
         """
-        order = self.built.orders.get(draft.class_name)
+        order = self.lowered.argument_orders.get(draft.class_name)
         if order is None:
-            order = self.built.foreign[draft.class_name] = orders.get(draft.class_name)
+            order = self.lowered.external_orders[draft.class_name] = orders.get(draft.class_name)
         return order if order is not None and len(order) == len(draft.params) else self._own_order(draft)
 
-    def _own_order(self, draft: _Draft) -> Order:
+    def _own_order(self, draft: _Draft) -> ArgumentOrder:
         return self._facts.order(draft.params, draft.args) or tuple(range(len(draft.params)))
 
-    def _arguments(self, draft: _Draft, order: Order) -> tuple[Argument, ...] | None:
-        """The raw arguments in `order`; None, and reported, when a parameter is no C declaration."""
+    def _arguments(self, draft: _Draft, order: ArgumentOrder) -> tuple[Argument, ...] | None:
+        """Return the raw arguments in `order`; None, with a report, when a parameter is no C declaration."""
         found = self._facts.arguments(draft.params, order)
         if isinstance(found, BadDeclaration):
             message = f"cannot read its parameter `{shortened(found.text)}`: {found.reason}"
@@ -392,7 +389,7 @@ class _Builder:
 
 
 def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:
-    """Each system that the event belongs to, and the condition under which it exists in that system."""
+    """Return each system that an event belongs to, with the condition under which it exists there."""
     own = statement.presence.condition
     if len(statement.systems) < 2:
         return [(statement.systems[0][0] if statement.systems else None, own)]
@@ -400,7 +397,7 @@ def _systems(statement: Statement) -> list[tuple[str | None, str | None]]:
 
 
 def _position(statement: Statement, text: str) -> Position:
-    """Where `text` stands in the invocation that made a statement; the invocation where it came out of a macro."""
+    """Return where `text` stands in the invocation of a statement, or that of the invocation if a macro made it."""
     start, end = statement.span
     pattern = r"\s*".join(map(re.escape, re.findall(r"\w+|[^\w\s]", text)[:40]))
     match = re.compile(pattern).search(statement.source.clean, start, end)

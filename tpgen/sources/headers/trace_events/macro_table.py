@@ -1,4 +1,4 @@
-"""The macros in force at a point of a header, and which of them lead to events."""
+"""The macro table at a point of a header, and which of its macros reach a primitive."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tpgen.sources.headers.trace_events.family import PRIMITIVES
 
 
 class MacroTable(dict[str, Macro]):
-    """The macros by name: the family's, then what a header defines and undefines as it is read.
+    """The macros by name: borrowed ones, the family's, then those that a header defines as it is read.
 
     Where the branches of an #if define one name differently and the configuration is not known, one definition must do:
     the first that makes events, else the first. Of numbers none is: an expression with such a name has no value here.
     """
 
-    def __init__(self, family: Mapping[str, Macro], lent: Mapping[str, Macro]) -> None:
-        super().__init__({**lent, **family})
+    def __init__(self, family: Mapping[str, Macro], borrowed: Mapping[str, Macro]) -> None:
+        super().__init__({**borrowed, **family})
         self._family = family
         self._productive: dict[str, bool] = {}
         # Where a name is a number that depends on the configuration, and under which conditions it is defined.
         self._undecided: dict[str, list[PresenceCondition]] = {}
 
     def define(self, macro: Macro) -> None:
-        """Takes a #define into account."""
+        """Apply a #define."""
         current = self.get(macro.name)
         if self._is_undecided(macro, current):
             return
@@ -34,7 +34,7 @@ class MacroTable(dict[str, Macro]):
             self._productive.clear()
 
     def _is_undecided(self, macro: Macro, current: Macro | None) -> bool:
-        """Whether the branches of an #if give a name different numbers; it is no macro then until it has one value."""
+        """Return whether branches of an #if give a name different numbers: until it has one value it is no macro."""
         branches = self._undecided.get(macro.name, [])
         if any(macro.presence.excludes(presence) for presence in branches):
             branches.append(macro.presence)
@@ -65,12 +65,12 @@ class MacroTable(dict[str, Macro]):
         self._productive.clear()
 
     def _replaces(self, macro: Macro, current: Macro) -> bool:
-        """Whether a new definition counts from here on.
+        """Return whether a new definition counts from here on.
 
         A header may define a word once for the build with tracing and once, as a stub, for the build without it. Of two
         such definitions the one counts that makes events, unless the configuration says that this kernel has the stub.
         """
-        stub = self.makes_events(current.name) and not self.lead_to_events(macro.words - {macro.name})
+        stub = self.makes_events(current.name) and not self.reaches_primitive(macro.words - {macro.name})
         if current is self._family.get(macro.name):
             return not stub or _is_configured(macro.presence)
         if macro.presence.excludes(current.presence):
@@ -78,14 +78,14 @@ class MacroTable(dict[str, Macro]):
         return True
 
     def makes_events(self, name: str) -> bool:
-        """Whether macro `name` may expand to a primitive: its replacement leads there."""
+        """Return whether macro `name` may expand to a primitive."""
         known = self._productive.get(name)
         if known is None:
-            known = self._productive[name] = self.lead_to_events(self[name].words)
+            known = self._productive[name] = self.reaches_primitive(self[name].words)
         return known
 
-    def lead_to_events(self, words: Iterable[str]) -> bool:
-        """Whether among `words` is a primitive, or a macro that leads to one."""
+    def reaches_primitive(self, words: Iterable[str]) -> bool:
+        """Return whether one of `words` is a primitive, or a macro whose replacement list reaches one."""
         seen: set[str] = set()
         todo = list(words)
         while todo:
@@ -99,7 +99,7 @@ class MacroTable(dict[str, Macro]):
         return False
 
     def takes_arguments(self, macro: Macro) -> bool:
-        """Whether parentheses behind the macro's name are its, or those of the macro that it is another name for."""
+        """Return whether the macro, or the one that it is an alias of, takes the parentheses behind its name."""
         followed: set[Macro] = set()  # a ring of macros leads nowhere
         while macro.params is None:
             if macro in followed or not macro.body or macro.body[-1].text not in self:
@@ -117,5 +117,5 @@ def _is_number(macro: Macro) -> bool:
 
 
 def _is_configured(presence: PresenceCondition) -> bool:
-    """Whether the configuration, not an include guard, says that this is compiled."""
+    """Return whether the configuration, not an include guard, decides that this is compiled."""
     return presence.value is True and any("CONFIG_" in branch.text for branch in presence.branches)

@@ -26,13 +26,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class BadMember:
-    """A text that is no member, and what the parser said of it."""
+    """A text that is no member, and the parser's reason."""
 
     reason: str
 
 
 def parse_members(texts: Sequence[str]) -> list[Member | BadMember]:
-    """Each text, a primitive of kernel_headers/trace_entry.h, as the member that it makes."""
+    """Parse each text, a primitive of kernel_headers/trace_entry.h, into the member that it makes."""
     from lark.exceptions import UnexpectedInput
 
     if not texts:

@@ -1,4 +1,4 @@
-"""From the text of a header to its statements: every class, event and tracepoint that it makes, in order."""
+"""The scan of a header for its statements: every class, event and tracepoint that it makes, in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tpgen.sources.headers.preprocessor.macros import (
     parse_define,
 )
 from tpgen.sources.headers.preprocessor.source import Source, Span, blank, split_arguments
-from tpgen.sources.headers.trace_events.expansion_cache import Made, Templates, invocation, primitives
+from tpgen.sources.headers.trace_events.expansion_cache import ExpansionCache, PrimitiveCall, invocation, primitives
 from tpgen.sources.headers.trace_events.family import CLASS, OTHER, PRIMITIVES, entry_family
 from tpgen.sources.headers.trace_events.macro_table import MacroTable
 from tpgen.sources.headers.trace_events.struct_entries import head, split_entries
@@ -36,7 +36,7 @@ _DEEPEST_INCLUDE = 8
 class Statement:
     """One primitive with its arguments as text, made by the invocation at `span` of `source`.
 
-    `systems` are the values of TRACE_SYSTEM here, each with the condition under which it holds; several where branches
+    `systems` are the values of TRACE_SYSTEM here, each with the condition of its definition; several where branches
     of an #if set it differently, none where it is not set.
     """
 
@@ -61,16 +61,16 @@ class Statement:
 
 
 def macro_chain(origin: Expansion | None) -> tuple[str, ...]:
-    """The header's own macros that a primitive came through, innermost first, for a diagnostic."""
+    """Return the header's own macros that a primitive came through, innermost first, for a diagnostic."""
     own = list(origin or ())[1:]
     return tuple(f"expanded from {macro.name} at {macro.source.position(macro.span[0])}" for macro in own)
 
 
 @dataclass(slots=True)
 class Scan:
-    """All that scanning one header found.
+    """The result of scanning one header.
 
-    `unknown` are the words that look like macros of the family's kind, and that this header does not define.
+    `unknown` maps words that look like macros of the family's kind and are not defined to the offset of their use.
     """
 
     source: Source
@@ -84,16 +84,16 @@ def scan(
     family: Mapping[str, Macro],
     environment: MacroEnvironment,
     include: Callable[[Source, str], Source | None] = lambda source, name: None,
-    lent: Mapping[str, Macro] | None = None,
-    templates: Templates | None = None,
+    borrowed: Mapping[str, Macro] | None = None,
+    expansions: ExpansionCache | None = None,
 ) -> Scan:
-    """The statements of a header, and what of it could not be taken.
+    """Find the statements of a header.
 
-    `include` gives the fragment that an `#include name` of a source stands for, None for any other header. `lent` are
-    macros that other headers define for this one. `templates` are what was found out about macros in headers before.
+    `include` returns the fragment that an `#include name` of a source names, None for any other header. `borrowed` are
+    macros that other headers define for this one. `expansions` are cached expansions that headers of a tree share.
     """
     found = Scan(source)
-    scanner = _Scanner(family, environment, include, lent or {}, templates or Templates(family), found)
+    scanner = _Scanner(family, environment, include, borrowed or {}, expansions or ExpansionCache(family), found)
     scanner.read(source)
     return found
 
@@ -104,17 +104,17 @@ class _Scanner:
         family: Mapping[str, Macro],
         environment: MacroEnvironment,
         include: Callable[[Source, str], Source | None],
-        lent: Mapping[str, Macro],
-        templates: Templates,
+        borrowed: Mapping[str, Macro],
+        expansions: ExpansionCache,
         found: Scan,
     ) -> None:
         self._family = family
         self._fields = entry_family()
         self._environment = environment
         self._include = include
-        self._templates = templates
+        self._expansions = expansions
         self._found = found
-        self._macros = MacroTable(family, lent)
+        self._macros = MacroTable(family, borrowed)
         self._systems: list[Macro] = []
         self._expander = Expander(self._macros)
         self._depth = 0
@@ -123,6 +123,7 @@ class _Scanner:
     # --- one header
 
     def read(self, source: Source) -> None:
+        """Read a header or a fragment."""
         shape = structure(source, self._environment)
         self._report_structure(source, shape)
         at = 0
@@ -193,7 +194,7 @@ class _Scanner:
     # --- code
 
     def _read_code(self, source: Source, shape: Structure, at: int, end: int, presence: PresenceCondition) -> int:
-        """Read the invocations that begin between `at` and `end`; returns where the last one ended, at least `end`."""
+        """Read the invocations that begin between `at` and `end`; return where the last one ended, at least `end`."""
         code = shape.code
         while at < end:
             for match in _CODE_WORD.finditer(code, at, end):
@@ -209,14 +210,14 @@ class _Scanner:
     def _read_invocation(
         self, source: Source, shape: Structure, word: re.Match[str], presence: PresenceCondition
     ) -> int:
-        """Read the macro invocation that begins with `word`; returns the offset behind it."""
+        """Read the macro invocation that begins with `word`; return the offset behind it."""
         code, start, end = shape.code, word.start(), word.end()
         macro = self._macros[word[0]]
         makes_events = self._macros.makes_events(macro.name)
         opening = _next_visible(code, end)
         if not code.startswith("(", opening) or not self._macros.takes_arguments(macro):
             if makes_events:
-                self._note(source, (start, end), self._expanded(source, (start, end), [Token(word[0])]), presence)
+                self._record(source, (start, end), self._expanded(source, (start, end), [Token(word[0])]), presence)
             return end
         sliced = split_arguments(code, opening)
         if sliced is None:
@@ -224,7 +225,7 @@ class _Scanner:
                 self._report_unbalanced(source, start, macro.name)
             return opening + 1
         spans, end = sliced
-        if makes_events or self._macros.lead_to_events(WORD.findall(code, opening, end)):
+        if makes_events or self._macros.reaches_primitive(WORD.findall(code, opening, end)):
             for text, where in self._ways(source, shape, spans, presence):
                 self._take(source, (start, end), macro, [text[at:to].strip() for at, to in spans], where)
         return end
@@ -260,20 +261,20 @@ class _Scanner:
     def _take(
         self, source: Source, span: Span, macro: Macro, arguments: list[str], presence: PresenceCondition
     ) -> None:
-        made = self._templates.made(macro, arguments, self._macros, self._tried)
-        if made is None:
-            made = self._expanded(source, span, [Token(macro.name), *invocation(arguments)])
-        self._note(source, span, made, presence)
+        calls = self._expansions.instantiate(macro, arguments, self._macros, self._tried)
+        if calls is None:
+            calls = self._expanded(source, span, [Token(macro.name), *invocation(arguments)])
+        self._record(source, span, calls, presence)
 
     def _tried(self, tokens: list[Token]) -> list[Token] | None:
-        """What `tokens` expand to; None where something is wrong."""
+        """Expand `tokens`; None where something is wrong."""
         try:
             return self._expander.expand(tokens)
         except (BadInvocation, ExpansionLimit):
             return None
 
-    def _expanded(self, source: Source, span: Span, tokens: list[Token]) -> Iterator[Made]:
-        """The primitives that `tokens` make; what is wrong is reported."""
+    def _expanded(self, source: Source, span: Span, tokens: list[Token]) -> Iterator[PrimitiveCall]:
+        """Yield the primitives that `tokens` expand to; report what is wrong."""
         try:
             expanded = self._expander.expand(tokens)
         except BadInvocation as error:
@@ -290,12 +291,12 @@ class _Scanner:
             else:
                 self._report_unbalanced(source, span[0], token.text)
 
-    def _note(self, source: Source, span: Span, made: Iterable[Made], presence: PresenceCondition) -> None:
-        """Note the statements that an invocation makes."""
+    def _record(self, source: Source, span: Span, calls: Iterable[PrimitiveCall], presence: PresenceCondition) -> None:
+        """Record the statements that an invocation makes."""
         try:
-            for primitive, origin, arguments in made:
+            for primitive, origin, arguments in calls:
                 self._expander.charge(sum(map(len, arguments)))
-                self._note_one(source, span, primitive, origin, arguments, presence)
+                self._record_one(source, span, primitive, origin, arguments, presence)
         except ExpansionLimit:
             name = _CODE_WORD.match(source.clean, *span)
             self._skip(
@@ -304,7 +305,7 @@ class _Scanner:
             )  # fmt: skip
             raise _GivenUp from None
 
-    def _note_one(
+    def _record_one(
         self, source: Source, span: Span, primitive: str, origin: Expansion | None, arguments: tuple[str, ...],
         presence: PresenceCondition,
     ) -> None:  # fmt: skip
@@ -348,7 +349,7 @@ def _next_visible(code: str, at: int) -> int:
 
 
 def _system(macro: Macro, macros: Mapping[str, Macro]) -> str:
-    """What TRACE_SYSTEM stands for, other macros of the header followed, quotes taken off."""
+    """Return the value of TRACE_SYSTEM: other macros of the header followed, quotes stripped."""
     text = macro.text
     for _ in range(8):
         if text not in macros:

@@ -1,4 +1,4 @@
-"""The arguments of a primitive, out of their TP_ words, and the entries of a TP_STRUCT__entry."""
+"""The TP_ words around the arguments of a primitive, and the entries of a TP_STRUCT__entry."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _ENTRY = re.compile(r"[\s;]*([A-Za-z_]\w*)\s*")
 
 
 def unwrapped(text: str) -> str:
-    """What lies inside TP_PROTO(), TP_ARGS() or TP_STRUCT__entry().
+    """Strip TP_PROTO(), TP_ARGS() or TP_STRUCT__entry() from a text.
 
-    The kernel defines all three to be what they enclose, so which word is written does not matter, but its place does:
+    The kernel defines all three as what they enclose, so which word is written does not matter, but its place does:
     sof_intel_ipc_firmware_template (in v6.1) has two of them swapped.
     """
     while match := _WRAPPER.match(text):
@@ -25,9 +25,9 @@ def unwrapped(text: str) -> str:
 
 
 def split_entries(text: str) -> tuple[str, ...]:
-    """The macro invocations that a TP_STRUCT__entry consists of, each run of blanks made one.
+    """Split a TP_STRUCT__entry into its macro invocations, each run of blanks made one.
 
-    From where the text is no such invocation, the rest comes as one entry.
+    From the first text that is no such invocation, the rest is one entry.
     """
     text = unwrapped(text)
     entries: list[str] = []
@@ -44,6 +44,6 @@ def split_entries(text: str) -> tuple[str, ...]:
 
 
 def head(entry: str) -> str:
-    """The macro that an entry invokes; empty when it is no invocation."""
+    """Return the macro that an entry invokes; empty when it is no invocation."""
     match = _ENTRY.match(entry)
     return match[1] if match else ""

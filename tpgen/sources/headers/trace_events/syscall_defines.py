@@ -48,14 +48,14 @@ class SyscallDefine:
 
 @dataclass(frozen=True, slots=True)
 class SyscallDefines:
-    """The calls of a tree by name. `skipped` says which could not be read or told apart, with file and line."""
+    """The calls of a tree by name. `skipped` reports those that could not be read, or whose definitions differ."""
 
     calls: Mapping[str, SyscallDefine]
     skipped: tuple[Diagnostic, ...]
 
 
 def read_syscall_defines(root: str, target: Target, config: Mapping[str, str] | None) -> SyscallDefines:
-    """All system calls of the tree at `root`, of whose arch/ only the target's own directory counts.
+    """Read all system calls of the tree at `root`, of whose arch/ only the target's own directory counts.
 
     `config` decides which files and which branches of an #if are compiled; with None all are. Reads every C file, which
     takes seconds.
@@ -73,13 +73,11 @@ def read_syscall_defines(root: str, target: Target, config: Mapping[str, str] | 
             continue
         params = tuple(SyscallParam(d.name or "", d.type) for d in declarations if isinstance(d, Declaration))
         calls.setdefault(invocation.name, []).append(SyscallDefine(invocation.name, params, invocation.position))
-    return SyscallDefines(dict(_told_apart(calls, skipped)), tuple(skipped))
+    return SyscallDefines(dict(_agreed(calls, skipped)), tuple(skipped))
 
 
-def _told_apart(
-    calls: Mapping[str, list[SyscallDefine]], skipped: list[Diagnostic]
-) -> Iterator[tuple[str, SyscallDefine]]:
-    """Each call with its definition, where the definitions that may be compiled agree."""
+def _agreed(calls: Mapping[str, list[SyscallDefine]], skipped: list[Diagnostic]) -> Iterator[tuple[str, SyscallDefine]]:
+    """Yield each call with its definition, where the definitions that may be compiled agree."""
     for name, defines in sorted(calls.items()):
         if len({define.params for define in defines}) == 1:
             yield name, defines[0]
@@ -114,7 +112,7 @@ _OBJECTS = re.compile(r"^[ \t]*obj-\$\((CONFIG_\w+)\)[ \t]*[:+]?=((?:\\\n|[^\n])
 
 
 def _is_built(path: str, config: Mapping[str, str] | None) -> bool:
-    """Whether the Makefile beside a C file lets it be compiled, as far as an option alone decides."""
+    """Return whether the Makefile beside a C file compiles it, as far as a single option decides."""
     makefile = os.path.join(os.path.dirname(path), "Makefile")
     if config is None or not os.path.isfile(makefile):
         return True
@@ -125,7 +123,7 @@ def _is_built(path: str, config: Mapping[str, str] | None) -> bool:
 
 
 def _invocations(source: Source, config: Mapping[str, str] | None, skipped: list[Diagnostic]) -> Iterator[_Invocation]:
-    """The invocations that are not in a dead branch."""
+    """Yield the invocations outside of dead branches."""
     code = structure(source, ConfigEnvironment(config)).code
     for match in _INVOCATION.finditer(code):
         position = source.position(match.start())

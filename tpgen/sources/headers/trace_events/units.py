@@ -1,4 +1,4 @@
-"""What one header that uses the family states, and all that this depends on."""
+"""The unit of incremental analysis: the facts of one trace header and the inputs they depend on."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from tpgen.diagnostics import Diagnostic
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.source_tree.files import Digest
 
-#: For each raw argument, which parameter of TP_PROTO it is.
-Order = tuple[int, ...]
-#: The includer's path, the name as it is written, and the path of the fragment that it means, None for another header.
+#: For each raw argument the index of its parameter in TP_PROTO.
+ArgumentOrder = tuple[int, ...]
+#: The includer's path, the name as it is written, and the path of the fragment that it names, None for other headers.
 Include = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """What the header at `path` states, together with the fragments that it includes. Types are as they are written.
+class HeaderUnit:
+    """The facts of the header at `path` and of the fragments that it includes, with types as they are written.
 
-    It is the same as long as the files that were read for it, or looked for, have these `contents`, each of its
-    `includes` leads where it did, and the classes of other headers that its events are of have their arguments in the
-    same order (`foreign`). `orders` are those of its own classes.
+    It is valid while the files that it was read from, or that were looked for, have the digests in `dependencies`, each
+    of its `includes` names the same fragment, and the classes of other headers that its events use have the argument
+    orders in `external_orders` (None: no such class). `argument_orders` are those of its own classes.
     """
 
     path: str
-    contents: Mapping[str, Digest]
+    dependencies: Mapping[str, Digest]
     includes: tuple[Include, ...]
-    orders: Mapping[str, Order]
-    foreign: Mapping[str, Order | None]
+    argument_orders: Mapping[str, ArgumentOrder]
+    external_orders: Mapping[str, ArgumentOrder | None]
     classes: tuple[HeaderClass, ...]
     events: tuple[HeaderEvent, ...]
     skipped: tuple[Diagnostic, ...]
 
-    def is_of_other_orders(self, orders: Mapping[str, Order]) -> bool:
-        """Whether the arguments of a class of another header have another order now."""
-        return any(orders.get(name) != order for name, order in self.foreign.items())
+    def is_of_other_orders(self, orders: Mapping[str, ArgumentOrder]) -> bool:
+        """Return whether a class of another header now has another argument order."""
+        return any(orders.get(name) != order for name, order in self.external_orders.items())
 
 
-def facts_of(units: Iterable[Unit], release: str | None, skipped: Iterable[Diagnostic] = ()) -> HeaderFacts:
-    """What all headers of a tree state together; `skipped` is what could not be read of it."""
+def facts_of(units: Iterable[HeaderUnit], release: str | None, skipped: Iterable[Diagnostic] = ()) -> HeaderFacts:
+    """Join the facts of all headers of a tree; `skipped` reports files that could not be read."""
     classes: list[HeaderClass] = []
     events: list[HeaderEvent] = []
     all_skipped = dict.fromkeys(skipped)
