@@ -31,13 +31,9 @@ def open_kernel(request: KernelRequest, tell: Tell) -> KernelEvents:
         return catalog
     if request.has_files or request.no_cache:
         return open_checked(request)
-    from tpgen.catalog.live_cache import kept_kernel
+    from tpgen.catalog.live_cache import CachingKernel, cached_kernel
 
-    if (kept := kept_kernel(LIVE_LABEL)) is not None:
-        return kept
-    from tpgen.catalog.keep import KeptKernel
-
-    return KeptKernel(open_sources(request))
+    return cached_kernel(LIVE_LABEL) or CachingKernel(open_sources(request))
 
 
 def open_catalog(request: KernelRequest, tell: Tell) -> CatalogKernel | None:

@@ -1,40 +1,41 @@
-"""The running kernel's catalog in the user's cache, which `keep` puts there.
+"""The running kernel's catalog in the user's cache: stored by a run that resolves all events, read by later ones.
 
-It holds for as long as `kernel_identity.current` and the installation are what they were.
+It is valid as long as `kernel_identity.current` and the installation are what they were. A run that asks for a few
+events resolves no others for the sake of it.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
-from tpgen.cache.private_files import PrivateFiles
+from tpgen.cache.private_files import PrivateFiles, discard
 from tpgen.diagnostics import TpgenError
+from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.paths import CATALOG_SUFFIX
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
+    from tpgen.kernel.comparison import Comparison
+    from tpgen.kernel.sources import Sources
+    from tpgen.model import Event
 
 
-def kept_files() -> PrivateFiles:
-    """Where running kernels are kept, an old one for a while."""
-    return PrivateFiles("kernels", most=4, biggest=1 << 26)
-
-
-def kept_kernel(label: str) -> CatalogKernel | None:
-    """The running kernel as it was kept, under a label for messages; None where it was not."""
-    files = kept_files()
+def cached_kernel(label: str) -> CatalogKernel | None:
+    """The running kernel from the cache, under a label for messages; None where it is not there."""
+    files = _files()
     try:
         # Often there is none: that must not take as long as to know which one it would be.
         names = [name for name in os.listdir(files.directory or "") if name.endswith(CATALOG_SUFFIX)]
-        if not names or (key := kept_key()) is None:
+        if not names or (key := _key()) is None:
             return None
         for name in names:
             # The checksum of a file is in its name, since a catalog with a flipped bit may still be one.
-            if name.startswith(key) and name == kept_name(key, files.read(name)):
+            if name.startswith(key) and name == _file_name(key, files.read(name)):
                 from tpgen.catalog.read import Catalog
 
                 return Catalog(files.path(name)).kernel(None, label)
@@ -43,8 +44,77 @@ def kept_kernel(label: str) -> CatalogKernel | None:
     return None
 
 
-def kept_key() -> str | None:
-    """What the running kernel is kept under; None where it cannot be told from others."""
+class CachingKernel(KernelEvents):
+    """The running kernel from its sources; its catalog goes into the cache once all of its events are asked for.
+
+    A wrapper and no `CheckedKernel`, so that a run that finds a catalog does not import what reads sources.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        from tpgen.kernel.check import CheckedKernel
+
+        super().__init__(sources.label, sources.target, sources.release, sources.notes)
+        self._kernel = CheckedKernel(sources)
+        self._keys: list[EventKey] | None = None
+        self._stored = False
+        self._comparisons: dict[EventKey, tuple[Comparison, ...]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._kernel.names
+
+    def keys_of(self, name: str) -> list[EventKey]:
+        return self._kernel.keys_of(name)
+
+    def keys(self) -> list[EventKey]:
+        if self._keys is None:
+            self._keys = self._kernel.keys()
+        return self._keys
+
+    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+        events = self._kernel.events(keys, raw_only)
+        if not raw_only and not self._stored and keys == self._keys:
+            self._stored = True
+            _store(self, self._kernel.sources)
+        return events
+
+    def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
+        if raw_only:
+            return self._kernel.comparisons(key, raw_only)
+        if key not in self._comparisons:  # asked for twice: by the catalog, and by who asked for the events
+            self._comparisons[key] = tuple(self._kernel.comparisons(key))
+        return self._comparisons[key]
+
+
+def _store(kernel: KernelEvents, sources: Sources) -> None:
+    """Store the catalog of `kernel`, if that can be done."""
+    from tpgen.catalog.write import CatalogWriter, info_of
+
+    files, key = _files(), _key()
+    if key is None:
+        return
+    try:
+        temporary = files.new(key)
+        try:
+            writer = CatalogWriter()
+            writer.add(info_of(sources, "live", build_id=kernel_identity.build_id()), kernel)
+            writer.fill(temporary)
+            with open(temporary, "rb") as file:
+                name = _file_name(key, file.read())
+            files.place(temporary, name)
+        finally:
+            discard(temporary)
+    except (OSError, TpgenError):  # no room, no permission
+        pass
+
+
+def _files() -> PrivateFiles:
+    """The directory of catalogs of running kernels, in which an old one stays for a while."""
+    return PrivateFiles("kernels", most=4, biggest=1 << 26)
+
+
+def _key() -> str | None:
+    """The beginning of the name of the running kernel's file; None where it cannot be told from other kernels."""
     import hashlib
 
     identity = kernel_identity.current()
@@ -53,6 +123,6 @@ def kept_key() -> str | None:
     return hashlib.sha256(f"{identity}\0{installation()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def kept_name(key: str, content: bytes) -> str:
+def _file_name(key: str, content: bytes) -> str:
     """The name of the file with that content."""
     return f"{key}-{zlib.crc32(content):08x}{CATALOG_SUFFIX}"

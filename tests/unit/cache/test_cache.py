@@ -16,7 +16,10 @@ from support.cli import Done, tpgen
 from tpgen.cache import outputs as answers
 from tpgen.cache.outputs import Answer, Question
 from tpgen.cache.private_files import PrivateFiles
-from tpgen.catalog import live_cache as kept
+from tpgen.catalog import live_cache
+from tpgen.kernel.check import CheckedKernel
+from tpgen.kernel.events import KernelEvents
+from tpgen.kernel.resolve import Kernel
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("tracefs")]
 ROOT = Path(__file__).parents[3]
@@ -311,12 +314,12 @@ def test_an_unwritable_place_is_ignored(
 # --- the whole kernel
 
 
-def test_a_kept_kernel_says_the_same(cache: Path) -> None:
+def test_a_cached_kernel_says_the_same(cache: Path) -> None:
     """A run that asks for all events keeps them, and every other is served from there."""
     assert tpgen("show", "sched_switch").code == 0
     assert not (cache / "kernels").exists(), "a run that asks for one event resolves no other"
     cold = tpgen("list")
-    assert kept.kept_kernel("x") is not None
+    assert live_cache.cached_kernel("x") is not None
     for words in (
         ("list",),
         ("show", "*", "--json"),
@@ -326,6 +329,12 @@ def test_a_kept_kernel_says_the_same(cache: Path) -> None:
     ):
         assert tpgen(*words) == tpgen(*words, "--no-cache")
     assert tpgen("list") == cold
+
+
+def test_a_kernel_on_its_way_into_the_cache_answers_all_that_its_sources_do() -> None:
+    """Whatever of a kernel's interface sources answer in their own way is passed on to them."""
+    answered = {name for base in (CheckedKernel, Kernel) for name in vars(base)} & set(vars(KernelEvents))
+    assert answered - {"__doc__", "__module__"} <= set(vars(live_cache.CachingKernel))
 
 
 def test_a_corrupt_kernel_is_made_again_without_a_word(cache: Path) -> None:
@@ -345,7 +354,7 @@ def test_a_kernel_that_others_can_write_to_is_not_read(mode: int, cache: Path) -
     assert tpgen("list").code == 0
     (entry,) = (cache / "kernels").iterdir()
     entry.chmod(mode)
-    assert kept.kept_kernel("x") is None
+    assert live_cache.cached_kernel("x") is None
 
 
 def test_processes_at_once(cache: Path) -> None:
