@@ -18,7 +18,7 @@ SLOT_SIZES = (1, 2, 4, 8, None)
 #: No trace record is larger: a locator has 16 bits for an offset, and PERF_MAX_TRACE_SIZE is 8 KiB.
 MAX_RECORD_BYTES = 1 << 16
 #: The largest alignment of a member of the common header, `struct trace_entry`: that of its `int pid`.
-_HEADER_ALIGN = 4
+HEADER_ALIGN = 4
 
 
 def lay_out(fields: tuple[Field, ...], header_bytes: int, target: Target) -> Record:
@@ -27,7 +27,7 @@ def lay_out(fields: tuple[Field, ...], header_bytes: int, target: Target) -> Rec
     From the first field on whose size or alignment is unknown, offsets are None, and so is the record's size.
     """
     offset: int | None = header_bytes
-    strictest = _HEADER_ALIGN
+    strictest = HEADER_ALIGN
     placed = []
     for field in fields:
         size, align = _extent(field, target)
@@ -36,10 +36,10 @@ def lay_out(fields: tuple[Field, ...], header_bytes: int, target: Target) -> Rec
             offset = None
             continue
         strictest = max(strictest, align)
-        offset = _round_up(offset, align)
+        offset = round_up(offset, align)
         placed.append(replace(field, offset_bytes=offset, size_bytes=size))
         offset += size
-    return Record(header_bytes, None if offset is None else _round_up(offset, strictest), tuple(placed))
+    return Record(header_bytes, None if offset is None else round_up(offset, strictest), tuple(placed))
 
 
 def _extent(field: Field, target: Target) -> tuple[int | None, int | None]:
@@ -51,5 +51,6 @@ def _extent(field: Field, target: Target) -> tuple[int | None, int | None]:
     return size_of(field.type, target), align_of(field.type, target)
 
 
-def _round_up(offset: int, align: int) -> int:
+def round_up(offset: int, align: int) -> int:
+    """The first multiple of `align` from `offset` on."""
     return -(-offset // align) * align

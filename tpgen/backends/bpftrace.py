@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.requests import values_of, with_tracepoints
-from tpgen.backends.scalars import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
 from tpgen.model import CType, FuncProto, Struct
 from tpgen.target import Target
@@ -119,13 +119,13 @@ def _struct(ctype: CType | None) -> str | None:
             return None
 
 
-def _format(shape: Shape) -> str:
+def _format(shape: ScalarShape) -> str:
     if shape.scalar == Scalar.POINTER:
         return "%p"
     return "%d" if shape.signed else "%u"
 
 
-def _printed(value: Value, shape: Shape) -> tuple[str, str]:
+def _printed(value: Value, shape: ScalarShape) -> tuple[str, str]:
     """How a field is printed: text, a number, an array as its bytes. Of what is dynamic and no text, the address."""
     member = f"args->{value.name}"
     if shape.scalar == Scalar.TEXT:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.naming import camel_case, distinct
 from tpgen.backends.requests import request_names, values_of, with_tracepoints
-from tpgen.backends.scalars import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
 from tpgen.diagnostics import fail
 from tpgen.model import Dynamic
@@ -119,7 +119,7 @@ def _declared(value: Value) -> str:
     return value.declaration or "an argument of unknown type"
 
 
-def _number(shape: Shape) -> str:
+def _number(shape: ScalarShape) -> str:
     return f"{'int' if shape.signed else 'uint'}{8 * shape.size_bytes}"
 
 

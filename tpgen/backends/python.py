@@ -13,7 +13,7 @@ from keyword import iskeyword
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.naming import distinct
 from tpgen.backends.requests import request_names
-from tpgen.backends.scalars import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
 from tpgen.layout import LOCATOR_BYTES
 from tpgen.model import CType, Dynamic, Typedef
@@ -109,7 +109,7 @@ def _reader(value: Value, target: Target) -> tuple[str, tuple[object, ...]]:
 
 
 def _array_reader(
-    prefix: str, shape: Shape, element: CType | None, target: Target, place: tuple[int, int]
+    prefix: str, shape: ScalarShape, element: CType | None, target: Target, place: tuple[int, int]
 ) -> tuple[str, tuple[object, ...]]:
     if shape.scalar == Scalar.TEXT:
         return f"{prefix}Text", place
@@ -125,7 +125,7 @@ def _is_cpumask(element: CType | None) -> bool:
     return isinstance(element, Typedef) and element.name == "cpumask_t"
 
 
-def _letter(shape: Shape) -> str:
+def _letter(shape: ScalarShape) -> str:
     """The letter of `struct` for a number."""
     if shape.scalar == Scalar.BOOL:
         return "?"

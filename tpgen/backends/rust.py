@@ -14,7 +14,7 @@ from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.bpf.header import loads_of
 from tpgen.backends.naming import distinct
 from tpgen.backends.requests import request_names, values_of, with_tracepoints
-from tpgen.backends.scalars import Scalar, Shape, shape_of
+from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
 from tpgen.layout import LOCATOR_BYTES
 from tpgen.model import CType, Dynamic, Int, Qualified, Struct, TypeTag
@@ -134,11 +134,11 @@ def _one(expression: str) -> str:
     return f"({expression})" if " | " in expression else expression
 
 
-def _number(shape: Shape) -> str:
+def _number(shape: ScalarShape) -> str:
     return f"{'i' if shape.signed else 'u'}{8 * shape.size_bytes}"
 
 
-def _record_bits(value: Value, shape: Shape, target: Target) -> str:
+def _record_bits(value: Value, shape: ScalarShape, target: Target) -> str:
     """The unsigned number of a field. Where the field is not aligned, the verifier wants it in parts."""
     loads = loads_of(value.offset_bytes, shape.size_bytes)
     terms = [f"super::load::<{load.width}>(ctx, {load.offset})" for load in loads]
@@ -171,7 +171,7 @@ def _is_const(ctype: CType | None) -> str:
     return "mut"
 
 
-def _copy(value: Value, name: str, comment: str, shape: Shape) -> _Function:
+def _copy(value: Value, name: str, comment: str, shape: ScalarShape) -> _Function:
     """An accessor that copies: a string, an array whose length is known, or as many bytes as there are."""
     if value.dynamic:
         base = value.offset_bytes + LOCATOR_BYTES if value.dynamic == Dynamic.REL_LOC else 0

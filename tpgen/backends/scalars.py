@@ -1,4 +1,4 @@
-"""Shapes: what a value is to a language that knows neither C's types nor the kernel's."""
+"""Scalars: the shape of a value to a language that knows neither C's types nor the kernel's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUMBER_BYTES = (1, 2, 4, 8)
 
 
 class Scalar(StrEnum):
-    """What a single value is. `TEXT` is a character of a string, `OPAQUE` a byte of what has no better name."""
+    """Kinds of a single value. `TEXT` is a character of a string, `OPAQUE` a byte of what has no better name."""
 
     BOOL = "bool"
     NUMBER = "number"
@@ -26,7 +26,7 @@ class Scalar(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ScalarShape:
     """`count` scalars of `size_bytes`, of which `signed` tells the sign.
 
     `count` is None where only the locator of a dynamic field tells it. A single number, pointer or bool is no `array`.
@@ -39,24 +39,24 @@ class Shape:
     count: int | None = 1
 
 
-def shape_of(value: Value, target: Target) -> Shape:
+def shape_of(value: Value, target: Target) -> ScalarShape:
     """The shape of a value. A struct in a slot is the number that its bytes make, since nothing else can be loaded."""
     signed = bool(value.signed)
     if value.dynamic:
         scalar, size = _element(value.type, target)
-        return Shape(scalar, size, signed, True, None)
+        return ScalarShape(scalar, size, signed, True, None)
     size = SLOT_BYTES if value.size_bytes is None else value.size_bytes
     if value.kind == "array":
         scalar, of_one = _element(value.pointee, target)
         if of_one and size % of_one == 0:
-            return Shape(scalar, of_one, signed, True, size // of_one)
+            return ScalarShape(scalar, of_one, signed, True, size // of_one)
     elif size in NUMBER_BYTES and (value.slot is not None or value.kind in ("int", "enum", "ptr", None)):
-        return Shape(_single(value.type), size, signed)
-    return Shape(Scalar.OPAQUE, 1, False, True, size)
+        return ScalarShape(_single(value.type), size, signed)
+    return ScalarShape(Scalar.OPAQUE, 1, False, True, size)
 
 
 def _element(ctype: CType | None, target: Target) -> tuple[Scalar, int]:
-    """What the elements of an array are, and the size of each in bytes."""
+    """The kind of an array's elements, and the size of each in bytes."""
     if is_string(ctype):
         return Scalar.TEXT, 1
     bare = None if ctype is None else stripped(ctype)

@@ -16,7 +16,7 @@ from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall, syscall_events
-from tpgen.layout import SLOT_BYTES, lay_out
+from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Dynamic, Event, Field, Kind, Origin, Record
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.sources.source_tree.null_args import nullness
@@ -542,4 +542,4 @@ def _syscall_fields(event: str, defined: SyscallDefine, target: Target) -> tuple
 def _header_bytes(form: Format) -> int:
     """The size of the common header, which is padded to the alignment of its int pid."""
     end = max(((f.offset_bytes or 0) + (f.size_bytes or 0) for f in form.common), default=SLOT_BYTES)
-    return -(-end // 4) * 4
+    return round_up(end, HEADER_ALIGN)

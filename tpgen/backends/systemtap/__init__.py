@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.requests import with_tracepoints
-from tpgen.backends.systemtap.probes import Shape, Stapprobe, stapprobe
+from tpgen.backends.systemtap.probes import ProbeKind, Stapprobe, stapprobe
 from tpgen.diagnostics import fail
 from tpgen.target import Target
 
@@ -36,11 +36,11 @@ class SystemtapBackend:
             from tpgen.backends.systemtap.json import document
 
             return [GeneratedFile("stapprobes.json", document(job.kernel._replace(requests=requests)))]
-        shapes = _shapes(requests, target, lkm)
-        made = {shape: list(_files(shape, probes, target, job, flat)) for shape, probes in shapes.items()}
+        kinds = _by_kind(requests, target, lkm)
+        made = {kind: list(_files(kind, probes, target, job, flat)) for kind, probes in kinds.items()}
         return [
-            GeneratedFile(file.name if len(made) == 1 else f"{shape}/{file.name}", file.content)
-            for shape, files in made.items()
+            GeneratedFile(file.name if len(made) == 1 else f"{kind}/{file.name}", file.content)
+            for kind, files in made.items()
             for file in files
         ]
 
@@ -60,21 +60,21 @@ def _usable(requests: Sequence[Request], lkm: bool) -> tuple[Request, ...]:
     return left
 
 
-def _shapes(requests: Sequence[Request], target: Target, lkm: bool) -> dict[Shape, list[Stapprobe]]:
-    """What is to be made; raw before classic. Both have the same names in C, so that no file can hold both."""
-    shapes: dict[Shape, list[Stapprobe]] = {}
+def _by_kind(requests: Sequence[Request], target: Target, lkm: bool) -> dict[ProbeKind, list[Stapprobe]]:
+    """The probes to make, by kind, raw before classic: both have the same names in C, so that no file can hold both."""
+    kinds: dict[ProbeKind, list[Stapprobe]] = {}
     for form in Form:
-        shape = Shape.LKM if lkm else Shape(form)
-        if probes := [stapprobe(r.event, shape, target) for r in requests if r.form == form]:
-            shapes[shape] = probes
-    return shapes
+        kind = ProbeKind.LKM if lkm else ProbeKind(form)
+        if probes := [stapprobe(r.event, kind, target) for r in requests if r.form == form]:
+            kinds[kind] = probes
+    return kinds
 
 
-def _files(shape: Shape, probes: list[Stapprobe], target: Target, job: Job, flat: bool) -> Iterator[GeneratedFile]:
+def _files(kind: ProbeKind, probes: list[Stapprobe], target: Target, job: Job, flat: bool) -> Iterator[GeneratedFile]:
     if job.options["emit"] == "dwarf":
         from tpgen.backends.systemtap.dwarf import objects
 
-        return objects(shape, probes, target, flat)
+        return objects(kind, probes, target, flat)
     from tpgen.backends.systemtap.c import headers
 
-    return headers(shape, probes, target, flat)
+    return headers(kind, probes, target, flat)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.naming import c_identifier
-from tpgen.backends.systemtap.probes import Shape, Stapprobe, member_type, pad_type, parameter_type, plain_type
+from tpgen.backends.systemtap.probes import ProbeKind, Stapprobe, member_type, pad_type, parameter_type, plain_type
 from tpgen.backends.templates import template
-from tpgen.layout import SLOT_BYTES
+from tpgen.layout import SLOT_BYTES, round_up
 from tpgen.model import CType, Pointer, Void
 from tpgen.spelling import spell
 from tpgen.target import Target
@@ -22,10 +22,10 @@ from tpgen.values import Value
 _NAMELESS = "{...}"
 
 
-def headers(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: bool) -> Iterator[GeneratedFile]:
+def headers(kind: ProbeKind, probes: Sequence[Stapprobe], target: Target, flat: bool) -> Iterator[GeneratedFile]:
     """A file for each probe."""
     for probe in probes:
-        text = _function(probe) if shape == Shape.LKM else _struct(shape, probe, target, flat)
+        text = _function(probe) if kind == ProbeKind.LKM else _struct(kind, probe, target, flat)
         yield GeneratedFile(f"{probe.name}.h", text)
 
 
@@ -37,8 +37,8 @@ def _function(probe: Stapprobe) -> str:
     return template("systemtap", "function.h").render(name=probe.name, parameters=parameters)
 
 
-def _struct(shape: Shape, probe: Stapprobe, target: Target, flat: bool) -> str:
-    members = list(_slots(probe) if shape == Shape.RAW else _fields(probe, target))
+def _struct(kind: ProbeKind, probe: Stapprobe, target: Target, flat: bool) -> str:
+    members = list(_slots(probe) if kind == ProbeKind.RAW else _fields(probe, target))
     pad = [f"{spell(pad_type(probe.pad_bytes), 'pad')};"] if probe.pad_bytes else []
     if flat:
         return template("systemtap", "struct.h").render(name=probe.name, outer=pad + members, inner=None)
@@ -75,10 +75,10 @@ def _member(value: Value) -> CType:
 
 def _placing(end: int, at: int, align: int | None, most: int) -> str | None:
     """The attribute with which a member of that alignment comes from `end` to `at`; None where it takes a hole."""
-    if align is not None and align <= most and _round_up(end, align) == at:
+    if align is not None and align <= most and round_up(end, align) == at:
         return ""
     for wanted in (1, 2, 4, 8):
-        if wanted <= most and _round_up(end, wanted) == at:
+        if wanted <= most and round_up(end, wanted) == at:
             words = "aligned" if align is not None and align <= wanted else "packed, aligned"
             return f" __attribute__ (({words} ({wanted})))"
     return None
@@ -100,7 +100,3 @@ def _named(ctype: CType, size: int | None) -> CType:
 
 def _declared(ctype: CType, name: str) -> str:
     return spell(ctype, c_identifier(name))
-
-
-def _round_up(offset: int, align: int) -> int:
-    return -(-offset // align) * align

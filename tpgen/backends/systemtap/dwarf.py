@@ -13,8 +13,8 @@ from tpgen import __version__
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.systemtap.dwarf_writer import At, Attribute, Die, Encoding, Tag, Unit
 from tpgen.backends.systemtap.elf_writer import Symbol, code, constant, relocatable, variables
-from tpgen.backends.systemtap.probes import Shape, Stapprobe, member_type, pad_type, parameter_type
-from tpgen.layout import SLOT_BYTES
+from tpgen.backends.systemtap.probes import ProbeKind, Stapprobe, member_type, pad_type, parameter_type
+from tpgen.layout import SLOT_BYTES, round_up
 from tpgen.model import (
     Array,
     CType,
@@ -34,7 +34,7 @@ from tpgen.target import Target
 _QUALIFIERS = {"const": Tag.CONST_TYPE, "volatile": Tag.VOLATILE_TYPE, "restrict": Tag.RESTRICT_TYPE}
 
 
-def objects(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: bool) -> Iterator[GeneratedFile]:
+def objects(kind: ProbeKind, probes: Sequence[Stapprobe], target: Target, flat: bool) -> Iterator[GeneratedFile]:
     """An object for each system; in one of its own what two modules have under the same name."""
     systems: dict[str, dict[str, Stapprobe]] = {}
     for probe in probes:
@@ -43,18 +43,18 @@ def objects(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: boo
             name = f"{name}-{probe.event.module or 'vmlinux'}"
         systems.setdefault(name, {})[probe.name] = probe
     for name, found in systems.items():
-        yield GeneratedFile(f"{name}.o", _object(shape, list(found.values()), target, flat))
+        yield GeneratedFile(f"{name}.o", _object(kind, list(found.values()), target, flat))
 
 
-def _object(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: bool) -> bytes:
+def _object(kind: ProbeKind, probes: Sequence[Stapprobe], target: Target, flat: bool) -> bytes:
     writer = _Writer(target)
-    functions = shape == Shape.LKM
+    functions = kind == ProbeKind.LKM
     section = ".text" if functions else ".bss"
     symbols, end = [], 0
     for probe in probes:
         size = SLOT_BYTES if functions else _size(probe)  # functions are told apart by their addresses
         symbols.append(Symbol(probe.name, section, end, size, functions))
-        end += _round_up(size)
+        end += round_up(size, SLOT_BYTES)
         if functions:
             writer.function(probe)
         else:
@@ -63,10 +63,6 @@ def _object(shape: Shape, probes: Sequence[Stapprobe], target: Target, flat: boo
     if (system := probes[0].event.system) is not None:
         sections.append(constant(".stap_trace_system", system.encode() + b"\0"))
     return relocatable(target, sections, symbols)
-
-
-def _round_up(size: int) -> int:
-    return -(-size // SLOT_BYTES) * SLOT_BYTES
 
 
 def _size(probe: Stapprobe) -> int:

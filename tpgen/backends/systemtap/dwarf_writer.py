@@ -125,8 +125,8 @@ class Unit:
 
     def _begin(self, tag: Tag, attributes: Sequence[Attribute], has_children: bool) -> None:
         known = [(at, value) for at, value in attributes if value is not None]
-        shape = (tag, has_children, tuple((at, _form(at, value)) for at, value in known))
-        self._data += _uleb(self._abbreviations.setdefault(shape, len(self._abbreviations) + 1))
+        abbreviation = (tag, has_children, tuple((at, _form(at, value)) for at, value in known))
+        self._data += _uleb(self._abbreviations.setdefault(abbreviation, len(self._abbreviations) + 1))
         for at, value in known:
             self._data += self._encoded(_form(at, value), value)
 

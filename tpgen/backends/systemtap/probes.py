@@ -1,4 +1,4 @@
-"""What a stapprobe_ struct or function consists of, whether it becomes C or DWARF."""
+"""Parts of a stapprobe_ struct or function, whether it becomes C or DWARF."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tpgen.target import Target
 from tpgen.values import Value, classic_values, raw_values, value_names
 
 
-class Shape(StrEnum):
-    """What SystemTap makes of an event: a struct of raw arguments or of the record for BPF, a function for modules."""
+class ProbeKind(StrEnum):
+    """Kinds of probes: for BPF a struct of raw arguments or of the record, for kernel modules a function."""
 
     RAW = "raw"
     CLASSIC = "classic"
@@ -33,10 +33,10 @@ class Stapprobe:
     names: tuple[str, ...]
 
 
-def stapprobe(event: Event, shape: Shape, target: Target) -> Stapprobe:
-    """The probe of an event that has what the shape needs."""
+def stapprobe(event: Event, kind: ProbeKind, target: Target) -> Stapprobe:
+    """The probe of that kind for `event`, which has the form that it is made of."""
     name = f"stapprobe_{event.attach_name or event.name}"
-    if shape == Shape.CLASSIC:
+    if kind == ProbeKind.CLASSIC:
         assert event.record is not None
         values = classic_values(event, target)
         return Stapprobe(name, event, event.record.header_bytes, values, value_names(values))

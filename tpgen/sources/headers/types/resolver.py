@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from tpgen.layout import round_up
 from tpgen.model import Array, CType, Enum, Pointer, Qualified, Struct, Typedef, TypeTag
 from tpgen.sources.cdecl import Declaration, parse_declarations
 from tpgen.sources.headers.preprocessor.constant_expressions import constant
@@ -231,8 +232,8 @@ class TypeResolver:
                 return None
             member_size, align = extent[0], 1 if attributes.packed else extent[1]
             strictest = max(strictest, align)
-            size = max(size, member_size) if body.keyword == "union" else _round_up(size, align) + member_size
-        return Struct(body.keyword, body.name, _round_up(size, strictest), strictest)
+            size = max(size, member_size) if body.keyword == "union" else round_up(size, align) + member_size
+        return Struct(body.keyword, body.name, round_up(size, strictest), strictest)
 
     def _members(self, text: str, header: Definitions, depth: int) -> Iterator[CType | None]:
         """Yield the types of a body's members, None for one that is not understood."""
@@ -312,10 +313,6 @@ class TypeResolver:
 
 def _may_be_macro(text: str) -> bool:
     return text.isidentifier() and text not in _KEYWORDS
-
-
-def _round_up(offset: int, align: int) -> int:
-    return -(-offset // align) * align
 
 
 @dataclass(frozen=True, slots=True)
