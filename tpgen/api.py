@@ -134,9 +134,9 @@ class Kernel:
 
         Raises `TpgenError`, `CheckFailed` among them.
         """
-        from tpgen.backends.generation import Order, generate
+        from tpgen.backends.generation import GenerateRequest, generate
         from tpgen.backends.registry import find
 
         renderer = find(backend)
-        order = Order(patterns or ("*",), module, tuple(forms), renderer.options(options or {}))
-        return list(generate(renderer, self._events, order).files)
+        request = GenerateRequest(patterns or ("*",), module, tuple(forms), renderer.options(options or {}))
+        return list(generate(renderer, self._events, request).files)

@@ -13,7 +13,7 @@ import sys
 
 from tpgen import __version__
 
-TYPE_CHECKING = False  # as in typing, which a run that finds its answer in the cache goes without
+TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -103,16 +103,16 @@ def _run(arguments: list[str]) -> int:
             return EXIT_DONE
     if arguments[0] in _COMMANDS:
         return _command(arguments[0], arguments[1:])
-    # The main job: where this machine's kernel was asked for the same before, no more than that is imported.
-    from tpgen.cache.outputs import Question
+    # The main job: where the output for these words is in the cache, no more than that is imported.
+    from tpgen.cache.outputs import CachedInvocation
 
-    question = Question.of(arguments)
-    if question is None or not (answer := question.answer()):
-        return _command("generate", arguments, question=question)
+    invocation = CachedInvocation.of(arguments)
+    if invocation is None or not (output := invocation.lookup()):
+        return _command("generate", arguments, invocation=invocation)
     from tpgen.commands.deliver import deliver
 
-    deliver(answer, question.output)
-    sys.stderr.writelines(f"{note}\n" for note in answer.notes)
+    deliver(output, invocation.output)
+    sys.stderr.writelines(f"{note}\n" for note in output.notes)
     return EXIT_DONE
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from tpgen.diagnostics import TpgenError, fail
 
-TYPE_CHECKING = False  # as in typing, which a run that finds its answer in the cache goes without
+TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
 if TYPE_CHECKING:
     from typing import TypeAlias
 

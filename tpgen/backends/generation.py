@@ -1,4 +1,4 @@
-"""Generation: from patterns to the files that a backend makes of them, for the command line and for the build step."""
+"""Generation: from event patterns to the files of a backend, for the command line, the build step and the API."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tpgen.probe import Evidence
 
 
-class Order(NamedTuple):
-    """What somebody wants: the events that `patterns` mean, in the forms that are `named`, all where none is."""
+class GenerateRequest(NamedTuple):
+    """A generation request: event patterns, forms (all of the backend's when none is `named`) and options."""
 
     patterns: tuple[str, ...]
     module: str | None
@@ -25,10 +25,9 @@ class Order(NamedTuple):
     options: Mapping[str, OptionValue]
 
 
-class Product(NamedTuple):
-    """What came of it. `files` are made as they are taken, and then but once; `Loaded.render` tells how that can fail.
-
-    `events` counts those meant, `requests` what of them was asked for.
+class Generated(NamedTuple):
+    """The result of `generate`. `files` is a one-shot iterator that renders each file when it is consumed, which can
+    fail as `Loaded.render` says. `events` counts those that the patterns matched, `requests` the forms of them.
     """
 
     files: Iterator[GeneratedFile]
@@ -41,20 +40,20 @@ class CheckFailed(TpgenError):
     """The sources contradict each other about an event that was asked for."""
 
 
-def generate(renderer: Loaded, kernel: KernelEvents, order: Order) -> Product:
-    """The files for `order`. Only what passed its checks reaches a backend.
+def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -> Generated:
+    """The files for `request`. Only what passed its checks reaches a backend.
 
-    Raises `CheckFailed` with all findings; `TpgenError` for an order that cannot be met, `no-such-form` among them.
+    Raises `CheckFailed` with all findings; `TpgenError` for a request that cannot be met, `no-such-form` among them.
     """
-    forms = forms_of(renderer, order.named)
-    keys = kernel.select_all(order.patterns, order.module)
+    forms = forms_of(renderer, request.named)
+    keys = kernel.select_all(request.patterns, request.module)
     raw_only = forms == [Form.RAW]
     events = kernel.events(keys, raw_only=raw_only)
-    requests, notes = _requests(events, forms, bool(order.named))
+    requests, notes = _requests(events, forms, bool(request.named))
     if found := errors(comparison for key in keys for comparison in kernel.comparisons(key, raw_only)):
         raise CheckFailed(*found)
     asked = KernelRequests(kernel.label, kernel.target, kernel.release, tuple(requests), lambda: _raw_evidence(kernel))
-    return Product(renderer.render(Job((asked,), order.options)), notes, len(keys), len(requests))
+    return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests))
 
 
 def _raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tpgen import output
-from tpgen.backends.generation import Order, Product, generate
+from tpgen.backends.generation import Generated, GenerateRequest, generate
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate, KernelFiles
 from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
@@ -44,9 +44,9 @@ def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs) -> Rende
         renderer = _backend(each)
         if not renderer.plugin.built_in:
             _add_plugin(renderer, inputs)
-        product = _product(each, renderer, open_kernel)
-        rendered.notes += product.notes
-        for name, content in _named(each, product):
+        generated = _generated(each, renderer, open_kernel)
+        rendered.notes += generated.notes
+        for name, content in _named(each, generated):
             if name in owners:
                 other = owners[name].line
                 raise fail(
@@ -71,7 +71,7 @@ def _add_plugin(renderer: Loaded, inputs: Inputs) -> None:
         inputs.add_file(os.path.abspath(module.__file__))
 
 
-def _product(each: Generate, renderer: Loaded, open_kernel: Opener) -> Product:
+def _generated(each: Generate, renderer: Loaded, open_kernel: Opener) -> Generated:
     with _at(each.where("options")):
         options = renderer.options(each.options)
     with _at(each.where("kernel", each.kernel if isinstance(each.kernel, str) else None)):
@@ -79,9 +79,9 @@ def _product(each: Generate, renderer: Loaded, open_kernel: Opener) -> Product:
     for pattern in each.events:
         with _at(each.where("events", pattern)):
             split_pattern(pattern)
-    order = Order(each.events, each.module, each.forms, options)
+    request = GenerateRequest(each.events, each.module, each.forms, options)
     try:
-        return generate(renderer, kernel, order)
+        return generate(renderer, kernel, request)
     except TpgenError:
         for pattern in each.events:  # whose fault is it?
             with _at(each.where("events", pattern)):
@@ -99,14 +99,14 @@ def _at(position: Position) -> Iterator[None]:
         raise TpgenError(*placed) from None
 
 
-def _named(each: Generate, product: Product) -> Iterator[tuple[str, bytes]]:
+def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes]]:
     if each.file is None:
-        for file in product.files:
+        for file in generated.files:
             yield os.path.normpath(os.path.join(each.directory, file.name)), file.data
         return
-    files = list(product.files)
+    files = list(generated.files)
     bytes_among = any(isinstance(file.content, bytes) for file in files)
-    if len(files) != 1 and (product.events > 1 or bytes_among or not files):
+    if len(files) != 1 and (generated.events > 1 or bytes_among or not files):
         message = f"{len(files)} files are made, which cannot be the one file {each.file}"
         raise fail("toml-value", message, each.where("file", each.file), "give a directory")
     yield each.file, b"\n".join(file.data for file in files)

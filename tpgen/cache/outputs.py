@@ -1,10 +1,11 @@
-"""What the running kernel's events were made into before: a second run with the same words gives the same at once.
+"""Cache of generated output, keyed by kernel identity, fingerprint of the installation and command line.
 
-What a run makes of the running kernel follows from the kernel (`live.identity`), from tpgen itself (`private.program`)
-and from the words on the command line, and from nothing else. So an answer is kept under all three, in full, and holds
-for ever. Whatever is wrong with the cache, the kernel is asked instead.
+What a run makes of the running kernel follows from these three and from nothing else, so an entry has all of them in
+full and is valid for ever. It is only stored for a command line of which every option is known to be decided by its own
+text (`CachedInvocation.storing`): an option that is not known here makes a run uncached, never stale. Whatever is wrong
+with the cache, the kernel is asked instead.
 
-Nothing here imports what a run without an answer needs: to find one takes less than to start.
+Nothing here imports what a run without an entry needs: to find one takes less than to start.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import zlib
 from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard
+from tpgen.kernel.options import KERNEL_OPTIONS, TEXT
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
-    from typing import TypeAlias
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO, TypeAlias
 
-    #: What is in a file: text or bytes, of kept files that are not joined bytes alone.
+    #: The content of a file: text or bytes; of cached files that are not joined bytes alone.
     Content: TypeAlias = str | bytes | memoryview
-    Parts: TypeAlias = Sequence[bytes | memoryview]
 
 # All headers of a kernel with all modules are 40 MB.
 _BIGGEST = 1 << 27
@@ -30,31 +31,31 @@ _MOST = 64
 # An entry begins with the checksum of the rest.
 _CHECK_BYTES = 4
 _BUFFER = 1 << 16
-# The options whose values are files, which can change, and those that forbid to keep anything.
-_OTHERWISE = ("--kernel", "--btf", "--tracefs", "--headers", "--config", "--arch", "--no-cache", "-h", "--help")
+
+#: The options of the kernel that nothing but their own text decides about, by name.
+_CACHEABLE = {option.name for option in KERNEL_OPTIONS if option.cache == TEXT}
+# With these there never is an entry, which takes less to see than to look for one.
+_UNCACHED = tuple(option.flag for option in KERNEL_OPTIONS if option.cache != TEXT)
 
 
-class Question:
-    """Words of a command line whose answer only depends on the running kernel, and where the answer is to go.
-
-    `output` is what -o says, None where it says nothing; it is no part of the question.
-    """
+class CachedInvocation:
+    """A command line whose output can be in the cache. `output` is the value of -o, which is no part of the key."""
 
     def __init__(self, words: Sequence[str], output: str | None) -> None:
         self.output = output
+        self.files = PrivateFiles("outputs", _MOST, _BIGGEST)
         self._words = "\0".join(words)
-        self._files = PrivateFiles("answers", _MOST, _BIGGEST)
         self._key: bytes | None = None
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> Question | None:
-        """The question that the words are; None where its answer depends on more than the kernel."""
+    def of(cls, words: Iterable[str]) -> CachedInvocation | None:
+        """The invocation with these words; None where its output is never cached."""
         left: list[str] = []
         output: str | None = None
         rest = iter(words)
         for word in rest:
             name, _, value = word.partition("=")
-            if name in _OTHERWISE or word == "--":
+            if name in _UNCACHED or word == "--":
                 return None
             if word in ("-o", "--output"):
                 output = next(rest, "")
@@ -66,64 +67,42 @@ class Question:
                 left.append(word)
         return None if output == "" else cls(left, output)  # which is an error, and told by who parses options
 
-    def answer(self) -> Answer | None:
-        """What was kept; None where nothing is."""
+    def lookup(self) -> CachedOutput | None:
+        """The stored output; None where there is none."""
         try:
-            key = self._full_key()
-            kept = self._files.read(self._name(key))
-            check, content = kept[:_CHECK_BYTES], memoryview(kept)[_CHECK_BYTES:]
+            key = self.key()
+            entry = self.files.read(self.name(key))
+            check, content = entry[:_CHECK_BYTES], memoryview(entry)[_CHECK_BYTES:]
             if zlib.crc32(content).to_bytes(_CHECK_BYTES, "big") != check:
                 return None
-            said, *parts = _unpacked(content)
-            answer = Answer.of_parts(parts)
-            return answer if said == key and not (answer.separate and self.output is None) else None
+            stored_key, *parts = _unpacked(content)
+            output = CachedOutput.of_parts(parts)
+            return output if stored_key == key and not (output.separate and self.output is None) else None
         except (OSError, ValueError):
             return None
 
-    def kept(self, answer: Answer) -> Answer:
-        """The same answer, which is kept, if that can be done, once all of its files are taken."""
-        return Answer(self._keeping(answer), answer.notes, answer.separate)
+    def storing(self, output: CachedOutput, given: Iterable[str], known: Iterable[str]) -> CachedOutput:
+        """The same output, which is stored, if that can be done, once all of its files are consumed.
 
-    def _keeping(self, answer: Answer) -> Iterator[tuple[str, Content]]:
-        """The files of the answer, each written down on its way: all of them may be more than memory should hold."""
-        entry = self._entry()
-        _tell(entry, None)
-        notes = "\n".join(answer.notes).encode("utf-8", "surrogateescape")
-        _tell(entry, (b"separate" if answer.separate else b"joined", notes))
-        for name, content in answer.files:
-            kind, data = (b"text", content.encode()) if isinstance(content, str) else (b"bytes", content)
-            _tell(entry, (kind, name.encode(), data))
-            yield name, content
-        _tell(entry, ())
+        `given` are the names of the options that the command line sets. Each must be one of the kernel's that is
+        decided by its own text, or one of those that the caller has `known` to be; otherwise nothing is stored.
+        """
+        if not _CACHEABLE.union(known).issuperset(given):
+            return output
+        return CachedOutput(self._storing(output), output.notes, output.separate)
 
-    def _entry(self) -> Generator[None, Parts | None, None]:
-        """Is told the parts of an entry, which is in place once there are no more: `()`. It ends where it cannot be."""
-        temporary = None
-        try:
-            key = self._full_key()
-            temporary = self._files.new(self._name(key))
-            with open(temporary, "wb", _BUFFER) as file:
-                file.write(bytes(_CHECK_BYTES))
-                check = 0
-                parts: Parts | None = (key,)
-                while parts:
-                    for piece in _packed(parts):
-                        check = zlib.crc32(piece, check)
-                        file.write(piece)
-                    if file.tell() > _BIGGEST:
-                        return
-                    parts = yield
-                file.seek(0)
-                file.write(check.to_bytes(_CHECK_BYTES, "big"))
-            self._files.place(temporary, self._name(key))
-        except (OSError, ValueError):
-            pass
-        finally:
-            if temporary is not None:
-                discard(temporary)
+    def _storing(self, output: CachedOutput) -> Iterator[tuple[str, Content]]:
+        """The files of the output, each written to the entry on its way: all together may be more than memory holds."""
+        with _EntryWriter(self) as entry:
+            notes = "\n".join(output.notes).encode("utf-8", "surrogateescape")
+            entry.write(b"separate" if output.separate else b"joined", notes)
+            for name, content in output.files:
+                kind, data = (b"text", content.encode()) if isinstance(content, str) else (b"bytes", content)
+                entry.write(kind, name.encode(), data)
+                yield name, content
 
-    def _full_key(self) -> bytes:
-        """Raises `OSError` where this kernel cannot be told from others."""
+    def key(self) -> bytes:
+        """The full key of the entry. Raises `OSError` where this kernel cannot be told from others."""
         if self._key is None:
             identity = kernel_identity.current()
             if identity is None:
@@ -132,15 +111,15 @@ class Question:
         return self._key
 
     @staticmethod
-    def _name(key: bytes) -> str:
-        # Only where to look: what is found says in full what it is the answer to.
+    def name(key: bytes) -> str:
+        """The name of the entry's file. Keys may share one: the entry itself has the key in full."""
         return f"{zlib.crc32(key):08x}"
 
 
-class Answer:
-    """Files, each with its name and content, which may be made as they are taken, and then but once.
+class CachedOutput:
+    """Generated files, each with its name and content; `files` can be an iterator that renders as it is consumed.
 
-    `notes` are the lines that were said to the user. `separate` tells that the files are not to be joined.
+    `notes` are the lines for the user. `separate` tells that the files are not to be joined.
     """
 
     def __init__(self, files: Iterable[tuple[str, Content]], notes: Sequence[str], separate: bool) -> None:
@@ -149,11 +128,11 @@ class Answer:
         self.separate = separate
 
     @classmethod
-    def of_parts(cls, parts: list[memoryview]) -> Answer:
-        """The answer that an entry's parts say, behind its key. Raises `ValueError` for anything else."""
+    def of_parts(cls, parts: list[memoryview]) -> CachedOutput:
+        """The output from the parts of an entry behind its key. Raises `ValueError` for anything else."""
         how, notes, *rest = parts
         if len(rest) % 3:
-            raise ValueError("not an answer")
+            raise ValueError("not an entry")
         separate = bytes(how) == b"separate"
         # Those are written to files as they are: to hold them in memory once is enough.
         files = [
@@ -163,14 +142,71 @@ class Answer:
         return cls(files, str(notes, "utf-8", "surrogateescape").splitlines(), separate)
 
 
-def _tell(entry: Generator[None, Parts | None, None], parts: Parts | None) -> None:
-    try:  # noqa: SIM105  # contextlib takes as long to import as an answer to find
-        entry.send(parts)
-    except StopIteration:  # nothing is kept
-        pass
+class _EntryWriter:
+    """Writes an entry part by part, and puts it in place when its block ends without an exception.
+
+    Whatever prevents that raises nothing: no entry is stored.
+    """
+
+    def __init__(self, invocation: CachedInvocation) -> None:
+        self._invocation = invocation
+        self._name = ""
+        self._temporary: str | None = None
+        self._file: BinaryIO | None = None
+        self._check = 0
+
+    def __enter__(self) -> _EntryWriter:
+        try:
+            key = self._invocation.key()
+            self._name = self._invocation.name(key)
+            self._temporary = self._invocation.files.new(self._name)
+            self._file = open(self._temporary, "wb", _BUFFER)
+            self._file.write(bytes(_CHECK_BYTES))
+        except (OSError, ValueError):
+            self._give_up()
+        else:
+            self.write(key)
+        return self
+
+    def write(self, *parts: bytes | memoryview) -> None:
+        """Append some parts; no more than an entry may have."""
+        if self._file is None:
+            return
+        try:
+            for piece in _packed(parts):
+                self._check = zlib.crc32(piece, self._check)
+                self._file.write(piece)
+            if self._file.tell() > _BIGGEST:
+                self._give_up()
+        except OSError:
+            self._give_up()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._file is not None and self._temporary is not None:
+            try:
+                self._file.seek(0)
+                self._file.write(self._check.to_bytes(_CHECK_BYTES, "big"))
+                self._file.close()
+                self._invocation.files.place(self._temporary, self._name)
+                self._file = self._temporary = None
+            except OSError:
+                pass
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Remove what was written, if that is not in place."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:  # noqa: SIM105  # contextlib takes as long to import as an entry to find
+                file.close()
+            except OSError:
+                pass
+        if self._temporary is not None:
+            discard(self._temporary)
+            self._temporary = None
 
 
-def _packed(parts: Parts) -> Iterator[bytes | memoryview]:
+def _packed(parts: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     """Each part behind its length: `5:hello`."""
     for part in parts:
         yield b"%d:" % len(part)

@@ -1,4 +1,4 @@
-"""Where generated files go: to stdout, into a file, or below a directory. Imports only what the way needs."""
+"""Delivering generated files: to stdout, into a file, or below a directory. Imports only what that way needs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tpgen.cache.outputs import Answer, Content
+    from tpgen.cache.outputs import CachedOutput, Content
 
 
-def deliver(answer: Answer, path: str | None) -> None:
-    """The files to where `path` says, to stdout where it is None, which separate files cannot go to."""
+def deliver(output: CachedOutput, path: str | None) -> None:
+    """Write the files to `path`; to stdout where it is None, which is not for separate files."""
     if path is None:
-        assert not answer.separate
-        _print([content for _, content in answer.files])
+        assert not output.separate
+        _print([content for _, content in output.files])
         return
-    from tpgen import output
+    from tpgen.output import write_file, write_files
 
-    if answer.separate or os.path.isdir(path) or path.endswith(os.sep):
-        output.write_files(path, ((name, _data(content)) for name, content in answer.files))
+    if output.separate or os.path.isdir(path) or path.endswith(os.sep):
+        write_files(path, ((name, _data(content)) for name, content in output.files))
     else:
-        output.write_file(path, b"\n".join(_data(content) for _, content in answer.files))
+        write_file(path, b"\n".join(_data(content) for _, content in output.files))
 
 
 def _data(content: Content) -> bytes | memoryview:

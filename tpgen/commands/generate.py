@@ -12,15 +12,20 @@ from tpgen.commands.base import Parser
 from tpgen.diagnostics import fail
 
 if TYPE_CHECKING:
-    from tpgen.backends.generation import Product
+    from tpgen.backends.generation import Generated
     from tpgen.backends.registry import Loaded
 
 # What no backend's option can be called: it is no identifier.
 _OPTION = "option "
+# The options of this command that are decided by their own text: their output may be cached.
+_CACHEABLE = ("events", "raw", "classic", "backend", "output")
 
 
 class _Parser(Parser):
-    """Knows the options of the backend that -b names, wherever on the command line it stands."""
+    """Knows the options of the backend that -b names, wherever on the command line it stands.
+
+    `given` are the names of the options that are not as they are by default.
+    """
 
     def parse_known_args(  # type: ignore[override]  # of the overloads this is the one that we use
         self, args: Sequence[str], namespace: argparse.Namespace | None = None
@@ -32,7 +37,9 @@ class _Parser(Parser):
         renderer = find(first.parse_known_args(args)[0].backend)
         self.set_defaults(renderer=renderer)
         _add_options(self, renderer)
-        return super().parse_known_args(args, namespace)
+        options, rest = super().parse_known_args(args, namespace)
+        options.given = [name for name, value in vars(options).items() if value != self.get_default(name)]
+        return options, rest
 
 
 def _add_options(parser: Parser, renderer: Loaded) -> None:
@@ -67,8 +74,8 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.backends.generation import CheckFailed, Order, generate
-    from tpgen.cache.outputs import Answer
+    from tpgen.backends.generation import CheckFailed, GenerateRequest, generate
+    from tpgen.cache.outputs import CachedOutput
     from tpgen.commands.deliver import deliver
     from tpgen.programs.forms import Form
 
@@ -77,32 +84,33 @@ def run(options: argparse.Namespace) -> int:
     renderer: Loaded = options.renderer
     named = tuple(form for form in Form if getattr(options, form))
     given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
-    order = Order(tuple(options.events), options.module, named, given)
+    request = GenerateRequest(tuple(options.events), options.module, named, given)
     try:
-        product = generate(renderer, base.open_kernel(options), order)
+        generated = generate(renderer, base.open_kernel(options), request)
     except CheckFailed as failed:
         base.say(failed.diagnostics)
         return base.EXIT_CHECK_FAILED
-    files, separate = _apart(product)
+    files, separate = _apart(generated)
     if separate and options.output is None:
         count = sum(1 for _ in files)
-        what = f"{product.events} events are meant" if product.events > 1 else f"{count} files are made"
+        what = f"{generated.events} events are meant" if generated.events > 1 else f"{count} files are made"
         raise fail("usage", what, hint=f"give -o DIR for the {count} files")
-    answer = Answer(files, [base.said(note) for note in product.notes], separate)
-    if (question := getattr(options, "question", None)) is not None and renderer.plugin.built_in:
-        answer = question.kept(answer)
-    deliver(answer, options.output)
-    base.say(product.notes)
+    output = CachedOutput(files, [base.said(note) for note in generated.notes], separate)
+    if options.invocation is not None and renderer.plugin.built_in:
+        known = (*_CACHEABLE, *(_OPTION + option.name for option in renderer.backend.options))
+        output = options.invocation.storing(output, options.given, known)
+    deliver(output, options.output)
+    base.say(generated.notes)
     return base.EXIT_DONE
 
 
-def _apart(product: Product) -> tuple[Iterable[tuple[str, str | bytes]], bool]:
+def _apart(generated: Generated) -> tuple[Iterable[tuple[str, str | bytes]], bool]:
     """The files, and whether they are not to be joined: several events' and, of several files, those of bytes.
 
     Of the former, which can be thousands, there are never all at once.
     """
-    few = list(islice(product.files, 2))
-    if product.events > 1 and not (len(few) == 1 and product.requests > 1):
-        return ((file.name, file.data) for file in chain(few, product.files)), True
-    files = [(file.name, file.content) for file in chain(few, product.files)]
+    few = list(islice(generated.files, 2))
+    if generated.events > 1 and not (len(few) == 1 and generated.requests > 1):
+        return ((file.name, file.data) for file in chain(few, generated.files)), True
+    files = [(file.name, file.content) for file in chain(few, generated.files)]
     return files, len(files) > 1 and any(isinstance(content, bytes) for _, content in files)

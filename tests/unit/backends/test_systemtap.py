@@ -20,7 +20,7 @@ from support.small_kernel import small_btf, write_btf, write_tracefs
 from support.stubs import stubs
 from support.systemtap import make_tree
 
-from tpgen.backends.generation import Order, generate
+from tpgen.backends.generation import GenerateRequest, generate
 from tpgen.backends.registry import find
 from tpgen.commands.base import kernel_named
 from tpgen.kernel.events import KernelEvents
@@ -257,7 +257,7 @@ def kernel() -> KernelEvents:
 
 def files(kernel: KernelEvents, emit: str, lkm: bool = False) -> dict[str, bytes]:
     """What is generated of all events, without the command line, which would open the kernel each time."""
-    order = Order(("*",), None, (), {"emit": emit, "flat": False, "lkm": lkm})
+    order = GenerateRequest(("*",), None, (), {"emit": emit, "flat": False, "lkm": lkm})
     return {file.name: file.data for file in generate(find("systemtap"), kernel, order).files}
 
 

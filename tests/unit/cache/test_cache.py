@@ -9,17 +9,25 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support.cli import Done, tpgen
 
-from tpgen.cache import outputs as answers
-from tpgen.cache.outputs import Answer, Question
+from tpgen.backends.base import Option
+from tpgen.backends.bpf import BpfBackend
+from tpgen.cache import outputs
+from tpgen.cache.outputs import CachedInvocation, CachedOutput
 from tpgen.cache.private_files import PrivateFiles
 from tpgen.catalog import live_cache
+from tpgen.commands import generate
+from tpgen.commands.base import Parser
 from tpgen.kernel.check import CheckedKernel
 from tpgen.kernel.events import KernelEvents
 from tpgen.kernel.resolve import Kernel
+
+if TYPE_CHECKING:
+    from tpgen.cache.outputs import Content
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("tracefs")]
 ROOT = Path(__file__).parents[3]
@@ -33,8 +41,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def entry_of(cache: Path) -> Path:
-    (entry,) = (cache / "answers").iterdir()
+    (entry,) = (cache / "outputs").iterdir()
     return entry
+
+
+def store(invocation: CachedInvocation, output: CachedOutput) -> list[tuple[str, Content]]:
+    """The files, which are taken, so that an entry is stored if it can be."""
+    return list(invocation.storing(output, (), ()).files)
 
 
 def forge(entry: Path) -> None:
@@ -50,12 +63,11 @@ def believed(words: tuple[str, ...] = ("sched_switch", "--raw")) -> bool:
 
 
 def forged_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the question of a forged entry, which has its words in it, fit it again."""
-    original = Question._full_key
-    monkeypatch.setattr(Question, "_full_key", lambda self: original(self).replace(b"sched_switch", b"sched_forged"))
-    name = Question._name
+    """Make the key of a forged entry, which has its words in it, fit it again."""
+    key, name = CachedInvocation.key, CachedInvocation.name
+    monkeypatch.setattr(CachedInvocation, "key", lambda self: key(self).replace(b"sched_switch", b"sched_forged"))
     monkeypatch.setattr(
-        Question, "_name", staticmethod(lambda key: name(key.replace(b"sched_forged", b"sched_switch")))
+        CachedInvocation, "name", staticmethod(lambda key: name(key.replace(b"sched_forged", b"sched_switch")))
     )
 
 
@@ -66,7 +78,7 @@ def test_a_warm_run_says_the_same(cache: Path) -> None:
     cold, warm, without = tpgen("sched_switch"), tpgen("sched_switch"), tpgen("sched_switch", "--no-cache")
     assert cold == warm == without
     assert cold.code == 0
-    assert len(list((cache / "answers").iterdir())) == 1
+    assert len(list((cache / "outputs").iterdir())) == 1
 
 
 SCRIPT = """
@@ -90,7 +102,7 @@ def test_a_warm_run_imports_next_to_nothing(cache: Path) -> None:
     assert not HEAVY & set(warm.stderr.split())
 
 
-def test_files_and_stdout_are_the_same_question(cache: Path, tmp_path: Path) -> None:
+def test_files_and_stdout_share_an_entry(cache: Path, tmp_path: Path) -> None:
     told = tpgen("sched_switch", "--raw").out
     entry = entry_of(cache)
     before = entry.stat().st_mtime_ns
@@ -115,7 +127,8 @@ def test_several_events(cache: Path, tmp_path: Path) -> None:
 NOT_KEPT = [
     ("sched_switch", "--no-cache"),
     ("sched_switch", "--btf", "/sys/kernel/btf/vmlinux"),
-    ("sched_switch", "--arch=x86_64"),
+    ("sched_switch", "--config=x", "--headers=x"),
+    ("sched_switch", "--kernel=live"),
     ("no_such_event",),
     ("sched_switch", "--", "no_such_event"),
     ("sched_switch", "-o"),
@@ -126,11 +139,55 @@ NOT_KEPT = [
 @pytest.mark.parametrize("words", NOT_KEPT, ids=" ".join)
 def test_what_is_not_kept(words: tuple[str, ...], cache: Path) -> None:
     tpgen(*words)
-    assert not (cache / "answers").exists()
+    assert not (cache / "outputs").exists()
+
+
+KEPT = [
+    ("--arch=x86_64",),
+    ("--raw", "--module", "vmlinux"),
+    ("-b", "go", "--package", "mine"),
+    ("-b", "go", "--package=yours"),
+    ("--flat", "-bsystemtap"),
+    ("-b", "bpf", "--module=vmlinux", "--classic"),
+]
+
+
+def test_options_that_their_text_decides_are_kept(cache: Path) -> None:
+    """Those of the kernel, of the command and of the backend: an entry each, of what a run without a cache makes."""
+    for number, words in enumerate(KEPT):
+        cold, warm, without = (tpgen("sched_switch", *words, *more) for more in ((), (), ("--no-cache",)))
+        assert cold == warm == without
+        assert len(kept_in(cache)) == number + (cold.code == 0)
+        assert cold.code == 0, cold
+
+
+def test_an_option_that_the_cache_does_not_know_keeps_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever adds an option need not think of the cache: a run with it is not served from there, without it it is."""
+    original = generate.parser
+
+    def parser() -> Parser:
+        made = original()
+        made.add_argument("--strange", metavar="FILE")
+        made.add_argument("--odd", action="store_true")
+        return made
+
+    monkeypatch.setattr(generate, "parser", parser)
+    for words in (("--strange", "x"), ("--strange=x", "-o", "/dev/null"), ("--odd",), ("--arch=x86_64", "--odd")):
+        assert tpgen("sched_switch", "--raw", *words).code == 0
+        assert not (cache / "outputs").exists()
+    assert tpgen("sched_switch", "--raw").code == 0
+    assert len(kept_in(cache)) == 1
+
+
+def test_an_option_more_of_a_backend_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BpfBackend, "options", (Option("word", "which", "none"),))
+    for words in (("--word", "a"), ("--word", "b"), ("--word=a",)):
+        assert tpgen("sched_switch", "--raw", *words).code == 0
+    assert len(kept_in(cache)) == 3
 
 
 def test_no_word_is_lost_or_joined() -> None:
-    keys = {Question.of(words)._words for words in (["a", "b"], ["a b"], ["ab"], ["a"], ["b", "a"])}  # type: ignore[union-attr]
+    keys = {CachedInvocation.of(words)._words for words in (["a", "b"], ["a b"], ["ab"], ["a"], ["b", "a"])}  # type: ignore[union-attr]
     assert len(keys) == 5
 
 
@@ -140,7 +197,7 @@ def test_no_word_is_lost_or_joined() -> None:
 def test_it_is_for_this_user_only(cache: Path) -> None:
     tpgen("sched_switch", "--raw")
     tpgen("list")
-    for directory in ("answers", "kernels"):
+    for directory in ("outputs", "kernels"):
         assert stat.S_IMODE((cache / directory).stat().st_mode) == 0o700
         (entry,) = (cache / directory).iterdir()
         assert stat.S_IMODE(entry.stat().st_mode) == 0o600
@@ -203,7 +260,7 @@ def damages(content: bytes) -> Iterator[bytes]:
     yield zlib.crc32(garbage).to_bytes(4, "big") + garbage
 
 
-def test_a_corrupt_answer_is_made_again_without_a_word(cache: Path) -> None:
+def test_a_corrupt_entry_is_made_again_without_a_word(cache: Path) -> None:
     good = tpgen("sched_switch", "--raw")
     whole = entry_of(cache).read_bytes()
     for damaged in damages(whole):
@@ -212,41 +269,43 @@ def test_a_corrupt_answer_is_made_again_without_a_word(cache: Path) -> None:
         assert entry_of(cache).read_bytes() == whole
 
 
-def test_another_program_is_another_question(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_installation_is_another_key(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     believed()
-    monkeypatch.setattr(answers, "installation", lambda: "another")
+    monkeypatch.setattr(outputs, "installation", lambda: "another")
     believed()
-    assert len(list((cache / "answers").iterdir())) == 2
+    assert len(list((cache / "outputs").iterdir())) == 2
 
 
 @pytest.mark.parametrize("changed", ["identity", "none"])
-def test_another_kernel_is_another_question(changed: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_kernel_is_another_key(changed: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     believed()
     monkeypatch.setattr(
         "tpgen.cache.kernel_identity.current", {"identity": lambda: "another", "none": lambda: None}[changed]
     )
     believed()
-    assert len(list((cache / "answers").iterdir())) == (2 if changed == "identity" else 1)
+    assert len(list((cache / "outputs").iterdir())) == (2 if changed == "identity" else 1)
 
 
-def test_old_answers_go(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "_MOST", 3)
+def test_old_entries_go(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "_MOST", 3)
     for number in range(6):
-        question = Question.of([f"event_{number}"])
-        assert question
-        list(question.kept(Answer([("a.h", "text")], [], False)).files)
-    assert len(list((cache / "answers").iterdir())) == 3
-    last = Question.of(["event_5"])
+        invocation = CachedInvocation.of([f"event_{number}"])
+        assert invocation
+        store(invocation, CachedOutput([("a.h", "text")], [], False))
+    assert len(list((cache / "outputs").iterdir())) == 3
+    last = CachedInvocation.of(["event_5"])
     assert last
-    assert last.answer()
+    assert last.lookup()
 
 
 def test_notes_bytes_and_names_come_back(cache: Path) -> None:
-    question = Question.of(["x", "-o", "y"])
-    assert question
-    said = Answer([("a/b.h", "text — \n"), ("c.bin", b"\0\xff"), ("empty", "")], ["tpgen: note: one", "two"], True)
-    list(question.kept(said).files)
-    back = question.answer()
+    invocation = CachedInvocation.of(["x", "-o", "y"])
+    assert invocation
+    said = CachedOutput(
+        [("a/b.h", "text — \n"), ("c.bin", b"\0\xff"), ("empty", "")], ["tpgen: note: one", "two"], True
+    )
+    store(invocation, said)
+    back = invocation.lookup()
     assert back
     assert (back.notes, back.separate) == (said.notes, True)
     data = [(name, bytes(content)) for name, content in back.files if not isinstance(content, str)]
@@ -254,23 +313,23 @@ def test_notes_bytes_and_names_come_back(cache: Path) -> None:
 
 
 def kept_in(cache: Path) -> list[str]:
-    return sorted(os.listdir(cache / "answers"))
+    return sorted(os.listdir(cache / "outputs"))
 
 
-def test_an_answer_is_kept_in_full_or_not_at_all(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_is_kept_in_full_or_not_at_all(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not where its files are not all taken, nor where it is larger than what is kept; it is the same answer."""
-    question = Question.of(["x"])
-    assert question
+    invocation = CachedInvocation.of(["x"])
+    assert invocation
     files = [("a.h", b"a" * 200_000), ("b.h", b"b" * 200_000)]
-    taking = iter(question.kept(Answer(files, [], True)).files)
+    taking = iter(invocation.storing(CachedOutput(files, [], True), (), ()).files)
     assert next(taking) == files[0]
     assert len(kept_in(cache)) == 1, "it is on its way"
     del taking
     assert kept_in(cache) == []
-    monkeypatch.setattr(answers, "_BIGGEST", 300_000)
-    assert list(question.kept(Answer(files, [], True)).files) == files
+    monkeypatch.setattr(outputs, "_BIGGEST", 300_000)
+    assert store(invocation, CachedOutput(files, [], True)) == files
     assert kept_in(cache) == []
-    assert list(question.kept(Answer(files[:1], [], True)).files) == files[:1]
+    assert store(invocation, CachedOutput(files[:1], [], True)) == files[:1]
     assert len(kept_in(cache)) == 1
 
 
@@ -283,10 +342,10 @@ def test_a_failure_on_the_way_keeps_nothing(cache: Path, tmp_path: Path) -> None
 
 
 def test_text_that_is_printed_comes_back_as_text(cache: Path) -> None:
-    question = Question.of(["x"])
-    assert question
-    list(question.kept(Answer([("a.h", "text — \n")], [], False)).files)
-    back = question.answer()
+    invocation = CachedInvocation.of(["x"])
+    assert invocation
+    store(invocation, CachedOutput([("a.h", "text — \n")], [], False))
+    back = invocation.lookup()
     assert back
     assert back.files == [("a.h", "text — \n")]
 
@@ -362,7 +421,7 @@ def test_processes_at_once(cache: Path) -> None:
     command = (sys.executable, "-m", "tpgen", "sched_switch", "--raw")
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
     while any(process.poll() is None for process in running):
-        for entry in list((cache / "answers").iterdir()) if (cache / "answers").is_dir() else []:
+        for entry in list((cache / "outputs").iterdir()) if (cache / "outputs").is_dir() else []:
             entry.unlink(missing_ok=True)
         try:
             running[0].wait(0.01)
