@@ -124,7 +124,7 @@ _NAMED = re.compile(
 
 
 def _shape(text: str) -> tuple[str, str | None]:
-    """The type text with `_ANY` in the place of its name, and the name; the text itself and None where it is not plain."""
+    """`text` with `_ANY` in the place of its name, and the name; `text` itself and None where it is not plain."""
     match = _NAMED.fullmatch(text)
     if match is None or match[2] in _QUALIFIERS | _INTEGER_WORDS | _TAG_KEYWORDS | _RESERVED:
         return text, None

@@ -43,8 +43,8 @@ class PackageContents:
     """The files of interest in the packages of one kernel, by the name that stands in messages.
 
     `btf` has the image first, then the BTF of every module that has a tracepoint. `modules_without_btf` has the
-    tracepoints of modules without BTF, as those of Linux 5.10 are, by module. `config` is the name of the configuration among
-    `contents`, None where there is none. `release` is the kernel's uname -r.
+    tracepoints of modules without BTF, as those of Linux 5.10 are, by module. `config` is the name of the configuration
+    among `contents`, None where there is none. `release` is the kernel's uname -r.
     """
 
     release: str = ""
