@@ -32,7 +32,7 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
-from tpgen.sources.btf_encoding import KINDS, PER_ELEMENT, BtfKind, Strides, native, split_sections
+from tpgen.sources.btf_encoding import KINDS, PER_ELEMENT, VLEN, BtfKind, Strides, kind_of, native, split_sections
 from tpgen.target import Target, canonical_integer, target_like
 
 _QUALIFIERS = {BtfKind.CONST: "const", BtfKind.VOLATILE: "volatile", BtfKind.RESTRICT: "restrict"}
@@ -82,26 +82,26 @@ class Btf:
         self.path = path
         self.base = base
         self._arch = arch
-        order, type_section, string_section = split_sections(data, path)
-        self.big_endian = order == ">"
+        sections = split_sections(data, path)
+        self.big_endian = sections.order == ">"
         self._names = names
-        self._strings = bytes(string_section)
+        self._strings = bytes(sections.strings)
         # Copies of what is needed, so that nobody holds on to the rest.
-        self._type_bytes = native(type_section, swapped=self.big_endian != (sys.byteorder == "big"))
+        self._type_bytes = native(sections.types, swapped=self.big_endian != (sys.byteorder == "big"))
         self._words = memoryview(self._type_bytes).cast("I")
         self._first_id = base.count if base else 1
         self._first_string = base.strings_end if base else 0
         self._starts = array("Q")
-        self._walk()
+        self._walk(Strides(bytes(sections.layout)))
         self._ctypes: dict[tuple[int, bool], CType] = {}
         self._pending: set[int] = set()
         self._aligns: dict[int, int] = {}
 
     # --- the walk
 
-    def _walk(self) -> None:
+    def _walk(self, strides: Strides) -> None:
         """Note where each type starts. This loop runs once per type of the kernel, so it does nothing else."""
-        infos, strides, note = self._words[1:], Strides(), self._starts.append
+        infos, note = self._words[1:], self._starts.append
         at, end = 0, len(self._words)
         try:
             while True:
@@ -116,8 +116,8 @@ class Btf:
     def _cut_short(self) -> TpgenError:
         """The error where the walk does not end at the end of the type section: its last type has no proper end."""
         at, type_id = self._starts[-1], self.count - 1
-        if at + 1 < len(self._words) and not 0 < (kind := self._words[at + 1] >> 24 & 31) < len(KINDS):
-            return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {kind}")
+        if at + 1 < len(self._words) and kind_of(info := self._words[at + 1]) in (BtfKind.VOID, BtfKind.UNKNOWN):
+            return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {info >> 24 & 0x7F}")
         return self._bad("btf-truncated", f"the type section ends inside type {type_id}")
 
     # --- names to ids
@@ -233,7 +233,7 @@ class Btf:
         if type_id == 0:
             return BtfKind.VOID
         btf, at = self._at(type_id)
-        return KINDS[btf._words[at + 1] >> 24 & 31]
+        return kind_of(btf._words[at + 1])
 
     def name(self, type_id: int) -> str:
         """The name of a type, "" for a nameless one."""
@@ -255,7 +255,7 @@ class Btf:
         info = words[at + 1]
         bit_fields = info >> 31
         found = []
-        for index in range(at + 3, at + 3 + 3 * (info & 0xFFFF), 3):
+        for index in range(at + 3, at + 3 + 3 * (info & VLEN), 3):
             name, member_type, offset = words[index], words[index + 1], words[index + 2]
             bits = offset >> 24 if bit_fields else 0
             found.append(Member(self.string(name), member_type, offset & 0xFFFFFF if bit_fields else offset, bits))
@@ -269,7 +269,7 @@ class Btf:
             raise self._bad("btf-bad-kind", f"type {type_id} is not a function prototype")
         btf, at = self._at(type_id)
         words = btf._words
-        count = words[at + 1] & 0xFFFF
+        count = words[at + 1] & VLEN
         slots = range(at + 3, at + 3 + 2 * count, 2)
         return tuple(Param(self.string(words[i]) or None, words[i + 1]) for i in slots)
 
@@ -360,7 +360,7 @@ class Btf:
         words, kinds = self._words, _NAMED_KINDS
         found: dict[tuple[int, int | None], int] = {}
         for index, at in enumerate(self._starts):
-            kind = words[at + 1] >> 24 & 31
+            kind = KINDS[words[at + 1] >> 24 & 0x7F]
             if kind in kinds:
                 found.setdefault((kind, words[at]), self._first_id + index)
         return found
@@ -383,11 +383,11 @@ class Btf:
         found: dict[int, set[int]] = {}
         for at in self._starts:
             info = self._words[at + 1]
-            kind, is_signed = info >> 24 & 31, info >> 31
+            kind, is_signed = KINDS[info >> 24 & 0x7F], info >> 31
             if kind in (BtfKind.ENUM, BtfKind.ENUM64):
                 bits = 32 if kind == BtfKind.ENUM else 64
                 step = PER_ELEMENT[kind]
-                for index in range(at + 3, at + 3 + step * (info & 0xFFFF), step):
+                for index in range(at + 3, at + 3 + step * (info & VLEN), step):
                     low, high = self._words[index + 1], self._words[index + 2] if bits == 64 else 0
                     value = high << 32 | low
                     negative = is_signed and value >> bits - 1
@@ -469,6 +469,9 @@ class Btf:
                 return TypeTag(name, self.ctype(third, by_value))
             case BtfKind.FUNC_PROTO:
                 return self._func_proto(type_id, third)
+            case BtfKind.UNKNOWN:
+                hint = "this BTF is newer than tpgen"
+                raise fail("btf-unknown-kind", f"type {type_id} is of kind {info >> 24 & 0x7F}", self.path, hint)
             case _:
                 raise self._bad("btf-bad-kind", f"type {type_id} of kind {kind.name} is used as a type")
 
@@ -512,8 +515,8 @@ class Btf:
                 yield self.target_id(type_id)
                 yield from (param.type_id for param in self.params(type_id))
             case BtfKind.DATASEC:
-                yield from btf._words[at + 3 : at + 3 + 3 * (btf._words[at + 1] & 0xFFFF) : 3]
-            case BtfKind.INT | BtfKind.ENUM | BtfKind.ENUM64 | BtfKind.FLOAT | BtfKind.FWD:
+                yield from btf._words[at + 3 : at + 3 + 3 * (btf._words[at + 1] & VLEN) : 3]
+            case BtfKind.INT | BtfKind.ENUM | BtfKind.ENUM64 | BtfKind.FLOAT | BtfKind.FWD | BtfKind.UNKNOWN:
                 pass
             case _:
                 yield self.target_id(type_id)

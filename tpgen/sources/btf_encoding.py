@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from array import array
 from enum import IntEnum
+from typing import NamedTuple
 
 from tpgen.diagnostics import fail
 
@@ -35,13 +36,20 @@ class BtfKind(IntEnum):
     DECL_TAG = 17
     TYPE_TAG = 18
     ENUM64 = 19
+    #: Any other kind of seven bits. Its types can be skipped where the layout section states their length.
+    UNKNOWN = 0x80
 
 
-KINDS = tuple(BtfKind)
+_KNOWN = len(BtfKind) - 1
+#: The kinds by their numbers.
+KINDS = tuple(BtfKind(number) if number < _KNOWN else BtfKind.UNKNOWN for number in range(0x80))
+#: The bits of a type's info word that hold the number of its elements: 16 until Linux 7.2 made them 24; the others were
+#: zero.
+VLEN = 0xFFFFFF
 
 # What follows the three words of a type, in words: a fixed part and a part per element (vlen).
-_FIXED = [0] * 20
-PER_ELEMENT = [0] * 20
+_FIXED = [0] * _KNOWN
+PER_ELEMENT = [0] * _KNOWN
 _FIXED[BtfKind.INT] = _FIXED[BtfKind.VAR] = _FIXED[BtfKind.DECL_TAG] = 1
 _FIXED[BtfKind.ARRAY] = 3
 PER_ELEMENT[BtfKind.ENUM] = PER_ELEMENT[BtfKind.FUNC_PROTO] = 2
@@ -49,21 +57,48 @@ PER_ELEMENT[BtfKind.STRUCT] = PER_ELEMENT[BtfKind.UNION] = 3
 PER_ELEMENT[BtfKind.DATASEC] = PER_ELEMENT[BtfKind.ENUM64] = 3
 
 
+def kind_of(info: int) -> BtfKind:
+    """The kind in a type's info word."""
+    return KINDS[info >> 24 & 0x7F]
+
+
 class Strides(dict[int, int]):
-    """The length in words of a type by its info word. Few distinct info words occur, so the walk looks them up."""
+    """The length in words of a type by its info word. Few distinct info words occur, so the walk looks them up.
+
+    `layout` is the layout section, for kinds that are not known. It has four bytes for each kind: the lengths in bytes
+    of what follows the three words once and per element, and flags.
+    """
+
+    def __init__(self, layout: bytes) -> None:
+        super().__init__()
+        self._layout = layout
 
     def __missing__(self, info: int) -> int:
-        kind = info >> 24 & 31
-        # An unknown kind leads past every end.
-        known = 0 < kind < len(_FIXED)
-        self[info] = stride = 3 + _FIXED[kind] + PER_ELEMENT[kind] * (info & 0xFFFF) if known else 1 << 40
+        self[info] = stride = self._stride(info >> 24 & 0x7F, info & VLEN)
         return stride
+
+    def _stride(self, kind: int, elements: int) -> int:
+        if 0 < kind < _KNOWN:
+            return 3 + _FIXED[kind] + PER_ELEMENT[kind] * elements
+        once, per_element = (
+            self._layout[4 * kind : 4 * kind + 2] if kind and 4 * kind + 4 <= len(self._layout) else (1, 1)
+        )
+        # A kind of unknown length leads past every end.
+        return 1 << 40 if once % 4 or per_element % 4 else 3 + (once + per_element * elements) // 4
+
+
+class Sections(NamedTuple):
+    """The parts of a `.BTF` section; `order` is "<" or ">", `layout` is empty in BTF that has none."""
+
+    order: str
+    types: memoryview
+    strings: memoryview
+    layout: memoryview
 
 
 def is_split(data: bytes, path: str) -> bool:
     """Whether a `.BTF` section continues another: only then does its string section not start with the empty string."""
-    _, _, strings = split_sections(data, path)
-    return bytes(strings[:1]) != b"\0"
+    return bytes(split_sections(data, path).strings[:1]) != b"\0"
 
 
 def native(section: memoryview, swapped: bool) -> bytes:
@@ -75,8 +110,8 @@ def native(section: memoryview, swapped: bool) -> bytes:
     return words.tobytes()
 
 
-def split_sections(data: bytes, path: str) -> tuple[str, memoryview, memoryview]:
-    """The byte order ("<" or ">"), the type section and the string section of a `.BTF` section."""
+def split_sections(data: bytes, path: str) -> Sections:
+    """The parts of a `.BTF` section. Raises `TpgenError` with a `btf-*` code where they do not lie in it."""
     order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(bytes(data[:2]))
     if order is None:
         raise fail("btf-bad-magic", "corrupt BTF: it does not start with the magic 0xeb9f", path)
@@ -90,8 +125,12 @@ def split_sections(data: bytes, path: str) -> tuple[str, memoryview, memoryview]
         raise fail("btf-bad-version", f"BTF version {version} is not known", path, "tpgen reads version 1")
     if type_length % 4 or type_offset % 4:
         raise fail("btf-truncated", "corrupt BTF: the type section is not made of whole words", path)
+    layout = _layout_extent(data, order, header)
+    if layout[1] % 4:
+        raise fail("btf-truncated", "corrupt BTF: the layout section is not made of whole words", path)
     sections: list[memoryview] = []
-    for what, offset, length in (("type", type_offset, type_length), ("string", string_offset, string_length)):
+    parts = (("type", type_offset, type_length), ("string", string_offset, string_length), ("layout", *layout))
+    for what, offset, length in parts:
         start = header + offset
         if start + length > len(data):
             missing = start + length - len(data)
@@ -99,4 +138,47 @@ def split_sections(data: bytes, path: str) -> tuple[str, memoryview, memoryview]
         sections.append(memoryview(data)[start : start + length])
     if sections[1] and sections[1][-1]:
         raise fail("btf-truncated", "corrupt BTF: the string section does not end with a NUL", path)
-    return order, sections[0], sections[1]
+    return Sections(order, *sections)
+
+
+def _layout_extent(data: bytes, order: str, header: int) -> tuple[int, int]:
+    """Offset behind the header and length of the layout section, which BTF has since its header has 32 bytes."""
+    if header < 32 or len(data) < 32:
+        return 0, 0
+    offset, length = struct.unpack_from(order + "II", data, 24)
+    return offset, length
+
+
+# Magic, version 1 and no flags, in either byte order.
+_STARTS = (b"\x9f\xeb\x01\x00", b"\xeb\x9f\x01\x00")
+_HEADER_SIZES = (24, 32)
+
+
+def blob_in(data: bytes) -> bytes | None:
+    """The BTF in the middle of a flat image, cut to the length that its header states; None where there is none."""
+    for start_bytes, order in zip(_STARTS, "<>", strict=True):
+        start = data.find(start_bytes)
+        while start >= 0:
+            if (end := _blob_end(data, start, order)) is not None:
+                return data[start:end]
+            start = data.find(start_bytes, start + 1)
+    return None
+
+
+def _blob_end(data: bytes, start: int, order: str) -> int | None:
+    """Where the BTF ends that begins at `start`; None where its sections do not fit together or into `data`."""
+    header = data[start : start + 32]
+    if len(header) < 32:
+        return None
+    header_bytes, *places, layout_offset, layout_length = struct.unpack_from(order + "7I", header, 4)
+    if header_bytes not in _HEADER_SIZES:
+        return None
+    types, strings = (places[0], places[1]), (places[2], places[3])
+    layout = (layout_offset, layout_length) if header_bytes == 32 else (0, 0)
+    end = 0
+    for offset, length in sorted(part for part in (types, strings, layout) if part[1]):
+        if not 0 <= offset - end < 8:  # a gap for the alignment
+            return None
+        end = offset + length
+    behind = start + header_bytes + end
+    return behind if types[1] and strings[1] and types[0] == 0 and behind <= len(data) else None

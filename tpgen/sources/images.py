@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
+from tpgen.sources.btf_encoding import blob_in
 from tpgen.sources.compression import COMPRESSIONS, Compression, compression_of, unpacked
 from tpgen.sources.elf import ELF_MAGIC, ElfFile
 from tpgen.target import ELF_MACHINES
 
 _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
-# A BTF header as it stands in memory in the middle of an unpacked image: magic, version 1, no flags, 24 bytes long.
-_BTF_HEADERS = (b"\x9f\xeb\x01\x00\x18\x00\x00\x00", b"\xeb\x9f\x01\x00\x00\x00\x00\x18")
 
 
 # Where DEFINE_TRACE of include/linux/tracepoint.h puts the names.
@@ -142,20 +140,12 @@ def _payloads(data: bytes) -> Iterator[tuple[int, Compression]]:
 
 
 def _blob_in(data: bytes, path: str) -> bytes:
-    """The BTF blob in the middle of `data`, cut to the length that its header states."""
-    for header, order in zip(_BTF_HEADERS, "<>", strict=True):
-        start = data.find(header)
-        while start >= 0:
-            fields = data[start + 8 : start + 24]
-            if len(fields) == 16:
-                type_offset, type_length, string_offset, string_length = struct.unpack(order + "4I", fields)
-                end = start + 24 + string_offset + string_length
-                if type_offset == 0 and string_offset == type_length > 0 and end <= len(data) and string_length:
-                    return data[start:end]
-            start = data.find(header, start + 1)
-    raise fail(
-        "image-unknown",
-        "neither BTF nor an ELF file nor a kernel image with BTF inside",
-        path,
-        "give /sys/kernel/btf/vmlinux, a vmlinux, a .ko, a vmlinuz or a raw BTF blob",
-    )
+    blob = blob_in(data)
+    if blob is None:
+        raise fail(
+            "image-unknown",
+            "neither BTF nor an ELF file nor a kernel image with BTF inside",
+            path,
+            "give /sys/kernel/btf/vmlinux, a vmlinux, a .ko, a vmlinuz or a raw BTF blob",
+        )
+    return blob

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.btf_builder import BOOL, KINDS, SIGNED, BtfBuilder
+from support.btf_builder import BOOL, KINDS, SIGNED, BtfBuilder, stub_image
 from support.live import VMLINUX_BTF
 from support.small_kernel import small_btf
 
@@ -34,6 +35,7 @@ from tpgen.model import (
 from tpgen.sources.btf import Btf, Member, Param
 from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
+from tpgen.sources.images import btf_sections
 from tpgen.spelling import spell
 
 INT = Int("int", 4, True)
@@ -410,6 +412,92 @@ class TestEnumerators:
         btf = Btf(module.blob(), "module", Btf(self.base().blob(), "vmlinux"))
         names = ("OWN", "TASK_COMM_LEN", "TWICE", "no_enumerator", "HUGE")
         assert [btf.enumerator(name) for name in names] == [9, 16, None, 8, 5 << 32 | 7]
+
+
+def with_layout(builder: BtfBuilder, lengths: dict[int, tuple[int, int]], between: bool = False) -> bytes:
+    """The blob with the header of 32 bytes and a layout section, behind the strings or between types and strings.
+
+    `lengths` are what follows the three words of a type of each kind, in bytes: once and per element.
+    """
+    blob = builder.blob()
+    types, strings = b"".join(builder.types), bytes(builder.strings)
+    pairs = (lengths.get(kind, (0, 0)) for kind in range(max(lengths) + 1))
+    layout = b"".join(struct.pack(f"{builder.order}BBH", once, each, 0) for once, each in pairs)
+    padded = strings + b"\0" * (-len(strings) % 4)
+    at = len(types) if between else len(types) + len(padded)
+    strings_at = len(types) + len(layout) * between
+    header = builder.words(32, 0, len(types), strings_at, len(padded), at, len(layout))
+    return blob[:4] + header + types + (layout + padded if between else padded + layout)
+
+
+class TestNewEncoding:
+    """BTF as include/uapi/linux/btf.h of Linux 7.2 defines it."""
+
+    @big_and_little
+    def test_more_elements_than_16_bits_count(self, big_endian: bool) -> None:
+        b = BtfBuilder(big_endian)
+        b.integer("int", 4, SIGNED)
+        many = b.enum("many", 4, [(f"E{number}", number) for number in range(0x10002)])
+        wide = b.structure("wide", 4 * 0x10001, [(f"m{number}", 1, 4 * number) for number in range(0x10001)])
+        last = b.typedef("last_t", many)
+        btf = Btf(b.blob(), "blob", names="last_t")
+        assert btf.count == b.next_id
+        assert btf.named == {"last_t": [last]}
+        assert btf.enumerator("E65537") == 0x10001
+        assert btf.members(wide)[-1] == Member("m65536", 1, 32 * 0x10000, 0)
+        btf.validate()
+
+    @big_and_little
+    @pytest.mark.parametrize("between", [False, True], ids=["layout at the end", "layout before the strings"])
+    @pytest.mark.parametrize(
+        ("kind", "once", "each", "elements"), [(20, 8, 0, 0), (31, 0, 12, 3), (32, 4, 0, 70_000), (127, 4, 8, 2)]
+    )
+    def test_unknown_kind(
+        self, kind: int, once: int, each: int, elements: int, between: bool, big_endian: bool
+    ) -> None:
+        """It is stepped over by the length that the layout section states; what refers to it is refused alone."""
+        b = BtfBuilder(big_endian)
+        number = b.integer("int", 4, SIGNED)
+        words = [0xDEAD] * ((once + each * elements) // 4)
+        b.types.append(b.words(b.string("odd"), kind << 24 | elements, 7, *words))
+        odd = b.next_id - 1
+        fine, bad = b.typedef("fine_t", number), b.typedef("bad_t", odd)
+        blob = with_layout(b, {kind: (once, each)}, between)
+        btf = Btf(blob, "blob", names="fine_t|bad_t")
+        assert btf.named == {"fine_t": [fine], "bad_t": [bad]}
+        assert btf.ctype(fine) == Typedef("fine_t", INT)
+        assert btf.string(b.string("odd")) == btf.name(odd) == "odd"
+        btf.validate()
+        with pytest.raises(TpgenError) as caught:
+            btf.ctype(bad)
+        expected = f"blob: type {odd} is of kind {kind} [btf-unknown-kind]; this BTF is newer than tpgen"
+        assert str(caught.value) == expected
+        # In a flat image, where the header alone tells how long it is.
+        assert btf_sections(stub_image(blob), "Image").btf == blob
+
+    @pytest.mark.parametrize("lengths", [{19: (0, 12)}, {20: (3, 0)}, {20: (0, 2)}])
+    def test_unknown_kind_without_a_length(self, lengths: dict[int, tuple[int, int]]) -> None:
+        b = BtfBuilder()
+        b.types.append(b.words(0, 20 << 24 | 1, 0))
+        with pytest.raises(TpgenError) as caught:
+            Btf(with_layout(b, lengths), "blob")
+        assert str(caught.value) == "blob: corrupt BTF: type 1 has unknown kind 20 [btf-bad-kind]"
+
+    @pytest.mark.parametrize(
+        ("offset", "length", "message"),
+        [
+            (4, 1 << 20, "the layout section lacks 1048548 of 1048576 bytes"),
+            (4, 2, "the layout section is not made of whole words"),
+        ],
+    )
+    def test_bad_layout(self, offset: int, length: int, message: str) -> None:
+        b = BtfBuilder()
+        b.integer("int", 4, SIGNED)
+        blob = bytearray(with_layout(b, {1: (4, 0)}))
+        struct.pack_into("<II", blob, 24, offset, length)
+        with pytest.raises(TpgenError) as caught:
+            Btf(bytes(blob), "blob")
+        assert str(caught.value) == f"blob: corrupt BTF: {message} [btf-truncated]"
 
 
 class TestSplit:
