@@ -19,6 +19,13 @@ from tpgen.model import (
     Void,
 )
 
+#: The keywords of C11, and the gcc extension that has no leading underscores: no name of C is one of them.
+KEYWORDS = frozenset(
+    """auto break case char const continue default do double else enum extern float for goto if inline int long register
+    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof
+    _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local""".split()
+)
+
 
 def spell(ctype: CType, name: str = "") -> str:
     """The C declaration of `name` with type `ctype`, or the bare type where `name` is empty.

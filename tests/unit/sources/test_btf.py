@@ -500,6 +500,131 @@ class TestNewEncoding:
         assert str(caught.value) == f"blob: corrupt BTF: {message} [btf-truncated]"
 
 
+def chain(b: BtfBuilder, length: int, step: Callable[[BtfBuilder, int], int]) -> int:
+    """The last of `length` types, each of which `step` makes of the one before; the first is an int."""
+    last = b.integer("int", 4, SIGNED)
+    for _ in range(length):
+        last = step(b, last)
+    return last
+
+
+def next_struct(b: BtfBuilder, inner: int) -> int:
+    """A struct of two of `inner`, 4 bytes apart whatever its size."""
+    return b.structure(f"s{inner}", 8, [("a", inner, 0), ("b", inner, 4)])
+
+
+BEYOND_C: dict[str, tuple[Callable[[BtfBuilder], int], str]] = {
+    "65 pointers": (lambda b: chain(b, 65, BtfBuilder.ptr), "nests too deeply [btf-cycle]"),
+    "330 pointers": (lambda b: chain(b, 330, BtfBuilder.ptr), "nests too deeply [btf-cycle]"),
+    "100 000 pointers": (lambda b: chain(b, 100_000, BtfBuilder.ptr), "nests too deeply [btf-cycle]"),
+    "100 000 arrays of one": (lambda b: chain(b, 100_000, lambda b, i: b.array(i, 1)), "nests too deeply [btf-cycle]"),
+    "330 structs in each other": (lambda b: chain(b, 330, next_struct), "nests too deeply [btf-cycle]"),
+    "struct of itself": (lambda b: b.structure("s", 4, [("s", 1, 0)]), "nests too deeply [btf-cycle]"),
+    "functions that double": (
+        lambda b: chain(b, 18, lambda b, i: b.ptr(b.func_proto(0, [("", i), ("", i)]))),
+        "has more than 4096 parts when it is written out [btf-bad-size]",
+    ),
+    "function of 5000 parameters": (
+        lambda b: b.ptr(b.func_proto(0, [("", b.integer("int", 4, SIGNED))] * 5000)),
+        "has more than 4096 parts when it is written out [btf-bad-size]",
+    ),
+    "array of 4 GiB": (
+        lambda b: b.array(b.integer("int", 4, SIGNED), 1 << 30),
+        "is an array of 4294967296 bytes [btf-bad-size]",
+    ),
+    "arrays of arrays of 64 EiB": (
+        lambda b: chain(b, 2, lambda b, i: b.array(i, 0xFFFFFFFF)),
+        "is an array of 17179869180 bytes [btf-bad-size]",
+    ),
+    "int called void": (lambda b: b.integer("void", 4), "of kind INT has the name 'void' [btf-bad-name]"),
+    "int of two words": (lambda b: b.integer("u int", 4), "of kind INT has the name 'u int' [btf-bad-name]"),
+    "struct of two words": (lambda b: b.structure("a b", 4), "of kind STRUCT has the name 'a b' [btf-bad-name]"),
+    "struct called if": (lambda b: b.structure("if", 4), "of kind STRUCT has the name 'if' [btf-bad-name]"),
+    "typedef called int": (
+        lambda b: b.typedef("int", b.integer("u8", 1)),
+        "of kind TYPEDEF has the name 'int' [btf-bad-name]",
+    ),
+    "long letters and a dash": (
+        lambda b: b.structure("a" * 4000 + "-", 4),
+        f"of kind STRUCT has the name '{'a' * 4000}-' [btf-bad-name]",
+    ),
+    "int of 8 bytes": (lambda b: b.integer("int", 8), "of kind INT has 8 bytes [btf-bad-size]"),
+}
+
+
+class TestBounds:
+    """What C does not allow, or no compiler takes, and no kernel has."""
+
+    @pytest.mark.parametrize(("build", "message"), BEYOND_C.values(), ids=BEYOND_C)
+    def test_refused(self, build: Callable[[BtfBuilder], int], message: str) -> None:
+        b = BtfBuilder()
+        last = build(b)
+        btf = Btf(b.blob(), "blob")
+        for _ in range(2):  # and nothing of the first time stays
+            with pytest.raises(TpgenError) as caught:
+                btf.ctype(last)
+            assert re.sub(r"type \d+", "type {}", str(caught.value)) == f"blob: corrupt BTF: type {{}} {message}"
+
+    def test_nested_as_deep_as_allowed(self) -> None:
+        b = BtfBuilder()
+        last = chain(b, 63, BtfBuilder.ptr)
+        btf = Btf(b.blob(), "blob")
+        assert spell(btf.ctype(last)) == f"int {'*' * 63}"
+        assert spell(btf.ctype(last - 1)) == f"int {'*' * 62}"
+
+    def test_what_is_known_counts(self) -> None:
+        """A type of types that were asked for before is as deep as one that was asked for first."""
+        b = BtfBuilder()
+        last = chain(b, 70, BtfBuilder.ptr)
+        btf = Btf(b.blob(), "blob")
+        fine = [type_id for type_id in range(1, last + 1) if is_fine(btf, type_id)]
+        assert fine == list(range(1, 65))
+
+    @pytest.mark.parametrize("size", [1, 2, 16])
+    def test_long_of_another_size(self, size: int) -> None:
+        b = BtfBuilder()
+        b.integer("long unsigned int", size)
+        with pytest.raises(TpgenError) as caught:
+            _ = Btf(b.blob(), "blob").target
+        assert str(caught.value) == f"blob: corrupt BTF: type 1 of kind INT has {size} bytes [btf-bad-size]"
+
+    def test_arrays_in_themselves(self) -> None:
+        """As a member, which has a size whether or not it is a type."""
+        for length in (0, 1, 2):
+            b = BtfBuilder()
+            b.array(1, length)
+            btf = Btf(b.blob(), "blob")
+            with pytest.raises(TpgenError):
+                btf.size(1)
+
+    def test_attributes_that_are_no_tags(self) -> None:
+        """gcc's `__attribute__((address_space(1)))`, as Linux 6.18 has it of BPF's arenas."""
+        b = BtfBuilder()
+        number = b.integer("int", 4, SIGNED)
+        pointer = b.ptr(b.add("TYPE_TAG", "address_space(1)", number, flag=True))
+        assert Btf(b.blob(), "blob").ctype(pointer) == Pointer(INT)
+
+
+def is_fine(btf: Btf, type_id: int) -> bool:
+    """Whether there is a C type of that id."""
+    try:
+        btf.ctype(type_id)
+    except TpgenError:
+        return False
+    return True
+
+
+def test_alignment_of_a_struct_without_its_members() -> None:
+    """The distilled base of a module has structs that are members by name and size alone."""
+    b = BtfBuilder()
+    number = b.integer("int", 4, SIGNED)
+    left_out, empty = b.structure("spinlock", 64), b.structure("lock_class_key", 0)
+    outer = b.structure("outer", 72, [("n", number, 0), ("lock", b.array(left_out, 1), 8)])
+    btf = Btf(b.blob(), "blob")
+    assert [btf.align(i) for i in (left_out, empty, outer)] == [None, 1, None]
+    assert btf.ctype(outer) == Struct("struct", "outer", 72, None)
+
+
 class TestSplit:
     """Split BTF continues the type ids and the strings of its base."""
 
