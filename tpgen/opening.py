@@ -76,11 +76,15 @@ def open_checked(request: KernelRequest, join_live: bool = False) -> CheckedKern
 
 
 def open_sources(
-    request: KernelRequest, join_live: bool = False, contents: Mapping[str, bytes] | None = None
+    request: KernelRequest,
+    join_live: bool = False,
+    contents: Mapping[str, bytes] | None = None,
+    syscalls: bool = False,
 ) -> Sources:
     """The opened sources; `contents` are those of files that are not on disk under their names.
 
-    Raises `TpgenError` where they contradict each other or are broken.
+    With `syscalls` the C files beside the headers are read as well. Raises `TpgenError` where the sources contradict
+    each other or are broken.
     """
     from tpgen.kernel.sources import open_files, open_live
 
@@ -95,7 +99,7 @@ def open_sources(
         sources = open_live(request.headers, request.config, not request.no_cache)
     elif request.has_files:
         given = (request.btf, request.tracefs, request.headers, request.config, request.arch)
-        sources = open_files(*given, use_cache=not request.no_cache, contents=contents or {})
+        sources = open_files(*given, use_cache=not request.no_cache, contents=contents or {}, syscalls=syscalls)
     elif live_kernel_readable():
         sources = open_live()
     else:

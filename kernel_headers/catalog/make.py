@@ -20,19 +20,17 @@ import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from tpgen.catalog.schema import KernelInfo  # noqa: E402
+from tpgen.catalog.build import Entry, add_kernel  # noqa: E402
 from tpgen.catalog.write import CatalogWriter  # noqa: E402
 from tpgen.diagnostics import TpgenError  # noqa: E402
-from tpgen.kernel.check import CheckedKernel  # noqa: E402
-from tpgen.kernel.sources import open_files  # noqa: E402
-from tpgen.sources.packages import package_files, read_packages  # noqa: E402
+from tpgen.kernel.request import KernelRequest  # noqa: E402
+from tpgen.sources.packages import package_files  # noqa: E402
 
 # What tpgen reads of a kernel's source: headers, Makefiles, the verifier's table of NULLs, and definitions of system
 # calls. Of C files only those that can define one are kept.
@@ -80,13 +78,9 @@ def _package(recipe: Mapping[str, Any], entry: Mapping[str, str], directory: Pat
 def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, packages: Sequence[Path], tree: Path) -> None:
     """Add one kernel; `tree` is an empty directory for the part of its source that is read."""
     _unpack(source, tree)
-    files = read_packages([str(path) for path in packages])
-    given = (files.btf, None, str(tree), files.config, kernel["arch"])
-    opened = open_files(*given, use_cache=False, contents=files.contents, syscalls=True)
-    sources = replace(opened, without_btf=files.modules_without_btf)
-    info = KernelInfo(kernel["name"], sources.target, files.release, "debian", None, ("btf", "headers"))
-    roots = {str(tree), *(str(package.parent) for package in packages)}
-    writer.add(info, CheckedKernel(sources), roots)
+    request = KernelRequest(headers=str(tree), arch=kernel["arch"], no_cache=True)
+    paths = tuple(map(str, packages))
+    add_kernel(writer, Entry(request, paths, kernel["name"], distribution="debian", syscalls=True), print)
 
 
 def _unpack(package: Path, tree: Path) -> None:

@@ -37,7 +37,7 @@ sources.btf_tracepoints sources.tracefs sources.packages
 kernel
 catalog probe show
 opening
-diff backends
+diff backends catalog.build
 building
 commands api
 cli

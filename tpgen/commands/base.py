@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.check import CheckedKernel
     from tpgen.kernel.events import EventKey, KernelEvents
-    from tpgen.kernel.sources import Sources
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
@@ -94,11 +93,6 @@ def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
 def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
     """The kernel with its sources at hand. With `join_live`, headers alone are held against the running one."""
     return opening.open_checked(kernel_request(options), join_live)
-
-
-def open_sources(options: argparse.Namespace, contents: Mapping[str, bytes] | None = None) -> Sources:
-    """The opened sources; `contents` are those of files that are not on disk under their names."""
-    return opening.open_sources(kernel_request(options), contents=contents)
 
 
 def kernel_named(name: str) -> KernelEvents:

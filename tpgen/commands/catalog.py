@@ -9,15 +9,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tpgen.catalog.build import Entry, Progress, add_kernel
+from tpgen.catalog.write import CatalogWriter
 from tpgen.commands import base
 from tpgen.commands.base import Parser
 from tpgen.diagnostics import fail
 
 if TYPE_CHECKING:
-    from tpgen.catalog.schema import KernelInfo
     from tpgen.catalog.store import OnHand
-    from tpgen.kernel.events import KernelEvents
-    from tpgen.kernel.sources import Sources
 
 
 def parser() -> Parser:
@@ -96,67 +95,22 @@ def _add_parser() -> Parser:
 def _add(options: argparse.Namespace) -> int:
     from tpgen.catalog.store import make_user_directory, path_of
 
-    path = path_of(options.name)
+    path, request = path_of(options.name), base.kernel_request(options)
     make_user_directory()
-    with _Progress() as progress:
-        _write(options, options.name, path, progress)
+    if not options.packages and not request.kernel and not request.has_files:
+        raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
+    entry = Entry(request, tuple(options.packages), options.name, options.release, options.distribution)
+    with _Line() as line:
+        _write(path, entry, line)
     return base.EXIT_DONE
 
 
-def _write(options: argparse.Namespace, name: str | None, path: str, progress: _Progress) -> None:
-    """Write the kernel that the options mean to `path`, under `name` or under the one that it has."""
-    from tpgen.catalog.write import CatalogWriter
-
-    roots = _roots(options)
-    info, kernel = _kernel(options, name, progress)
+def _write(path: str, entry: Entry, progress: Progress) -> None:
+    """Write a catalog of one kernel."""
     writer = CatalogWriter()
-    writer.add(info, kernel, roots, progress.events)
-    progress.say(f"writing {path}")
+    add_kernel(writer, entry, lambda note: base.say([note]), progress)
+    progress.stage(f"writing {path}")
     writer.save(path)
-
-
-def _roots(options: argparse.Namespace) -> set[str]:
-    """The directories that were given, and those of the files that were."""
-    files = (*getattr(options, "packages", ()), *options.btf)
-    return {root for root in (options.headers, options.tracefs, *map(os.path.dirname, files)) if root}
-
-
-def _kernel(options: argparse.Namespace, name: str | None, progress: _Progress) -> tuple[KernelInfo, KernelEvents]:
-    from dataclasses import replace
-
-    if not getattr(options, "packages", ()) and (known := base.open_catalog(options)) is not None:
-        return replace(known.info, name=name or known.info.name), known
-    from tpgen.cache.kernel_identity import build_id
-    from tpgen.catalog.write import info_of
-    from tpgen.kernel.check import CheckedKernel
-
-    sources, release = _sources(options, progress)
-    identity = build_id() if options.kernel == "live" else None
-    info = info_of(sources, name or "kernel", release, getattr(options, "distribution", None), identity)
-    return replace(info, name=name or info.release or info.name), CheckedKernel(sources)
-
-
-def _sources(options: argparse.Namespace, progress: _Progress) -> tuple[Sources, str | None]:
-    """The sources that the options mean, and the release as far as these do not tell it."""
-    stated: str | None = getattr(options, "release", None)
-    if not getattr(options, "packages", ()):
-        if not (options.kernel or options.btf or options.tracefs or options.headers):
-            raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
-        progress.say("reading")
-        return base.open_sources(options), stated
-    from dataclasses import replace
-
-    from tpgen.sources.packages import read_packages
-
-    if options.btf or options.kernel:
-        raise fail("usage", "packages have their own BTF", hint="leave --btf and --kernel away")
-    files = read_packages(options.packages, progress.modules)
-    progress.say("reading")
-    options.btf = files.btf
-    if options.headers and not options.config:
-        options.config = files.config
-    sources = base.open_sources(options, contents=files.contents)
-    return replace(sources, without_btf=files.modules_without_btf), stated or files.release
 
 
 # --- export
@@ -167,24 +121,23 @@ def _export_parser() -> Parser:
     made = Parser("tpgen catalog export", description=description, allow_abbrev=False)
     made.add_argument("kernel", metavar="NAME", help="live, a name as for --kernel, or a catalog file")
     made.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
-    made.set_defaults(btf=[], tracefs=None, headers=None, config=None, arch=None, no_cache=False)
     return made
 
 
 def _export(options: argparse.Namespace) -> int:
-    with _Progress() as progress:
-        _write(options, None, options.output, progress)
+    with _Line() as line:
+        _write(options.output, Entry(base.kernel_request(options)), line)
     return base.EXIT_DONE
 
 
-class _Progress:
+class _Line(Progress):
     """One line on a terminal that is written over and taken away at the end; nothing where stderr is no terminal."""
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
         self._next = 0.0
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> _Line:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,7 +145,7 @@ class _Progress:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
 
-    def say(self, text: str) -> None:
+    def stage(self, text: str) -> None:
         if self._shown:
             width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
             sys.stderr.write(f"\r\033[K{text[: width - 1]}")
@@ -201,13 +154,13 @@ class _Progress:
     def _now_and_then(self, text: Callable[[], str]) -> None:
         if self._shown and (now := time.monotonic()) >= self._next:
             self._next = now + 0.1
-            self.say(text())
+            self.stage(text())
 
     def modules(self, package: str, seen: int) -> None:
         self._now_and_then(lambda: f"{os.path.basename(package)}: {seen} modules")
 
-    def events(self, name: str, done: int, of: int) -> None:
-        self._now_and_then(lambda: f"{name}: {done} of {of} events")
+    def events(self, kernel: str, done: int, of: int) -> None:
+        self._now_and_then(lambda: f"{kernel}: {done} of {of} events")
 
 
 _ACTS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], int]]] = {

@@ -378,7 +378,7 @@ def test_list_json(home: Path, sources: tuple[str, ...]) -> None:
 
 
 def test_where_the_sources_lie_leaves_no_trace(home: Path, tmp_path: Path) -> None:
-    """Findings in a format file, in BTF and in a header, whose paths are those below the directories that were given."""
+    """Findings in a format file, in BTF and in a header, whose paths are those below the directories given."""
     odd = small_btf()
     integer = odd.integer("int", 4)
     odd.event("odd", [("a", integer)])

@@ -1,0 +1,96 @@
+"""Building a catalog: kernels from package files, from sources or from other catalogs, added to one writer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from tpgen.catalog.write import CatalogWriter, info_of
+from tpgen.diagnostics import fail
+from tpgen.kernel.request import KernelRequest
+from tpgen.opening import Tell, open_catalog, open_sources
+
+if TYPE_CHECKING:
+    from tpgen.catalog.schema import KernelInfo
+    from tpgen.kernel.events import KernelEvents
+    from tpgen.kernel.sources import Sources
+    from tpgen.sources.packages import PackageContents
+
+
+class Entry(NamedTuple):
+    """A kernel for a catalog: that of `packages`, the .deb or .rpm files of one kernel, else the one of `request`.
+
+    The request of packages may add headers, tracefs and an architecture. `name` is that in the catalog, by default the
+    one that the kernel has in its own catalog, else its release. `release` and `distribution` are what no source tells.
+    With `syscalls` the C files beside the headers are read for the system calls that they define, which takes seconds.
+    """
+
+    request: KernelRequest
+    packages: tuple[str, ...] = ()
+    name: str | None = None
+    release: str | None = None
+    distribution: str | None = None
+    syscalls: bool = False
+
+    @property
+    def directories(self) -> set[str]:
+        """The directories that were given, and those of the files that were."""
+        files = map(os.path.dirname, (*self.packages, *self.request.btf))
+        return {path for path in (self.request.headers, self.request.tracefs, *files) if path}
+
+
+class Progress:
+    """Shows how far a build is. This one is silent; another one overrides what it shows."""
+
+    def stage(self, text: str) -> None:
+        """Called when something begins that takes a while."""
+
+    def modules(self, package: str, seen: int) -> None:
+        """Called with the number of modules that were read of a package."""
+
+    def events(self, kernel: str, done: int, of: int) -> None:
+        """Called with the number of events of a kernel that were added."""
+
+
+def add_kernel(writer: CatalogWriter, entry: Entry, tell: Tell, progress: Progress | None = None) -> None:
+    """Add a kernel to a catalog. `tell` gets what a user should know about it.
+
+    Raises `TpgenError`: `usage` where the entry contradicts itself, and whatever opening the kernel raises.
+    """
+    progress = progress or Progress()
+    info, kernel = _open(entry, tell, progress)
+    writer.add(info, kernel, entry.directories, progress.events)
+
+
+def _open(entry: Entry, tell: Tell, progress: Progress) -> tuple[KernelInfo, KernelEvents]:
+    from tpgen.cache.kernel_identity import build_id
+    from tpgen.kernel.check import CheckedKernel
+
+    if entry.packages:
+        sources, release = _package_sources(entry, progress)
+    elif (known := open_catalog(entry.request, tell)) is not None:
+        return replace(known.info, name=entry.name or known.info.name), known
+    else:
+        progress.stage("reading")
+        sources, release = open_sources(entry.request, syscalls=entry.syscalls), entry.release
+    identity = build_id() if entry.request.kernel == "live" else None
+    info = info_of(sources, entry.name or "kernel", release, entry.distribution, identity)
+    return replace(info, name=entry.name or info.release or info.name), CheckedKernel(sources)
+
+
+def _package_sources(entry: Entry, progress: Progress) -> tuple[Sources, str | None]:
+    """The sources that are in packages and beside them, and the kernel's release."""
+    from tpgen.sources.packages import read_packages
+
+    if entry.request.btf or entry.request.kernel:
+        raise fail("usage", "packages have their own BTF", hint="leave --btf and --kernel away")
+    contents = read_packages(entry.packages, progress.modules)
+    progress.stage("reading")
+    sources = open_sources(_with_contents(entry.request, contents), contents=contents.contents, syscalls=entry.syscalls)
+    return replace(sources, without_btf=contents.modules_without_btf), entry.release or contents.release
+
+
+def _with_contents(request: KernelRequest, contents: PackageContents) -> KernelRequest:
+    config = request.config or (contents.config if request.headers else None)
+    return request._replace(btf=tuple(contents.btf), config=config)
