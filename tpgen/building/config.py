@@ -1,6 +1,6 @@
 """tpgen.toml: which files are wanted, of which events of which kernels. docs/build.md explains it.
 
-Reads text; every mistake in it is told with its line and, as far as it can be found, its column.
+Reads text; every mistake in it is reported with its line and, as far as it can be found, its column.
 """
 
 from __future__ import annotations
@@ -9,40 +9,32 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tpgen.backends.base import OptionValue
 from tpgen.diagnostics import Diagnostic, Position, TpgenError, fail
+from tpgen.kernel.options import PATH, WORD, options_of
+from tpgen.kernel.request import KernelRequest
 from tpgen.programs.forms import Form
 
 _GENERATE = ("events", "kernel", "module", "backend", "forms", "options", "directory", "file")
-_KERNEL = ("btf", "tracefs", "headers", "config", "arch")
+_KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)}
 # The line that begins a table; one of an array's begins with a quote behind the bracket.
 _HEADER = re.compile(r"\s*\[{1,2}\s*[\w-][^\]]*\]{1,2}\s*(#.*)?\r?")
 
 
 @dataclass(frozen=True, slots=True)
-class KernelFiles:
-    """A kernel as the source options name it. Paths are as in the file, relative to its directory or absolute."""
-
-    btf: tuple[str, ...] = ()
-    tracefs: str | None = None
-    headers: str | None = None
-    config: str | None = None
-    arch: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Generate:
-    """One `[[generate]]`. `kernel` is a name or a path for --kernel, or files, or None: what a command line means.
+    """One `[[generate]]`. `kernel` is a name or a path for --kernel, or a request whose paths are as in the file,
+    relative to its directory or absolute; None is what the command line means.
 
     `forms` are () and `file` is None where the file says nothing about them.
     """
 
     events: tuple[str, ...]
-    kernel: str | KernelFiles | None
+    kernel: str | KernelRequest | None
     module: str | None
     backend: str
     forms: tuple[Form, ...]
@@ -145,16 +137,20 @@ class _Reader:
             raise TpgenError(*self._wrong)
         return wanted
 
-    def _kernel(self, name: str, table: dict[str, Any]) -> KernelFiles:
+    def _kernel(self, name: str, table: dict[str, Any]) -> KernelRequest:
         line = self._text.header(rf"kernel\s*\.\s*[\"']?{re.escape(name)}[\"']?")
         self._known(table, _KERNEL, line, f" of kernel {name}")
-        one = {key: self._string(table, key, line) for key in ("tracefs", "headers", "config", "arch")}
         if not table:
-            hint = f"give {', '.join(_KERNEL[:3])}"
+            hint = f"give {', '.join(list(_KERNEL)[:3])}"
             self._fail("toml-value", f"kernel {name} has no sources", self._text.find(line, "btf"), hint)
-        return KernelFiles(self._strings(table, "btf", line), **one)
+        return KernelRequest.of(
+            {
+                key: (self._strings if repeatable else self._string)(table, key, line)
+                for key, repeatable in _KERNEL.items()
+            }
+        )
 
-    def _generate(self, number: int, table: dict[str, Any], kernels: Mapping[str, KernelFiles]) -> Generate:
+    def _generate(self, number: int, table: dict[str, Any], kernels: Mapping[str, KernelRequest]) -> Generate:
         line = self._text.header("generate", number)
         self._known(table, _GENERATE, line, " of [[generate]]")
         kernel = self._string(table, "kernel", line)
@@ -217,7 +213,7 @@ class _Reader:
         )
         return {}
 
-    def _known(self, table: dict[str, Any], keys: Sequence[str], line: int | None, of: str) -> None:
+    def _known(self, table: dict[str, Any], keys: Collection[str], line: int | None, of: str) -> None:
         for key in table:
             if key not in keys:
                 near = difflib.get_close_matches(key, keys, n=1)

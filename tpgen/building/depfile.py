@@ -1,4 +1,4 @@
-"""What a build tells the tool that started it: what its files depend on, and whether one of them changed."""
+"""Side files for the tool that started a build: a depfile, and checksums that change when a generated file does."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def depfile(targets: list[str], inputs: Inputs) -> str:
-    """What the targets depend on, in make's format. Each input is a target as well, so that one can go away."""
+    """The dependencies of the targets, in make's format. Each input is a target as well, so that one can go away."""
     trees = {
         **dict.fromkeys(installed_directories(), ""),
         **{tree: suffix for tree, (_, suffix) in inputs.trees.items()},
     }
     paths = [*inputs.files, *(path for tree in trees for path in sorted(files_below(tree, suffix=trees[tree])))]
-    if "live" in inputs.states:
+    if "live" in inputs.named_states:
         paths.append("/sys/kernel/notes")
     words = [_escaped(path) for path in dict.fromkeys(paths)]
     head = " ".join(map(_escaped, targets))
@@ -29,6 +29,6 @@ def _escaped(path: str) -> str:
     return path.replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ").replace("\t", "\\\t")
 
 
-def sums(manifest: Manifest) -> str:
-    """What changes when a generated file does: a line for each, as sha256sum writes it."""
+def checksums(manifest: Manifest) -> str:
+    """The checksums of the generated files, a line for each, as sha256sum writes it."""
     return "".join(f"{made.digests[0]}  {name}\n" for name, made in sorted(manifest.outputs.items()))

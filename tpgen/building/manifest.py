@@ -1,4 +1,4 @@
-"""The manifest: what a build was made of and what it made. It decides whether there is anything to do.
+"""The manifest: dependencies and outputs of a build. It decides whether there is anything to do.
 
 It lies beside the generated files, as JSON. A file that it does not know is not ours: it is neither overwritten nor
 removed. Every no-op build reads it, so nothing here imports more than it must.
@@ -10,7 +10,7 @@ import json
 import os
 import time
 
-from tpgen.building.states import named_states
+from tpgen.building.states import fingerprints
 from tpgen.cache.fingerprint import MISSING, file_digest, is_young, stamp_of, tree_stamp
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
@@ -23,8 +23,8 @@ _FORMAT = 1
 # Plain classes: dataclasses take longer to import than a build with nothing to do takes for all the rest.
 
 
-class Made:
-    """A file as it was written: `digests` are two while it is being replaced."""
+class Output:
+    """An output as last written; holds old and new digest while it is being replaced."""
 
     def __init__(self, digests: list[str], stamp: Stamp | None = None) -> None:
         self.digests = digests
@@ -32,7 +32,7 @@ class Made:
 
 
 class Inputs:
-    """What decides about the generated files: files, trees of files by the ending of their names, and `states`.
+    """The dependencies of the generated files: files, trees of files by the ending of their names, and named states.
 
     A stamp is None where it cannot be relied on: of a file too young, or of none. `arguments` are those of the command
     line.
@@ -42,27 +42,27 @@ class Inputs:
         self.arguments = arguments
         self.files: dict[str, tuple[Stamp | None, str | None]] = {}
         self.trees: dict[str, tuple[Stamp | None, str]] = {}
-        self.states: dict[str, str | None] = {}
+        self.named_states: dict[str, str | None] = {}
 
     def add_file(self, path: str) -> None:
-        """A file that is going to be read, or looked for. Its stamp is older than its content, never younger."""
+        """Add a file before it is read, or looked for: its stamp is older than its content, never younger."""
         stamp = stamp_of(path)
         self.files[path] = (_reliable(stamp), file_digest(path))
 
     def add_tree(self, path: str, suffix: str = "") -> None:
-        """All files below a directory that is going to be read."""
+        """Add all files below a directory before they are read."""
         self.trees[path] = (_reliable(tree_stamp(path, suffix=suffix)), suffix)
 
-    def add_state(self, name: str) -> None:
-        """One of what `stamps.states` names."""
-        self.states[name] = named_states()[name]()
+    def add_named_state(self, name: str) -> None:
+        """Add a state by one of the names in `states.fingerprints`."""
+        self.named_states[name] = fingerprints()[name]()
 
     def unchanged(self) -> bool:
-        """Whether all is as it was. A file with another stamp and the same content is, and gets its new stamp."""
+        """Whether no dependency changed. A file whose content is the same did not, and gets its new stamp."""
         return (
             all(map(self._file_unchanged, self.files))
             and all(stamp == tree_stamp(path, suffix=suffix) for path, (stamp, suffix) in self.trees.items())
-            and all(state is not None and state == named_states()[name]() for name, state in self.states.items())
+            and all(state is not None and state == fingerprints()[name]() for name, state in self.named_states.items())
         )
 
     def _file_unchanged(self, path: str) -> bool:
@@ -79,7 +79,7 @@ class Inputs:
 class Manifest:
     """`outputs` are by their names below the directory of the build. `complete` is False while one is being written."""
 
-    def __init__(self, inputs: Inputs, outputs: dict[str, Made], complete: bool = False) -> None:
+    def __init__(self, inputs: Inputs, outputs: dict[str, Output], complete: bool = False) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.complete = complete
@@ -117,8 +117,8 @@ def load(path: str) -> Manifest:
         inputs = Inputs(data["arguments"])
         inputs.files = {name: (_loaded_stamp(stamp), digest) for name, (stamp, digest) in data["files"].items()}
         inputs.trees = {name: (_loaded_stamp(stamp), suffix) for name, (stamp, suffix) in data["trees"].items()}
-        inputs.states = dict(data["states"])
-        outputs = {name: Made(digests, _loaded_stamp(stamp)) for name, (digests, stamp) in data["outputs"].items()}
+        inputs.named_states = dict(data["states"])
+        outputs = {name: Output(digests, _loaded_stamp(stamp)) for name, (digests, stamp) in data["outputs"].items()}
         return Manifest(inputs, outputs, data["complete"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Manifest(Inputs([]), {})
@@ -131,7 +131,7 @@ def dump(manifest: Manifest) -> bytes:
         "format": _FORMAT,
         "complete": manifest.complete,
         "arguments": inputs.arguments,
-        "states": inputs.states,
+        "states": inputs.named_states,
         "trees": inputs.trees,
         "files": inputs.files,
         "outputs": {name: (made.digests, made.stamp) for name, made in sorted(manifest.outputs.items())},

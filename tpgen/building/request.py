@@ -1,4 +1,4 @@
-"""What a build is asked for on the command line, and whether there is anything to do for it.
+"""A request for a build, and whether there is anything to do for it.
 
 `tpgen build` is a step of every build, and mostly finds nothing to do. That is found out here with next to nothing
 imported, not even argparse: the words that it takes to ask for a build are few.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-from tpgen.building import depfile as tell
+from tpgen.building.depfile import checksums, depfile
 from tpgen.building.manifest import dump, load
+from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
@@ -17,16 +18,18 @@ if TYPE_CHECKING:
 
     from tpgen.building.manifest import Manifest
 
-#: The options that mean the kernel, or pick events, wherever tpgen.toml does not.
-SOURCES = ("kernel", "btf", "tracefs", "headers", "config", "arch", "module")
+# The options with a value: those of a build by their names, and those that mean the kernel, or pick events, wherever
+# tpgen.toml does not.
+_OWN = {"-o": "output", "--output": "output", "--stamp": "stamp", "--depfile": "depfile"}
+_KERNEL = {option.flag: option.repeatable for option in KERNEL_OPTIONS if option.kind != FLAG}
 _WRITTEN = {"stamp", "depfile"}
-_KNOWN = {"", "check", "output", *_WRITTEN, *SOURCES}
+_KNOWN = {"", "check", *_OWN.values(), *_KERNEL}
 
 
-class Request:
-    """One build: the tpgen.toml, the directory, whether to check only, and which files to tell others by.
+class BuildRequest:
+    """A build: the tpgen.toml, the directory, whether to check only, and the stamp and depfile to write.
 
-    `sources` are the options of `SOURCES` that are given, as `--NAME=VALUE`.
+    `given` are the options that mean the kernel, as their flags with a value each.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Request:
         stamp: str | None = None,
         depfile: str | None = None,
         check: bool = False,
-        sources: Iterable[str] = (),
+        given: Iterable[tuple[str, str]] = (),
     ) -> None:
         self.toml = toml
         self.stamp = stamp
@@ -45,25 +48,24 @@ class Request:
         self.root = output or os.path.dirname(toml) or "."
         name = os.path.basename(toml).removesuffix(".toml")
         self.manifest_path = os.path.join(self.root, f".{name}.manifest")
-        sources = sorted(sources)
-        self.arguments = [os.path.abspath(toml), *sources, *([os.getcwd()] if sources else [])]
+        words = [f"{flag}={value}" for flag, value in sorted(given, key=lambda pair: pair[0])]
+        self.arguments = [os.path.abspath(toml), *words, *([os.getcwd()] if words else [])]
 
     @classmethod
-    def of(cls, words: list[str]) -> Request | None:
+    def of(cls, words: list[str]) -> BuildRequest | None:
         """The build that these words ask for; None where it takes argparse to tell, or to refuse them."""
         pairs = list(_pairs(words))
         given = dict(pairs)
-        counts = [sum(name == other for name, _ in pairs) for other in given if other != "btf"]
+        counts = [sum(name == other for name, _ in pairs) for other in given if not _KERNEL.get(other)]
         if not set(given) <= _KNOWN or max(counts, default=0) > 1 or ("check" in given and _WRITTEN & set(given)):
             return None
-        sources = [f"--{name}={value}" for name, value in pairs if name in SOURCES]
         return cls(
             given.get("", "tpgen.toml"),
             given.get("output"),
             given.get("stamp"),
             given.get("depfile"),
             "check" in given,
-            sources,
+            [(flag, value) for flag, value in pairs if flag in _KERNEL],
         )
 
     def load(self) -> Manifest:
@@ -71,43 +73,43 @@ class Request:
         return load(self.manifest_path)
 
     def is_done(self, manifest: Manifest) -> bool:
-        """Whether there is nothing to do. Of files whose times alone changed the new times are remembered."""
+        """Whether there is nothing to do. The new times of files whose content is unchanged are stored."""
         if not manifest.fresh(self.root, self.arguments):
             return False
         if not self.check:
             _write(self.manifest_path, dump(manifest))
-            self.tell_others(manifest)
+            self.write_side_files(manifest)
         return True
 
-    def tell_others(self, manifest: Manifest) -> None:
+    def write_side_files(self, manifest: Manifest) -> None:
         """Write the stamp and the depfile, where they are asked for and not as they should be."""
         if self.stamp is not None:
-            _write(self.stamp, tell.sums(manifest).encode())
+            _write(self.stamp, checksums(manifest).encode())
         if self.depfile is not None:
             made = [os.path.join(self.root, name) for name in manifest.outputs]
-            _write(self.depfile, tell.depfile([self.stamp] if self.stamp else made, manifest.inputs).encode())
+            _write(self.depfile, depfile([self.stamp] if self.stamp else made, manifest.inputs).encode())
 
 
 def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
-    """Options with their values; the name is "" for what is no option, and the word itself for a riddle."""
+    """Options with their values: own ones by name, those of the kernel by flag; "" is the name of what is no option,
+    and the word itself that of one that takes argparse."""
     rest = iter(words)
     for word in rest:
-        option, equals, value = word.partition("=")
+        flag, equals, value = word.partition("=")
         if not word.startswith("-"):
             yield "", word
         elif word == "--check":
             yield "check", ""
-        elif word == "-o" or (option.startswith("--") and option not in ("--", "--check")):
+        elif (flag in _OWN or flag in _KERNEL) and (flag.startswith("--") or not equals):
             value = value if equals else next(rest, "")
-            name = "output" if word == "-o" else option[2:]
-            yield (name, value) if value and not value.startswith("-") else (word, "")
+            yield (_OWN.get(flag, flag), value) if value and not value.startswith("-") else (word, "")
         else:
             yield word, ""
 
 
 def nothing_to_do(words: list[str]) -> bool:
     """Whether `tpgen build WORDS` finds everything as it should be; False also where it takes more to tell."""
-    request = Request.of(words)
+    request = BuildRequest.of(words)
     return request is not None and request.is_done(request.load())
 
 

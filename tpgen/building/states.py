@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def named_states() -> dict[str, Callable[[], str | None]]:
-    """The functions that return each state's fingerprint, by name. A fingerprint None differs from every other."""
+def fingerprints() -> dict[str, Callable[[], str | None]]:
+    """The functions that return the fingerprint of each state, by its name. None differs from every fingerprint."""
     from tpgen.cache.fingerprint import installation
 
     return {"program": installation, "live": _live, "catalogs": _catalogs}

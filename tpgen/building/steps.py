@@ -1,4 +1,4 @@
-"""The steps of a build that has something to do: render, compare, write, remove, remember."""
+"""The steps of a build that has something to do: render, compare, write, remove, store the manifest."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tpgen import output
 from tpgen.backends.generation import Generated, GenerateRequest, generate
 from tpgen.backends.registry import Loaded, find
-from tpgen.building.config import Generate, KernelFiles
-from tpgen.building.manifest import Inputs, Made, Manifest, dump, reliable_stamp
+from tpgen.building.config import Generate
+from tpgen.building.manifest import Inputs, Manifest, Output, dump, reliable_stamp
 from tpgen.cache.fingerprint import digest
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.kernel.events import KernelEvents, split_pattern
+from tpgen.kernel.request import KernelRequest
+from tpgen.output import write_files
 
 #: Opens the kernel of a `[[generate]]`: by name, from files, or what the command line means.
-Opener = Callable[["str | KernelFiles | None"], KernelEvents]
+Opener = Callable[["str | KernelRequest | None"], KernelEvents]
 
 
 @dataclass(slots=True)
 class Rendered:
-    """Everything that is wanted, by its name below the directory of the build, and what there is to say about it."""
+    """The files that are wanted, by their names below the directory of the build, and notes about them."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[Diagnostic] = field(default_factory=list)
@@ -34,7 +35,7 @@ class Rendered:
 
 
 def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs) -> Rendered:
-    """The files that are wanted. What decides about them is added to `inputs` before it is read.
+    """The files that are wanted. Their dependencies are added to `inputs` before they are read.
 
     Raises `TpgenError`, with a position in tpgen.toml where the mistake can be there.
     """
@@ -63,7 +64,7 @@ def _backend(each: Generate) -> Loaded:
 
 
 def _add_plugin(renderer: Loaded, inputs: Inputs) -> None:
-    """A third party's backend decides as well: the package that it is in, or its module."""
+    """Add a third party's backend to the dependencies: the package that it is in, or its module."""
     module = sys.modules[renderer.plugin.value.partition(":")[0].partition(".")[0]]
     for directory in getattr(module, "__path__", ()):
         inputs.add_tree(os.path.abspath(directory))
@@ -91,7 +92,7 @@ def _generated(each: Generate, renderer: Loaded, open_kernel: Opener) -> Generat
 
 @contextlib.contextmanager
 def _at(position: Position) -> Iterator[None]:
-    """What goes wrong and has no place of its own is told as of `position`."""
+    """Give diagnostics raised in this block `position` if they have none."""
     try:
         yield
     except TpgenError as error:
@@ -151,7 +152,7 @@ def _read(path: str) -> bytes | None:
 def write(
     root: str, path: str, wanted: Mapping[str, bytes], old: Manifest, inputs: Inputs, adopt: bool
 ) -> list[Diagnostic]:
-    """Make the files below `root` what is wanted, and the manifest at `path` say so. Returns what there is to say.
+    """Make the files below `root` what is wanted, and the manifest at `path` say so. Returns notes.
 
     A file is ours if the old manifest knows it, if it is what is wanted already, or with `adopt`. Raises `foreign-file`
     for any other that is in the way. Whenever this is interrupted, the manifest on disk knows every file that may be
@@ -164,14 +165,14 @@ def write(
     digests = {name: digest(content).hex() for name, content in wanted.items()}
     between = dict(old.outputs)
     for name, new in digests.items():
-        between[name] = Made([*between[name].digests, new] if name in between else [new])
+        between[name] = Output([*between[name].digests, new] if name in between else [new])
     manifest = os.path.basename(path)
-    output.write_files(root, [(manifest, dump(Manifest(inputs, between)))])
-    output.write_files(root, wanted.items())
+    write_files(root, [(manifest, dump(Manifest(inputs, between)))])
+    write_files(root, wanted.items())
     for name in gone:
         _remove(root, name)
-    made = {name: Made([new], reliable_stamp(os.path.join(root, name))) for name, new in digests.items()}
-    output.write_files(root, [(manifest, dump(Manifest(inputs, made, complete=True)))])
+    made = {name: Output([new], reliable_stamp(os.path.join(root, name))) for name, new in digests.items()}
+    write_files(root, [(manifest, dump(Manifest(inputs, made, complete=True)))])
     return notes
 
 

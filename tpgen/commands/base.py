@@ -82,12 +82,12 @@ def _add(to: argparse._ActionsContainer, option: KernelOption) -> None:
 
 def open_kernel(options: argparse.Namespace) -> KernelEvents:
     """The kernel that the source options mean: from a catalog, from the cache or from its sources."""
-    return opening.open_kernel(kernel_request(options), _tell)
+    return opening.open_kernel(kernel_request(options), tell)
 
 
 def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
     """The kernel from a catalog where they mean one; None where they mean sources."""
-    return opening.open_catalog(kernel_request(options), _tell)
+    return opening.open_catalog(kernel_request(options), tell)
 
 
 def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
@@ -97,7 +97,7 @@ def open_checked(options: argparse.Namespace, join_live: bool = False) -> Checke
 
 def kernel_named(name: str) -> KernelEvents:
     """The kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
-    return opening.open_named(name, _tell)
+    return opening.open_named(name, tell)
 
 
 def kernel_request(options: argparse.Namespace) -> KernelRequest:
@@ -105,7 +105,18 @@ def kernel_request(options: argparse.Namespace) -> KernelRequest:
     return KernelRequest.of(vars(options))
 
 
-def _tell(note: Diagnostic) -> None:
+def given(options: argparse.Namespace) -> list[tuple[str, str]]:
+    """The source options that are given, as their flags with a value each."""
+    return [
+        (option.flag, value)
+        for option in KERNEL_OPTIONS
+        if option.kind != FLAG and (values := getattr(options, option.name))
+        for value in (values if option.repeatable else [values])
+    ]
+
+
+def tell(note: Diagnostic) -> None:
+    """Say one note about a kernel."""
     say([note])
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, options_of
+from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options_of
 
 
 class KernelRequest(NamedTuple):
@@ -37,13 +37,17 @@ class KernelRequest(NamedTuple):
         """Whether files are the kernel, or part of it."""
         return any(getattr(self, option.name) for option in options_of(PATH))
 
+    def values_of(self, option: KernelOption) -> tuple[str, ...]:
+        """The values of an option that has a field here and takes any."""
+        value = getattr(self, option.name)
+        return value if option.repeatable else (value,) if value else ()
+
     def below(self, directory: str) -> KernelRequest:
         """The request with its relative paths as seen from `directory`; a kernel's name is a path where a file is."""
         values: dict[str, Any] = {}
         for option in options_of(PATH):
-            if value := getattr(self, option.name):
-                paths = [os.path.join(directory, path) for path in ((value,) if isinstance(value, str) else value)]
-                values[option.name] = tuple(paths) if option.repeatable else paths[0]
+            if paths := tuple(os.path.join(directory, path) for path in self.values_of(option)):
+                values[option.name] = paths if option.repeatable else paths[0]
         if self.kernel and os.path.isfile(path := os.path.join(directory, self.kernel)):
             values["kernel"] = path
         return self._replace(**values)

@@ -21,8 +21,12 @@ from support.small_kernel import small_btf, write_btf, write_tracefs
 
 import tpgen as package
 from tpgen.backends.registry import Plugin
-from tpgen.building.request import Request
+from tpgen.building import run
+from tpgen.building.request import BuildRequest
 from tpgen.commands import build
+from tpgen.diagnostics import Diagnostic
+from tpgen.kernel.options import FLAG, KERNEL_OPTIONS, KernelOption
+from tpgen.kernel.request import KernelRequest
 
 CHECKOUT = Path(__file__).parents[3]
 TOML = """\
@@ -69,7 +73,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def nothing_to_do() -> Iterator[None]:
     """Within, a build that renders fails: it must see by the manifest alone that there is nothing to do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tpgen.commands.build._render", None)
+        patch.setattr("tpgen.building.run._render", None)
         yield
 
 
@@ -554,13 +558,24 @@ class TestWords:
     WORDS = (
         [], ["x.toml"], ["-o", "d"], ["--output=d", "x.toml"], ["--check"], ["--stamp", "s", "--depfile=d"],
         ["--btf", "b", "--btf=a", "--arch", "arm"], ["--kernel", "6.1", "--module=xe", "y.toml"], ["--tracefs=t"],
+        *([option.flag, "x"] for option in KERNEL_OPTIONS if option.kind != FLAG),
     )  # fmt: skip
 
     @pytest.mark.parametrize("words", WORDS, ids=" ".join)
     def test_same_as_argparse(self, words: list[str]) -> None:
-        quick = Request.of(words)
+        quick = BuildRequest.of(words)
         assert quick is not None
-        assert vars(quick) == vars(build._request(build.parser().parse_args(words)))
+        assert vars(quick) == vars(build.build_request(build.parser().parse_args(words)))
+
+    @pytest.mark.parametrize("option", KERNEL_OPTIONS, ids=lambda option: option.name)
+    def test_each_option_of_a_kernel_decides(self, option: KernelOption) -> None:
+        """Another value is another build, and so is none; a flag is for argparse, and decides nothing."""
+        if option.kind == FLAG:
+            assert BuildRequest.of([option.flag]) is None
+            return
+        values = ([], [f"{option.flag}=a"], [f"{option.flag}=b"])
+        requests = [BuildRequest.of(["x.toml", *words]) for words in values]
+        assert len({tuple(request.arguments) for request in requests if request}) == 3
 
     RIDDLES = (
         "--adopt", "-od", "-o=d", "-o", "-o --check", "--outp d", "a b", "--", "-- a", "--check --stamp s",
@@ -569,7 +584,18 @@ class TestWords:
 
     @pytest.mark.parametrize("words", RIDDLES)
     def test_riddles_are_for_argparse(self, words: str) -> None:
-        assert Request.of(words.split()) is None
+        assert BuildRequest.of(words.split()) is None
+
+
+def test_as_a_library(project: Path) -> None:
+    """Without a command line: what is not said by tpgen.toml is a request for a kernel, in the caller's terms."""
+    (project / "tpgen.toml").write_text('[[generate]]\nevents = "sched_switch"\nforms = "raw"\n')
+    request, kernel = BuildRequest("tpgen.toml"), KernelRequest(btf=("vmlinux",))
+    notes: list[Diagnostic] = []
+    assert run.check(request, kernel, notes.append)[:2] == ["--- /dev/null\n", "+++ b/raw_sched_switch.h\n"]
+    run.build(request, kernel, adopt=False, tell=notes.append)
+    assert (project / "raw_sched_switch.h").read_text() == tpgen("sched_switch", "--raw", "--btf", "vmlinux").out
+    assert run.check(request, kernel, notes.append) == notes == []
 
 
 def test_cmake_dir() -> None:

@@ -1,0 +1,130 @@
+"""One run of the build step: whether there is anything to do, and doing it under a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+from tpgen.building.config import parse
+from tpgen.building.manifest import Inputs, Manifest
+from tpgen.building.request import BuildRequest
+from tpgen.building.steps import Rendered, differences, render, write
+from tpgen.diagnostics import fail, unreadable
+from tpgen.kernel.events import KernelEvents
+from tpgen.kernel.options import FILE, PATH, TREES, options_of
+from tpgen.kernel.request import KernelRequest
+from tpgen.opening import Tell, open_kernel
+
+
+def check(request: BuildRequest, kernel: KernelRequest, tell: Tell) -> list[str]:
+    """The unified diff of what a build would change, by lines; nothing where it would change nothing.
+
+    `kernel` is that of every `[[generate]]` that names none.
+    """
+    manifest = request.load()
+    if request.is_done(manifest):
+        return []
+    rendered, _ = _render(request, kernel, tell)
+    return list(differences(request.root, rendered.files, manifest))
+
+
+def build(request: BuildRequest, kernel: KernelRequest, adopt: bool, tell: Tell) -> None:
+    """Write what is wanted, unless whoever had the lock has done so meanwhile. Raises `TpgenError`.
+
+    `kernel` is that of every `[[generate]]` that names none. With `adopt`, files that are in the way are overwritten.
+    """
+    with _locked(request.toml):
+        manifest = request.load()
+        if request.is_done(manifest):
+            return
+        _refuse_other_toml(request, manifest)
+        rendered, inputs = _render(request, kernel, tell)
+        for note in rendered.notes:
+            tell(note)
+        for note in write(request.root, request.manifest_path, rendered.files, manifest, inputs, adopt):
+            tell(note)
+        request.write_side_files(request.load())
+
+
+@contextlib.contextmanager
+def _locked(toml: str) -> Iterator[None]:
+    """Lock out other builds of this file. The file is the lock itself, so that none stays behind.
+
+    Without locks (some network file systems), or without such a file, nothing is locked.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            file = stack.enter_context(open(toml, "rb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _refuse_other_toml(request: BuildRequest, manifest: Manifest) -> None:
+    """Refuse a directory that another tpgen.toml owns. If that file no longer exists, it was moved here."""
+    other = manifest.inputs.arguments[:1]
+    if other and other != request.arguments[:1] and os.path.exists(other[0]):
+        raise fail("other-toml", f"the files here are those of {other[0]}", request.root, "give another -o DIR")
+
+
+def _render(request: BuildRequest, kernel: KernelRequest, tell: Tell) -> tuple[Rendered, Inputs]:
+    """The files that tpgen.toml wants, and everything that decides about them."""
+    inputs = Inputs(request.arguments)
+    inputs.add_file(os.path.abspath(request.toml))
+    inputs.add_named_state("program")
+    wanted = parse(_text(request.toml), request.toml)
+    kernels = _Kernels(kernel, os.path.dirname(request.toml), inputs, tell)
+    return render(wanted, kernels.open, inputs), inputs
+
+
+def _text(toml: str) -> str:
+    try:
+        with open(toml, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise unreadable(toml, error, "docs/build.md explains the file") from None
+    except UnicodeDecodeError:
+        raise fail("toml-syntax", "not UTF-8", toml) from None
+
+
+class _Kernels:
+    """Opens the kernels of a tpgen.toml in `directory`, each once, and adds what they depend on to the inputs."""
+
+    def __init__(self, default: KernelRequest, directory: str, inputs: Inputs, tell: Tell) -> None:
+        self._default = default
+        self._directory = directory
+        self._inputs = inputs
+        self._tell = tell
+        self._open: dict[str | KernelRequest | None, KernelEvents] = {}
+
+    def open(self, kernel: str | KernelRequest | None) -> KernelEvents:
+        """The kernel of a name or of files as tpgen.toml has them, or the default one."""
+        if kernel not in self._open:
+            request = self._request(kernel)
+            self._add_inputs(request)
+            self._open[kernel] = open_kernel(request, self._tell)
+        return self._open[kernel]
+
+    def _request(self, kernel: str | KernelRequest | None) -> KernelRequest:
+        if kernel is None:
+            return self._default
+        request = KernelRequest(kernel=kernel) if isinstance(kernel, str) else kernel
+        return request.below(self._directory)._replace(no_cache=self._default.no_cache)
+
+    def _add_inputs(self, request: KernelRequest) -> None:
+        for option in options_of(PATH):
+            for path in map(os.path.abspath, request.values_of(option)):
+                if option.cache == FILE or not os.path.isdir(path):
+                    self._inputs.add_file(path)
+                else:
+                    self._inputs.add_tree(path, TREES[option.cache])
+        if request.kernel or not (request.btf or request.tracefs or request.headers):
+            self._add_named(request.kernel)
+
+    def _add_named(self, name: str | None) -> None:
+        """Add what a kernel without files depends on. Whether there is a live one decides what None means."""
+        if name is not None and os.path.isfile(name):
+            self._inputs.add_file(os.path.abspath(name))
+        else:
+            self._inputs.add_named_state("live" if name in (None, "live") else "catalogs")
