@@ -27,6 +27,7 @@ REFUSED = {
 }
 UNKNOWN = {
     "structs in structs": ("struct s", "struct s { " + "struct { " * 3_000 + "int a;" + "};" * 3_000 + "};"),
+    "structs in a short struct": ("struct s", "struct s { " + "struct { " * 600 + "int a;" + "};" * 600 + "};"),
     "structs without an end": ("struct s", "struct s { " * 20_000),
     "structs of structs": (
         "struct s0", "".join(f"struct s{i} {{ struct s{i + 1} a; struct s{i + 1} b; }};\n" for i in range(5_000))

@@ -8,7 +8,9 @@ from tpgen.sources.headers.preprocessor.directives import structure
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, FixedEnvironment
 from tpgen.sources.headers.preprocessor.expressions import evaluate
 from tpgen.sources.headers.preprocessor.source import Source
+from tpgen.sources.headers.read import read_text
 from tpgen.sources.source_tree.config import parse_config
+from tpgen.target import target_named
 
 _CONFIG = {"CONFIG_Y": "y", "CONFIG_M": "m", "CONFIG_NR": "12", "CONFIG_S": "text"}
 
@@ -128,6 +130,11 @@ def test_stray_and_open_conditions_are_noticed() -> None:
     shape = structure(Source("x.h", "#else\n#endif\n#if A\n"), ConfigEnvironment(None))
     assert shape.stray == (0, 6)
     assert shape.open
+
+
+def test_of_several_open_conditions_the_innermost_is_told() -> None:
+    facts = read_text("#if A\n#if B\n#endif\n  #if C\nint x;\n", target_named("x86_64"))
+    assert [str(found.position) for found in facts.skipped if found.code == "header-open-condition"] == ["trace.h:4:1"]
 
 
 def test_dot_config_and_autoconf_say_the_same() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 import subprocess
+from bisect import bisect_left
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -125,3 +128,87 @@ def test_no_definition(definition: str) -> None:
     source = Source("x.h", "")
     macro = parse_define(definition, source, (0, 0), PresenceCondition())
     assert macro is None or macro.params is None
+
+
+def test_a_body_is_cut_where_expansion_looks_at_it() -> None:
+    """A parameter, a comma outside of parentheses and an operand of # or ## stand alone; the rest is one piece."""
+    definition = "m(p, r...) struct a *b(c, d) p, e f r, #p g x##y (h)"
+    macro = parse_define(definition, Source("x.h", ""), (0, 0), PresenceCondition())
+    assert macro
+    assert [token.text for token in macro.pieces] == [
+        "struct a *b(c, d)", "p", ",", "e f", "r", ",", "#", "p", "g", "x", "##", "y", "(", "h", ")",
+    ]  # fmt: skip
+    assert macro.foreign_words == {"struct", "a", "b", "c", "d", "e", "f", "g", "x", "y", "h"}
+
+
+# --- macros at random
+
+_WORDS = ["a", "b", "1", "+", ".x", "(a, b)", "int", ";"]
+
+
+class Macros:
+    """Definitions that call each other and themselves, and code that invokes them."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(seed)
+        rng = self._rng
+        self.objects = ["N", "O"]
+        self.functions = {
+            name: (count, rng.random() < 0.25) for count, name in ((0, "f"), (1, "g"), (1, "h"), (2, "k"))
+        }
+
+    def text(self) -> str:
+        lines = [f"#define {name} {self._body([])}" for name in self.objects]
+        for name, (count, variadic) in self.functions.items():
+            params = ["p", "q"][:count]
+            rest = self._rng.choice(["...", "r..."]) if variadic else ""
+            names = params + ([] if not rest else ["__VA_ARGS__" if rest == "..." else "r"])
+            lines.append(f"#define {name}({', '.join(params + [rest] * variadic)}) {self._body(names)}")
+        return "\n".join([*lines, *(self._piece([], 3) for _ in range(4))]) + "\n"
+
+    def _body(self, params: list[str]) -> str:
+        pieces = [self._piece(params, 2) for _ in range(self._rng.randrange(5))]
+        if params and self._rng.random() < 0.5:
+            pieces.append(self._operators(params))
+        return " ".join(pieces)
+
+    def _operators(self, params: list[str]) -> str:
+        """An operand of # or ##; no paste makes anything but a word of words."""
+        param = self._rng.choice(params)
+        paste = [f"x_##{param}", f"{param}##_y", f"x_##{param}##_z", f"g##{param}", "N##O", f"{param}##{param}"]
+        return self._rng.choice([f"#{param}", f"# {param}", *paste])
+
+    def _piece(self, params: list[str], depth: int) -> str:
+        rng = self._rng
+        kind = rng.random()
+        if params and kind < 0.35:
+            return rng.choice(params)
+        if kind < 0.5:
+            return rng.choice(_WORDS)
+        if kind < 0.65 or not depth:
+            return rng.choice([*self.objects, *self.functions])
+        name = rng.choice(list(self.functions))
+        count, variadic = self.functions[name]
+        count += rng.randrange(3) if variadic else 0
+        arguments = (" ".join(self._piece(params, depth - 1) for _ in range(rng.randrange(3))) for _ in range(count))
+        return f"{name}{rng.choice(['', ' '])}({', '.join(arguments)})"
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_macros_at_random_like_gcc(tmp_path: Path) -> None:
+    texts = [Macros(seed).text() for seed in range(400)]
+    undefined = "".join(f"#undef {name}\n" for name in ("N", "O", "f", "g", "h", "k"))
+    file = tmp_path / "case.h"
+    file.write_text("".join(f"{text}{undefined}SEPARATOR\n" for text in texts))
+    command = ["gcc", "-E", "-P", "-w", "-undef", "-nostdinc", str(file)]
+    by_gcc = subprocess.run(command, capture_output=True, text=True, check=False)
+    lengths = [text.count("\n") + undefined.count("\n") + 1 for text in texts]
+    ends = list(accumulate(lengths))
+    # Arguments that are too few once they are expanded, or a paste that makes no word.
+    refused = {bisect_left(ends, int(line)) for line in re.findall(r"case\.h:(\d+):", by_gcc.stderr)}
+    pairs = list(zip(texts, by_gcc.stdout.split("SEPARATOR"), strict=False))
+    compared = [pair for number, pair in enumerate(pairs) if number not in refused]
+    assert len(compared) > 150
+    for text, expected in compared:
+        for opaque in (False, True):
+            assert _squeezed(_expand(text, opaque)) == _squeezed(expected), text
