@@ -5,6 +5,7 @@ The one module that knows sources, cache and catalog.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.paths import live_kernel_readable
 
 if TYPE_CHECKING:
+    from tpgen.catalog.known_classes import KnownClasses
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.check import CheckedKernel
     from tpgen.kernel.events import KernelEvents
@@ -96,15 +98,22 @@ def open_sources(
         raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave --btf and --tracefs away")
     headers_alone = request.headers is not None and not (request.btf or request.tracefs)
     if request.kernel == "live" or (join_live and headers_alone and live_kernel_readable()):
-        sources = open_live(request.headers, request.config, not request.no_cache)
+        sources = open_live(request.headers, request.config, not request.no_cache, _known_classes())
     elif request.has_files:
         given = (request.btf, request.tracefs, request.headers, request.config, request.arch)
         sources = open_files(*given, use_cache=not request.no_cache, contents=contents or {}, syscalls=syscalls)
     elif live_kernel_readable():
-        sources = open_live()
+        sources = open_live(known_classes=_known_classes())
     else:
         raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs, --headers or --kernel")
     broken = [d for d in sources.headers.skipped if d.severity == Severity.ERROR] if sources.headers else []
     if broken:
         raise TpgenError(*broken)
     return sources
+
+
+def _known_classes() -> KnownClasses:
+    """The classes in the catalogs on hand, for the running kernel."""
+    from tpgen.catalog.known_classes import KnownClasses
+
+    return KnownClasses(os.uname().release)

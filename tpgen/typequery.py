@@ -86,6 +86,17 @@ def has_unknown_length(ctype: CType) -> bool:
             return False
 
 
+def is_only_named(ctype: CType) -> bool:
+    """Whether it is a typedef, an enum or a struct of which only the name is known, or an array of these."""
+    match stripped(ctype):
+        case Typedef(target=None) | Enum(name=str(), size_bytes=None) | Struct(name=str(), size_bytes=None):
+            return True
+        case Array(element=element):
+            return is_only_named(element)
+        case _:
+            return False
+
+
 def element_of(ctype: CType) -> CType:
     """The type of an array's elements, through any number of dimensions; any other type itself."""
     while isinstance(array := stripped(ctype), Array):

@@ -103,9 +103,9 @@ def _measured(tree: Path, headers: Sequence[str], rounds: int) -> Mapping[str, S
     states = "cold", "warm", "edited"
     names = [*states, *(f"{state} types" for state in states), "pcpp"]
     runs: dict[str, list[Cost]] = {name: [] for name in names}
-    _run(_reading(tree, "completed"), {})  # lets Python write its bytecode, and the system read the files
+    _run(_reading(tree, "resolved"), {})  # lets Python write its bytecode, and the system read the files
     for turn in range(rounds):
-        for what, suffix in (("on_hand", ""), ("completed", " types")):
+        for what, suffix in (("facts", ""), ("resolved", " types")):
             with tempfile.TemporaryDirectory() as folder:
                 for state in states:
                     if state == "edited":
@@ -148,7 +148,7 @@ def _headers_of_events(tree: str) -> set[str]:
     """The headers of which tpgen takes events or classes. Asked in another process: this one is to stay small."""
     code = f"{READ}\nprint(*sorted({{f.position.path for f in (*facts.events, *facts.classes)}}), sep='\\n')"
     with tempfile.TemporaryDirectory() as folder:
-        argv, variables = (sys.executable, "-c", code, tree, "on_hand"), {**os.environ, "XDG_CACHE_HOME": folder}
+        argv, variables = (sys.executable, "-c", code, tree, "facts"), {**os.environ, "XDG_CACHE_HOME": folder}
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=variables)
     return set(done.stdout.split())
 

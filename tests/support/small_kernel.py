@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
+from tpgen.sources.headers.facts import HeaderFacts
 
 RECORD_HEADER = """\
 	field:unsigned short common_type;	offset:0;	size:2;	signed:0;
@@ -115,6 +116,18 @@ def write_tracefs(root: Path, formats: dict[str, tuple[Line, ...]] | None = None
         directory.mkdir(parents=True)
         (directory / "format").write_text(format_text(directory.name, lines, event_id=number))
     return root
+
+
+@dataclass(frozen=True)
+class GivenHeaders:
+    """The facts of headers, and the same with resolved types where they differ."""
+
+    facts: HeaderFacts
+    other: HeaderFacts | None = None
+
+    @property
+    def resolved(self) -> HeaderFacts:
+        return self.other or self.facts
 
 
 def write_btf(path: Path, builder: BtfBuilder | None = None) -> Path:

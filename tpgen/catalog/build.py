@@ -88,7 +88,7 @@ def _package_sources(entry: Entry, progress: Progress) -> tuple[Sources, str | N
     contents = read_packages(entry.packages, progress.modules)
     progress.stage("reading")
     sources = open_sources(_with_contents(entry.request, contents), contents=contents.contents, syscalls=entry.syscalls)
-    return replace(sources, without_btf=contents.modules_without_btf), entry.release or contents.release
+    return replace(sources, modules_without_btf=contents.modules_without_btf), entry.release or contents.release
 
 
 def _with_contents(request: KernelRequest, contents: PackageContents) -> KernelRequest:

@@ -45,5 +45,5 @@ def _compared(
     from tpgen.kernel.check import check_kernel
 
     kernel = base.open_checked(options, join_live=True)
-    headers, keys = kernel.headers, base.selected(kernel, options)
+    headers, keys = kernel.sources.headers, base.selected(kernel, options)
     return kernel, keys, check_kernel(kernel, keys), headers.skipped if headers else ()

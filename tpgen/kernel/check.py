@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.cache.memo import memoised
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
@@ -24,7 +24,7 @@ from tpgen.typequery import element_of, has_unknown_length, is_string, renamed, 
 
 if TYPE_CHECKING:
     from tpgen.sources.formats import Format
-    from tpgen.sources.headers.facts import HeaderClass
+    from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
     from tpgen.sources.source_tree.makefiles import Define
 
 
@@ -59,7 +59,7 @@ def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterat
         yield _raw(kernel, key, raw_only)
     if kernel.sources.tracefs is not None and not raw_only:
         yield _record(kernel, key)
-    if kernel.headers is not None:
+    if kernel.sources.headers is not None:
         yield from _headers(kernel, key, raw_only)
 
 
@@ -256,29 +256,40 @@ def _placed_as(record: Record, other: Record) -> bool:
 
 def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparison]:
     """The comparisons with the headers. Where they differ, also with what the event's module defines their names as."""
-    as_written = list(_header_comparisons(kernel, key, raw_only, {}))
-    if (errors(as_written) or _is_open(kernel, key)) and kernel.complete_headers():
-        as_written = list(_header_comparisons(kernel, key, raw_only, {}))
-    makefiles = kernel.sources.makefiles
+    stated = _Stated(kernel.header_event(key), kernel.header_class(key))
+    as_written = list(_header_comparisons(kernel, key, raw_only, stated, {}))
+    if errors(as_written) or _is_open(stated, kernel.target):
+        # Looking types up takes a while, and for most events the words of the headers are enough.
+        stated = _Stated(kernel.resolved_event(key), kernel.resolved_class(key))
+        as_written = list(_header_comparisons(kernel, key, raw_only, stated, {}))
+    makefiles = kernel.sources.tree.makefiles if kernel.sources.tree else None
     if not errors(as_written) or makefiles is None or key.module is None:
         yield from as_written
         return
     defines = makefiles.defines(key.module)
-    as_compiled = _header_comparisons(kernel, key, raw_only, {define.name: define.meaning for define in defines})
+    names = {define.name: define.meaning for define in defines}
+    as_compiled = _header_comparisons(kernel, key, raw_only, stated, names)
     for written, compiled in zip(as_written, as_compiled, strict=True):
         explained = errors([written]) and not errors([compiled])
         yield written._replace(findings=(_as_defined(key, written, defines),)) if explained else written
 
 
-def _is_open(kernel: Kernel, key: EventKey) -> bool:
+class _Stated(NamedTuple):
+    """What the headers state of an event, and of its class."""
+
+    event: HeaderEvent | None
+    event_class: HeaderClass | None
+
+
+def _is_open(stated: _Stated, target: Target) -> bool:
     """Whether the size of a field, or the length of an array, depends on what a name means in the headers.
 
     BTF may have another meaning of the same name.
     """
-    event, declared = kernel.header_event(key), kernel.header_class(key)
+    event, declared = stated
     types = [f.type for f in declared.fields if f.type is not None and not f.dynamic] if declared else []
     lengths = any(has_unknown_length(arg.type) for arg in event.args) if event else False
-    return lengths or any(size_of(ctype, kernel.target) is None for ctype in types)
+    return lengths or any(size_of(ctype, target) is None for ctype in types)
 
 
 def _as_defined(key: EventKey, written: Comparison, defines: Sequence[Define]) -> Diagnostic:
@@ -290,10 +301,10 @@ def _as_defined(key: EventKey, written: Comparison, defines: Sequence[Define]) -
 
 
 def _header_comparisons(
-    kernel: Kernel, key: EventKey, raw_only: bool, names: Mapping[str, str]
+    kernel: Kernel, key: EventKey, raw_only: bool, stated: _Stated, names: Mapping[str, str]
 ) -> Iterator[Comparison]:
     """What the headers say of the event, and of its class, where the compiler takes the words `names` for others."""
-    header, raw = kernel.header_event(key), kernel.raw(key)
+    header, raw = stated.event, kernel.raw(key)
     if header is None:
         yield Comparison(Subject.HEADER_RAW, str(key), reason="the headers do not have it")
         return
@@ -307,18 +318,19 @@ def _header_comparisons(
         return
     event = kernel.event(key)
     if event.record is not None and event.kind == Kind.TRACE_EVENT:
-        yield _header_record(kernel, key, header.class_name, event.record, names)
+        yield _header_record(kernel, key, stated, event.record, names)
 
 
 def _header_record(
-    kernel: Kernel, key: EventKey, class_name: str, record: Record, names: Mapping[str, str]
+    kernel: Kernel, key: EventKey, stated: _Stated, record: Record, names: Mapping[str, str]
 ) -> Comparison:
     def incomparable(reason: str, detail: Diagnostic | None = None) -> Comparison:
         return Comparison(Subject.HEADER_RECORD, str(key), reason=reason, detail=detail)
 
-    declared, in_btf = kernel.header_class(key), kernel.btf(key) is not None
+    declared, in_btf = stated.event_class, kernel.btf(key) is not None
     if declared is None:
-        return incomparable(f"the headers do not have its class {class_name}")
+        assert stated.event is not None
+        return incomparable(f"the headers do not have its class {stated.event.class_name}")
     if not in_btf and kernel.format(key) is None:
         from tpgen.sources.headers.types.resolved_facts import unknown_field
 
@@ -337,7 +349,7 @@ def _as_declared(
     kernel: Kernel, key: EventKey, declared: HeaderClass, record: Record, names: Mapping[str, str]
 ) -> tuple[Field, ...]:
     """The fields of a class in the headers, where a compiler would place them."""
-    types = [None if f.type is None else kernel.completed(renamed(f.type, names), key) for f in declared.fields]
+    types = [None if f.type is None else kernel.resolved_type(renamed(f.type, names), key) for f in declared.fields]
     if packed := _packed(record, kernel.target):  # which the subject LAYOUT says once for the class
         types = [_as_packed(ctype, packed) for ctype in types]
     typed = tuple(replace(field, type=ctype) for field, ctype in zip(declared.fields, types, strict=True))
@@ -347,8 +359,8 @@ def _as_declared(
 def _of_headers(kernel: Kernel, subject: Subject, what: str, findings: list[Diagnostic]) -> Comparison:
     """A comparison with the headers; those of another release can differ without anything being wrong."""
     if findings and not kernel.headers_match:
-        assert kernel.headers is not None
-        headers, release = kernel.headers.release, kernel.sources.release
+        assert kernel.sources.headers is not None
+        headers, release = kernel.sources.headers.release, kernel.sources.release
         reason = f"it differs, but the headers are of Linux {headers} and the kernel is {release}"
         return Comparison(subject, what, reason=reason, detail=findings[0])
     return Comparison(subject, what, tuple(findings))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from tpgen.cache.memo import memoised
 from tpgen.kernel.array_lengths import measured
@@ -19,19 +19,20 @@ from tpgen.kernel.syscalls import syscall, syscall_events
 from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Dynamic, Event, Field, Kind, Origin, Record
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.source_tree.null_args import nullness
 from tpgen.target import Target
-from tpgen.typequery import is_signed, kind_of, same_type
+from tpgen.typequery import is_only_named, is_signed, kind_of, same_type
 
 if TYPE_CHECKING:
     from tpgen.diagnostics import Position
     from tpgen.sources.formats import Format
-    from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefine
 
 SYSCALLS_SYSTEM = "syscalls"
 # To list all events of all images takes as long as to look for half a dozen names.
 _FEW = 6
+_Fact: TypeAlias = HeaderEvent | HeaderClass
 #: Where a record's fields are: name, kind of locator, offset and size in bytes.
 Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
 
@@ -52,7 +53,6 @@ class Kernel(KernelEvents):
         self.sources = sources
         self._asked: dict[str, list[BtfTracepoints]] = {}
         self._events: dict[EventKey, Event] = {}
-        self.headers = sources.headers
         self._formats: dict[tuple[str, str], Format] = {}
 
     # --- which events there are
@@ -82,52 +82,43 @@ class Kernel(KernelEvents):
             return self._asked[name]
         return self._btfs_by_name.get(name, [])
 
-    def complete_headers(self) -> bool:
-        """Have the types in the headers looked up, from here on; False where that makes no difference."""
-        written, complete = self.headers, self.sources.complete_headers
-        if complete is None or (completed := complete()) is written:
-            return False
-        self.headers = completed
-        self.__dict__.pop("_header_events", None)
-        self.__dict__.pop("_header_classes", None)
-        return True
-
     @cached_property
-    def _without_btf(self) -> dict[str, list[str]]:
+    def _modules_without_btf(self) -> dict[str, list[str]]:
         """The modules without BTF that have a tracepoint, by its name."""
         found = defaultdict(list)
-        for module, names in sorted(self.sources.without_btf.items()):
+        for module, names in sorted(self.sources.modules_without_btf.items()):
             for name in names:
                 found[name].append(module)
         return dict(found)
 
     def _modules_of(self, name: str) -> list[str | None]:
         """The modules that have a tracepoint of that name, None for vmlinux."""
-        return [*(btf.module for btf in self._btfs_of(name)), *self._without_btf.get(name, ())]
+        return [*(btf.module for btf in self._btfs_of(name)), *self._modules_without_btf.get(name, ())]
 
     @cached_property
     def _header_events(self) -> dict[str, list[HeaderEvent]]:
         found = defaultdict(list)
-        for event in self.headers.events if self.headers else ():
+        for event in self.sources.headers.events if self.sources.headers else ():
             found[event.name].append(event)
         return dict(found)
 
     @cached_property
     def _header_classes(self) -> dict[str, list[HeaderClass]]:
         found = defaultdict(list)
-        for event_class in self.headers.classes if self.headers else ():
+        for event_class in self.sources.headers.classes if self.sources.headers else ():
             found[event_class.name].append(event_class)
         return dict(found)
 
     @cached_property
     def _defined_syscalls(self) -> dict[str, SyscallDefine]:
         """What the sources say of the call of each syscalls: event; those whose call has a number here."""
-        return dict(syscall_events(self.sources.syscalls, self.target)) if self.sources.syscalls else {}
+        defines = self.sources.tree.syscalls if self.sources.tree else None
+        return dict(syscall_events(defines, self.target)) if defines else {}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all events, sorted."""
-        names = {*self._tracefs_systems, *self._btfs_by_name, *self._without_btf, *self._defined_syscalls}
+        names = {*self._tracefs_systems, *self._btfs_by_name, *self._modules_without_btf, *self._defined_syscalls}
         # Headers tell of what a kernel could have; where it can be asked itself, it decides.
         return tuple(sorted(names or self._header_events))
 
@@ -252,17 +243,37 @@ class Kernel(KernelEvents):
         return max(self._header_classes.get(event.class_name, []), key=fits, default=None)
 
     @cached_property
+    def _resolved_facts(self) -> dict[int, _Fact]:
+        """The events and classes of the headers with resolved types, by the id of what is written."""
+        tree = self.sources.tree
+        assert tree is not None
+        written, resolved = tree.headers.facts, tree.headers.resolved
+        before: tuple[_Fact, ...] = (*written.events, *written.classes)
+        after: tuple[_Fact, ...] = (*resolved.events, *resolved.classes)
+        # A tree that is edited at this moment may state other facts by now.
+        pairs = zip(before, after, strict=False)
+        return {id(old): new for old, new in pairs if (old.name, old.position) == (new.name, new.position)}
+
+    def resolved_event(self, key: EventKey) -> HeaderEvent | None:
+        """`header_event` with the types that the headers around it define."""
+        written = self.header_event(key)
+        return None if written is None else cast(HeaderEvent, self._resolved_facts.get(id(written), written))
+
+    def resolved_class(self, key: EventKey) -> HeaderClass | None:
+        """`header_class` with the types that the headers around it define."""
+        written = self.header_class(key)
+        return None if written is None else cast(HeaderClass, self._resolved_facts.get(id(written), written))
+
+    @cached_property
     def headers_match(self) -> bool:
         """Whether headers and kernel are of the same release, as far as both tell: else the headers do not decide."""
-        headers, release = self.headers, self.sources.release
+        headers, release = self.sources.headers, self.sources.release
         if headers is None or headers.release is None or release is None:
             return True
         return headers.release.split("-")[0] == release.split("-")[0]
 
     def _resolve(self, key: EventKey, raw_only: bool = False) -> Event:
         btf = self.btf(key)
-        if btf is None:
-            self.complete_headers()
         header, form = self.header_event(key), None if raw_only else self.format(key)
         if btf is None and (shown := self.syscall_format(key)):
             given = self._syscall_record(key, shown.fields, _header_bytes(shown))
@@ -324,7 +335,7 @@ class Kernel(KernelEvents):
         """The argument with what the verifier assumes of it, where it is a pointer."""
         if kind_of(arg.type) != "ptr":
             return arg
-        masks = self.sources.null_args if self.headers_match else None
+        masks = self.sources.tree.null_args if self.sources.tree and self.headers_match else None
         in_module = None if self.btf(key) is None else key.module is not None
         assumed = nullness(key.name, arg, in_module, masks)
         return arg if assumed is None else replace(arg, nullness=assumed)
@@ -335,7 +346,8 @@ class Kernel(KernelEvents):
         """The same without what the verifier assumes of them."""
         raw = btf.raw(key.name) if btf else None
         if raw is None:
-            return (header.args, Origin.HEADERS, Origin.HEADERS) if header else (None, None, None)
+            resolved = self.resolved_event(key)
+            return (resolved.args, Origin.HEADERS, Origin.HEADERS) if resolved else (None, None, None)
         if header is None or not self.headers_match or len(header.args) != len(raw.args):
             return raw.args, Origin.BTF, raw.names_origin
         if not all(arg.name for arg in raw.args):
@@ -401,40 +413,54 @@ class Kernel(KernelEvents):
         self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, choice: ClassChoice
     ) -> tuple[Record | None, Origin | None]:
         """The record as the kernel reports it: from BTF, else from tracefs, else computed from the headers."""
-        declared = self.header_class(key)
         if btf is not None:
             names = [choice.name] if choice.name else list(choice.candidates)
             records = [record for name in names if (record := btf.record(name))]
             # Where several classes fit, the record is known all the same if they agree on it.
             if len({_placement(record.fields) for record in records}) == 1:
-                return self._with_elements(records[0], key, form, declared), Origin.BTF
+                return self._with_elements(records[0], key, form), Origin.BTF
         if form is not None:
-            fields = tuple(self._with_element(field, field, key) for field in form.fields)
+            fields = self._with_elements(Record(0, None, form.fields), key, form).fields
             # Its tail padding tracefs does not tell.
             return Record(_header_bytes(form), None, fields), Origin.TRACEFS
-        if declared is not None and btf is None:
+        if btf is None and (declared := self.resolved_class(key)):
             header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
-            fields = tuple(replace(field, type=self.completed(field.type, key)) for field in declared.fields)
+            fields = tuple(replace(field, type=self.resolved_type(field.type, key)) for field in declared.fields)
             return _signed(lay_out(fields, header_bytes, self.target)), Origin.HEADERS
         return None, None
 
-    def _with_elements(
-        self, record: Record, key: EventKey, form: Format | None, declared: HeaderClass | None
-    ) -> Record:
+    def _with_elements(self, record: Record, key: EventKey, form: Format | None) -> Record:
         """The record with the element types of its dynamic fields, and the signs, from a source that knows them."""
-        others = form.fields if form else declared.fields if declared else ()
-        by_name = {(field.name, field.dynamic): field for field in others}
+        declared = self.header_class(key)
+        shown = form.fields if form else declared.fields if declared else ()
+        by_name = {(field.name, field.dynamic): field for field in shown}
         fields = (self._with_element(field, by_name.get((field.name, field.dynamic)), key) for field in record.fields)
         return replace(record, fields=tuple(fields))
 
-    def _with_element(self, field: Field, other: Field | None, key: EventKey) -> Field:
-        """`field` with the sign of `other`, and where it is dynamic with the completed element type of `other`."""
-        if other is None:
+    def _with_element(self, field: Field, shown: Field | None, key: EventKey) -> Field:
+        """`field` with the sign of `shown`, and where it is dynamic with its element type."""
+        if shown is None:
             return field
-        ctype = self.completed(other.type, key) if field.dynamic else field.type
-        signed = field.signed if other.signed is None else other.signed
+        ctype = self._element(shown, key) if field.dynamic else field.type
+        signed = field.signed if shown.signed is None else shown.signed
         same = ctype is field.type and signed == field.signed
         return field if same else replace(field, type=ctype, signed=signed)
+
+    def _element(self, shown: Field, key: EventKey) -> CType | None:
+        """The element type of a dynamic field that tracefs or the headers show.
+
+        What BTF has no name for, as the type is nowhere else, the headers around the event may define.
+        """
+        ctype = self.resolved_type(shown.type, key)
+        if ctype is None or not is_only_named(ctype):
+            return ctype
+        declared = self.header_class(key)
+        if declared is None or shown.member_name not in (field.member_name for field in declared.fields):
+            return ctype
+        resolved = self.resolved_class(key)
+        assert resolved is not None
+        found = next((field.type for field in resolved.fields if field.member_name == shown.member_name), None)
+        return found or ctype
 
     def _syscall(
         self, key: EventKey, record: Record, origin: Origin, position: Position | None, print_fmt: str | None
@@ -461,7 +487,7 @@ class Kernel(KernelEvents):
             syscall=syscall(key.name, self.target, vmlinux.btf if vmlinux else None),
         )
 
-    def completed(self, ctype: CType | None, key: EventKey) -> CType | None:
+    def resolved_type(self, ctype: CType | None, key: EventKey) -> CType | None:
         """A type as tracefs or the headers name it, with what the names stand for where the event's BTF tells.
 
         So are the lengths of its arrays.
@@ -485,7 +511,7 @@ class Kernel(KernelEvents):
             offsets = [(number.offset_bytes or 0) + spare, *range(first, first + step * (len(shown) - 1), step)]
         fields = []
         for field, offset, size in zip(shown, offsets, sizes, strict=True):
-            ctype = self.completed(field.type, key)
+            ctype = self.resolved_type(field.type, key)
             # The kernel prints signed:0 for every argument; the declared type knows better.
             signed = None if ctype is None else is_signed(ctype)
             fields.append(Field(field.name, ctype, offset, size, signed))

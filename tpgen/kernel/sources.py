@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tpgen.catalog.known_classes import KnownClasses
 from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
 from tpgen.paths import LIVE_BTF, live_tracefs
 from tpgen.sources.btf import Btf
@@ -17,8 +16,7 @@ from tpgen.sources.tracefs import TraceFs
 from tpgen.target import Target, target_named
 
 if TYPE_CHECKING:
-    from tpgen.sources.headers.facts import HeaderFacts
-    from tpgen.sources.headers.read import Headers
+    from tpgen.sources.headers.facts import HeaderFacts, HeaderReader
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefines
     from tpgen.sources.images import BtfSections
     from tpgen.sources.source_tree.makefiles import Makefiles
@@ -26,15 +24,33 @@ if TYPE_CHECKING:
 NO_CONTENTS: Mapping[str, bytes] = {}
 
 
+class KnownClasses(Protocol):
+    """The classes of events as other kernels have them."""
+
+    def of(self, name: str, module: str | None, possible: Collection[str]) -> str | None:
+        """Return which of the `possible` classes the event is of; None where that is unknown."""
+
+
+class SourceTree(NamedTuple):
+    """What a tree of headers and sources states.
+
+    `makefiles` define names for the modules' files. `null_args` is the verifier's table of arguments that may be NULL,
+    None where the tree lacks it. `syscalls` are the system calls that its C files define, None where
+    these are not read.
+    """
+
+    headers: HeaderReader
+    makefiles: Makefiles | None = None
+    null_args: Mapping[str, int] | None = None
+    syscalls: SyscallDefines | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The opened sources of one kernel; what it lacks is empty or None.
 
-    `label` names it in messages, `release` is its uname -r where that is known. The types in `headers` may be as they
-    are written there; `complete_headers` looks them up, which takes a while. `makefiles` are those of the tree of
-    headers, and `null_args` is the verifier's table of arguments that may be NULL, where the tree has it. `notes` say
-    what could not be read and why that matters. `syscalls` are the system calls that the tree's C files define.
-    `known_classes` are those of the catalogs on hand, for a running kernel without headers. `without_btf` has the
+    `label` names it in messages, `release` is its uname -r where that is known. `notes` report what could not be read
+    and why that matters. `known_classes` help a running kernel without headers. `modules_without_btf` has the
     tracepoints of modules that have no BTF, by module.
     """
 
@@ -43,20 +59,27 @@ class Sources:
     release: str | None = None
     btfs: tuple[BtfTracepoints, ...] = ()
     tracefs: TraceFs | None = None
-    headers: HeaderFacts | None = None
-    complete_headers: Callable[[], HeaderFacts] | None = None
-    makefiles: Makefiles | None = None
-    null_args: Mapping[str, int] | None = None
+    tree: SourceTree | None = None
     notes: tuple[Diagnostic, ...] = ()
-    syscalls: SyscallDefines | None = None
     known_classes: KnownClasses | None = None
-    without_btf: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    modules_without_btf: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> HeaderFacts | None:
+        """The facts of the trace headers, with types as they are written."""
+        return self.tree.headers.facts if self.tree else None
 
 
-def open_live(headers: str | None = None, config: str | None = None, use_cache: bool = True) -> Sources:
+def open_live(
+    headers: str | None = None,
+    config: str | None = None,
+    use_cache: bool = True,
+    known_classes: KnownClasses | None = None,
+) -> Sources:
     """The running kernel: vmlinux and every module with BTF, and tracefs where this user may read it.
 
-    `headers`, `config` and `use_cache` are as in `open_files`.
+    `headers`, `config` and `use_cache` are as in `open_files`. Without headers, `known_classes` tell which of several
+    classes an event is of.
 
     Raises `TpgenError` where the kernel has no BTF.
     """
@@ -64,21 +87,9 @@ def open_live(headers: str | None = None, config: str | None = None, use_cache: 
     btfs = _open_btf(_live_btf_paths(), uname.machine)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
-    read, null_args = _headers(headers, config, target, use_cache), _read_null_args(headers)
-    known = KnownClasses(uname.release) if read is None else None
-    return Sources(
-        "the running kernel",
-        target,
-        uname.release,
-        btfs,
-        tracefs,
-        read.on_hand if read else None,
-        (lambda: read.completed) if read else None,
-        _makefiles(headers),
-        null_args,
-        notes,
-        known_classes=known,
-    )
+    tree = _open_tree(headers, config, target, use_cache)
+    known = known_classes if tree is None else None
+    return Sources("the running kernel", target, uname.release, btfs, tracefs, tree, notes, known)
 
 
 def open_files(
@@ -109,23 +120,11 @@ def open_files(
             raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
     else:
         target = btfs[0].target if btfs else target_named(os.uname().machine)
-    read = _headers(headers, config, target, use_cache, contents)
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, headers)))
-    null_args = _read_null_args(headers)
-    defines = _read_syscalls(headers, config, target, contents) if syscalls else None
-    return Sources(
-        label,
-        target,
-        btfs=btfs,
-        tracefs=opened,
-        headers=read.on_hand if read else None,
-        complete_headers=(lambda: read.completed) if read else None,
-        makefiles=_makefiles(headers),
-        null_args=null_args,
-        syscalls=defines,
-    )
+    tree = _open_tree(headers, config, target, use_cache, contents, syscalls)
+    return Sources(label, target, btfs=btfs, tracefs=opened, tree=tree)
 
 
 def _live_btf_paths() -> list[str]:
@@ -149,46 +148,34 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
     return TraceFs(path, target), ()
 
 
-def _headers(
-    path: str | None, config: str | None, target: Target, use_cache: bool, contents: Mapping[str, bytes] = NO_CONTENTS
-) -> Headers | None:
+def _open_tree(
+    path: str | None,
+    config: str | None,
+    target: Target,
+    use_cache: bool,
+    contents: Mapping[str, bytes] = NO_CONTENTS,
+    with_syscalls: bool = False,
+) -> SourceTree | None:
     if path is None:
         return None
     from tpgen.sources.headers.read import Headers
+    from tpgen.sources.source_tree.makefiles import Makefiles
+    from tpgen.sources.source_tree.null_args import read_null_args
 
-    return Headers(path, target, _config(config, contents), use_cache=use_cache)
+    options = _config(config, contents)
+    headers = Headers(path, target, options, use_cache=use_cache)
+    syscalls = None
+    if with_syscalls:
+        from tpgen.sources.headers.trace_events.syscall_defines import read_syscall_defines
 
-
-def _read_syscalls(
-    path: str | None, config: str | None, target: Target, contents: Mapping[str, bytes]
-) -> SyscallDefines | None:
-    if path is None:
-        return None
-    from tpgen.sources.headers.trace_events.syscall_defines import read_syscall_defines
-
-    return read_syscall_defines(path, target, _config(config, contents))
+        syscalls = read_syscall_defines(path, target, options)
+    return SourceTree(headers, Makefiles(path), read_null_args(path), syscalls)
 
 
 def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] | None:
     from tpgen.sources.source_tree.config import parse_config
 
     return None if path is None else parse_config(_read(path, contents).decode("utf-8", "replace"))
-
-
-def _makefiles(path: str | None) -> Makefiles | None:
-    if path is None:
-        return None
-    from tpgen.sources.source_tree.makefiles import Makefiles
-
-    return Makefiles(path)
-
-
-def _read_null_args(path: str | None) -> Mapping[str, int] | None:
-    if path is None:
-        return None
-    from tpgen.sources.source_tree.null_args import read_null_args
-
-    return read_null_args(path)
 
 
 # --- BTF

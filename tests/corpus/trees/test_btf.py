@@ -147,7 +147,7 @@ def test_records(case: Case, report: list[str]) -> None:
         assert _layout(event.record) == layout, key
         declared = case.resolved.header_class(key)
         assert declared is not None, key
-        typed = tuple(replace(field, type=case.resolved.completed(field.type, key)) for field in declared.fields)
+        typed = tuple(replace(field, type=case.resolved.resolved_type(field.type, key)) for field in declared.fields)
         computed = lay_out(typed, event.record.header_bytes, case.resolved.target)
         if computed.size_bytes is None:
             incomplete.add(declared.name)

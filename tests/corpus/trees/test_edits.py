@@ -144,8 +144,8 @@ def test_each_configuration_has_its_own_facts(case: Case, copy: Copy) -> None:
 
 
 def _kept(copy: Copy, config: dict[str, str] | None = None) -> HeaderFacts:
-    return Headers(str(copy.root), _TARGET, config, use_cache=True).completed
+    return Headers(str(copy.root), _TARGET, config, use_cache=True).resolved
 
 
 def _fresh(copy: Copy, config: dict[str, str] | None = None) -> HeaderFacts:
-    return Headers(str(copy.root), _TARGET, config).completed
+    return Headers(str(copy.root), _TARGET, config).resolved

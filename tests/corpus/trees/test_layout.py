@@ -21,9 +21,9 @@ def test_layouts_without_btf(case: Case, report: list[str]) -> None:
     for image in case.images:
         for name, layout in image.records.items():
             expected[name].add(layout)
-    case.headers_only.complete_headers()
-    facts = case.headers_only.headers
-    assert facts is not None
+    tree = case.headers_only.sources.tree
+    assert tree is not None
+    facts = tree.headers.resolved
     said: dict[str, list[Record]] = defaultdict(list)
     for cls in facts.classes:
         said[cls.name].append(lay_out(cls.fields, 8, _TARGET))

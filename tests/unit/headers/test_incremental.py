@@ -123,18 +123,21 @@ def length_of_comm(facts: HeaderFacts) -> tuple[int | None, str | None]:
 
 def test_types_are_looked_up_when_they_are_asked_for(home: Path, tree: Path) -> None:
     headers = Headers(str(tree), X86_64, use_cache=True)
-    assert length_of_comm(headers.on_hand) == (None, "LEN")
-    assert length_of_comm(headers.completed) == (16, None)
-    # Once they are known, they are at hand.
-    assert Headers(str(tree), X86_64, use_cache=True).on_hand == headers.completed
+    assert length_of_comm(headers.facts) == (None, "LEN")
+    assert length_of_comm(headers.resolved) == (16, None)
+    # What was resolved before makes no difference.
+    again = Headers(str(tree), X86_64, use_cache=True)
+    assert (again.facts, again.resolved) == (headers.facts, headers.resolved)
+    alone = Headers(str(tree), X86_64, use_cache=True)
+    assert alone.facts == headers.facts
 
 
-def test_facts_from_the_cache_are_completed(home: Path, tree: Path) -> None:
-    _ = Headers(str(tree), X86_64, use_cache=True).on_hand
-    completed = Headers(str(tree), X86_64, use_cache=True)
-    assert length_of_comm(completed.on_hand) == (None, "LEN")
-    assert completed.completed == read_headers(str(tree), X86_64)
-    # What the facts were made of counts for the completed ones as well.
+def test_facts_from_the_cache_are_resolved(home: Path, tree: Path) -> None:
+    _ = Headers(str(tree), X86_64, use_cache=True).facts
+    headers = Headers(str(tree), X86_64, use_cache=True)
+    assert length_of_comm(headers.facts) == (None, "LEN")
+    assert headers.resolved == read_headers(str(tree), X86_64)
+    # What the facts were made of counts for the resolved ones as well.
     (tree / "include/trace/events/one.h").write_text("#include <linux/len.h>\n" + header("two"))
     assert names(read(tree)) == ["two"]
 

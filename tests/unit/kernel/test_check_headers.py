@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from support.btf_builder import BtfBuilder
 from support.cli import Done, tpgen
-from support.small_kernel import small_btf, write_btf
+from support.small_kernel import GivenHeaders, small_btf, write_btf
 
 from tpgen.kernel.check import CheckedKernel
-from tpgen.kernel.sources import Sources
+from tpgen.kernel.sources import Sources, SourceTree
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.headers.facts import HeaderFacts
@@ -127,14 +127,14 @@ def test_types_in_the_headers_are_looked_up_where_they_decide(fields: str, looke
     facts = read_text(header("odd", fields), target_named("x86_64"))
     asked: list[HeaderFacts] = []
 
-    def complete() -> HeaderFacts:
-        asked.append(facts)
-        return facts
+    class Noted(GivenHeaders):
+        @property
+        def resolved(self) -> HeaderFacts:
+            asked.append(facts)
+            return facts
 
     blob = Btf(with_array(16).blob(), "vmlinux", None, TRACEPOINT_NAMES, "x86_64")
-    kernel = CheckedKernel(
-        Sources("small", blob.target, btfs=(BtfTracepoints(blob),), headers=facts, complete_headers=complete)
-    )
+    kernel = CheckedKernel(Sources("small", blob.target, btfs=(BtfTracepoints(blob),), tree=SourceTree(Noted(facts))))
     (key,) = kernel.select("odd")
     kernel.event(key)
     assert asked == []

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import SIGNED, BtfBuilder
-from support.small_kernel import FORMATS, Line, small_btf, write_tracefs
+from support.small_kernel import FORMATS, GivenHeaders, Line, small_btf, write_tracefs
 
 from tpgen.diagnostics import Position, TpgenError
 from tpgen.kernel.events import EventKey, split_pattern
 from tpgen.kernel.resolve import Kernel
-from tpgen.kernel.sources import Sources
+from tpgen.kernel.sources import Sources, SourceTree
 from tpgen.model import Argument, Array, Dynamic, Event, Field, Int, Kind, Origin, Pointer, Struct, Typedef
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
@@ -51,7 +51,8 @@ def kernel(
     release: str | None = None,
 ) -> Kernel:
     btfs = (opened(btf),) if btf else ()
-    return Kernel(Sources("a test", X86, release, btfs, tracefs, headers))
+    tree = SourceTree(GivenHeaders(headers)) if headers else None
+    return Kernel(Sources("a test", X86, release, btfs, tracefs, tree))
 
 
 def only(found: Kernel, name: str) -> Event:
@@ -380,23 +381,23 @@ class TestCompleted:
     def test_of_the_module(self, module: str, size: int) -> None:
         found, key = self.found(), EventKey(None, module, module)
         assert found.keys_of(module) == [key]
-        assert found.completed(Struct("struct", "state"), key) == Struct("struct", "state", size, 4)
-        assert found.completed(Typedef("state_t"), key) == Typedef("state_t", Array(INT, size // 4))
-        assert found.completed(Array(INT, None, "STATES + 1"), key) == Array(INT, size // 4 + 1)
-        assert found.completed(Array(INT, None, "sizeof(struct state)"), key) == Array(INT, size)
+        assert found.resolved_type(Struct("struct", "state"), key) == Struct("struct", "state", size, 4)
+        assert found.resolved_type(Typedef("state_t"), key) == Typedef("state_t", Array(INT, size // 4))
+        assert found.resolved_type(Array(INT, None, "STATES + 1"), key) == Array(INT, size // 4 + 1)
+        assert found.resolved_type(Array(INT, None, "sizeof(struct state)"), key) == Array(INT, size)
 
     def test_of_the_kernel(self) -> None:
         """An event that no BTF has is the kernel's own, which knows neither module's names."""
         found, key = self.found(), EventKey("syscalls", "sys_enter_close")
         unknown = Array(Struct("struct", "state"), None, "STATES")
-        assert found.completed(unknown, key) == unknown
-        pid = found.completed(Typedef("pid_t"), key)
+        assert found.resolved_type(unknown, key) == unknown
+        pid = found.resolved_type(Typedef("pid_t"), key)
         assert pid == Typedef("pid_t", Typedef("__kernel_pid_t", INT))
 
     @pytest.mark.parametrize("length", ["MACRO", "0 - 1", "1 << 40", "f(2)", "sizeof(struct nowhere)"])
     def test_lengths_that_stay_unknown(self, length: str) -> None:
         unknown = Array(INT, None, length)
-        assert self.found().completed(unknown, EventKey(None, "one", "one")) == unknown
+        assert self.found().resolved_type(unknown, EventKey(None, "one", "one")) == unknown
 
 
 class TestManyNames:
@@ -507,8 +508,9 @@ class TestModulesWithoutBtf:
     )  # fmt: skip
 
     def of(self, headers: HeaderFacts | None) -> Kernel:
-        sources = Sources("a test", X86, None, (opened(small_btf()),), None, headers)
-        return Kernel(replace(sources, without_btf={"ext4": ("ext4_unlink",), "other": ("sched_switch",)}))
+        tree = SourceTree(GivenHeaders(headers)) if headers else None
+        sources = Sources("a test", X86, None, (opened(small_btf()),), None, tree)
+        return Kernel(replace(sources, modules_without_btf={"ext4": ("ext4_unlink",), "other": ("sched_switch",)}))
 
     def test_with_headers(self) -> None:
         """The BTF of vmlinux explains the names of types that the module's headers use."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from tpgen.diagnostics import Diagnostic, Position
 from tpgen.model import Argument, Field, Kind
@@ -50,7 +51,7 @@ class HeaderEvent:
 class HeaderFacts:
     """All that a set of headers states; `skipped` says with file and line what they hold that was not taken.
 
-    Types are as they were written, what the base types of every kernel tell put in; or they are completed, which means
+    Types are as they were written, what the base types of every kernel tell put in; or they are resolved, which means
     that the headers around were asked for what remains.
 
     `release` is the kernel release the tree is of (`6.1.192`), None where the tree does not tell.
@@ -60,3 +61,15 @@ class HeaderFacts:
     classes: tuple[HeaderClass, ...]
     events: tuple[HeaderEvent, ...]
     skipped: tuple[Diagnostic, ...]
+
+
+class HeaderReader(Protocol):
+    """The facts of a set of headers, read when they are asked for."""
+
+    @property
+    def facts(self) -> HeaderFacts:
+        """All facts, with types as they are written."""
+
+    @property
+    def resolved(self) -> HeaderFacts:
+        """The same number of facts in the same order, with resolved types, which takes a while."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.incremental.cache_file import COMPLETED, Cache, Entry, Spoilt
+from tpgen.sources.headers.incremental.cache_file import COMPLETED, WRITTEN, Cache, Entry, Spoilt
 from tpgen.sources.source_tree.listing import include_directories, is_directory
 from tpgen.sources.source_tree.release import find_release
 from tpgen.target import Target
@@ -68,28 +68,28 @@ class Headers:
         self._cache = self._open_cache() if use_cache and is_tree else None
 
     @cached_property
-    def on_hand(self) -> HeaderFacts:
-        """The completed facts where they are in the cache, else the facts with types as they are written."""
-        if (kept := self._kept) is not None:
-            return kept
-        entry, reading = self._entry, self._reading
-        if entry is None or COMPLETED not in entry:
-            self._keep(reading)
-            return reading.written
-        return self.completed
+    def facts(self) -> HeaderFacts:
+        """All that the headers state, with types as they are written."""
+        if (cached := self._cached(WRITTEN)) is not None:
+            return cached
+        if self._entry is not None and COMPLETED in self._entry:
+            _ = self.resolved  # so that what is stored still has what somebody needed before
+        else:
+            self._keep(self._reading)
+        return self._reading.written
 
     @cached_property
-    def completed(self) -> HeaderFacts:
-        """All that the headers state, types and lengths of arrays looked up in the headers around them.
+    def resolved(self) -> HeaderFacts:
+        """The facts in their order, with types and lengths of arrays looked up in the headers around them.
 
         Who has BTF may need it as well: BTF tells types but no macros, and many an array's length is one.
         """
-        if self._entry is not None and COMPLETED in self._entry and (kept := self._kept) is not None:
-            return kept
+        if (cached := self._cached(COMPLETED)) is not None:
+            return cached
         with _collecting_later():
-            completed = self._reading.completed
+            resolved = self._reading.completed
         self._keep(self._reading)
-        return completed
+        return resolved
 
     # --- the cache
 
@@ -102,12 +102,16 @@ class Headers:
         return self._cache.get() if self._cache else None
 
     @cached_property
-    def _kept(self) -> HeaderFacts | None:
-        """What the cache has of these headers; None where any of them changed."""
-        if self._entry is None or not self._entry.is_current():
+    def _is_current(self) -> bool:
+        """Whether none of these headers has changed since the entry was written."""
+        return self._entry is not None and self._entry.is_current()
+
+    def _cached(self, section: str) -> HeaderFacts | None:
+        """The facts of a section of the cache; None where it has none that hold."""
+        if self._entry is None or section not in self._entry or not self._is_current:
             return None
         with _collecting_later(), suppress(Spoilt):
-            return self._entry.facts()
+            return self._entry.facts(section)
         return None
 
     def _keep(self, reading: Reading) -> None:
@@ -133,8 +137,8 @@ def read_headers(
     every_arch: bool = False,
     use_cache: bool = False,
 ) -> HeaderFacts:
-    """What the trace headers at or below `root` state, with completed types, as `Headers` tells it."""
-    return Headers(root, target, config, every_arch=every_arch, use_cache=use_cache).completed
+    """What the trace headers at or below `root` state, with resolved types, as `Headers` tells it."""
+    return Headers(root, target, config, every_arch=every_arch, use_cache=use_cache).resolved
 
 
 def read_text(

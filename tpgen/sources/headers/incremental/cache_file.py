@@ -86,9 +86,9 @@ class Entry:
         numbers = iter(array("q", self._stamps))
         return dict(zip(paths, zip(numbers, numbers, numbers, numbers, strict=True), strict=True))
 
-    def facts(self) -> HeaderFacts:
-        """The completed facts, or those with types as they are written."""
-        return from_plain(self.part(COMPLETED if COMPLETED in self else WRITTEN))
+    def facts(self, name: str) -> HeaderFacts:
+        """The facts of the part WRITTEN or COMPLETED."""
+        return from_plain(self.part(name))
 
 
 def _below(root: str, path: str) -> str:
