@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import marshal
-import multiprocessing
 import os
+import shutil
 import stat
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -506,22 +509,38 @@ def test_an_unwritable_place_is_ignored(home: Path, tree: Path, obstacle: str, m
     assert names(read(tree)) == ["one"]
 
 
+# The other user may have no access to the checkout, so all that is needed of it is loaded before.
+AS_ANOTHER_USER = """
+import os, sys
+from tpgen.cache import fingerprint
+from tpgen.sources.headers.incremental import cache_file
+from tpgen.sources.headers.read import read_headers
+from tpgen.target import target_named
+
+def read_in(cache):
+    os.environ["XDG_CACHE_HOME"] = cache
+    return [event.name for event in read_headers(sys.argv[1], target_named("x86_64"), use_cache=True).events]
+
+fingerprint._YOUNG_NS = -(10**18)
+cache_file.installation = lambda: "this version"
+read_in(sys.argv[2])
+os.setuid(12345)
+print(*read_in(sys.argv[3]))
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to become")
-def test_a_directory_that_cannot_be_written_to_is_ignored(
-    home: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The other user may have no access to the checkout, so all that is needed of it is loaded before.
-    read_headers(str(tree), X86_64)
-    monkeypatch.setattr(cache_file, "installation", lambda: "this version")
-    home.mkdir(parents=True)
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
-    pid = os.fork()
-    if pid == 0:
-        os.setuid(12345)
-        os._exit(0 if names(read(tree)) == ["one"] else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert not list(home.iterdir())
+def test_a_directory_that_cannot_be_written_to_is_ignored(tree: Path, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        place, entries = Path(name), Path(name, "cache/tpgen/headers")
+        place.chmod(0o755)
+        shutil.copytree(tree, place / "tree")
+        entries.mkdir(parents=True)
+        command = (sys.executable, "-c", AS_ANOTHER_USER, place / "tree", tmp_path / "writable", place / "cache")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "one\n", "")
+        assert list((tmp_path / "writable/tpgen/headers").iterdir())
+        assert not list(entries.iterdir())
 
 
 def test_a_relative_cache_home_is_none(tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -534,23 +553,29 @@ def test_a_relative_cache_home_is_none(tree: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / ".cache/tpgen/headers").is_dir()
 
 
-def _run(tree: str, count: int) -> None:
-    for _ in range(count):
-        assert [event.name for event in read_headers(tree, X86_64, use_cache=True).events] == ["one"]
+READ_20_TIMES = """
+import sys
+from tpgen.cache import fingerprint
+from tpgen.sources.headers.read import read_headers
+from tpgen.target import target_named
+
+fingerprint._YOUNG_NS = -(10**18)
+for _ in range(20):
+    facts = read_headers(sys.argv[1], target_named("x86_64"), use_cache=True)
+    assert [event.name for event in facts.events] == ["one"]
+"""
 
 
-def test_two_processes_at_once(home: Path, tree: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_run, args=(str(tree), 20)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for _ in range(20):
+def test_several_processes_at_once(home: Path, tree: Path) -> None:
+    command = (sys.executable, "-c", READ_20_TIMES, str(tree))
+    subprocess.run(command, check=True)
+    assert list(home.iterdir())
+    processes = [subprocess.Popen(command) for _ in range(4)]
+    while any(process.poll() is None for process in processes):
         for entry in list(home.iterdir()) if home.is_dir() else []:
             entry.unlink(missing_ok=True)
         time.sleep(0.002)
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
+    assert [process.returncode for process in processes] == [0] * 4
     assert not list(home.glob("*.tmp"))
 
 

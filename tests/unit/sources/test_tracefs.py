@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -310,13 +311,16 @@ class TestFiles:
         text = path.read_bytes()
         path.unlink()
         os.mkfifo(path)
-        if os.fork() == 0:
+
+        def feed() -> None:
             with open(path, "wb", buffering=0) as file:
                 for at in range(0, len(text), 100):
                     file.write(text[at : at + 100])
-            os._exit(0)
+
+        feeder = Thread(target=feed)
+        feeder.start()
         done = tpgen("show", "sched_switch", "--tracefs", tmp_path)
-        os.wait()
+        feeder.join()
         assert (done.code, done.err) == (0, "")
         assert "next_prio @60" in done.out
 
