@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,9 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
 # By folder, relative to this one, what only a run gets that names it: they take minutes and most of them gigabytes.
 _ONLY_WHEN_NAMED = ("corpus/trees", "systemtap", "vm")
 _COUNTED = pytest.StashKey[list[str]]()
+# Of pytest-xdist's processes, one runs all tests of the running kernel, one after the other: they share the kernel's
+# tracefs, which some mount, change and unmount, and what tells that the kernel is the one that the cache knows.
+_RUNNING_KERNEL = pytest.mark.xdist_group("running kernel")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -60,6 +64,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "languages: needs go, Debian's rustc with its sources, clang 14 and bpftrace")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps in one process what uses the running kernel."""
+    for item in items:
+        marked = any(item.get_closest_marker(marker) for marker in ("live", "kernel_btf"))
+        if marked or "tracefs" in getattr(item, "fixturenames", ()):
+            item.add_marker(_RUNNING_KERNEL)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips what this machine cannot run, with the reason."""
     for marker, why_not in _NEEDS.items():
@@ -79,6 +91,19 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{live.REQUIRE_LIVE} is set, but: {call.excinfo.value if call.excinfo else 'skipped'}"
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands what was counted to the process that prints it, where that is another."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["counted"] = session.config.stash.get(_COUNTED, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes what a process of pytest-xdist counted; one that was killed hands nothing over."""
+    node.config.stash.setdefault(_COUNTED, []).extend(getattr(node, "workeroutput", {}).get("counted", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
