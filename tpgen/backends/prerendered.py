@@ -1,9 +1,10 @@
-"""Forms: a template with everything decided but what `%` fills in, for text of which a kernel needs thousands.
+"""Templates rendered ahead of time, once for each set of flags, for text of which a kernel needs thousands.
 
-A template is asked for in a handful of shapes: with and without a bool, a tag, a size. jinja2 renders it once for each,
-with `%(name)s` where the names go, and the rest is Python's `%`. To import jinja2 takes longer than all else that a run
-for one event does, so these forms travel with the package: templates/<backend>/forms.txt, which templates/make_forms.py
-makes. There they stand under the checksum of their template: who edits one gets what it says, made by jinja2.
+A template has flags, `{% if "packed" in flags %}`, and values, `{{ name }}`. jinja2 renders it once for each set of
+flags, with placeholders for the values, and Python's `%` fills these in. To import jinja2 takes longer than all else
+that a run for one event does, so what it makes travels with the package: templates/<backend>/prerendered.txt, which
+templates/prerender.py makes. Each page there has the checksum of its template: a template that was edited is rendered
+when it is needed.
 """
 
 from __future__ import annotations
@@ -14,46 +15,51 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import product
 
-from tpgen.backends.templates import template
+from tpgen.backends.templates import with_placeholders
 from tpgen.paths import resource_path
 
-#: Where the forms of a backend lie, beside its templates.
-FILE = "forms.txt"
-_HEAD = "Made from the templates beside this file by templates/make_forms.py, which is to be run when one changes.\n"
-# A form is a page: first a line with its key.
+#: The file of a backend's prerendered templates, beside these.
+FILE = "prerendered.txt"
+_HEAD = "Made from the templates beside this file by templates/prerender.py, which is to be run when one changes.\n"
+# A page is a template with one set of flags; its first line is its key.
 _PAGE = "\f"
 
 
+def fill(backend: str, template: str, flags: Sequence[str] = (), /, **values: object) -> str:
+    """The template of the backend, rendered with these flags, of which "" is none, and these values."""
+    return prerendered(backend, template, *flags) % values
+
+
 @cache
-def form(backend: str, name: str, *shape: str) -> str:
-    """The template `name` of the backend, with `shape` decided: the words in it that are not empty, in any order."""
-    made = _shipped(backend).get(_key(backend, name, shape))
-    return _rendered(backend, name, shape) if made is None else made
+def prerendered(backend: str, name: str, *flags: str) -> str:
+    """The template `name` of the backend with these flags, in any order, and a `%(value)s` for each value."""
+    made = _shipped(backend).get(_key(backend, name, flags))
+    return _rendered(backend, name, flags) if made is None else made
 
 
-def forms_text(backend: str, shapes: Mapping[str, Sequence[Sequence[str]]]) -> str:
-    """The content of forms.txt: each template, by its name, in every shape that has a word of each of its rows."""
+def prerendered_text(backend: str, flag_sets: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    """The content of `FILE`: each template, by its name, with every set that has a flag of each of its rows."""
     pages = (
-        f"{_key(backend, name, shape)}\n{_rendered(backend, name, shape)}"
-        for name, rows in shapes.items()
-        for shape in product(*rows)
+        f"{_key(backend, name, flags)}\n{_rendered(backend, name, flags)}"
+        for name, rows in flag_sets.items()
+        for flags in product(*rows)
     )
     return _PAGE.join((_HEAD, *pages))
 
 
-def _rendered(backend: str, name: str, shape: Iterable[str]) -> str:
-    return template(backend, name).render(shape=frozenset(shape))
+def _rendered(backend: str, name: str, flags: Iterable[str]) -> str:
+    return with_placeholders(backend, name, flags=frozenset(flags))
 
 
 @cache
 def _shipped(backend: str) -> dict[str, str]:
-    """The forms that travel with the package, by their keys."""
+    """The pages that travel with the package, by their keys."""
     pages = _read(backend, FILE).decode().split(_PAGE)[1:]
     return {key: made for key, _, made in (page.partition("\n") for page in pages)}
 
 
-def _key(backend: str, name: str, shape: Iterable[str]) -> str:
-    return " ".join((name, _checksum(backend, name), *sorted(filter(None, shape))))
+def _key(backend: str, name: str, flags: Iterable[str]) -> str:
+    return " ".join((name, _checksum(backend, name), *sorted(filter(None, flags))))
 
 
 @cache

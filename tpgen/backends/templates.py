@@ -6,13 +6,36 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Environment, Template, Undefined
 
 
 @cache
 def template(backend: str, name: str) -> Template:
     """The template `name` of the backend."""
     return _environment(backend).get_template(f"{name}.j2")
+
+
+def with_placeholders(backend: str, name: str, **known: object) -> str:
+    """The template `name` of the backend as a text for `%`, with `%(value)s` for each value that is not `known`.
+
+    A value that is not known can be printed, and nothing else: jinja2 raises `UndefinedError` where it is tested.
+    """
+    import re
+
+    environment = _environment(backend).overlay(undefined=_placeholder())
+    text = environment.get_template(f"{name}.j2").render(known)
+    return re.sub("\0(.+?)\0", r"%(\1)s", text.replace("%", "%%"))
+
+
+def _placeholder() -> type[Undefined]:
+    """The class of unknown values, which print as their names between NULs."""
+    from jinja2 import StrictUndefined
+
+    class Placeholder(StrictUndefined):
+        def __str__(self) -> str:  # type: ignore[override]
+            return f"\0{self._undefined_name}\0"
+
+    return Placeholder
 
 
 @cache
