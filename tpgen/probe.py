@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from tpgen.diagnostics import unreadable
 from tpgen.kernel.events import KernelEvents
-from tpgen.model import Origin
 from tpgen.sources.btf_tracepoints import BtfTracepoints
 
 LIVE_SYMBOLS = "/proc/kallsyms"
@@ -118,37 +117,20 @@ def _u64(value: int) -> bytes:
 
 
 def btf(tracepoints: BtfTracepoints) -> Iterator[Evidence]:
-    """What the kernel's own BTF tells."""
-    enumerator = "BPF_PROG_TYPE_RAW_TRACEPOINT"
-    has = tracepoints.btf.has_string(enumerator)
-    yield Evidence(f"BTF {'has' if has else 'lacks'} the enumerator {enumerator}", True if has else None)
-    has = tracepoints.has_raw_event_map
-    yield Evidence(f"BTF {'has' if has else 'lacks'} struct bpf_raw_event_map", True if has else None)
-    count = len(tracepoints.events)
-    yield Evidence(f"BTF has {count} btf_trace_* prototypes", True if count else None)
+    """Evidence from the kernel's own BTF."""
+    return (Evidence(*looked_at) for looked_at in tracepoints.raw_evidence())
 
 
 def of_kernel(kernel: KernelEvents) -> tuple[Evidence, ...]:
-    """What a kernel's own data tells, whoever asks: its BTF or its catalog, and its release."""
-    from tpgen.catalog.read import CatalogKernel
-    from tpgen.kernel.resolve import Kernel
-
-    evidence: list[Evidence] = []
-    if isinstance(kernel, CatalogKernel):
-        evidence.append(catalog(kernel))
-    elif isinstance(kernel, Kernel) and kernel.sources.btfs:
-        evidence += btf(kernel.sources.btfs[0])
-    if kernel.release is not None:
-        evidence.append(release(kernel.release))
-    return tuple(evidence)
+    """Evidence from a kernel's own data: its BTF or its catalog, and its release."""
+    evidence = [Evidence(*looked_at) for looked_at in kernel.raw_evidence()]
+    return (*evidence, release(kernel.release)) if kernel.release is not None else tuple(evidence)
 
 
 def catalog(kernel: KernelEvents) -> Evidence:
-    """What a catalog tells, which has arguments from BTF only where the kernel has raw tracepoints."""
-    for (event,) in (kernel.events([key], raw_only=True) for key in kernel.keys()):  # noqa: SIM118  # it is no dict
-        if event.attach_name is not None and event.args_origin == Origin.BTF:
-            return Evidence(f"the catalog has the btf_trace_* prototype of {event.title}", True)
-    return Evidence("the catalog has no btf_trace_* prototype", None)
+    """Evidence from a catalog."""
+    (looked_at,) = kernel.raw_evidence()
+    return Evidence(*looked_at)
 
 
 # Since Linux c4f6699dfcb8 ("bpf: introduce BPF_RAW_TRACEPOINT") (in v4.17); `find` became `get` in v4.20.

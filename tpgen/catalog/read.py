@@ -266,6 +266,14 @@ class CatalogKernel(KernelEvents):
             **self._flags(flags),
         )
 
+    def raw_evidence(self) -> Iterator[tuple[str, bool | None]]:
+        """Arguments in a catalog are from BTF only where the kernel has raw tracepoints."""
+        for event in (self._event(key) for key in self.keys()):
+            if event.attach_name is not None and event.args_origin == Origin.BTF:
+                yield f"the catalog has the btf_trace_* prototype of {event.title}", True
+                return
+        yield "the catalog has no btf_trace_* prototype", None
+
     def class_in_headers(self, name: str, module: str | None) -> str | None:
         """The class that headers gave the event of that name; None where there is none or they did not tell.
 

@@ -63,6 +63,10 @@ class KernelEvents(ABC):
         """What was compared for an event, with the outcome; with `raw_only` what concerns its raw arguments."""
         return ()
 
+    def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
+        """Whether the kernel's data tells that it has raw tracepoints: each look, and None where it is undecided."""
+        return ()
+
     def select(self, pattern: str, module: str | None = None) -> list[EventKey]:
         """The events that `pattern` means: `name`, `system:name`, or either with `*`, `?` and `[…]`.
 

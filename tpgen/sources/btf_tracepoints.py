@@ -8,7 +8,7 @@ Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -101,6 +101,15 @@ class BtfTracepoints:
     def has_raw_event_map(self) -> bool:
         """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
         return "bpf_raw_event_map" in self._structs
+
+    def raw_evidence(self) -> Iterator[tuple[str, bool | None]]:
+        """Tell whether the kernel supports raw tracepoints: each thing looked at, and None where it decides nothing."""
+        enumerator = "BPF_PROG_TYPE_RAW_TRACEPOINT"
+        has = self.btf.has_string(enumerator)
+        yield f"BTF {'has' if has else 'lacks'} the enumerator {enumerator}", True if has else None
+        has = self.has_raw_event_map
+        yield f"BTF {'has' if has else 'lacks'} struct bpf_raw_event_map", True if has else None
+        yield f"BTF has {len(self.events)} btf_trace_* prototypes", True if self.events else None
 
     @cached_property
     def syscalls_may_sleep(self) -> bool:

@@ -1,0 +1,99 @@
+"""Event classes: which class an event is of, where the kernel does not say so.
+
+BTF has the records of classes and the prototypes of events. Headers know the class; else names, prototypes and the
+fields that tracefs shows lead to it, or to several that fit equally well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from tpgen.cache.memo import memoised
+from tpgen.model import Dynamic, Field, Origin, Record
+from tpgen.typequery import same_type
+
+if TYPE_CHECKING:
+    from tpgen.kernel.events import EventKey
+    from tpgen.kernel.lookup import Lookup
+    from tpgen.sources.btf_tracepoints import BtfTracepoints
+    from tpgen.sources.formats import Format
+
+#: Where a record's fields are: name, kind of locator, offset and size in bytes.
+Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
+
+
+class ClassChoice(NamedTuple):
+    """An event's class and how it was found, or None and the classes that fit equally well."""
+
+    name: str | None
+    origin: Origin | None
+    candidates: tuple[str, ...] = ()
+
+
+@memoised
+def class_choice(lookup: Lookup, key: EventKey) -> ClassChoice:
+    """Choose the event's class: from the headers, else of the same name, else the one whose prototype and layout fit.
+
+    Where several fit, a catalog may know which of them it is.
+    """
+    header, btf = lookup.header_event(key), lookup.btf(key)
+    if btf is None:
+        return ClassChoice(header.class_name, Origin.HEADERS) if header else ClassChoice(None, None)
+    fitting = _fitting_classes(lookup, key, btf)
+    if header is not None and (header.class_name in fitting or (lookup.headers_match and not fitting)):
+        return ClassChoice(header.class_name, Origin.HEADERS)
+    if key.name in fitting:
+        return ClassChoice(key.name, Origin.NAME)
+    if len(fitting) == 1:
+        return ClassChoice(fitting[0], Origin.LAYOUT if lookup.format(key) else Origin.PROTOTYPE)
+    # Where no record is the one that tracefs shows, it is the prototype's class: `check` tells the difference.
+    alike = () if fitting else btf.classes_like(key.name)
+    if key.name in alike:
+        return ClassChoice(key.name, Origin.NAME)
+    if len(alike) == 1:
+        return ClassChoice(alike[0], Origin.PROTOTYPE)
+    known = _known_class(lookup, key, fitting, btf)
+    return ClassChoice(known, Origin.CATALOG) if known else ClassChoice(None, None, tuple(fitting))
+
+
+def _fitting_classes(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> list[str]:
+    """Return the classes of the event's prototype, and where tracefs shows its record, of the same record."""
+    form, alike = lookup.format(key), btf.classes_like(key.name)
+    if form is None:
+        return list(alike)
+    shown = placement(form.fields)
+
+    def fits(name: str) -> bool:
+        return _class_placement(btf, name) == shown and _same_types(btf.record(name), form)
+
+    # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
+    return list(filter(fits, alike)) or list(filter(fits, btf.classes))
+
+
+def _known_class(lookup: Lookup, key: EventKey, fitting: list[str], btf: BtfTracepoints) -> str | None:
+    """Return the class that catalogs know the event to be of; None where they do not."""
+    if lookup.sources.known_classes is None:
+        return None
+    # A prototype may be written in other words than that of its class. Without a record any class could be it.
+    possible = fitting or (btf.classes if lookup.format(key) is None else ())
+    return lookup.sources.known_classes.of(key.name, key.module, possible)
+
+
+@memoised
+def _class_placement(btf: BtfTracepoints, name: str) -> Placement | None:
+    record = btf.record(name)
+    return placement(record.fields) if record else None
+
+
+def placement(fields: tuple[Field, ...]) -> Placement:
+    """Return the place of each field."""
+    return tuple((field.name, field.dynamic, field.offset_bytes, field.size_bytes) for field in fields)
+
+
+def _same_types(record: Record | None, form: Format) -> bool:
+    """Whether the fields of a class's record, which stand where tracefs shows them, are of the types that it shows."""
+    assert record is not None
+    return all(
+        ours.type is None or shown.type is None or same_type(ours.type, shown.type)
+        for ours, shown in zip(record.fields, form.fields, strict=True)
+    )

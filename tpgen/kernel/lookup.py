@@ -1,0 +1,254 @@
+"""Lookup: the facts about one event in each source of a kernel, read when they are asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from tpgen.kernel.array_lengths import measured
+from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.sources import Sources
+from tpgen.kernel.syscalls import syscall_events
+from tpgen.model import Argument, CType
+from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+from tpgen.typequery import same_type
+
+if TYPE_CHECKING:
+    from tpgen.sources.formats import Format
+    from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefine
+
+SYSCALLS_SYSTEM = "syscalls"
+# To list all events of all images takes as long as to look for half a dozen names.
+_FEW = 6
+_Fact: TypeAlias = HeaderEvent | HeaderClass
+
+
+class Lookup(KernelEvents):
+    """The sources of one kernel, by event. What takes a while to read is read once, and only where it is needed."""
+
+    def __init__(self, sources: Sources) -> None:
+        super().__init__(sources.label, sources.target, sources.release, sources.notes)
+        self.sources = sources
+        self._images: dict[str, list[BtfTracepoints]] = {}
+        self._formats: dict[tuple[str, str], Format] = {}
+
+    # --- which events there are
+
+    @cached_property
+    def _tracefs_systems(self) -> dict[str, list[str]]:
+        """The systems of every event in tracefs. Listing takes a while: a run of one event goes without."""
+        systems = defaultdict(list)
+        if self.sources.tracefs:
+            for system, name in self.sources.tracefs.events():
+                systems[name].append(system)
+        return dict(systems)
+
+    @cached_property
+    def _btfs_by_name(self) -> dict[str, list[BtfTracepoints]]:
+        found = defaultdict(list)
+        for btf in self.sources.btfs:
+            for name in btf.events:
+                found[name].append(btf)
+        return dict(found)
+
+    def _btfs_of(self, name: str) -> list[BtfTracepoints]:
+        """Return the images with a raw tracepoint of that name. For the first few names each image is searched."""
+        if "_btfs_by_name" not in self.__dict__ and (name in self._images or len(self._images) < _FEW):
+            if name not in self._images:
+                self._images[name] = [btf for btf in self.sources.btfs if btf.has_event(name)]
+            return self._images[name]
+        return self._btfs_by_name.get(name, [])
+
+    @cached_property
+    def _modules_without_btf(self) -> dict[str, list[str]]:
+        """The modules without BTF that have a tracepoint, by its name."""
+        found = defaultdict(list)
+        for module, names in sorted(self.sources.modules_without_btf.items()):
+            for name in names:
+                found[name].append(module)
+        return dict(found)
+
+    def modules_of(self, name: str) -> list[str | None]:
+        """Return the modules that have a tracepoint of that name, None for vmlinux."""
+        return [*(btf.module for btf in self._btfs_of(name)), *self._modules_without_btf.get(name, ())]
+
+    @cached_property
+    def _header_events(self) -> dict[str, list[HeaderEvent]]:
+        found = defaultdict(list)
+        for event in self.sources.headers.events if self.sources.headers else ():
+            found[event.name].append(event)
+        return dict(found)
+
+    @cached_property
+    def _header_classes(self) -> dict[str, list[HeaderClass]]:
+        found = defaultdict(list)
+        for event_class in self.sources.headers.classes if self.sources.headers else ():
+            found[event_class.name].append(event_class)
+        return dict(found)
+
+    @cached_property
+    def _defined_syscalls(self) -> dict[str, SyscallDefine]:
+        """The definition of the system call of each syscalls: event; of calls that have a number on this target."""
+        defines = self.sources.tree.syscalls if self.sources.tree else None
+        return dict(syscall_events(defines, self.target)) if defines else {}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all events, sorted."""
+        names = {*self._tracefs_systems, *self._btfs_by_name, *self._modules_without_btf, *self._defined_syscalls}
+        # Headers tell of what a kernel could have; where it can be asked itself, it decides.
+        return tuple(sorted(names or self._header_events))
+
+    def systems_of(self, name: str) -> tuple[str, ...]:
+        """Return the systems that have an event of that name in tracefs."""
+        if "_tracefs_systems" in self.__dict__:
+            return tuple(self._tracefs_systems.get(name, ()))
+        return self.sources.tracefs.systems_of(name) if self.sources.tracefs else ()
+
+    def keys_of(self, name: str) -> list[EventKey]:
+        """Every event of exactly this name."""
+        systems = list(self.systems_of(name))
+        keys = []
+        for module in self.modules_of(name):
+            system = self._system_in(systems, module)
+            if system in systems:
+                systems.remove(system)
+            keys.append(EventKey(system or self._header_system(name, module), name, module))
+        keys += [EventKey(system, name) for system in systems]
+        if name in self._defined_syscalls and SYSCALLS_SYSTEM not in systems:
+            keys.append(EventKey(SYSCALLS_SYSTEM, name))
+        if not keys and not self.sources.btfs and not self.sources.tracefs:
+            found = dict.fromkeys(EventKey(event.system, name) for event in self._header_events.get(name, ()))
+            keys = list(found)
+        return keys
+
+    @staticmethod
+    def _system_in(systems: list[str], module: str | None) -> str | None:
+        """Return the module's system among those with an event of this name: its namesake where there are several."""
+        if len(systems) > 1 and module in systems:
+            return module
+        return systems[0] if systems else None
+
+    def _header_system(self, name: str, module: str | None) -> str | None:
+        """Return the event's system in the headers; where they have several, the module's namesake."""
+        systems = {event.system for event in self._header_events.get(name, ())}
+        if len(systems) > 1:
+            return module if module in systems else None
+        return systems.pop() if systems else None
+
+    def keys(self) -> list[EventKey]:
+        """Every event, sorted by system and name."""
+        _ = self._tracefs_systems  # all are wanted, so list them once
+        keys = [key for name in self.names for key in self.keys_of(name)]
+        return sorted(keys, key=lambda key: (key.system or "", key.name, key.module or ""))
+
+    def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
+        return self.sources.btfs[0].raw_evidence() if self.sources.btfs else ()
+
+    # --- one event
+
+    def read_formats(self, keys: list[EventKey]) -> None:
+        """Read the format files of many events in one go, which takes less time than one by one."""
+        wanted = [
+            (key.system, key.name)
+            for key in keys
+            if key.system and (key.system, key.name) not in self._formats and key.system in self.systems_of(key.name)
+        ]
+        if wanted:
+            assert self.sources.tracefs
+            self._formats |= zip(wanted, self.sources.tracefs.formats(wanted), strict=True)
+
+    def format(self, key: EventKey) -> Format | None:
+        """Return the event's format file; None where tracefs has none."""
+        self.read_formats([key])
+        return self._formats.get((key.system or "", key.name))
+
+    def syscall_format(self, key: EventKey) -> Format | None:
+        """Return the format of a syscalls: event, which has no tracepoint of its own; None for any other event."""
+        return self.format(key) if key.system == SYSCALLS_SYSTEM and self.btf(key) is None else None
+
+    def defined_syscall(self, key: EventKey) -> SyscallDefine | None:
+        """Return the definition of the system call of a syscalls: event in the tree's C files."""
+        return self._defined_syscalls.get(key.name) if key.system == SYSCALLS_SYSTEM else None
+
+    def btf(self, key: EventKey) -> BtfTracepoints | None:
+        """Return the BTF of the image that has the event's raw tracepoint; None where none has."""
+        return next((btf for btf in self._btfs_of(key.name) if btf.module == key.module), None)
+
+    def raw(self, key: EventKey) -> RawPrototype | None:
+        """Return the event's raw arguments in BTF."""
+        btf = self.btf(key)
+        return btf.raw(key.name) if btf else None
+
+    def header_event(self, key: EventKey) -> HeaderEvent | None:
+        """Return the event in the headers as it is written; of several, the one that fits the kernel best."""
+        events = self._header_events.get(key.name, [])
+        if len(events) < 2:
+            return events[0] if events else None
+        raw = self.raw(key)
+
+        def fits(event: HeaderEvent) -> tuple[bool, bool, bool]:
+            same = raw is not None and _same_arguments(event.args, raw.args)
+            return event.system == key.system, same, event.condition is None
+
+        return max(events, key=fits)
+
+    def header_class(self, key: EventKey) -> HeaderClass | None:
+        """Return the event's class in the headers as it is written; of several, the one of the event's header."""
+        event, btf = self.header_event(key), self.btf(key)
+        if event is None:
+            return None
+        record = btf.record(event.class_name) if btf else None
+        members = [field.member_name for field in record.fields] if record else None
+
+        def fits(cls: HeaderClass) -> tuple[bool, bool]:
+            # The branches of an #if may give one class different fields (xfarray_sort_stats): BTF has those compiled.
+            compiled = [field.member_name for field in cls.fields] == members
+            return cls.position.path == event.position.path, compiled
+
+        return max(self._header_classes.get(event.class_name, []), key=fits, default=None)
+
+    @cached_property
+    def _resolved_facts(self) -> dict[int, _Fact]:
+        """The events and classes of the headers with resolved types, by the id of what is written."""
+        tree = self.sources.tree
+        assert tree is not None
+        written, resolved = tree.headers.facts, tree.headers.resolved
+        before: tuple[_Fact, ...] = (*written.events, *written.classes)
+        after: tuple[_Fact, ...] = (*resolved.events, *resolved.classes)
+        # A tree that is edited at this moment may state other facts by now.
+        pairs = zip(before, after, strict=False)
+        return {id(old): new for old, new in pairs if (old.name, old.position) == (new.name, new.position)}
+
+    def resolved_event(self, key: EventKey) -> HeaderEvent | None:
+        """Return `header_event` with the types that the headers around it define."""
+        written = self.header_event(key)
+        return None if written is None else cast(HeaderEvent, self._resolved_facts.get(id(written), written))
+
+    def resolved_class(self, key: EventKey) -> HeaderClass | None:
+        """Return `header_class` with the types that the headers around it define."""
+        written = self.header_class(key)
+        return None if written is None else cast(HeaderClass, self._resolved_facts.get(id(written), written))
+
+    @cached_property
+    def headers_match(self) -> bool:
+        """Whether headers and kernel are of the same release, as far as both tell: else the headers do not decide."""
+        headers, release = self.sources.headers, self.sources.release
+        if headers is None or headers.release is None or release is None:
+            return True
+        return headers.release.split("-")[0] == release.split("-")[0]
+
+    def resolved_type(self, ctype: CType | None, key: EventKey) -> CType | None:
+        """Return a type that tracefs or the headers name, as the BTF of the event, or else of vmlinux, defines it.
+
+        Lengths of arrays are evaluated. What BTF does not have stays a name.
+        """
+        btf = self.btf(key) or next(iter(self.sources.btfs), None)
+        return measured(btf.btf.completed(ctype), btf.btf) if ctype is not None and btf is not None else ctype
+
+
+def _same_arguments(left: tuple[Argument, ...], right: tuple[Argument, ...]) -> bool:
+    return len(left) == len(right) and all(same_type(a.type, b.type) for a, b in zip(left, right, strict=True))
