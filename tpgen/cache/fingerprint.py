@@ -56,9 +56,12 @@ def stamps_of(paths: Iterable[str], directory: int | None = None) -> bytes:
 def path_stamp(path: str) -> str:
     """The path with its stamp as text; the path alone where there is no such file."""
     try:
-        status = os.stat(path)
+        return _with_stamp(path, os.stat(path))
     except OSError:
         return path
+
+
+def _with_stamp(path: str, status: os.stat_result) -> str:
     return f"{path} {status.st_size} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
@@ -136,5 +139,8 @@ def _stamps_below(directory: str) -> Iterator[str]:
             if entry.is_dir():
                 if entry.name != "__pycache__":
                     yield from _stamps_below(entry.path)
-            else:
-                yield path_stamp(entry.path)
+                continue
+            try:
+                yield _with_stamp(entry.path, entry.stat())  # in half the time of a look at the path
+            except OSError:  # a symbolic link to nowhere
+                yield entry.path
