@@ -1,8 +1,8 @@
-"""For programs in Python, such as the translator of a tracing language: open a kernel, ask for tracepoints, get values.
+"""The API for programs in Python, such as the translator of a tracing language: kernels, tracepoints, values.
 
 Nothing is text in between: types are those of `tpgen.model`, offsets and sizes are numbers of bytes, None is what no
-source tells. Whatever is wrong is a `TpgenError` with the lines that the command line would say. docs/api.md has an
-example.
+source decides. Whatever is wrong is a `TpgenError` with the diagnostics that the command line would print. docs/api.md
+has an example.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def open_kernel(
     arch: str | None = None,
     use_cache: bool = True,
 ) -> Kernel:
-    """The kernel that is named, as for `--kernel`, or that the files are of, as for the options of their names.
+    """Open the kernel that is named, as for `--kernel`, or described by files, as for the options of their names.
 
-    Without either it is the running one, or else the newest that came with tpgen, which a note then tells. Raises
+    Without either it is the running one, or else the newest that came with tpgen, which a note then reports. Raises
     `TpgenError`.
     """
     from tpgen.opening import open_kernel
@@ -59,14 +59,14 @@ def open_kernel(
 
 @dataclass(frozen=True, slots=True)
 class Tracepoint:
-    """A tracepoint of a kernel: what is known of it as `event`, and the values that programs find there."""
+    """A tracepoint of a kernel: its facts as `event`, and the values that programs find in its context."""
 
     event: Event
     _key: EventKey = field(repr=False)
     _kernel: KernelEvents = field(repr=False)
 
     def why_not(self, form: Form) -> str | None:
-        """Why there are no values of that form, None where there are."""
+        """The reason why there are no values of that form, None where there are."""
         return missing(self.event, form)
 
     def values(self, form: Form) -> tuple[Value, ...]:
@@ -86,24 +86,24 @@ class Tracepoint:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """An open kernel. `notes` say what of it could not be read, and why that matters."""
+    """An open kernel. `notes` report what of it could not be read, and why that matters."""
 
     _events: KernelEvents = field(repr=False)
     notes: tuple[Diagnostic, ...]
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The name of the kernel in messages."""
         return self._events.label
 
     @property
     def release(self) -> str | None:
-        """Its uname -r."""
+        """The release of the kernel, as of uname -r."""
         return self._events.release
 
     @property
     def target(self) -> Target:
-        """The machine that it is for: architecture, pointer size, byte order."""
+        """The target of the kernel: architecture, pointer size, byte order."""
         return self._events.target
 
     def query(self, *patterns: str, module: str | None = None) -> tuple[Tracepoint, ...]:
@@ -116,7 +116,7 @@ class Kernel:
         return tuple(Tracepoint(event, key, self._events) for key, event in zip(keys, events, strict=True))
 
     def raw_support(self) -> tuple[bool | None, Sequence[Evidence]]:
-        """Whether it supports raw tracepoints, None where nothing decides; and what tells so."""
+        """Whether it supports raw tracepoints, None where nothing decides; and the evidence."""
         from tpgen.probe import answer, of_kernel
 
         evidence = of_kernel(self._events)

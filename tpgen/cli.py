@@ -79,9 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _bad_input(error: TpgenError) -> int:
-    from tpgen.commands.base import say
+    from tpgen.commands.base import report
 
-    say(error.diagnostics)
+    report(error.diagnostics)
     return EXIT_BAD_INPUT
 
 

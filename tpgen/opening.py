@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 LIVE_LABEL = "the running kernel"
 
 #: Reports what a user should know about the kernel that was opened.
-Tell = Callable[[Diagnostic], None]
+Report = Callable[[Diagnostic], None]
 
 
-def open_kernel(request: KernelRequest, tell: Tell) -> KernelEvents:
-    """The kernel from a catalog, from the cache or from its sources. Raises `TpgenError`."""
-    if (catalog := open_catalog(request, tell)) is not None:
+def open_kernel(request: KernelRequest, report: Report) -> KernelEvents:
+    """Open the kernel of a request: from a catalog, from the cache or from its sources. Raises `TpgenError`."""
+    if (catalog := open_catalog(request, report)) is not None:
         return catalog
     if request.has_files or request.no_cache:
         return open_checked(request)
@@ -38,8 +38,8 @@ def open_kernel(request: KernelRequest, tell: Tell) -> KernelEvents:
     return cached_kernel(LIVE_LABEL) or CachingKernel(open_sources(request))
 
 
-def open_catalog(request: KernelRequest, tell: Tell) -> CatalogKernel | None:
-    """The kernel from a catalog where a name says one, or where nothing says any and none can be asked.
+def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None:
+    """Open the kernel from a catalog where a name means one, or where no kernel is named and none can be asked.
 
     None where sources are meant. Raises `TpgenError` where they contradict each other, `unknown-kernel`, and what is
     wrong with the catalog.
@@ -56,14 +56,14 @@ def open_catalog(request: KernelRequest, tell: Tell) -> CatalogKernel | None:
     if newest is None:
         return None
     message = f"no BTF of a running kernel here: this is {newest.info.name}, the newest that came with tpgen"
-    tell(Diagnostic("kernel-shipped", message, None, "--kernel picks another", Severity.NOTE))
+    report(Diagnostic("kernel-shipped", message, None, "--kernel picks another", Severity.NOTE))
     return newest.open()
 
 
-def open_named(name: str, tell: Tell) -> KernelEvents:
+def open_named(name: str, report: Report) -> KernelEvents:
     """The kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
     try:
-        return open_kernel(KernelRequest(kernel=name), tell)
+        return open_kernel(KernelRequest(kernel=name), report)
     except TpgenError as error:
         if [diagnostic.code for diagnostic in error.diagnostics] != ["catalog-foreign"]:
             raise
@@ -71,7 +71,7 @@ def open_named(name: str, tell: Tell) -> KernelEvents:
 
 
 def open_checked(request: KernelRequest, join_live: bool = False) -> CheckedKernel:
-    """The kernel with its sources at hand. With `join_live`, headers alone are held against the running one."""
+    """Open the kernel from its sources. With `join_live`, headers alone are compared with the running one."""
     from tpgen.kernel.check import CheckedKernel
 
     return CheckedKernel(open_sources(request, join_live))
@@ -83,7 +83,7 @@ def open_sources(
     contents: Mapping[str, bytes] | None = None,
     syscalls: bool = False,
 ) -> Sources:
-    """The opened sources; `contents` are those of files that are not on disk under their names.
+    """Open the sources of a request; `contents` are those of files that are not on disk under their names.
 
     With `syscalls` the C files beside the headers are read as well. Raises `TpgenError` where the sources contradict
     each other or are broken.

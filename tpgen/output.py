@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write_files(directory: str, files: Iterable[tuple[str, Data]]) -> list[str]:
-    """Write files, of distinct names, below `directory`; the paths that were really written are returned.
+    """Write files, of distinct names, below `directory`; return the paths of those that changed.
 
     Directories are made as needed. The files may be made as they are taken: one is in memory at a time. Every file is
     first written in full beside its place and only then renamed into it, so that a failure, theirs too, leaves what was
@@ -38,7 +38,7 @@ def write_files(directory: str, files: Iterable[tuple[str, Data]]) -> list[str]:
 def _with_places(
     directory: str, files: Iterable[tuple[str, Data]], made: list[str]
 ) -> Iterator[tuple[str, Data, bool]]:
-    """The path of each file, its content, and whether there is something at that path.
+    """Yield the path of each file, its content, and whether there is something at that path.
 
     The directories that are made for them are added to `made`.
     """
@@ -56,7 +56,7 @@ def _with_places(
 
 
 def _make_directory(path: str, made: list[str]) -> None:
-    """A directory and those above it, as far as they are missing."""
+    """Make a directory and those above it, as far as they are missing."""
     missing, above = [], path
     while above and not os.path.exists(above):
         missing.append(above)
@@ -83,9 +83,9 @@ def _write_into(path: str, data: bytes) -> list[str]:
 
 
 def _replace(contents: Iterable[tuple[str, Data, bool]]) -> list[str]:
-    """Put each content at its path, except where the same is there already; the paths of the others.
+    """Put each content at its path, except where the same is there already; return the paths of the others.
 
-    False says that there is nothing at the path, True that there may be.
+    False means that there is nothing at the path, True that there may be.
     """
     changed: list[str] = []
     # Nobody else's: several of us may be at work in a directory.
@@ -115,7 +115,7 @@ def _replace(contents: Iterable[tuple[str, Data, bool]]) -> list[str]:
 
 
 def _write(path: str, data: Data) -> None:
-    """A new file, in as few system calls as there can be: a kernel has thousands of headers."""
+    """Write a new file, in as few system calls as there can be: a kernel has thousands of headers."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         while data:
@@ -125,7 +125,7 @@ def _write(path: str, data: Data) -> None:
 
 
 def _place(path: str) -> str:
-    """What is to be replaced: not a symbolic link but what it leads to. Raises `OSError` for a directory."""
+    """The path to replace: not a symbolic link but its target. Raises `OSError` for a directory."""
     place = os.path.realpath(path) if os.path.islink(path) else path
     if os.path.isdir(place):  # found now and not halfway through the renaming
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

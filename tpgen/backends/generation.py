@@ -37,11 +37,11 @@ class Generated(NamedTuple):
 
 
 class CheckFailed(TpgenError):
-    """The sources contradict each other about an event that was asked for."""
+    """Raised where the sources contradict each other about an event of the request."""
 
 
 def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -> Generated:
-    """The files for `request`. Only what passed its checks reaches a backend.
+    """Generate the files for `request`. Only what passed its checks reaches a backend.
 
     Raises `CheckFailed` with all findings; `TpgenError` for a request that cannot be met, `no-such-form` among them.
     """

@@ -1,1 +1,1 @@
-"""The build step: tpgen.toml says which files are wanted, `tpgen build` sees to it that they are there."""
+"""The build step: tpgen.toml lists the files that are wanted, `tpgen build` brings them up to date."""

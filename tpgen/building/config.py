@@ -1,4 +1,4 @@
-"""tpgen.toml: which files are wanted, of which events of which kernels. docs/build.md explains it.
+"""Parsing tpgen.toml: the files that are wanted, of which events of which kernels. docs/build.md explains it.
 
 Reads text; every mistake in it is reported with its line and, as far as it can be found, its column.
 """
@@ -30,7 +30,7 @@ class Generate:
     """One `[[generate]]`. `kernel` is a name or a path for --kernel, or a request whose paths are as in the file,
     relative to its directory or absolute; None is what the command line means.
 
-    `forms` are () and `file` is None where the file says nothing about them.
+    `forms` are () and `file` is None where the file does not have them.
     """
 
     events: tuple[str, ...]
@@ -45,12 +45,12 @@ class Generate:
     line: int | None
 
     def where(self, key: str, value: str | None = None) -> Position:
-        """The place of a key, or of a string in its value."""
+        """The position of a key, or of a string in its value."""
         return self.text.find(self.line, key, value)
 
 
 class Text:
-    """The text of the file, to find the places of what the parser found without telling where."""
+    """The text of the file, to find the positions of values, which the TOML parser does not return."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -63,7 +63,7 @@ class Text:
         return lines[number] if number < len(lines) else None
 
     def find(self, line: int | None, key: str, value: str | None = None) -> Position:
-        """The place of `key` in the table that begins at `line`, or of a string in its value; else of the table."""
+        """The position of `key` in the table that begins at `line`, or of a string in its value; else of the table."""
         if line is None:
             return self._first(re.compile(rf"\s*\[*\s*(?P<at>{re.escape(key)})\b"))
         pattern = re.compile(rf"\s*(?P<at>[\"']?{re.escape(key)}[\"']?)\s*[.=]")
@@ -96,7 +96,7 @@ class Text:
 
 
 def parse(text: str, path: str) -> list[Generate]:
-    """What the file asks for, in its order. Raises `TpgenError` with everything that is wrong with it."""
+    """The `[[generate]]` tables of the file, in order. Raises `TpgenError` with all mistakes in it."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -114,7 +114,7 @@ def _syntax_error(path: str, text: str, error: tomllib.TOMLDecodeError) -> Tpgen
 
 
 class _Reader:
-    """Turns the tables into `Generate`s, and collects what is wrong with them."""
+    """Turns the tables into `Generate`s, and collects the diagnostics."""
 
     def __init__(self, text: Text, data: dict[str, Any]) -> None:
         self._text = text

@@ -25,7 +25,7 @@ def depfile(targets: list[str], inputs: Inputs) -> str:
 
 
 def _escaped(path: str) -> str:
-    """As GCC writes a path into a depfile, which make and ninja read alike."""
+    """The path as GCC writes it into a depfile, which make and ninja read alike."""
     return path.replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ").replace("\t", "\\\t")
 
 

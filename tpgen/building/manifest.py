@@ -77,7 +77,7 @@ class Inputs:
 
 
 class Manifest:
-    """`outputs` are by their names below the directory of the build. `complete` is False while one is being written."""
+    """A build on record. `outputs` are by name below its directory; `complete` is False while they are written."""
 
     def __init__(self, inputs: Inputs, outputs: dict[str, Output], complete: bool = False) -> None:
         self.inputs = inputs
@@ -85,7 +85,7 @@ class Manifest:
         self.complete = complete
 
     def fresh(self, root: str, arguments: list[str]) -> bool:
-        """Whether the build that this is of would come out the same, and all that it made is still there."""
+        """Whether a build would make the same again, and all outputs are still there."""
         return (
             self.complete
             and self.inputs.arguments == arguments
@@ -102,7 +102,7 @@ class Manifest:
         return True
 
     def made(self, root: str, name: str) -> bool | None:
-        """Whether a file is as the build made it; None where there is no such file, or not from this build."""
+        """Whether a file is as the build made it; None where it does not exist, or is not an output of this build."""
         digest = file_digest(os.path.join(root, name)) if name in self.outputs else None
         return None if digest is None else digest in self.outputs[name].digests
 
@@ -149,7 +149,7 @@ def _reliable(stamp: Stamp) -> Stamp | None:
 
 
 def _loaded_stamp(stamp: list[int] | None) -> Stamp | None:
-    """A stamp as it came out of JSON."""
+    """The stamp that JSON holds as a list."""
     if stamp is None:
         return None
     size, inode, changed, touched = stamp

@@ -1,6 +1,6 @@
 """A request for a build, and whether there is anything to do for it.
 
-`tpgen build` is a step of every build, and mostly finds nothing to do. That is found out here with next to nothing
+`tpgen build` is a step of every build, and mostly finds nothing to do. That is decided here with next to nothing
 imported, not even argparse: the words that it takes to ask for a build are few.
 """
 
@@ -53,7 +53,7 @@ class BuildRequest:
 
     @classmethod
     def of(cls, words: list[str]) -> BuildRequest | None:
-        """The build that these words ask for; None where it takes argparse to tell, or to refuse them."""
+        """The build that these words ask for; None where it takes argparse to decide, or to refuse them."""
         pairs = list(_pairs(words))
         given = dict(pairs)
         counts = [sum(name == other for name, _ in pairs) for other in given if not _KERNEL.get(other)]
@@ -108,13 +108,13 @@ def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def nothing_to_do(words: list[str]) -> bool:
-    """Whether `tpgen build WORDS` finds everything as it should be; False also where it takes more to tell."""
+    """Whether `tpgen build WORDS` has nothing to do; False also where it takes argparse to decide."""
     request = BuildRequest.of(words)
     return request is not None and request.is_done(request.load())
 
 
 def _write(path: str, data: bytes) -> None:
-    """Write a file if that changes it. What writes is imported only then."""
+    """Write a file if that changes it. The writer is imported only then."""
     try:
         with open(path, "rb") as file:
             if file.read() == data:

@@ -15,10 +15,10 @@ from tpgen.diagnostics import fail, unreadable
 from tpgen.kernel.events import KernelEvents
 from tpgen.kernel.options import FILE, PATH, TREES, options_of
 from tpgen.kernel.request import KernelRequest
-from tpgen.opening import Tell, open_kernel
+from tpgen.opening import Report, open_kernel
 
 
-def check(request: BuildRequest, kernel: KernelRequest, tell: Tell) -> list[str]:
+def check(request: BuildRequest, kernel: KernelRequest, report: Report) -> list[str]:
     """The unified diff of what a build would change, by lines; nothing where it would change nothing.
 
     `kernel` is that of every `[[generate]]` that names none.
@@ -26,11 +26,11 @@ def check(request: BuildRequest, kernel: KernelRequest, tell: Tell) -> list[str]
     manifest = request.load()
     if request.is_done(manifest):
         return []
-    rendered, _ = _render(request, kernel, tell)
+    rendered, _ = _render(request, kernel, report)
     return list(differences(request.root, rendered.files, manifest))
 
 
-def build(request: BuildRequest, kernel: KernelRequest, adopt: bool, tell: Tell) -> None:
+def build(request: BuildRequest, kernel: KernelRequest, adopt: bool, report: Report) -> None:
     """Write what is wanted, unless whoever had the lock has done so meanwhile. Raises `TpgenError`.
 
     `kernel` is that of every `[[generate]]` that names none. With `adopt`, files that are in the way are overwritten.
@@ -40,11 +40,11 @@ def build(request: BuildRequest, kernel: KernelRequest, adopt: bool, tell: Tell)
         if request.is_done(manifest):
             return
         _refuse_other_toml(request, manifest)
-        rendered, inputs = _render(request, kernel, tell)
+        rendered, inputs = _render(request, kernel, report)
         for note in rendered.notes:
-            tell(note)
+            report(note)
         for note in write(request.root, request.manifest_path, rendered.files, manifest, inputs, adopt):
-            tell(note)
+            report(note)
         request.write_side_files(request.load())
 
 
@@ -68,13 +68,13 @@ def _refuse_other_toml(request: BuildRequest, manifest: Manifest) -> None:
         raise fail("other-toml", f"the files here are those of {other[0]}", request.root, "give another -o DIR")
 
 
-def _render(request: BuildRequest, kernel: KernelRequest, tell: Tell) -> tuple[Rendered, Inputs]:
-    """The files that tpgen.toml wants, and everything that decides about them."""
+def _render(request: BuildRequest, kernel: KernelRequest, report: Report) -> tuple[Rendered, Inputs]:
+    """Render the files that tpgen.toml wants; return them with their dependencies."""
     inputs = Inputs(request.arguments)
     inputs.add_file(os.path.abspath(request.toml))
     inputs.add_named_state("program")
     wanted = parse(_text(request.toml), request.toml)
-    kernels = _Kernels(kernel, os.path.dirname(request.toml), inputs, tell)
+    kernels = _Kernels(kernel, os.path.dirname(request.toml), inputs, report)
     return render(wanted, kernels.open, inputs), inputs
 
 
@@ -91,11 +91,11 @@ def _text(toml: str) -> str:
 class _Kernels:
     """Opens the kernels of a tpgen.toml in `directory`, each once, and adds what they depend on to the inputs."""
 
-    def __init__(self, default: KernelRequest, directory: str, inputs: Inputs, tell: Tell) -> None:
+    def __init__(self, default: KernelRequest, directory: str, inputs: Inputs, report: Report) -> None:
         self._default = default
         self._directory = directory
         self._inputs = inputs
-        self._tell = tell
+        self._report = report
         self._open: dict[str | KernelRequest | None, KernelEvents] = {}
 
     def open(self, kernel: str | KernelRequest | None) -> KernelEvents:
@@ -103,7 +103,7 @@ class _Kernels:
         if kernel not in self._open:
             request = self._request(kernel)
             self._add_inputs(request)
-            self._open[kernel] = open_kernel(request, self._tell)
+            self._open[kernel] = open_kernel(request, self._report)
         return self._open[kernel]
 
     def _request(self, kernel: str | KernelRequest | None) -> KernelRequest:

@@ -35,7 +35,7 @@ class Rendered:
 
 
 def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs) -> Rendered:
-    """The files that are wanted. Their dependencies are added to `inputs` before they are read.
+    """Render the files that are wanted. Their dependencies are added to `inputs` before they are read.
 
     Raises `TpgenError`, with a position in tpgen.toml where the mistake can be there.
     """
@@ -117,7 +117,7 @@ def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes]]:
 
 
 def differences(root: str, wanted: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
-    """A unified diff from what is on disk to what is wanted; nothing where they are the same."""
+    """Yield a unified diff from the files on disk to the wanted ones; nothing where they are the same."""
     for name, content in sorted(wanted.items()):
         yield from _difference(name, _read(os.path.join(root, name)), content)
     for name in sorted(set(manifest.outputs) - set(wanted)):
@@ -152,10 +152,10 @@ def _read(path: str) -> bytes | None:
 def write(
     root: str, path: str, wanted: Mapping[str, bytes], old: Manifest, inputs: Inputs, adopt: bool
 ) -> list[Diagnostic]:
-    """Make the files below `root` what is wanted, and the manifest at `path` say so. Returns notes.
+    """Write the wanted files below `root`, and the manifest at `path`. Returns notes.
 
     A file is ours if the old manifest knows it, if it is what is wanted already, or with `adopt`. Raises `foreign-file`
-    for any other that is in the way. Whenever this is interrupted, the manifest on disk knows every file that may be
+    for any other that is in the way. Whenever this is interrupted, the manifest on disk lists every file that may be
     ours, and does not count as complete.
     """
     if not adopt:

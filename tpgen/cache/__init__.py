@@ -1,1 +1,1 @@
-"""What this machine made before and may be thrown away: generated output, and how to tell that nothing changed."""
+"""Caches of this user, and the fingerprints by which they stay valid. All of it may be removed at any time."""

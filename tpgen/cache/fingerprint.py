@@ -1,4 +1,4 @@
-"""Fingerprints: values that change when a file, a tree of files or tpgen itself does, had without reading contents.
+"""Fingerprints: values that change when a file, a tree of files or tpgen itself does, without reading contents.
 
 Runs that find nothing to do take most of their time here, so this module imports next to nothing.
 """

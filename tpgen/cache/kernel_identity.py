@@ -1,8 +1,8 @@
 """Identity of the running kernel, as this process sees it: a key of everything that is cached of it.
 
-A kernel is told by the build ids of its image and of its modules. What else decides which events there are, and what
-can be known of them, is which modules are loaded, whether this user may read tracefs, the dynamic events (probes and
-synthetic events) that somebody made there, and which catalogs could tell an event's class.
+It consists of the build ids of the image and of the modules, and of everything else that decides which events there are
+and what can be known of them: the loaded modules, whether this user may read tracefs, the dynamic events (probes and
+synthetic events) that somebody made there, and the catalogs that could have an event's class.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _modules() -> list[str] | None:
 
 
 def _tracefs() -> list[str]:
-    """Where tracefs is, whether this user may read it, and the dynamic events in it."""
+    """The mount point of tracefs, whether this user may read it, and the dynamic events in it."""
     path = live_tracefs()
     if path is None or not os.access(path, os.R_OK | os.X_OK):
         return [f"{path}: unread"]
@@ -84,12 +84,12 @@ def _tracefs() -> list[str]:
 
 
 def _catalogs() -> list[str]:
-    """The user's catalogs. Those that travel with tpgen are part of the program."""
+    """The stamps of the user's catalogs. Those that travel with tpgen are part of the installation."""
     return [path_stamp(path) for path in catalog_files(user_catalogs())]
 
 
 def _read(path: str) -> bytes | None:
-    """The whole of a file that the kernel makes, which may come in pieces; None where it cannot be read."""
+    """The content of a file that the kernel makes, which may come in pieces; None where it cannot be read."""
     try:
         with open(path, "rb", buffering=0) as file:
             chunks = []

@@ -82,7 +82,7 @@ class CachedInvocation:
             return None
 
     def storing(self, output: CachedOutput, given: Iterable[str], known: Iterable[str]) -> CachedOutput:
-        """The same output, which is stored, if that can be done, once all of its files are consumed.
+        """The given output, which is stored, if that can be done, once all of its files are consumed.
 
         `given` are the names of the options that the command line sets. Each must be one of the kernel's that is
         decided by its own text, or one of those that the caller has `known` to be; otherwise nothing is stored.

@@ -28,13 +28,13 @@ class PrivateFiles:
         self._biggest = biggest
 
     def path(self, name: str) -> str:
-        """Where the file of that name lies. Raises `OSError` where this user has no cache directory."""
+        """The path of the file of that name. Raises `OSError` where this user has no cache directory."""
         if self.directory is None:
             raise OSError("no cache directory of this user")
         return os.path.join(self.directory, name)
 
     def read(self, name: str) -> bytes:
-        """A file that this user alone can have written. Raises `OSError`."""
+        """Read a file that this user alone can have written. Raises `OSError`."""
         path = self.path(name)
         if not is_own(os.lstat(os.path.dirname(path)), stat.S_ISDIR):
             raise OSError("not this user's own directory")
@@ -56,7 +56,7 @@ class PrivateFiles:
             raise
 
     def new(self, name: str) -> str:
-        """The path of a new and empty file, to be filled and then put in place under `name`. Raises `OSError`."""
+        """Make an empty file, to be filled and then put in place under `name`; return its path. Raises `OSError`."""
         import time
 
         path = self.path(name)
@@ -66,7 +66,7 @@ class PrivateFiles:
         return temporary
 
     def place(self, temporary: str, name: str) -> None:
-        """Rename what `new` made. Raises `OSError`."""
+        """Rename a file that `new` made to its name. Raises `OSError`."""
         os.replace(temporary, self.path(name))
         self._remove_oldest()
 
@@ -89,7 +89,7 @@ def discard(path: str) -> None:
 
 
 def _make_directory(path: str) -> None:
-    """The directory, and those above it, for this user only. Raises `OSError` for one that others can write to."""
+    """Make a directory, and those above it, for this user only. Raises `OSError` for one that others can write to."""
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     try:  # noqa: SIM105
         os.mkdir(path, 0o700)
@@ -100,5 +100,5 @@ def _make_directory(path: str) -> None:
 
 
 def is_own(status: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
-    """Whether it is of the kind that is expected, this user's, and for nobody else to write."""
+    """Whether a file is of the expected kind, this user's, and not writable for anybody else."""
     return is_kind(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tpgen.catalog.write import CatalogWriter, info_of
 from tpgen.diagnostics import fail
 from tpgen.kernel.request import KernelRequest
-from tpgen.opening import Tell, open_catalog, open_sources
+from tpgen.opening import Report, open_catalog, open_sources
 
 if TYPE_CHECKING:
     from tpgen.catalog.schema import KernelInfo
@@ -53,23 +53,23 @@ class Progress:
         """Called with the number of events of a kernel that were added."""
 
 
-def add_kernel(writer: CatalogWriter, entry: Entry, tell: Tell, progress: Progress | None = None) -> None:
-    """Add a kernel to a catalog. `tell` gets what a user should know about it.
+def add_kernel(writer: CatalogWriter, entry: Entry, report: Report, progress: Progress | None = None) -> None:
+    """Add a kernel to a catalog. `report` gets what a user should know about it.
 
     Raises `TpgenError`: `usage` where the entry contradicts itself, and whatever opening the kernel raises.
     """
     progress = progress or Progress()
-    info, kernel = _open(entry, tell, progress)
+    info, kernel = _open(entry, report, progress)
     writer.add(info, kernel, entry.directories, progress.events)
 
 
-def _open(entry: Entry, tell: Tell, progress: Progress) -> tuple[KernelInfo, KernelEvents]:
+def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo, KernelEvents]:
     from tpgen.cache.kernel_identity import build_id
     from tpgen.kernel.check import CheckedKernel
 
     if entry.packages:
         sources, release = _package_sources(entry, progress)
-    elif (known := open_catalog(entry.request, tell)) is not None:
+    elif (known := open_catalog(entry.request, report)) is not None:
         return replace(known.info, name=entry.name or known.info.name), known
     else:
         progress.stage("reading")

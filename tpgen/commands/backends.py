@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         base.print_json([_json(loaded) for loaded in backends])
     else:
         sys.stdout.write("".join(map(_text, backends)))
-    base.say(broken)
+    base.report(broken)
     return base.EXIT_CHECK_FAILED if broken else base.EXIT_DONE
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, option parsing, opening the kernel that the options mean, saying things."""
+"""The parts that commands share: exit codes, option parsing, opening the kernel of the options, diagnostics."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
-def said(diagnostic: Diagnostic) -> str:
-    """The line that the user reads."""
+def line_of(diagnostic: Diagnostic) -> str:
+    """The line on stderr for a diagnostic."""
     return f"tpgen: {diagnostic.severity}: {diagnostic}"
 
 
-def say(diagnostics: Sequence[Diagnostic]) -> None:
-    """One line each; at a terminal with the place in the input below it."""
+def report(diagnostics: Sequence[Diagnostic]) -> None:
+    """Print diagnostics, one line each; at a terminal with the place in the input below it."""
     for diagnostic in diagnostics:
-        print(said(diagnostic), file=sys.stderr)
+        print(line_of(diagnostic), file=sys.stderr)
         if sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
             with contextlib.suppress(OSError), open(position.path, encoding="utf-8", errors="replace") as file:
                 sys.stderr.write(excerpt(file.read(), position))
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but a mistake takes one line."""
+    """An argparse parser that reports a mistake in one line."""
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         # A width of our own: asking for the terminal's imports shutil and all compressors, at every start.
@@ -81,23 +81,23 @@ def _add(to: argparse._ActionsContainer, option: KernelOption) -> None:
 
 
 def open_kernel(options: argparse.Namespace) -> KernelEvents:
-    """The kernel that the source options mean: from a catalog, from the cache or from its sources."""
-    return opening.open_kernel(kernel_request(options), tell)
+    """Open the kernel that the source options mean: from a catalog, from the cache or from its sources."""
+    return opening.open_kernel(kernel_request(options), report_note)
 
 
 def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
-    """The kernel from a catalog where they mean one; None where they mean sources."""
-    return opening.open_catalog(kernel_request(options), tell)
+    """Open the kernel from a catalog where the options mean one; None where they mean sources."""
+    return opening.open_catalog(kernel_request(options), report_note)
 
 
 def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
-    """The kernel with its sources at hand. With `join_live`, headers alone are held against the running one."""
+    """Open the kernel from its sources. With `join_live`, headers alone are compared with the running one."""
     return opening.open_checked(kernel_request(options), join_live)
 
 
 def kernel_named(name: str) -> KernelEvents:
-    """The kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
-    return opening.open_named(name, tell)
+    """Open the kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
+    return opening.open_named(name, report_note)
 
 
 def kernel_request(options: argparse.Namespace) -> KernelRequest:
@@ -115,9 +115,9 @@ def given(options: argparse.Namespace) -> list[tuple[str, str]]:
     ]
 
 
-def tell(note: Diagnostic) -> None:
-    """Say one note about a kernel."""
-    say([note])
+def report_note(note: Diagnostic) -> None:
+    """Print one note about a kernel."""
+    report([note])
 
 
 def selected(kernel: KernelEvents, options: argparse.Namespace) -> list[EventKey]:
@@ -126,7 +126,7 @@ def selected(kernel: KernelEvents, options: argparse.Namespace) -> list[EventKey
 
 
 def print_json(items: list[dict[str, object]]) -> None:
-    """One item per line: as quick as compact JSON, and grep and diff can still be used on it."""
+    """Print an array, one item per line: as quick as compact JSON, and grep and diff can still be used on it."""
     import json
 
     encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode

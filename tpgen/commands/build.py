@@ -1,4 +1,4 @@
-"""`tpgen build`: the header-generation build step. Where there is nothing to do, `building.request` has seen so."""
+"""`tpgen build`: the header-generation build step. A build with nothing to do ends in `building.request`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> int:
 
     request, kernel = build_request(options), base.kernel_request(options)
     if not options.check:
-        run.build(request, kernel, options.adopt, base.tell)
+        run.build(request, kernel, options.adopt, base.report_note)
         return base.EXIT_DONE
-    stale = run.check(request, kernel, base.tell)
+    stale = run.check(request, kernel, base.report_note)
     sys.stdout.writelines(stale)
     return base.EXIT_CHECK_FAILED if stale else base.EXIT_DONE
 

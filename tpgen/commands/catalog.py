@@ -55,7 +55,7 @@ def _list(options: argparse.Namespace) -> int:
         for row in rows:
             name, release, arch, events, place = row
             print(f"{name:<{widths[0]}}  {release:<{widths[1]}}  {arch:<{widths[2]}}  {events:>{widths[3]}}  {place}")
-    base.say(broken)
+    base.report(broken)
     return base.EXIT_BAD_INPUT if broken else base.EXIT_DONE
 
 
@@ -108,7 +108,7 @@ def _add(options: argparse.Namespace) -> int:
 def _write(path: str, entry: Entry, progress: Progress) -> None:
     """Write a catalog of one kernel."""
     writer = CatalogWriter()
-    add_kernel(writer, entry, lambda note: base.say([note]), progress)
+    add_kernel(writer, entry, base.report_note, progress)
     progress.stage(f"writing {path}")
     writer.save(path)
 

@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> int:
 def _compared(
     options: argparse.Namespace,
 ) -> tuple[KernelEvents, list[EventKey], list[Comparison], Sequence[Diagnostic]]:
-    """The kernel, the events, what was compared, and what of the headers was not taken.
+    """The kernel, the events, the comparisons, and the diagnostics of skipped headers.
 
-    A catalog knows all that from when it was made.
+    A catalog has stored all of them.
     """
     if (known := base.open_catalog(options)) is not None:
         keys = base.selected(known, options)

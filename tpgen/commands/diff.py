@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     names = options.before, options.after
     before, after = map(base.kernel_named, names)
     found = diff(before, after, names, options.events, options.module)
-    base.say([*before.notes, *after.notes, *found.notes])
+    base.report([*before.notes, *after.notes, *found.notes])
     if options.json:
         _print_json(found)
     else:
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_json(found: KernelsDiff) -> None:
-    """The object with its events one per line, as `print_json` prints an array."""
+    """Print the object with its events one per line, as `print_json` prints an array."""
     import json
 
     from tpgen.diff.render import diff_json
@@ -55,5 +55,5 @@ def _print_json(found: KernelsDiff) -> None:
 
 
 def _colours() -> bool:
-    """Whether whoever reads wants colours: https://no-color.org."""
+    """Whether stdout is to have colours: https://no-color.org."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

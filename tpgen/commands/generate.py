@@ -88,26 +88,26 @@ def run(options: argparse.Namespace) -> int:
     try:
         generated = generate(renderer, base.open_kernel(options), request)
     except CheckFailed as failed:
-        base.say(failed.diagnostics)
+        base.report(failed.diagnostics)
         return base.EXIT_CHECK_FAILED
     files, separate = _apart(generated)
     if separate and options.output is None:
         count = sum(1 for _ in files)
         what = f"{generated.events} events are meant" if generated.events > 1 else f"{count} files are made"
         raise fail("usage", what, hint=f"give -o DIR for the {count} files")
-    output = CachedOutput(files, [base.said(note) for note in generated.notes], separate)
+    output = CachedOutput(files, [base.line_of(note) for note in generated.notes], separate)
     if options.invocation is not None and renderer.plugin.built_in:
         known = (*_CACHEABLE, *(_OPTION + option.name for option in renderer.backend.options))
         output = options.invocation.storing(output, options.given, known)
     deliver(output, options.output)
-    base.say(generated.notes)
+    base.report(generated.notes)
     return base.EXIT_DONE
 
 
 def _apart(generated: Generated) -> tuple[Iterable[tuple[str, str | bytes]], bool]:
-    """The files, and whether they are not to be joined: several events' and, of several files, those of bytes.
+    """The files, and whether they stay separate: those of several events and, of several files, those of bytes.
 
-    Of the former, which can be thousands, there are never all at once.
+    The former can be thousands, and are never in memory all at once.
     """
     few = list(islice(generated.files, 2))
     if generated.events > 1 and not (len(few) == 1 and generated.requests > 1):

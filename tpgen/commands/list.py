@@ -24,6 +24,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         base.print_json(list_json(events))
     else:
-        base.say(kernel.notes)
+        base.report(kernel.notes)
         sys.stdout.write(list_text(events))
     return base.EXIT_DONE

@@ -1,4 +1,4 @@
-"""`tpgen probe`: are raw tracepoints supported. For configure scripts: early, quick, and told by the exit status."""
+"""`tpgen probe`: are raw tracepoints supported. For configure scripts: early, quick, answering by the exit status."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _print_json(found: bool | None, evidence: list[Evidence]) -> None:
 
 
 def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[Evidence]:
-    """The evidence in the order of its weight; `so_far` is what was already taken of it."""
+    """Yield the evidence in the order of its weight; `so_far` is what was yielded before."""
     from tpgen import probe
     from tpgen.kernel.sources import open_files
     from tpgen.paths import LIVE_BTF, live_kernel_readable
@@ -80,7 +80,7 @@ def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[E
 
 
 def _release_of(headers: str | None) -> str | None:
-    """The release that a tree of headers is of; nothing else of it is read."""
+    """The release of a tree of headers; nothing else of it is read."""
     if headers is None:
         return None
     from tpgen.sources.source_tree.release import find_release

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         base.print_json([event_json(event, kernel.target) for event in events])
         return base.EXIT_DONE
-    base.say(kernel.notes)
+    base.report(kernel.notes)
     texts = (event_text(event, kernel.target, kernel.comparisons(key)) for key, event in zip(keys, events, strict=True))
     sys.stdout.write("\n".join(texts))
     return base.EXIT_DONE

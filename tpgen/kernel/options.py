@@ -1,8 +1,8 @@
-"""The options that name a kernel: the one table from which all that knows them is made.
+"""The options that name a kernel, in one table: every other list of them is made from it or checked against it.
 
-It makes the options of every command, the keys of `[kernel.NAME]` in tpgen.toml, what a build depends on and whether
-generated output may be cached. tests/unit/kernel/test_request.py holds `KernelRequest`, the keywords of
-`tpgen.api.open_kernel` and the table in README.md against it. An option more is a row here, and a field there.
+The options of every command, the keys of `[kernel.NAME]` in tpgen.toml, the words, arguments and dependencies of a
+build and the options with which generated output may be cached are made from it. tests/unit/kernel/test_request.py
+checks the fields of `KernelRequest`, the keywords of `tpgen.api.open_kernel` and the table in README.md against it.
 
 Runs that find nothing to do read it, so it is plain data, and this module imports nothing.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 KERNEL = "kernel"
 #: A file or a directory to read; any of them is the kernel.
 PATH = "path"
-#: A word that says more about those.
+#: A word about those files.
 WORD = "word"
 #: A word that picks events of the kernel.
 PICK = "pick"
@@ -38,7 +38,7 @@ UNCACHED = "uncached"
 
 
 class KernelOption:
-    """A row: `name` is that of the field, the keyword and the key, `flag` what stands on a command line."""
+    """A row of the table: `name` is that of the field, the keyword and the key, `flag` that on a command line."""
 
     __slots__ = ("cache", "flag", "help", "kind", "metavar", "name", "repeatable")
 

@@ -1,4 +1,4 @@
-"""A request for a kernel: what the command line, tpgen.toml or a program says about which one is meant."""
+"""A request for a kernel: the values of the options, from the command line, tpgen.toml or a program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options
 
 
 class KernelRequest(NamedTuple):
-    """The kernel that is meant: a name (live, 6.12, a catalog file), or files; the options of these names say more.
+    """The kernel that is meant: by a name (live, 6.12, a catalog file), or by files, as the options of these names.
 
     Without any it is the running one, or else the newest that travels with tpgen.
     """

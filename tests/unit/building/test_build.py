@@ -593,7 +593,7 @@ def test_as_a_library(project: Path) -> None:
     request, kernel = BuildRequest("tpgen.toml"), KernelRequest(btf=("vmlinux",))
     notes: list[Diagnostic] = []
     assert run.check(request, kernel, notes.append)[:2] == ["--- /dev/null\n", "+++ b/raw_sched_switch.h\n"]
-    run.build(request, kernel, adopt=False, tell=notes.append)
+    run.build(request, kernel, adopt=False, report=notes.append)
     assert (project / "raw_sched_switch.h").read_text() == tpgen("sched_switch", "--raw", "--btf", "vmlinux").out
     assert run.check(request, kernel, notes.append) == notes == []
 
