@@ -18,6 +18,7 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
+from tpgen.typequery import unqualified
 
 #: The keywords of C11, and the gcc extension that has no leading underscores: no name of C is one of them.
 KEYWORDS = frozenset(
@@ -49,7 +50,7 @@ def _declare(ctype: CType, declarator: str, qualifiers: str) -> str:
             return _base(f"enum {ctype.name or '{...}'}", declarator, qualifiers)
         case Pointer():
             inner = f"*{qualifiers}{declarator}"
-            if isinstance(_unqualified(ctype.target), Array | FuncProto):
+            if isinstance(unqualified(ctype.target), Array | FuncProto):
                 inner = f"({inner.rstrip()})"
             return _declare(ctype.target, inner, "")
         case Array():
@@ -71,9 +72,3 @@ def _declare(ctype: CType, declarator: str, qualifiers: str) -> str:
 
 def _base(name: str, declarator: str, qualifiers: str) -> str:
     return f"{qualifiers}{name} {declarator}"
-
-
-def _unqualified(ctype: CType) -> CType:
-    while isinstance(ctype, Qualified | TypeTag):
-        ctype = ctype.target
-    return ctype

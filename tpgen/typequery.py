@@ -1,8 +1,8 @@
-"""Questions that everybody asks of a C type: size, alignment, sign, and whether two sources mean the same type."""
+"""Queries on C types: parts, size, alignment, sign, and whether two sources mean the same type."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -23,6 +23,47 @@ from tpgen.model import (
 from tpgen.target import Target
 
 _TRANSPARENT = (Qualified, TypeTag, Typedef)
+
+
+def children(ctype: CType) -> tuple[CType, ...]:
+    """The types that `ctype` is directly made of, in the order in which C writes them; () for a name or a number."""
+    match ctype:
+        case Pointer(target=target) | Qualified(target=target) | TypeTag(target=target):
+            return (target,)
+        case Array(element=element):
+            return (element,)
+        case Typedef(target=target):
+            return () if target is None else (target,)
+        case FuncProto(result=result, params=params):
+            return (result, *params)
+        case Void() | Int() | Float() | Struct() | Enum():
+            return ()
+        case _:
+            assert_never(ctype)
+
+
+def mapped(ctype: CType, function: Callable[[CType], CType]) -> CType:
+    """`ctype` with `function` applied to each of its `children`."""
+    match ctype:
+        case Pointer(target=target) | Qualified(target=target) | TypeTag(target=target):
+            return replace(ctype, target=function(target))
+        case Array(element=element):
+            return replace(ctype, element=function(element))
+        case Typedef(target=target):
+            return ctype if target is None else replace(ctype, target=function(target))
+        case FuncProto(result=result, params=params):
+            return replace(ctype, result=function(result), params=tuple(map(function, params)))
+        case Void() | Int() | Float() | Struct() | Enum():
+            return ctype
+        case _:
+            assert_never(ctype)
+
+
+def unqualified(ctype: CType) -> CType:
+    """The type without the qualifiers and tags of a value itself."""
+    while isinstance(ctype, Qualified | TypeTag):
+        ctype = ctype.target
+    return ctype
 
 
 def stripped(ctype: CType) -> CType:
@@ -80,10 +121,10 @@ def has_unknown_length(ctype: CType) -> bool:
     match ctype:
         case Array(length=None, length_text=str()):
             return True
-        case Array(element=inner) | Pointer(target=inner) | Qualified(target=inner) | TypeTag(target=inner):
-            return has_unknown_length(inner)
-        case _:
+        case Typedef() | FuncProto():  # which have a name for it, or take a pointer instead
             return False
+        case _:
+            return any(map(has_unknown_length, children(ctype)))
 
 
 def is_only_named(ctype: CType) -> bool:
@@ -180,11 +221,7 @@ def renamed(ctype: CType, names: Mapping[str, str]) -> CType:
             return Enum(names[name])
         case Typedef(name=name) if name in names:
             return Typedef(names[name])
-        case Pointer(target=target) | Qualified(target=target) | TypeTag(target=target):
-            return replace(ctype, target=renamed(target, names))
-        case Array(element=element):
-            return replace(ctype, element=renamed(element, names))
-        case FuncProto(result=result, params=params):
-            return replace(ctype, result=renamed(result, names), params=tuple(renamed(p, names) for p in params))
-        case _:
+        case Typedef():
             return ctype
+        case _:
+            return mapped(ctype, lambda part: renamed(part, names))

@@ -12,7 +12,6 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -35,7 +34,7 @@ from tpgen.model import (
 from tpgen.sources.btf_encoding import KINDS, PER_ELEMENT, VLEN, BtfKind, Strides, kind_of, native, split_sections
 from tpgen.spelling import KEYWORDS
 from tpgen.target import Target, canonical_integer, target_like
-from tpgen.typequery import element_of, size_of, stripped
+from tpgen.typequery import element_of, mapped, size_of, stripped
 
 _QUALIFIERS = {BtfKind.CONST: "const", BtfKind.VOLATILE: "volatile", BtfKind.RESTRICT: "restrict"}
 _SIZED = frozenset((BtfKind.INT, BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.FLOAT))
@@ -352,10 +351,8 @@ class Btf:
                 return self._named_type(name, (kind,), ctype, by_value)
             case Pointer():
                 return Pointer(self.completed(ctype.target, by_value=False))
-            case Array():
-                return replace(ctype, element=self.completed(ctype.element, by_value))
-            case Qualified() | TypeTag():
-                return replace(ctype, target=self.completed(ctype.target, by_value))
+            case Array() | Qualified() | TypeTag():
+                return mapped(ctype, lambda part: self.completed(part, by_value))
             case _:
                 return ctype
 

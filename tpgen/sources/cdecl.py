@@ -25,6 +25,7 @@ from tpgen.model import (
     Void,
 )
 from tpgen.target import Target
+from tpgen.typequery import mapped
 
 if TYPE_CHECKING:
     from pycparser import c_ast
@@ -140,12 +141,8 @@ def _named(found: Declaration | BadDeclaration, name: str | None) -> Declaration
 
 def _with_name(ctype: CType, name: str) -> CType:
     match ctype:
-        case Pointer():
-            return Pointer(_with_name(ctype.target, name))
-        case Qualified():
-            return Qualified(ctype.qualifier, _with_name(ctype.target, name))
-        case TypeTag():
-            return TypeTag(ctype.tag, _with_name(ctype.target, name))
+        case Pointer() | Qualified() | TypeTag():
+            return mapped(ctype, lambda part: _with_name(part, name))
         case Struct():
             return Struct(ctype.keyword, name)
         case Enum():

@@ -25,7 +25,7 @@ from tpgen.model import (
     Void,
 )
 from tpgen.spelling import spell
-from tpgen.typequery import stripped
+from tpgen.typequery import children, mapped, stripped, unqualified
 
 _BY_SIZE = {1: "char", 2: "short", 4: "int", 8: "long long"}
 #: The size in bytes of a pointer in a BPF program.
@@ -58,20 +58,17 @@ def portable(ctype: CType) -> CType:
             return sized_integer(ctype.size_bytes or 4, bool(ctype.signed))
         case Struct():
             return Struct(ctype.keyword, ctype.name) if ctype.name else Void()
-        case Qualified():
-            return Qualified(ctype.qualifier, portable(ctype.target))
-        case Pointer():
-            return Pointer(portable(ctype.target))
+        case Qualified() | Pointer():
+            return mapped(ctype, portable)
         case Array():
             element = portable(ctype.element)
             # C has no arrays of incomplete elements.
             return Void() if isinstance(element, Struct | Void) else Array(element, ctype.length)
         case FuncProto():
             # By-value structs are incomplete here, and nobody calls a kernel function through its pointer.
-            whole = (ctype.result, *ctype.params)
-            if any(isinstance(stripped(part), Struct) for part in whole):
+            if any(isinstance(stripped(part), Struct) for part in children(ctype)):
                 return Void()
-            return FuncProto(portable(ctype.result), tuple(map(portable, ctype.params)), ctype.variadic)
+            return mapped(ctype, portable)
         case _:
             assert_never(ctype)
 
@@ -101,26 +98,14 @@ def tags_in(ctype: CType) -> Iterator[str]:
     match ctype:
         case Struct(name=str(name)):
             yield f"{ctype.keyword} {name}"
-        case Pointer(target=inner) | Qualified(target=inner) | Array(element=inner) | TypeTag(target=inner):
-            yield from tags_in(inner)
-        case FuncProto():
-            for part in (ctype.result, *ctype.params):
-                yield from tags_in(part)
         case _:
-            pass
+            for part in children(ctype):
+                yield from tags_in(part)
 
 
 def uses_bool(ctype: CType) -> bool:
     """Whether a spelled type mentions `bool`, which a header must then declare."""
-    match ctype:
-        case Typedef(name="bool"):
-            return True
-        case Pointer(target=inner) | Qualified(target=inner) | Array(element=inner) | TypeTag(target=inner):
-            return uses_bool(inner)
-        case FuncProto():
-            return any(map(uses_bool, (ctype.result, *ctype.params)))
-        case _:
-            return False
+    return ctype == Typedef("bool") or any(map(uses_bool, children(ctype)))
 
 
 def is_bool(ctype: CType) -> bool:
@@ -199,14 +184,14 @@ def value_type(ctype: CType | None, size_bytes: int, signed: bool | None) -> Val
         case Pointer() | FuncProto():
             assert ctype is not None
             pointer = ctype if isinstance(bare, Pointer) else Pointer(ctype)
-            own = spell(_unqualified(pointer)) if loses_type(pointer) else None
-            plain = spelled(_unqualified(portable(pointer)))
+            own = spell(unqualified(pointer)) if loses_type(pointer) else None
+            plain = spelled(unqualified(portable(pointer)))
             return ValueType(plain, POINTER_BYTES, narrow, is_pointer=True, own=own)
         case Enum():
             return ValueType(spelled(sized_integer(size_bytes, bool(bare.signed))), size_bytes, narrow)
         case Int():
             assert ctype is not None
-            plain_type = _unqualified(portable(ctype))
+            plain_type = unqualified(portable(ctype))
             if plain_type == Int("char", 1, bare.signed):
                 # A program's char is signed. The kernel's is not since Linux 3bc753c06dd0 ("kbuild: treat char as
                 # always unsigned") (in v6.2), and before it is what the architecture says.
@@ -215,13 +200,6 @@ def value_type(ctype: CType | None, size_bytes: int, signed: bool | None) -> Val
         case Struct():
             assert ctype is not None
             bits = spelled(sized_integer(size_bytes, signed=False))
-            return ValueType(bits, size_bytes, narrow, by_bytes=True, own=spell(_unqualified(ctype)))
+            return ValueType(bits, size_bytes, narrow, by_bytes=True, own=spell(unqualified(ctype)))
         case _:
             return None
-
-
-def _unqualified(ctype: CType) -> CType:
-    """The type of a value: qualifiers of the value itself mean nothing once it is copied."""
-    while isinstance(ctype, Qualified | TypeTag):
-        ctype = ctype.target
-    return ctype
