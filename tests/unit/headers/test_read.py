@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tpgen.diagnostics import Position, Severity, TpgenError
-from tpgen.model import Dynamic, Kind
+from tpgen.model import Argument, Dynamic, Field, Kind
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.headers.read import read_headers, read_text
 from tpgen.spelling import spell
@@ -446,6 +447,77 @@ def test_a_condition_inside_a_record() -> None:
     ]  # fmt: skip
     (cls,) = _read(text, config={}).classes
     assert ([field.name for field in cls.fields], cls.condition) == (["a", "z"], None)
+
+
+# An #if around any part of an invocation: the arguments and fields of the class by the value of CONFIG_A.
+_DIVIDED = {
+    "whole arguments": (
+        "TRACE_EVENT(e,\n#ifdef CONFIG_A\nTP_PROTO(int a, long b), TP_ARGS(a, b),\n"
+        "#else\nTP_PROTO(int a), TP_ARGS(a),\n"
+        '#endif\nTP_STRUCT__entry(__field(int, x)), TP_fast_assign(), TP_printk(""));',
+        ("a b", "x"), ("a", "x"),
+    ),
+    "from a part of an argument on": (
+        "TRACE_EVENT(e, TP_PROTO(int a\n#ifdef CONFIG_A\n, long b), TP_ARGS(a, b),\n#else\n), TP_ARGS(a),\n#endif\n"
+        'TP_STRUCT__entry(__field(int, x)), TP_fast_assign(), TP_printk(""));',
+        ("a b", "x"), ("a", "x"),
+    ),
+    "the record and what is behind": (
+        "TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a),\n#ifdef CONFIG_A\nTP_STRUCT__entry(__field(int, x)),\n"
+        "TP_fast_assign(),\n#else\nTP_STRUCT__entry(__field(int, y) __field(int, z)),\nTP_fast_assign(f(1);),\n#endif\n"
+        'TP_printk(""));',
+        ("a", "x"), ("a", "y z"),
+    ),
+    "the name": (
+        "TRACE_EVENT(\n#ifdef CONFIG_A\ne,\n#else\ne ,\n#endif\nTP_PROTO(int a), TP_ARGS(a),\n"
+        'TP_STRUCT__entry(__field(int, x)), TP_fast_assign(), TP_printk(""));',
+        ("a", "x"), ("a", "x"),
+    ),
+    "what is dropped": (
+        "TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(__field(int, x)),\n#ifdef CONFIG_A\n"
+        'TP_fast_assign(f(1);), TP_printk("%d", 1)\n#else\nTP_fast_assign(), TP_printk("")\n#endif\n);',
+        ("a", "x"), ("a", "x"),
+    ),
+    "the end of what is dropped": (
+        "TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(__field(int, x)), TP_fast_assign(),\n"
+        'TP_printk("%d",\n#ifdef CONFIG_A\n(1))\n#else\n2)\n#endif\n);',
+        ("a", "x"), ("a", "x"),
+    ),
+    "the end": (
+        "TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(__field(int, x)), TP_fast_assign(),\n"
+        '#ifdef CONFIG_A\nTP_printk("%d", 1));\n#else\nTP_printk(""));\n#endif\n',
+        ("a", "x"), ("a", "x"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", _DIVIDED)
+def test_a_condition_around_any_part_of_an_invocation(case: str) -> None:
+    text, *by_value = _DIVIDED[case]
+    text = f"{text}\nDEFINE_EVENT(e, next, TP_PROTO(int a), TP_ARGS(a));\n"
+    undecided = _read(text)
+    assert not undecided.skipped
+    assert {event.name for event in undecided.events} == {"e", "next"}
+    for value, condition, expected in zip("yn", ("defined(CONFIG_A)", "!defined(CONFIG_A)"), by_value, strict=True):
+        (decided,) = _read(text, config={"CONFIG_A": value}).classes
+        assert (_words(decided.args), _words(decided.fields)) == expected
+        # Forms that do not differ are one, under no condition.
+        wanted = None if by_value[0] == by_value[1] else condition
+        (same,) = (cls for cls in undecided.classes if cls.condition == wanted)
+        assert (_words(same.args), _words(same.fields)) == expected
+
+
+def test_one_option_asked_for_twice_makes_two_forms() -> None:
+    records = "".join(f"\n#ifdef CONFIG_A\n__field(int, a{n})\n#else\n__field(int, b{n})\n#endif\n" for n in range(6))
+    text = f'TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry({records}), TP_fast_assign(), TP_printk(""));'
+    facts = _read(text)
+    assert [(_words(cls.fields), cls.condition) for cls in facts.classes] == [
+        ("a0 a1 a2 a3 a4 a5", "defined(CONFIG_A)"), ("b0 b1 b2 b3 b4 b5", "!defined(CONFIG_A)"),
+    ]  # fmt: skip
+
+
+def _words(items: Iterable[Argument | Field]) -> str:
+    return " ".join(str(item.name) for item in items)
 
 
 # --- what is wrong -------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def _all_of(values: list[bool | None]) -> bool | None:
 
 def conjunction(texts: Iterable[str]) -> str:
     """Return the condition that all of `texts` are true, as C."""
-    parts = [text for text in texts if text]
+    parts = [text for text in dict.fromkeys(texts) if text]
     return parts[0] if len(parts) == 1 else " && ".join(f"({part})" if _is_loose(part) else part for part in parts)
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 
 from tpgen.sources.headers.preprocessor.conditions import Branch, PresenceCondition, conjunction, negated
 from tpgen.sources.headers.preprocessor.directives import Directive
 from tpgen.sources.headers.preprocessor.source import Span, blank
 
 MOST = 16
+# So many are tried; most contradict themselves where one option is asked for again and again.
+_MOST_COMBINATIONS = 1 << 12
 
 
 def inner_directives(directives: tuple[Directive, ...], span: Span) -> tuple[Directive, ...]:
@@ -44,13 +47,13 @@ def hoist(
             if branch.value is None:
                 groups.setdefault(branch.group, {})[branch.index] = branch
     choices = [[*branches.values(), *_none_of(branches)] for branches in groups.values()]
-    count = 1
-    for options in choices:
-        count *= len(options)
-    if count > MOST:
+    if prod(map(len, choices)) > _MOST_COMBINATIONS:
+        return None
+    combinations = [chosen for chosen in product(*choices) if _is_consistent(chosen)]
+    if len(combinations) > MOST:
         return None
     result: list[tuple[str, PresenceCondition]] = []
-    for chosen in product(*choices):
+    for chosen in combinations:
         taken = {branch.group: branch.index for branch in chosen}
         text = "".join(
             code[start:end] if _is_taken(where, depth, taken) else blank(code[start:end])
@@ -76,6 +79,12 @@ def _none_of(branches: dict[int, Branch]) -> list[Branch]:
     if last.is_else:
         return []
     return [Branch(last.group, -1, conjunction(negated(branch.text) for branch in branches.values()), None)]
+
+
+def _is_consistent(branches: tuple[Branch, ...]) -> bool:
+    """Return False where one branch is taken when a condition is true, another when it is false."""
+    texts = {branch.text for branch in branches}
+    return all(negated(text) not in texts for text in texts)
 
 
 def _is_taken(where: PresenceCondition, depth: int, taken: dict[int, int]) -> bool:

@@ -21,7 +21,7 @@ from tpgen.sources.headers.preprocessor.macros import (
     Token,
     parse_define,
 )
-from tpgen.sources.headers.preprocessor.source import Source, Span, blank, split_arguments
+from tpgen.sources.headers.preprocessor.source import Source, Span, group_end, split_arguments
 from tpgen.sources.headers.trace_events.expansion_cache import ExpansionCache, PrimitiveCall, invocation, primitives
 from tpgen.sources.headers.trace_events.family import CLASS, OTHER, PRIMITIVES, entry_family
 from tpgen.sources.headers.trace_events.macro_table import MacroTable
@@ -226,33 +226,48 @@ class _Scanner:
             return opening + 1
         spans, end = sliced
         if makes_events or self._macros.reaches_primitive(WORD.findall(code, opening, end)):
-            for text, where in self._ways(source, shape, spans, presence):
-                self._take(source, (start, end), macro, [text[at:to].strip() for at, to in spans], where)
+            inner = _undecided(shape, (opening, end), presence)
+            if not inner:
+                self._take(source, (start, end), macro, _texts(code, spans), presence)
+                return end
+            return self._read_ways(source, shape, word, sliced, presence)
         return end
 
-    def _ways(
-        self, source: Source, shape: Structure, spans: list[Span], presence: PresenceCondition
-    ) -> list[tuple[str, PresenceCondition]]:
-        """Return each way to compile an invocation: its code, at the offsets of `spans`, and its presence condition."""
-        whole = (spans[0][0], spans[-1][1])
-        if not inner_directives(shape.directives, whole):
-            return [(shape.code, presence)]
-        inner = [
-            directive
-            for span in spans
-            if not _DROPPED.match(shape.code, *span)
-            for directive in inner_directives(shape.directives, span)
-        ]
-        if all(directive.presence.value is not None for directive in inner):
-            return [(shape.code, presence)]
-        found = hoist(shape.code, whole, presence, tuple(inner))
-        if found is None:
+    def _read_ways(
+        self, source: Source, shape: Structure, word: re.Match[str], sliced: tuple[list[Span], int],
+        presence: PresenceCondition,
+    ) -> int:  # fmt: skip
+        """Read an invocation with undecided conditionals inside, once for each way to compile it.
+
+        `sliced` is how its arguments and its end come out of all branches together; each way has its own.
+        """
+        macro, start, (spans, end) = self._macros[word[0]], word.start(), sliced
+        opening = spans[0][0] - 1
+        limit = _behind_conditional(shape, (opening, end), presence)
+        inner = _undecided(shape, (opening, limit), presence)
+        ways = hoist(shape.code, (opening, limit), presence, inner)
+        if ways is None:
             self._skip(
                 "header-condition-inside", "too many conditions inside an invocation: all branches are taken together",
                 source, inner[0].start, hint="give the kernel's configuration",
             )  # fmt: skip
-            return [(shape.code, presence)]
-        return [(blank(shape.code[: whole[0]]) + text, where) for text, where in found]
+            self._take(source, (start, end), macro, _texts(shape.code, spans), presence)
+            return end
+        ends: list[int] = []
+        forms: list[tuple[list[str], PresenceCondition]] = []
+        for text, where in ways:
+            split = split_arguments(text, 0)
+            if split is None:
+                self._report_unbalanced(source, start, macro.name)
+                return end
+            ends.append(opening + split[1])
+            forms.append((_texts(text, split[0]), where))
+        end = max(ends)
+        if len({_what_counts(arguments) for arguments, _ in forms}) == 1:
+            forms = [(forms[0][0], presence)]
+        for arguments, where in forms:
+            self._take(source, (start, end), macro, arguments, where)
+        return end
 
     def _report_unknown(self, source: Source, word: re.Match[str]) -> None:
         self._found.unknown.setdefault(word[0], word.start())
@@ -336,11 +351,55 @@ class _GivenUp(Exception):
     """The header is not worth reading further; what is wrong has been reported."""
 
 
-_DROPPED = re.compile(r"\s*(?:TP_fast_assign|TP_printk|TP_perf_assign|TP_CONDITION)\b")
+# Arguments that the family's macros drop: conditionals in them decide nothing.
+_DROPPED = re.compile(r"\b(?:TP_fast_assign|TP_printk|TP_perf_assign|TP_CONDITION)\s*+\(")
 # Literals are matched so that the words in them are not.
 _VISIBLE = re.compile(r"\S")
 _EVENT_LIKE = re.compile(r"(?<![^\n])\w*EVENT\w*\s*\(")
 _CODE_WORD = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|\w+""")
+
+
+def _texts(code: str, spans: Iterable[Span]) -> list[str]:
+    return [code[start:end].strip() for start, end in spans]
+
+
+def _what_counts(arguments: Iterable[str]) -> tuple[str, ...]:
+    """Return the arguments of an invocation without those that the family's macros drop, and with single blanks."""
+    return tuple(" ".join(text.split()) for text in arguments if not _DROPPED.match(text))
+
+
+def _undecided(shape: Structure, span: Span, presence: PresenceCondition) -> tuple[Directive, ...]:
+    """Return the directives that divide what counts of an invocation under `presence`; empty where all are decided.
+
+    Conditionals that lie wholly inside of a dropped argument are left out.
+    """
+    inner = inner_directives(shape.directives, span)
+    if all(directive.presence.value is not None for directive in inner):
+        return ()
+    dropped: set[Directive] = set()
+    for match in _DROPPED.finditer(shape.code, *span):
+        end = group_end(shape.code, match.end() - 1, span[1])
+        inside = inner_directives(inner, (match.end(), end or match.end()))
+        before = inner_directives(inner, (span[0], match.end()))
+        if inside and inside[-1].presence == (before[-1].presence if before else presence):
+            dropped.update(inside)
+    left = tuple(directive for directive in inner if directive not in dropped)
+    return left if any(directive.presence != presence for directive in left) else ()
+
+
+def _behind_conditional(shape: Structure, span: Span, presence: PresenceCondition) -> int:
+    """Return where the last way of an invocation under `presence` has ended, which with all branches ends `span`.
+
+    A branch that holds a parenthesis of its own for what each other branch closes as well ends the invocation early.
+    """
+    inner = inner_directives(shape.directives, span)
+    if inner[-1].presence == presence:
+        return span[1]
+    behind = inner_directives(shape.directives, (span[1], len(shape.code)))
+    closing = next((number for number, found in enumerate(behind) if found.presence == presence), None)
+    if closing is None or closing + 1 == len(behind):
+        return len(shape.code)
+    return behind[closing + 1].start
 
 
 def _next_visible(code: str, at: int) -> int:
