@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 LAYERS = """
 diagnostics kernel.options
 model
-target spelling
+target
 typequery
-layout
+layout spelling
 values programs paths output kernel.request
 cache
 sources.btf_encoding sources.cdecl sources.compression sources.elf sources.source_tree
@@ -51,7 +51,7 @@ building.depfile building.manifest building.request building.states kernel.optio
 """
 LIGHT_LIBRARY = "__future__ atexit gc io json os stat sys time zlib"
 
-#: By library, the modules that import it: one, which keeps its exceptions to itself.
+#: By library, the modules that import it: one, which keeps its exceptions to itself. Of lark one for each grammar.
 LIBRARIES = {
     "jinja2": ["backends.templates"],
     "lark": ["sources.formats", "sources.headers.trace_events.member_grammar"],
