@@ -12,6 +12,7 @@ from tpgen.paths import LIVE_BTF, live_tracefs
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
+from tpgen.sources.files import read_bytes
 from tpgen.sources.tracefs import TraceFs
 from tpgen.target import Target, target_named
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tpgen.sources.images import BtfSections
     from tpgen.sources.source_tree.makefiles import Makefiles
 
+# A vmlinux with debugging information has less than half of that.
+_BIGGEST_FILE = 2 << 30
 NO_CONTENTS: Mapping[str, bytes] = {}
 
 
@@ -84,7 +87,7 @@ def open_live(
     Raises `TpgenError` where the kernel has no BTF.
     """
     uname = os.uname()
-    btfs = _open_btf(_live_btf_paths(), uname.machine)
+    btfs = _open_btf(_live_btf_paths(), uname.machine, one_kernel=True)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
     tree = _open_tree(headers, config, target, use_cache)
@@ -182,9 +185,12 @@ def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] |
 
 
 def _open_btf(
-    paths: Sequence[str], arch: str | None, contents: Mapping[str, bytes] = NO_CONTENTS
+    paths: Sequence[str], arch: str | None, contents: Mapping[str, bytes] = NO_CONTENTS, one_kernel: bool = False
 ) -> tuple[BtfTracepoints, ...]:
-    """The BTF of all `paths`: those that stand alone first, then the split ones on their base."""
+    """The BTF of all `paths`: those that stand alone first, then the split ones on their base.
+
+    With `one_kernel` all are known to be of one kernel.
+    """
     from tpgen.sources.images import btf_sections, module_name
 
     blobs = [(path, btf_sections(_read(path, contents), path)) for path in paths]
@@ -206,15 +212,13 @@ def _open_btf(
         else:
             hint = "give the kernel's own BTF as well: --btf vmlinux --btf MODULE"
             raise fail("btf-no-base", "this is the BTF of a module, which continues that of its kernel", path, hint)
-        opened.append(BtfTracepoints(Btf(sections.btf, path, base, TRACEPOINT_NAMES), module_name(path)))
+        btf = Btf(sections.btf, path, base, TRACEPOINT_NAMES)
+        if not (one_kernel or btf.names_fit_base()):
+            hint = "give the BTF of the kernel that the module was built for"
+            raise fail("btf-wrong-base", f"this module's BTF does not continue that in {base.path}", path, hint)
+        opened.append(BtfTracepoints(btf, module_name(path)))
     return tuple(opened)
 
 
 def _read(path: str, contents: Mapping[str, bytes]) -> bytes:
-    if path in contents:
-        return contents[path]
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise unreadable(path, error) from None
+    return contents[path] if path in contents else read_bytes(path, _BIGGEST_FILE)

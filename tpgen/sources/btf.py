@@ -31,8 +31,17 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
-from tpgen.sources.btf_encoding import KINDS, PER_ELEMENT, VLEN, BtfKind, Strides, kind_of, native, split_sections
-from tpgen.spelling import KEYWORDS
+from tpgen.sources.btf_encoding import (
+    KINDS,
+    PER_ELEMENT,
+    VLEN,
+    BtfKind,
+    Strides,
+    kind_of,
+    may_be_named,
+    native,
+    split_sections,
+)
 from tpgen.target import Target, canonical_integer, target_like
 from tpgen.typequery import element_of, mapped, size_of, stripped
 
@@ -43,12 +52,9 @@ _SIZES = dict.fromkeys((BtfKind.ENUM, BtfKind.ENUM64), (1, 2, 4, 8)) | {
     BtfKind.INT: (1, 2, 4, 8, 16),
     BtfKind.FLOAT: (2, 4, 8, 12, 16),
 }
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _NAMED_KINDS = frozenset((BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.TYPEDEF))
-_NAMELESS = frozenset(BtfKind) - {BtfKind.INT, BtfKind.FLOAT, BtfKind.FWD, BtfKind.TYPEDEF, BtfKind.TYPE_TAG}
 _NO_TYPES = frozenset((BtfKind.FUNC, BtfKind.VAR, BtfKind.DATASEC, BtfKind.DECL_TAG))
 _INT_SIGNED, _INT_BOOL = 1, 4
-_FLOATS = frozenset(("float", "double", "long double"))
 # Bounds in a type as it is written out, where a struct is a name: of the 800 000 types of seven kernels the longest has
 # 76 parts, 12 within each other. The largest object has 12 MiB.
 _MOST_PARTS, _DEEPEST = 4096, 64
@@ -187,6 +193,19 @@ class Btf:
         if index or self._strings.startswith(wanted):
             return self._first_string + index
         return self.base._offset_of(name) if self.base else None
+
+    def names_fit_base(self) -> bool:
+        """Whether the names of this split BTF begin where strings do, in its base and behind it.
+
+        On the base of another build half of them do not. A few hundred names are looked at.
+        """
+        return all(self._begins_string(self._words[at]) for at in self._starts[:256])
+
+    def _begins_string(self, offset: int) -> bool:
+        index = offset - self._first_string
+        if index < 0:
+            return self.base is not None and self.base._begins_string(offset)
+        return index == 0 or (index < len(self._strings) and not self._strings[index - 1])
 
     # --- raw access
 
@@ -478,7 +497,7 @@ class Btf:
         btf, at = self._at(type_id)
         name, info, third = self.string(btf._words[at]), btf._words[at + 1], btf._words[at + 2]
         attribute = kind == BtfKind.TYPE_TAG and info >> 31
-        if kind not in _NO_TYPES and not attribute and not _is_name(kind, name):
+        if kind not in _NO_TYPES and not attribute and not may_be_named(kind, name):
             raise self._bad("btf-bad-name", f"type {type_id} of kind {kind.name} has the name {name!r}")
         if third not in _SIZES.get(kind, (third,)):
             raise self._bad("btf-bad-size", f"type {type_id} of kind {kind.name} has {third} bytes")
@@ -570,15 +589,6 @@ class Btf:
                 pass
             case _:
                 yield self.target_id(type_id)
-
-
-def _is_name(kind: BtfKind, name: str) -> bool:
-    """Whether a type of this kind can have this name in C; "" stands for none."""
-    if not name:
-        return kind in _NAMELESS
-    if kind in (BtfKind.INT, BtfKind.FLOAT) and (canonical_integer(name) or name in _FLOATS):
-        return True  # pahole of Linux 5.10 wrote `double` as an INT
-    return _NAME.fullmatch(name) is not None and name not in KEYWORDS
 
 
 _TRANSPARENT = frozenset((BtfKind.TYPEDEF, BtfKind.CONST, BtfKind.VOLATILE, BtfKind.RESTRICT, BtfKind.TYPE_TAG))

@@ -5,12 +5,15 @@ Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h.
 
 from __future__ import annotations
 
+import re
 import struct
 from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
 from tpgen.diagnostics import fail
+from tpgen.spelling import KEYWORDS
+from tpgen.target import canonical_integer
 
 
 class BtfKind(IntEnum):
@@ -55,6 +58,20 @@ _FIXED[BtfKind.ARRAY] = 3
 PER_ELEMENT[BtfKind.ENUM] = PER_ELEMENT[BtfKind.FUNC_PROTO] = 2
 PER_ELEMENT[BtfKind.STRUCT] = PER_ELEMENT[BtfKind.UNION] = 3
 PER_ELEMENT[BtfKind.DATASEC] = PER_ELEMENT[BtfKind.ENUM64] = 3
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_NAMELESS = frozenset(BtfKind) - {BtfKind.INT, BtfKind.FLOAT, BtfKind.FWD, BtfKind.TYPEDEF, BtfKind.TYPE_TAG}
+_FLOATS = frozenset(("float", "double", "long double"))
+
+
+def may_be_named(kind: BtfKind, name: str) -> bool:
+    """Whether a type of this kind can have this name in C; "" stands for none."""
+    if not name:
+        return kind in _NAMELESS
+    if kind in (BtfKind.INT, BtfKind.FLOAT) and (canonical_integer(name) or name in _FLOATS):
+        return True  # pahole of Linux 5.10 wrote `double` as an INT
+    return _NAME.fullmatch(name) is not None and name not in KEYWORDS
 
 
 def kind_of(info: int) -> BtfKind:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tpgen.diagnostics import fail, unreadable
+from tpgen.sources.files import read_bytes
 from tpgen.target import Target
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The system of ftrace's own records (`function`, `print`, …): no tracepoint makes them.
 FTRACE_SYSTEM = "ftrace"
+# The longest format files are those with a table in `print fmt`, of some 100 KiB.
+_BIGGEST_FORMAT = 4 << 20
 
 
 class TraceFs:
@@ -70,17 +73,5 @@ class TraceFs:
         texts = []
         for system, event in events:
             path = os.path.join(self._events_dir, system, event, "format")
-            texts.append((system, path, read_text(path)))
+            texts.append((system, path, read_bytes(path, _BIGGEST_FORMAT).decode("utf-8", "replace")))
         return parse_formats(texts, self._target)
-
-
-def read_text(path: str) -> str:
-    """The whole text of a file; a seq_file may come in short pieces. Raises `unreadable`."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            chunks = []
-            while chunk := file.read(1 << 16):
-                chunks.append(chunk)
-    except OSError as error:
-        raise unreadable(path, error) from None
-    return b"".join(chunks).decode("utf-8", "replace")

@@ -355,18 +355,22 @@ def test_split_without_base(tmp_path: Path) -> None:
     )
 
 
-def test_split_on_another_base(tmp_path: Path) -> None:
-    """A module refers to its own kernel's ids, which another has not: 83 of this one, 6 of tiny."""
-    base = small_btf()
-    assert base.next_id == 83
-    module = BtfBuilder(base=base)
-    module.typedef("btf_trace_of_module", 75)
-    vmlinux, path = write_btf(tmp_path / "vmlinux", tiny()), write_btf(tmp_path / "xe", module)
-    assert tpgen("show", "e", "--btf", vmlinux, "--btf", path).code == 0
-    done = tpgen("check", "--btf", vmlinux, "--btf", path)
-    assert (done.code, done.err) == (1, "")
-    message = f"{path}: corrupt BTF: type 6 refers to type 75, there are 7 [btf-bad-id]"
-    assert f"error: {message}" in done.out.splitlines()
+@pytest.mark.parametrize("command", [["show", "of_module"], ["show", "e"], ["of_module", "--raw"], ["check"], ["list"]])
+@pytest.mark.parametrize("other", ["shorter", "longer", "one name more"])
+def test_split_on_another_base(other: str, command: list[str], tmp_path: Path) -> None:
+    """A module refers to its own kernel's names; in those of another build they begin elsewhere."""
+    path = write_btf(tmp_path / "xe", module_of(small_btf()))
+    wrong = tiny() if other == "shorter" else BtfBuilder()
+    if other != "shorter":
+        wrong.string("of another build")
+        wrong.types += small_btf().types * (3 if other == "longer" else 1)
+        wrong.strings += small_btf().strings[1:] * (3 if other == "longer" else 1)
+    vmlinux = write_btf(tmp_path / "vmlinux", wrong)
+    done = tpgen(*command, "--btf", vmlinux, "--btf", path)
+    assert done == refusal(
+        f"{path}: this module's BTF does not continue that in {vmlinux} [btf-wrong-base]; "
+        "give the BTF of the kernel that the module was built for"
+    )
 
 
 def test_two_kernels(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -305,24 +304,37 @@ class TestFiles:
         path.write_text("garbage")
         assert tpgen("show", "sched_switch", "--tracefs", tmp_path).code == 0
 
-    def test_short_reads(self, tmp_path: Path) -> None:
-        """A seq_file can come in pieces, as a pipe does: it is read to its end."""
+    def test_short_reads(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A seq_file can come in pieces: it is read to its end."""
+        read = os.read
+        monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 100)))
+        (found,) = TraceFs(str(write_tracefs(tmp_path)), X86).formats([("sched", "sched_switch")])
+        assert found.fields[-1].name == "next_prio"
+
+    @pytest.mark.parametrize("kind", ["pipe", "device", "loop", "directory", "too large"])
+    def test_no_regular_file(self, kind: str, tmp_path: Path) -> None:
+        """Told at once, and as what it is."""
         path = write_tracefs(tmp_path) / "events/sched/sched_switch/format"
-        text = path.read_bytes()
         path.unlink()
-        os.mkfifo(path)
-
-        def feed() -> None:
-            with open(path, "wb", buffering=0) as file:
-                for at in range(0, len(text), 100):
-                    file.write(text[at : at + 100])
-
-        feeder = Thread(target=feed)
-        feeder.start()
+        match kind:
+            case "pipe":
+                os.mkfifo(path)
+                reason = "not a regular file"
+            case "device":
+                path.symlink_to("/dev/zero")
+                reason = "not a regular file"
+            case "loop":
+                path.symlink_to(path)
+                reason = "Too many levels of symbolic links"
+            case "directory":
+                path.mkdir()
+                reason = "Is a directory"
+            case _:
+                path.touch()
+                os.truncate(path, 1 << 40)
+                reason = "more than 4 MiB"
         done = tpgen("show", "sched_switch", "--tracefs", tmp_path)
-        feeder.join()
-        assert (done.code, done.err) == (0, "")
-        assert "next_prio @60" in done.out
+        assert done == refusal(f"{path}: cannot read: {reason} [unreadable]")
 
 
 pieces = st.text("\t\n ;:[]()*,.$_abcx0129é\x0c\x00\u2028", max_size=8)
