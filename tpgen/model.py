@@ -44,7 +44,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array; `length` is None when it is unknown, `length_text` then keeps what the source wrote."""
+    """An array; `length` is None when it is unknown, `length_text` is then the text of the source."""
 
     element: CType
     length: int | None
@@ -113,14 +113,14 @@ CType: TypeAlias = Void | Int | Float | Pointer | Array | Struct | Enum | Typede
 
 
 class Dynamic(StrEnum):
-    """How a dynamic field says where its data lies: from the start of the record, or from its own end."""
+    """Kinds of locators of dynamic fields: offsets from the start of the record, or from the end of the locator."""
 
     DATA_LOC = "data_loc"
     REL_LOC = "rel_loc"
 
 
 class Nullness(StrEnum):
-    """What the verifier assumes of a pointer argument of a tp_btf program, since Linux 6.13."""
+    """Assumptions of the verifier about a pointer argument of a tp_btf program, since Linux 6.13."""
 
     NEVER = "never NULL"
     MAYBE = "maybe NULL"
@@ -176,8 +176,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What the kernel keeps of a system call: `size_bytes` at `offset_bytes` of the `struct pt_regs` that its
-    tracepoint hands out, or of the current `struct task_struct` where `of_task`.
+    """A register of a system call that the kernel saved: `size_bytes` at `offset_bytes` of the `struct pt_regs` that
+    its tracepoint hands out, or of the current `struct task_struct` where `of_task`.
 
     `name` is the member's; `mask` has the bits that count, None where all do.
     """
@@ -191,7 +191,7 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class SyscallRegisters:
-    """Where a kernel keeps what belongs to a system call, the same for all of them.
+    """The places where a kernel saves the registers of system calls, the same for all of them.
 
     `args` are in the order of the call's arguments. `number` is where its number is found at its end. In the bits of
     `native` a call of the kernel's own ABI has `native_value`; `native` is None where there is no other ABI.
@@ -209,7 +209,7 @@ SYSCALL_TRACEPOINTS = ("sys_enter", "sys_exit")
 
 @dataclass(frozen=True, slots=True)
 class Syscall:
-    """How the raw tracepoint `tracepoint`, sys_enter or sys_exit, tells of one system call; all calls share it.
+    """A system call as the raw tracepoint `tracepoint`, sys_enter or sys_exit, which all calls share, reports it.
 
     `number` is the call's, and `registers` say where the rest is found; each is None where unknown.
     """
@@ -220,7 +220,7 @@ class Syscall:
 
 
 class Kind(StrEnum):
-    """What an event is: a trace event with a record, a bare tracepoint without one, or a syscalls: event."""
+    """Kinds of events: a trace event with a record, a bare tracepoint without one, or a syscalls: event."""
 
     TRACE_EVENT = "trace_event"
     TRACEPOINT = "tracepoint"
@@ -228,7 +228,7 @@ class Kind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a fact comes from; said to the user beside the fact."""
+    """Origins of facts, printed beside the facts."""
 
     HEADERS = "headers"
     TRACEFS = "tracefs"
@@ -273,5 +273,5 @@ class Event:
 
     @property
     def title(self) -> str:
-        """`system:name`, or the bare name where no source tells the system."""
+        """`system:name`, or the bare name where no source has the system."""
         return f"{self.system}:{self.name}" if self.system else self.name

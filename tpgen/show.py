@@ -1,4 +1,4 @@
-"""What tpgen knows of an event, for people and for programs.
+"""Descriptions of an event, as text and as JSON.
 
 Everything here returns text or plain data; the command line prints it.
 """
@@ -84,7 +84,7 @@ def type_text(ctype: Any) -> str:
 
 
 def field_type_text(field: Field) -> str | None:
-    """A field's declared type; a dynamic field's is its element's with `[]`; None where no source tells it."""
+    """A field's declared type; a dynamic field's is its element's with `[]`; None where no source has it."""
     if field.type is None:
         return None
     return f"{type_text(field.type)}[]" if field.dynamic else type_text(field.type)
@@ -145,7 +145,7 @@ def _raw_text(event: Event, target: Target) -> Iterator[str]:
 
 
 def _registers_text(event: Event, call: Syscall) -> Iterator[str]:
-    """What the header of a system call reads, and from where."""
+    """The values that the header of a system call reads, each with its place."""
     assert event.record is not None and call.registers is not None
     yield f"raw arguments: those of system call {call.number} (registers from btf, types from {event.record_origin})"
     places = [f"regs->{register.name}" for register in call.registers.args]
@@ -241,7 +241,7 @@ def list_text(events: Sequence[Event]) -> str:
 
 
 def list_json(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """The same for programs."""
+    """The events of a list as `list --json` prints them."""
     return [
         {
             "system": event.system,

@@ -1,4 +1,4 @@
-"""Targets: what a kernel's ABI says about the size, sign and alignment of a basic type."""
+"""Targets: the size, sign and alignment of basic types by a kernel's ABI."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def element_of(ctype: CType) -> CType:
 
 
 def kind_of(ctype: CType) -> str | None:
-    """What a raw argument of this type is: int, ptr, enum, struct or union; None where it is unknown."""
+    """The kind of a raw argument of this type: int, ptr, enum, struct or union; None where it is unknown."""
     match bare := stripped(ctype):
         case Int():
             return "int"

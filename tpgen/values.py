@@ -127,7 +127,7 @@ def _decayed(ctype: CType) -> CType:
 
 
 def _in_slot(slot_offset: int, size: int, target: Target) -> int:
-    """Where in its slot a value of `size` bytes lies: the kernel stores it as part of a u64."""
+    """The offset of a value of `size` bytes in its slot: the kernel stores it as part of a u64."""
     return slot_offset + SLOT_BYTES - size if target.big_endian else slot_offset
 
 
@@ -164,7 +164,7 @@ def _kind(ctype: CType | None) -> str | None:
 
 
 def pointee_of(ctype: CType | None) -> CType | None:
-    """What a pointer points to, or an array is made of; None for anything else."""
+    """The type that a pointer points to, or an array is made of; None for anything else."""
     match None if ctype is None else stripped(ctype):
         case Pointer(target=pointee) | Array(element=pointee):
             return pointee

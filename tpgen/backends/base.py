@@ -34,14 +34,14 @@ __all__ = [
 
 
 class Request(NamedTuple):
-    """What to render: one form of one event that passed its checks, and that has this form (`missing` is None)."""
+    """A request to render one form of one event that passed its checks, and that has this form (`missing` is None)."""
 
     event: Event
     form: Form
 
 
 class KernelRequests(NamedTuple):
-    """What to render of one kernel, event by event in the order in which the user asked.
+    """Requests of one kernel, event by event in the order in which the user asked.
 
     `label` names the kernel in messages, `release` is its uname -r, None where unknown. `raw_evidence` tells, when it
     is called, whether the kernel supports raw tracepoints: `tpgen.probe.answer` draws the conclusion.
@@ -118,7 +118,7 @@ class Backend(Protocol):
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        """What it has something to say about; it is asked for no other."""
+        """The forms that it renders; it is given no request for another."""
         ...
 
     @property

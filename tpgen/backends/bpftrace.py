@@ -60,7 +60,7 @@ class _Print:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A probe at `point`. Only one of raw arguments has variables. `lacking` tells what is out of reach."""
+    """A probe at `point`. Only one of raw arguments has variables. `lacking` names the values that are out of reach."""
 
     point: str
     lacking: tuple[str, ...]
@@ -126,7 +126,7 @@ def _format(shape: ScalarShape) -> str:
 
 
 def _printed(value: Value, shape: ScalarShape) -> tuple[str, str]:
-    """How a field is printed: text, a number, an array as its bytes. Of what is dynamic and no text, the address."""
+    """The expression and the format that print a field: text, a number, an array's bytes; a dynamic array's address."""
     member = f"args->{value.name}"
     if shape.scalar == Scalar.TEXT:
         return "%s", f"str({member})" if value.dynamic else member

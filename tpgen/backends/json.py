@@ -134,7 +134,7 @@ def _events(requests: Sequence[Request], target: Target, types: _Types) -> Itera
 
 
 def _more(event: Event) -> dict[str, Any]:
-    """What `show --json` does not tell of an event as a whole."""
+    """Facts about an event as a whole that `show --json` lacks."""
     return {
         "position": event.header and {key: getattr(event.header, key) for key in ("path", "line", "column")},
         "class_candidates": list(event.class_candidates),
@@ -174,7 +174,7 @@ def _record(event: Event, target: Target, types: _Types) -> dict[str, Any]:
 
 
 def _value(value: Value, types: _Types) -> dict[str, Any]:
-    """Where the value's own bytes lie, and what a program may do with it."""
+    """Offset and size of the value's own bytes, and what a program may do with it."""
     return {
         "type_id": types.number_or_none(value.type),
         "value": {

@@ -93,7 +93,7 @@ class Loaded(NamedTuple):
         return {name: given.get(name, option.default) for name, option in known.items()}
 
     def render(self, job: Job) -> Iterator[GeneratedFile]:
-        """The files that the backend makes of `job`, each made when it is asked for: a kernel's are too many to hold.
+        """The files that the backend makes of `job`, each made when it is consumed: a kernel's are too many to hold.
 
         Raises `TpgenError` on the way: what the backend has to say of the input; `backend-broken` where the backend
         fails or makes what cannot be written; `same-name` where two files would be one.
@@ -108,7 +108,7 @@ class Loaded(NamedTuple):
             yield file
 
     def _render(self, job: Job) -> Iterator[GeneratedFile]:
-        """The same for the backend of another package, of which nothing is taken for granted."""
+        """The files of another package's backend, of which nothing is taken for granted."""
         try:
             for file in self.backend.render(job):
                 if problem := _file_problem(file):
@@ -195,7 +195,7 @@ def _described(error: BaseException) -> str:
 
 
 def _problem(backend: Backend) -> str | None:
-    """What `backend` lacks of the interface, None where nothing. Its types are as its author wrote them."""
+    """The fault of `backend` against the interface, None where it has none. Its types are as its author wrote them."""
     lacking = [name for name in _MEMBERS if not hasattr(backend, name)]
     if lacking:
         return f"it lacks {', '.join(lacking)}"

@@ -1,4 +1,4 @@
-"""What backends that make one file of many events do with their requests."""
+"""Requests of backends that make one file of many events: their names, their values, those that can be met."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def request_names(requests: Sequence[Request]) -> list[str]:
 
 
 def values_of(request: Request, target: Target) -> tuple[Value, ...]:
-    """The raw arguments or the fields of the record, whichever is asked for."""
+    """Values of the requested form: the raw arguments or the fields of the record."""
     values = raw_values if request.form == Form.RAW else classic_values
     return values(request.event, target)
 

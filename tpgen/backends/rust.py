@@ -57,7 +57,7 @@ class RustBackend:
 
 
 class _Reads(StrEnum):
-    """How a function reads: a value from the context, or by a helper an array, a string, or bytes without a type."""
+    """Ways of reading: a value from the context, or by a helper an array, a string, or bytes without a type."""
 
     VALUE = "value"
     ARRAY = "array"

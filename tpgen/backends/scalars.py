@@ -27,7 +27,7 @@ class Scalar(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScalarShape:
-    """`count` scalars of `size_bytes`, of which `signed` tells the sign.
+    """`count` scalars of `size_bytes`, with or without a sign.
 
     `count` is None where only the locator of a dynamic field tells it. A single number, pointer or bool is no `array`.
     """

@@ -1,1 +1,1 @@
-"""What changed for a BPF program between two kernels; docs/diff.md explains what counts as a change and why."""
+"""Differences between two kernels that matter to a BPF program; docs/diff.md explains what counts as one and why."""

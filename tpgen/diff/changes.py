@@ -18,7 +18,7 @@ from tpgen.typequery import same_type
 
 
 class Consequence(StrEnum):
-    """What the programs that a change breaks amount to. Their order is that of a report."""
+    """Kinds of programs that a change breaks, in the order of a report."""
 
     RAW = "raw"
     CLASSIC = "classic"
@@ -41,7 +41,7 @@ def consequences(breaks: Programs) -> tuple[Consequence, ...]:
 
 
 class What(StrEnum):
-    """What a change is; the first word tells what of the event changed."""
+    """Kinds of changes; the first word names the part of the event that changed."""
 
     EVENT_GONE = "event-gone"
     EVENT_NEW = "event-new"
@@ -126,7 +126,7 @@ class Side:
 class KernelsDiff:
     """Two kernels compared: an `EventDiff` per event, also of those that did not change.
 
-    `notes` say what could not be compared.
+    `notes` report what could not be compared.
     """
 
     before: Side
@@ -144,7 +144,7 @@ class KernelsDiff:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many events both kernels have, how many of these changed, and how many only the earlier or the later has."""
+    """Counts of the events that both kernels have, that changed, and that only the earlier or the later kernel has."""
 
     common: int
     changed: int
@@ -154,7 +154,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many events there are of each sort: those with a tracepoint of their own, and apart from them `syscalls`.
+    """Counts of events of each sort: those with a tracepoint of their own, and apart from them `syscalls`.
 
     Of the tracepoints in common `another_number` have another number of raw arguments, `another_type` as many but one
     of another C type, and `another_layout` a record whose fields are not the same or not in the same place.

@@ -25,7 +25,7 @@ def diff(
     patterns: Sequence[str] = (),
     module: str | None = None,
 ) -> KernelsDiff:
-    """What changed from one kernel to the other, of the events that a pattern means in either, sorted by name.
+    """Differences from one kernel to the other in the events that a pattern means in either, sorted by name.
 
     Without a pattern that is all of them. `names` are what to call the kernels. Raises `TpgenError` for a pattern that
     neither kernel knows.
@@ -51,7 +51,7 @@ _PARTS: dict[str, Callable[[EventKey], bool]] = {
 def _comparable(
     pairs: list[Pair], keys: tuple[list[EventKey], list[EventKey]], names: tuple[str, str]
 ) -> tuple[list[Pair], tuple[Diagnostic, ...]]:
-    """The pairs without the events that only one kernel has because nothing of their sort is known of the other."""
+    """The pairs, less the events of only one kernel where the other's sources have nothing of their sort."""
     notes = []
     for part, belongs in _PARTS.items():
         known = [any(map(belongs, of_kernel)) for of_kernel in keys]
@@ -97,7 +97,7 @@ def _order(found: EventDiff) -> tuple[str, str, str]:
 
 
 class _Comparison:
-    """The later kernel's classes are looked up only when an event's class has another name."""
+    """Compares two kernels, event by event. The later one's classes are looked up only when a class has another name."""
 
     def __init__(self, before: KernelEvents, after: KernelEvents, modules_known: bool) -> None:
         self._before = before
@@ -148,7 +148,7 @@ class _Comparison:
             yield from field_changes(old.record, new.record)
 
     def _class_lasts(self, name: str, record: Record) -> bool:
-        """Whether the later kernel still has a class of that name, and just this record in it: CO-RE takes that."""
+        """Whether the later kernel still has a class of that name with this very record, which CO-RE accepts."""
         places = _places(record)
         return name in self._classes and all(_places(other) == places for other in self._classes[name])
 
@@ -169,7 +169,7 @@ def _places(record: Record) -> list[tuple[str, int | None, int | None]]:
 
 
 def _is_renamed(old: Event, new: Event) -> bool | None:
-    """Whether two names are one tracepoint's: its arguments are still the same ones. None for one name."""
+    """Whether two names are those of one tracepoint, whose arguments are the same; None where the name is the same."""
     if old.name == new.name:
         return None
     if old.args is None or new.args is None or len(old.args) != len(new.args):
@@ -206,7 +206,7 @@ def _raw(old: Event, new: Event) -> Iterator[Change]:
 
 
 def argument_changes(old: Sequence[Argument], new: Sequence[Argument]) -> Iterator[Change]:
-    """What changed of the arguments, in the order of their slots.
+    """Changes of the arguments, in the order of their slots.
 
     An argument is known again by its name. One whose name is no longer there was renamed or replaced by that which is
     new in its slot.
@@ -250,7 +250,7 @@ def _matched(
 
 
 def field_changes(old: Record, new: Record) -> Iterator[Change]:
-    """What changed of the fields, in the order of the earlier record, then what was added."""
+    """Changes of the fields, in the order of the earlier record, then the fields that were added."""
     left = {field.member_name: field for field in new.fields}
     matched = {field.member_name: left.pop(field.member_name, None) for field in old.fields}
     by_name = {field.name: field for field in left.values()}

@@ -1,4 +1,4 @@
-"""Which event of one kernel is which of another."""
+"""Matching of the events of two kernels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tpgen.kernel.events import EventKey
 Pair: TypeAlias = tuple[EventKey | None, EventKey | None]
 
 
-# By what an event is known again, the surest first. Not every source tells the system, an event may move to another
-# module, and DECLARE_TRACE(x) makes the tracepoint x up to Linux 6.15 and x_tp from 6.16 on.
+# What identifies an event in both kernels, the surest first. Not every source has the system, an event may move to
+# another module, and DECLARE_TRACE(x) makes the tracepoint x up to Linux 6.15 and x_tp from 6.16 on.
 _IDENTITIES: tuple[Callable[[EventKey], Hashable], ...] = (
     lambda key: key,
     lambda key: (key.module, key.name),
@@ -24,7 +24,7 @@ _IDENTITIES: tuple[Callable[[EventKey], Hashable], ...] = (
 
 
 def paired(before: Iterable[EventKey], after: Iterable[EventKey]) -> list[Pair]:
-    """Every event of both kernels once. Whether one of two names is the other renamed, prototypes must tell."""
+    """Pairs with every event of both kernels once. Whether one of two names is the other renamed, prototypes decide."""
     left, right = list(before), list(after)
     pairs: list[Pair] = []
     for identity in _IDENTITIES:

@@ -1,4 +1,4 @@
-"""What changed between two kernels, for people and for programs."""
+"""Reports of the differences between two kernels, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ _COLOURS = {"-": "\033[31m", "+": "\033[32m", "~": "\033[33m"}
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Some changes of an event, under one heading."""
+    """Changes of one event that stand under one heading."""
 
     event: EventDiff
     changes: tuple[Change, ...]

@@ -54,7 +54,7 @@ def _lines(
 
 
 def _classes(events: Iterable[Event]) -> Iterator[str]:
-    """How many events' classes are known from where; of an ambiguous one several classes fit equally well."""
+    """Counts of the events whose class is known, by origin; of an ambiguous one several classes fit equally well."""
     known = Counter(event.class_origin for event in events if event.kind == Kind.TRACE_EVENT)
     unknown = known.pop(None, 0)
     if known or unknown:

@@ -1,1 +1,1 @@
-"""What a BPF program is given of an event: its forms, its sections, what one made for another kernel sees."""
+"""BPF programs at an event: its forms, their sections, and their view of another kernel's values."""

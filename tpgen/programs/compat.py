@@ -1,4 +1,4 @@
-"""What a program made for one type sees of a value of another one.
+"""Compatibility of a program made for one type with a value of another one.
 
 A raw argument is a u64 whose upper bytes are zero, so a narrower value is read rightly through a wider type as long as
 it has no sign. A field is read with the size that its type had. CO-RE finds a member by its name and refuses it when
@@ -153,7 +153,7 @@ def _typedefs(ctype: CType) -> set[str]:
 
 
 def _pointee(ctype: CType) -> CType:
-    """What a pointer points to. Arrays and functions decay to one as arguments."""
+    """The type that a pointer points to. Arrays and functions decay to one as arguments."""
     match bare := stripped(ctype):
         case Pointer(target=target):
             return target

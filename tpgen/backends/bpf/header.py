@@ -1,4 +1,4 @@
-"""What a header of backend `bpf` consists of: the operation tree that its builders decide and its templates print."""
+"""Parts of a header of backend `bpf`: a tree of operations that builders decide and templates print."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def bits_at(offset: int, size: int) -> str:
 class Accessor(NamedTuple):
     """The accessor `name`, which returns `bits` as a value of `type`.
 
-    `if_name` is the macro that hands out a pointer where it is one, None for what is no pointer. `errors` tells that it
-    has to tell pointers from errors as well as from NULL.
+    `if_name` is the macro that hands out a pointer where it is one, None for what is no pointer. With `errors` it
+    tells pointers from errors as well as from NULL.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Accessor(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """An accessor that copies bytes: fixed ones at `offset`, or those that the locator at `offset` tells of."""
+    """An accessor that copies bytes: fixed ones at `offset`, or those that the locator at `offset` points to."""
 
     name: str
     comment: str
@@ -101,9 +101,9 @@ class SectionMacro(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A header. `tag` is its struct's and the file's name, `heading` tells what it holds and `context` what is there.
+    """A header. `tag` is its struct's and the file's name, `heading` and `context` are comments on the file and the struct.
 
-    `release` is the kernel's with the event's module, None where unknown. `from_registers` tells that accessors read
+    `release` is the kernel's with the event's module, None where unknown. `from_registers` is set where accessors read
     the registers of a system call. `tags` are the struct and union tags that the types mention.
     """
 

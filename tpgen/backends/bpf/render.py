@@ -41,7 +41,7 @@ def text(header: Header) -> str:
 
 
 def _preamble(header: Header) -> Iterator[str]:
-    """What stands in front of the struct."""
+    """Declarations and macros in front of the struct."""
     yield _fill("prelude.h")
     if header.from_registers:
         yield _fill("registers.h")

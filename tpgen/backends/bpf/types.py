@@ -121,7 +121,7 @@ def wraps_its_name(ctype: CType) -> bool:
 
 
 class Spelled:
-    """A type whose spelling is asked for again and again: a kernel has few types and many values of each."""
+    """A type with its spelling, which is made once: a kernel has few types and many values of each."""
 
     def __init__(self, ctype: CType) -> None:
         self.ctype = ctype
@@ -155,10 +155,10 @@ def declared(ctype: CType, name: str) -> str:
 
 
 class ValueType(NamedTuple):
-    """How a value of `size_bytes` in a slot or a record becomes a value of C type.
+    """The conversion of a value of `size_bytes` in a slot or a record into a value of C type.
 
     `type` is what the accessor returns. `narrow` is the unsigned integer of the value's size, to which the loaded bits
-    are cut first. `by_bytes` tells that the bits are reinterpreted, as a by-value struct's are. `own` is the type's
+    are cut first. With `by_bytes` the bits are reinterpreted, as a by-value struct's are. `own` is the type's
     spelling with vmlinux.h, None where `type` is that already.
     """
 

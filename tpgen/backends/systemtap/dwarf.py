@@ -108,7 +108,7 @@ class _Writer:
         self.unit.add(Die(Tag.SUBPROGRAM, attributes, parameters))
 
     def _declared(self, probe: Stapprobe) -> tuple[Attribute, Attribute]:
-        """Where the probe is declared; where that is unknown, where the kernel looks for headers of its system."""
+        """File and line of the probe's declaration; for unknown ones the place of headers of its system."""
         where = probe.event.header
         path = where.path if where else f"include/trace/events/{probe.event.system or 'unknown'}.h"
         return (At.DECL_FILE, self.unit.file(path)), (At.DECL_LINE, where.line if where else None)
@@ -170,7 +170,7 @@ def _member(name: str, type_at: int | None, offset: int) -> Die:
 
 
 def _opaque(ctype: Struct | Enum) -> tuple[Attribute, ...]:
-    """What is known of a struct, a union or an enum: its name, and its size where it is handed out itself."""
+    """Attributes of a struct, a union or an enum: its name, and its size where it is handed out itself."""
     declaration = True if ctype.size_bytes is None else None
     return (At.NAME, ctype.name), (At.BYTE_SIZE, ctype.size_bytes), (At.DECLARATION, declaration)
 

@@ -14,7 +14,7 @@ _VERSION = 4
 
 
 class Tag(IntEnum):
-    """What a DIE describes: DW_TAG_*."""
+    """Tags of DIEs: DW_TAG_*."""
 
     ARRAY_TYPE = 0x01
     ENUMERATION_TYPE = 0x04
@@ -37,7 +37,7 @@ class Tag(IntEnum):
 
 
 class Encoding(IntEnum):
-    """How the bits of a base type are to be read: DW_ATE_*."""
+    """Encodings of base types: DW_ATE_*."""
 
     BOOLEAN = 0x02
     FLOAT = 0x04
@@ -97,7 +97,7 @@ class Unit:
         self._begin(Tag.COMPILE_UNIT, attributes, has_children=True)
 
     def add(self, die: Die) -> int:
-        """Where the DIE is, for others to refer to it."""
+        """Add the DIE; return its offset, for others to refer to it."""
         at = len(self._data)
         self._begin(die.tag, die.attributes, bool(die.children))
         for child in die.children:

@@ -39,12 +39,12 @@ class Symbol:
 
 
 def code(room_bytes: int) -> Section:
-    """Where functions would be."""
+    """The section in which the functions lie."""
     return Section(".text", flags=_SHF_ALLOC | _SHF_EXECINSTR, room_bytes=room_bytes)
 
 
 def variables(room_bytes: int) -> Section:
-    """Where variables would be."""
+    """The section in which the variables lie."""
     return Section(".bss", flags=_SHF_ALLOC | _SHF_WRITE, room_bytes=room_bytes)
 
 
@@ -82,7 +82,7 @@ class _Names:
         self._at: dict[str, int] = {}
 
     def add(self, name: str) -> int:
-        """Where in the table the name is."""
+        """The offset of the name in the table."""
         if name not in self._at:
             self._at[name] = len(self.data)
             self.data += name.encode() + b"\0"

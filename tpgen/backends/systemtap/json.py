@@ -21,7 +21,7 @@ VERSION = 1
 
 
 def document(kernel: KernelRequests) -> str:
-    """All that is asked for, an event per line: as quick as compact JSON, and grep and diff can be used on it."""
+    """The document of the requests, an event per line: as quick as compact JSON, and good for grep and diff."""
     encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
     events = _events(kernel.requests, kernel.target)
     entry_sizes = {r.event.record.header_bytes for r in kernel.requests if r.event.record is not None}
