@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 from tpgen.building.config import parse
 from tpgen.building.manifest import Inputs, Manifest
@@ -18,29 +20,33 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.opening import Report, open_kernel
 
 
-def check(request: BuildRequest, kernel: KernelRequest, report: Report) -> list[str]:
-    """The unified diff of what a build would change, by lines; nothing where it would change nothing.
+class Defaults(NamedTuple):
+    """The kernel and the module of every `[[generate]]` that names none."""
 
-    `kernel` is that of every `[[generate]]` that names none.
-    """
+    kernel: KernelRequest
+    module: str | None = None
+
+
+def check(request: BuildRequest, defaults: Defaults, report: Report) -> list[str]:
+    """The unified diff of what a build would change, by lines; nothing where it would change nothing."""
     manifest = request.load()
     if request.is_done(manifest):
         return []
-    rendered, _ = _render(request, kernel, report)
+    rendered, _ = _render(request, defaults, report)
     return list(differences(request.root, rendered.files, manifest))
 
 
-def build(request: BuildRequest, kernel: KernelRequest, adopt: bool, report: Report) -> None:
+def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> None:
     """Write what is wanted, unless whoever had the lock has done so meanwhile. Raises `TpgenError`.
 
-    `kernel` is that of every `[[generate]]` that names none. With `adopt`, files that are in the way are overwritten.
+    With `adopt`, files that are in the way are overwritten.
     """
     with _locked(request.toml):
         manifest = request.load()
         if request.is_done(manifest):
             return
         _refuse_other_toml(request, manifest)
-        rendered, inputs = _render(request, kernel, report)
+        rendered, inputs = _render(request, defaults, report)
         for note in rendered.notes:
             report(note)
         for note in write(request.root, request.manifest_path, rendered.files, manifest, inputs, adopt):
@@ -68,13 +74,14 @@ def _refuse_other_toml(request: BuildRequest, manifest: Manifest) -> None:
         raise fail("other-toml", f"the files here are those of {other[0]}", request.root, "give another -o DIR")
 
 
-def _render(request: BuildRequest, kernel: KernelRequest, report: Report) -> tuple[Rendered, Inputs]:
+def _render(request: BuildRequest, defaults: Defaults, report: Report) -> tuple[Rendered, Inputs]:
     """Render the files that tpgen.toml wants; return them with their dependencies."""
     inputs = Inputs(request.arguments)
     inputs.add_file(os.path.abspath(request.toml))
     inputs.add_named_state("program")
     wanted = parse(_text(request.toml), request.toml)
-    kernels = _Kernels(kernel, os.path.dirname(request.toml), inputs, report)
+    wanted = [each if each.module else replace(each, module=defaults.module) for each in wanted]
+    kernels = _Kernels(defaults.kernel, os.path.dirname(request.toml), inputs, report)
     return render(wanted, kernels.open, inputs), inputs
 
 

@@ -33,11 +33,12 @@ def run(options: argparse.Namespace) -> int:
         raise fail("usage", "--check writes nothing", hint="leave --stamp and --depfile away")
     from tpgen.building import run
 
-    request, kernel = build_request(options), base.kernel_request(options)
+    request = build_request(options)
+    defaults = run.Defaults(base.kernel_request(options), options.module)
     if not options.check:
-        run.build(request, kernel, options.adopt, base.report_note)
+        run.build(request, defaults, options.adopt, base.report_note)
         return base.EXIT_DONE
-    stale = run.check(request, kernel, base.report_note)
+    stale = run.check(request, defaults, base.report_note)
     sys.stdout.writelines(stale)
     return base.EXIT_CHECK_FAILED if stale else base.EXIT_DONE
 

@@ -122,6 +122,15 @@ class TestBuild:
         with pytest.raises(TypeError), nothing_to_do():
             built("--btf", "other")
 
+    def test_module_of_the_command_line(self, project: Path) -> None:
+        """It counts where tpgen.toml does not say one."""
+        built("--module", "vmlinux")
+        assert headers(project / "include") == HEADERS
+        done = tpgen("build", "--module", "kvm")
+        assert (done.code, done.err.count("no event 'sched_switch' of module kvm")) == (2, 1)
+        (project / "tpgen.toml").write_text(TOML + 'module = "vmlinux"\n')
+        built("--module", "kvm")
+
     def test_forms_options_and_files(self, project: Path) -> None:
         (project / "tpgen.toml").write_text("""
 [kernel.board]
@@ -573,7 +582,7 @@ class TestWords:
         if option.kind == FLAG:
             assert BuildRequest.of([option.flag]) is None
             return
-        values = ([], [f"{option.flag}=a"], [f"{option.flag}=b"])
+        values = ([], [option.flag, "a"], [option.flag, "b"])
         requests = [BuildRequest.of(["x.toml", *words]) for words in values]
         assert len({tuple(request.arguments) for request in requests if request}) == 3
 
@@ -590,12 +599,12 @@ class TestWords:
 def test_as_a_library(project: Path) -> None:
     """Without a command line: what is not said by tpgen.toml is a request for a kernel, in the caller's terms."""
     (project / "tpgen.toml").write_text('[[generate]]\nevents = "sched_switch"\nforms = "raw"\n')
-    request, kernel = BuildRequest("tpgen.toml"), KernelRequest(btf=("vmlinux",))
+    request, defaults = BuildRequest("tpgen.toml"), run.Defaults(KernelRequest(btf=("vmlinux",)))
     notes: list[Diagnostic] = []
-    assert run.check(request, kernel, notes.append)[:2] == ["--- /dev/null\n", "+++ b/raw_sched_switch.h\n"]
-    run.build(request, kernel, adopt=False, report=notes.append)
+    assert run.check(request, defaults, notes.append)[:2] == ["--- /dev/null\n", "+++ b/raw_sched_switch.h\n"]
+    run.build(request, defaults, adopt=False, report=notes.append)
     assert (project / "raw_sched_switch.h").read_text() == tpgen("sched_switch", "--raw", "--btf", "vmlinux").out
-    assert run.check(request, kernel, notes.append) == notes == []
+    assert run.check(request, defaults, notes.append) == notes == []
 
 
 def test_cmake_dir() -> None:

@@ -15,7 +15,8 @@ from tpgen.kernel import options
 from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PATH, PICK, WORD, options_of
 from tpgen.kernel.request import KernelRequest
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+ROOT = Path(__file__).parents[3]
+README, DOCS = (ROOT / "README.md").read_text(), ROOT / "docs"
 
 
 def names(*kinds: str) -> list[str]:
@@ -23,7 +24,8 @@ def names(*kinds: str) -> list[str]:
 
 
 def test_rows() -> None:
-    assert len({option.name for option in KERNEL_OPTIONS}) == len({o.flag for o in KERNEL_OPTIONS}) == 8
+    assert len({option.name for option in KERNEL_OPTIONS}) == len(KERNEL_OPTIONS)
+    assert len({option.flag for option in KERNEL_OPTIONS}) == len(KERNEL_OPTIONS)
     roles = {options.TEXT, options.NAMED, options.FILE, options.FORMATS, options.HEADERS, options.UNCACHED}
     for option in KERNEL_OPTIONS:
         assert option.kind in (KERNEL, PATH, WORD, PICK, FLAG)
@@ -43,13 +45,12 @@ def test_the_command_line_has_each() -> None:
 
 
 def test_values_reach_the_request() -> None:
-    words = []
-    for option in KERNEL_OPTIONS:
-        words += [option.flag] if option.kind == FLAG else [option.flag, f"a {option.name}"]
+    words = [option.flag if option.kind == FLAG else f"{option.flag}=a {option.name}" for option in KERNEL_OPTIONS]
     request = base.kernel_request(base.parser("x", "").parse_args([*words, "--btf=second"]))
-    assert request == KernelRequest(
-        "a kernel", ("a btf", "second"), "a tracefs", "a headers", "a config", True, "a arch"
-    )
+    assert request.btf == ("a btf", "second")
+    assert (request.kernel, request.headers, request.no_cache) == ("a kernel", "a headers", True)
+    for option in options_of(KERNEL, PATH, WORD):
+        assert request.values_of(option)[0] == f"a {option.name}"
 
 
 def test_the_api_has_a_keyword_for_each() -> None:
@@ -66,6 +67,12 @@ def test_the_documentation_has_each() -> None:
     assert rows == [f"{option.flag} {option.metavar}" for option in options_of(PATH, WORD)]
     for option in options_of(KERNEL, PICK, FLAG):
         assert f"`{option.flag}" in README
+    keys = re.search(r"^btf = .*# also: (.*), as the options of those names$", (DOCS / "build.md").read_text(), re.M)
+    assert keys
+    assert ["btf", *keys[1].split(", ")] == names(PATH, WORD)
+    keywords = re.search(r"`open_kernel\((btf=.*)\)`", (DOCS / "api.md").read_text())
+    assert keywords
+    assert re.findall(r"(\w+)=", keywords[1]) == names(PATH, WORD)
 
 
 def test_paths_from_elsewhere(tmp_path: Path) -> None:
