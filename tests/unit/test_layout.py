@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tpgen.layout import lay_out
+from tpgen.layout import SLOT_SIZES, lay_out, round_up
 from tpgen.model import (
     Array,
     CType,
@@ -267,3 +267,15 @@ CHAR_POINTER = Pointer(Qualified("const", Int("char", 1, False)))
 def test_same_type(left: CType, right: CType, same: bool) -> None:
     assert same_type(left, right) is same
     assert same_type(right, left) is same
+
+
+@pytest.mark.parametrize(
+    ("offset", "align", "expected"), [(0, 8, 0), (1, 8, 8), (7, 8, 8), (8, 8, 8), (9, 8, 16), (13, 4, 16), (13, 1, 13)]
+)
+def test_round_up(offset: int, align: int, expected: int) -> None:
+    assert round_up(offset, align) == expected
+
+
+def test_the_sizes_that_a_slot_can_hold() -> None:
+    """UINTTYPE() of include/trace/bpf_probe.h knows u8, u16, u32 and u64; anything else does not compile."""
+    assert [size for size in range(17) if size in SLOT_SIZES] == [1, 2, 4, 8]

@@ -97,7 +97,7 @@ def _order(found: EventDiff) -> tuple[str, str, str]:
 
 
 class _Comparison:
-    """Compares two kernels, event by event. The later one's classes are looked up only when a class has another name."""
+    """Compares two kernels, event by event. The later one's classes are looked up only for another name."""
 
     def __init__(self, before: KernelEvents, after: KernelEvents, modules_known: bool) -> None:
         self._before = before

@@ -254,6 +254,26 @@ def test_fields(tmp_path: Path, case: str) -> None:
     assert said(tmp_path, Declared(fields=before), Declared(fields=after)) == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("gfp_t", "unsigned long", "field-resized"),
+        ("char[8]", "char[10]", "field-resized"),
+        ("unsigned int", "void *", "field-retyped"),
+        ("u8[2]", "unsigned int", "field-retyped"),
+        ("int", "unsigned long", "field-retyped"),
+        ("long", "unsigned long", "field-retyped"),
+    ],
+)
+def test_a_field_is_resized_where_it_stays_of_its_kind_and_sign(
+    tmp_path: Path, before: str, after: str, change: str
+) -> None:
+    declared = (Declared(fields=f"{ctype} a @8") for ctype in (before, after))
+    old, new = (kernel(tmp_path / str(at), event=event) for at, event in enumerate(declared))
+    (event,) = json.loads(tpgen("diff", old, new, "--json").out)["events"]
+    assert [found["change"] for found in event["changes"]] == [change]
+
+
 def test_both_forms_of_an_event_stand_below_their_own_headings(tmp_path: Path) -> None:
     old, new = (
         Declared("int a, int b", "int a @8, int b @12"),

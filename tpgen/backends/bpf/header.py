@@ -101,7 +101,7 @@ class SectionMacro(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A header. `tag` is its struct's and the file's name, `heading` and `context` are comments on the file and the struct.
+    """A header. `tag` is its struct's and the file's name, `heading` and `context` comment on the file and the struct.
 
     `release` is the kernel's with the event's module, None where unknown. `from_registers` is set where accessors read
     the registers of a system call. `tags` are the struct and union tags that the types mention.
