@@ -7,6 +7,7 @@ since a module that names another's types depends on what it means by them.
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -58,6 +59,12 @@ LIBRARIES = {
     "pycparser": ["sources.cdecl"],
     "zstandard": ["sources.compression"],
 }
+
+#: The modules that write files; the command line writes to stdout.
+WRITERS = {"output", "cache.outputs", "cache.private_files", "catalog.write"}
+_WRITING = re.compile(
+    r"\bopen\([^)]*\"[wax]b?\"|\b(?:write_text|write_bytes|mkstemp)\(|\bos\.(?:replace|rename)\(|O_CREAT"
+)
 
 MOST_MODULES, MOST_LINES = 14, 600
 
@@ -165,6 +172,11 @@ def test_each_library_has_one_module() -> None:
         for library in LIBRARIES
     }
     assert found == LIBRARIES
+
+
+def test_few_modules_write_files() -> None:
+    found = {name for name, path in modules().items() if _WRITING.search(path.read_text())}
+    assert found - {"cli"} == WRITERS  # which opens /dev/null in the place of a stdout that is closed
 
 
 def test_sizes() -> None:

@@ -1,4 +1,4 @@
-"""docs/diagnostics.md has a row for every code that the package reports, and no other."""
+"""The documents against the code: every diagnostic has its row, and every file that is named is there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 _ROW = re.compile(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)#:]+)\)")
+_FILE = re.compile(r"\b[\w./-]+\.(?:py|toml|lark|tbl|h|in)\b")
 _CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
@@ -68,3 +72,43 @@ def test_every_code_in_the_other_documents_exists() -> None:
     shown = {code for path in documents for code in re.findall(r" \[([a-z]+(?:-[a-z]+)+)\]", path.read_text())}
     assert shown
     assert shown <= {code for code, *_ in rows()}
+
+
+DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = _LINK.findall(re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_files_that_are_named_are_there(name: str) -> None:
+    """By the end of their path: `preprocessor/macros.py`."""
+    text = (ROOT / name).read_text()
+    tracked = ("tpgen", "tests", "kernel_headers", "templates", "examples", "docs")
+    files = [f"/{path.relative_to(ROOT)}" for folder in tracked for path in (ROOT / folder).rglob("*.*")]
+    files += [f"/{path.name}" for path in ROOT.iterdir()]
+    named = {found for found in _FILE.findall(text) if "NAME" not in found}
+    assert named
+    assert {found for found in named if not any(path.endswith(f"/{found}") for path in files)} <= {
+        "tpgen.toml",
+        "vmlinux.h",
+    }
+
+
+def test_every_part_of_the_package_is_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    parts = [
+        path.stem for path in (ROOT / "tpgen").iterdir() if path.name[0] not in "_." and path.suffix in ("", ".py")
+    ]
+    wings = [
+        path.name for path in (ROOT / "tpgen" / "sources" / "headers").iterdir() if (path / "__init__.py").exists()
+    ]
+    assert {part for part in (*parts, *wings) if f"`{part}" not in text} <= {"integrations"}
+
+
+def test_every_document_is_in_the_list() -> None:
+    listed = _LINK.findall((ROOT / "docs" / "README.md").read_text())
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= set(listed)
