@@ -28,7 +28,7 @@ typequery
 layout spelling
 values programs paths output kernel.request
 cache
-sources.btf_encoding sources.cdecl sources.compression sources.elf sources.source_tree
+sources.btf_encoding sources.cdecl sources.compression sources.elf sources.files sources.source_tree
 sources.headers.facts sources.headers.preprocessor
 sources.headers.types
 sources.headers.trace_events
