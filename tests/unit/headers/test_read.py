@@ -523,6 +523,21 @@ def _words(items: Iterable[Argument | Field]) -> str:
 # --- what is wrong -------------------------------------------------------------------------------------------------
 
 
+def test_reading_goes_on_behind_an_invocation_that_does_not_close() -> None:
+    facts = _read("TRACE_EVENT(one,\nDEFINE_EVENT(two,\nDEFINE_EVENT(c, three, TP_PROTO(int x), TP_ARGS(x));\n")
+    assert _codes(facts) == ["header-unbalanced", "header-unbalanced"]
+    assert _names(facts) == ["three"]
+
+
+def test_a_field_with_too_few_arguments_is_told() -> None:
+    facts = _read(
+        'TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(__field(int)), TP_fast_assign(), TP_printk(""));'
+    )
+    assert [found.message for found in facts.skipped] == [
+        "class e is left out: cannot read its field `__field(int)`: __field takes 2 arguments, 1 given"
+    ]
+
+
 def test_an_unbalanced_invocation() -> None:
     facts = _read("\n" + _EVENT.format(name="good") + "\n  TRACE_EVENT(bad, TP_PROTO(int a), TP_ARGS(a\n" + "int x;\n")
     assert _names(facts) == ["good"]
@@ -648,6 +663,27 @@ def test_a_fragment_belongs_to_its_includer(tmp_path: Path) -> None:
         (None, "alone", None, ["y", "x"]),
     ]
     assert facts.events[0].position == Position(str(fragment), 2, 1)
+
+
+def test_of_two_fragments_of_one_name_the_one_beside_counts(tmp_path: Path) -> None:
+    for name in "ab":
+        _write(tmp_path, f"{name}/parts/events.h", f"DEFINE_EVENT(c, in_{name}, TP_PROTO(int x), TP_ARGS(x));")
+        _write(tmp_path, f"{name}/trace.h", f"""\
+            #define TRACE_SYSTEM {name}
+            DECLARE_EVENT_CLASS(c, TP_PROTO(int x), TP_ARGS(x),
+                TP_STRUCT__entry(), TP_fast_assign(), TP_printk(""));
+            #include "parts/events.h"
+            """)  # fmt: skip
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert [(event.system, event.name) for event in facts.events] == [("a", "in_a"), ("b", "in_b")]
+
+
+def test_a_header_larger_than_what_is_searched_is_read_from_its_first_character_on(tmp_path: Path) -> None:
+    event = "DEFINE_EVENT(c, {}, TP_PROTO(int x), TP_ARGS(x));\n"
+    text = "#define TRACE_SYSTEM big\n" + event.format("first") + "/* */\n" * 60_000 + event.format("last")
+    (tmp_path / "trace.h").write_text(text)
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert [(event.system, event.name) for event in facts.events] == [("big", "first"), ("big", "last")]
 
 
 def test_macros_of_a_neighbour(tmp_path: Path) -> None:

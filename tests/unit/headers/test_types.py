@@ -343,3 +343,9 @@ def test_what_a_header_knows_does_not_depend_on_what_others_asked(tmp_path: Path
     (tmp_path / "include/trace/events/other.h").write_text(event("__array(char, x, LENGTH)"))
     _, other = read_headers(str(tmp_path), X86_64).classes
     assert other.fields[0].type == Array(Int("char", 1, signed=False), None, "LENGTH")
+
+
+def test_an_array_without_elements_has_the_size_zero(tmp_path: Path) -> None:
+    write(tmp_path, "trace.h", event("__array(u8, a, NONE) __field(u8, b)", before="#define NONE 0\n"))
+    write(tmp_path, "x.h", "#define NONE 0")
+    assert field_sizes(tmp_path) == [0, 1]
