@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment
+from tpgen.sources.headers.preprocessor.expressions import evaluate
 from tpgen.target import target_named
 
 # By target: width of long, byte order, and the options of its architecture.
@@ -52,3 +53,48 @@ def test_a_configuration_comes_before_the_target_where_it_has_a_value() -> None:
     assert environment.value("CONFIG_NR_CPUS") == 64
     assert environment.value("CONFIG_X86") == 1
     assert environment.defined("CONFIG_NUMA") is False
+
+
+# LINUX_VERSION_CODE as the kernel's Makefile makes it: a byte each, the last one 255 at most.
+@pytest.mark.parametrize(
+    ("release", "code"),
+    [
+        ("6.1.192", 0x0601C0),
+        ("6.1.0-57-amd64", None),  # which sublevel it is, the name does not tell
+        ("5.15.0-91-generic", None),
+        ("6.12.57+deb13-amd64", 0x060C39),
+        ("6.16.0-rc1", 0x061000),
+        ("4.19.304+", 0x0413FF),
+        ("7.2", 0x070200),
+        ("5.14.0-427.13.1.el9_4.x86_64", 0x050E00),
+        ("unknown", None),
+        (None, None),
+    ],
+)
+def test_the_version_code_of_a_release(release: str | None, code: int | None) -> None:
+    environment = ConfigEnvironment(None, release)
+    assert environment.value("LINUX_VERSION_CODE") == code
+    assert environment.defined("LINUX_VERSION_CODE") is (None if release is None else True)
+
+
+def test_defines_come_before_all_else() -> None:
+    defines = {
+        "CONFIG_A": "1", "CONFIG_B": None, "FOO": "0x10", "EMPTY": "", "LINUX_VERSION_CODE": "5",
+        "RHEL_RELEASE_CODE": "RHEL_RELEASE_VERSION(9, 3)",
+    }  # fmt: skip
+    environment = ConfigEnvironment({"CONFIG_B": "y", "CONFIG_C": "y"}, "6.1", defines)
+    for text, value in {
+        "defined(CONFIG_A) && CONFIG_A": 1,
+        "IS_ENABLED(CONFIG_A)": 1,
+        "defined(CONFIG_B) || CONFIG_B": 0,
+        "CONFIG_C": 1,
+        "FOO": 16,
+        "defined(EMPTY)": 1,
+        "EMPTY": None,
+        "LINUX_VERSION_CODE": 5,
+        "RHEL_RELEASE_CODE >= RHEL_RELEASE_VERSION(9, 0)": 1,
+        "RHEL_RELEASE_CODE > RHEL_RELEASE_VERSION(9, 3)": 0,
+        "RHEL_RELEASE_CODE": 9 * 256 + 3,
+        "OTHER": None,
+    }.items():
+        assert evaluate(text, environment) == value, text

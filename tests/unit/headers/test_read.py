@@ -507,6 +507,36 @@ def test_a_condition_around_any_part_of_an_invocation(case: str) -> None:
         assert (_words(same.args), _words(same.fields)) == expected
 
 
+def test_the_release_of_a_tree_decides_conditions(tmp_path: Path) -> None:
+    """As drivers out of the tree write them: with the version of the kernel that they are compiled for."""
+    _write(tmp_path, "trace.h", """\
+        TRACE_EVENT(e,
+        #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+            TP_PROTO(int a, int b), TP_ARGS(a, b),
+        #else
+            TP_PROTO(int a), TP_ARGS(a),
+        #endif
+            TP_STRUCT__entry(), TP_fast_assign(), TP_printk(""));
+        #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 192)
+        DEFINE_EVENT(e, older, TP_PROTO(int a), TP_ARGS(a));
+        #endif
+        """)  # fmt: skip
+    undecided = read_headers(str(tmp_path), _TARGET)
+    assert [(_words(cls.args), cls.condition) for cls in undecided.classes] == [
+        ("a b", "LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)"),
+        ("a", "!(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0))"),
+    ]
+    for makefile, args, names in (
+        ("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\n", "a", ["e"]),
+        ("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 191\n", "a", ["e", "older"]),
+        ("VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 0\n", "a b", ["e"]),
+    ):
+        (tmp_path / "Makefile").write_text(makefile)
+        facts = read_headers(str(tmp_path), _TARGET)
+        assert [(_words(cls.args), cls.condition) for cls in facts.classes] == [(args, None)]
+        assert _names(facts) == names
+
+
 def test_one_option_asked_for_twice_makes_two_forms() -> None:
     records = "".join(f"\n#ifdef CONFIG_A\n__field(int, a{n})\n#else\n__field(int, b{n})\n#endif\n" for n in range(6))
     text = f'TRACE_EVENT(e, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry({records}), TP_fast_assign(), TP_printk(""));'

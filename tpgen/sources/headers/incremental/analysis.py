@@ -43,7 +43,7 @@ class Reading:
     ) -> None:
         self._target = target
         self._release = release
-        self._names = ConfigEnvironment(config)
+        self._names = ConfigEnvironment(config, release)
         self._include_dirs = include_dirs
         self._kept = Kept(entry) if entry else None
         tree = self._read_tree(root, None if every_arch else target.arch, with_stamps)
@@ -114,7 +114,7 @@ class Reading:
 
 def read_alone(source: Source, target: Target, release: str | None, config: Mapping[str, str] | None) -> HeaderFacts:
     """What one header states, completed by itself, without a look at any file."""
-    files, names = GivenFiles({source.path: source.text.encode("utf-8", "replace")}), ConfigEnvironment(config)
+    files, names = GivenFiles({source.path: source.text.encode("utf-8", "replace")}), ConfigEnvironment(config, release)
     units = extract(HeaderTree(files, [source]), target, release, names)
     completion = complete_units(units, IncludePaths(()), TargetEnvironment(target, names), files)
     (unit,) = completion.units.values()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
 from tpgen.target import Target
@@ -26,18 +27,26 @@ class FixedEnvironment:
         return self.values.get(name, 0)
 
 
+NO_DEFINES: Mapping[str, str | None] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigEnvironment:
-    """The environment of a kernel's configuration: it decides CONFIG_ options and leaves other names unknown.
+    """The environment of a kernel's configuration, release and further defines; other names stay unknown.
 
-    `config` is None when the configuration is unknown; else it maps `CONFIG_FOO` to `y`, `m` or a value. An option
-    that is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h.
+    `config` is None when the configuration is unknown; else it maps `CONFIG_FOO` to `y`, `m` or a value. An option that
+    is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h. `release` (`6.1.192`) decides LINUX_VERSION_CODE.
+    `defines` come before both: they map a macro to its text as -D does, or to None for -U.
     """
 
     config: Mapping[str, str] | None
+    release: str | None = None
+    defines: Mapping[str, str | None] = field(default_factory=lambda: NO_DEFINES)
 
     def defined(self, name: str) -> bool | None:
-        if name == MULTI_READ:
+        if name in self.defines:
+            return self.defines[name] is not None
+        if name == MULTI_READ or (name in _OF_A_RELEASE and self.release is not None):
             return True
         if self.config is None or not name.startswith("CONFIG_"):
             return None
@@ -47,13 +56,34 @@ class ConfigEnvironment:
         return value != "n" or (self.config.get(name.removesuffix("_MODULE")) == "m" and name.endswith("_MODULE"))
 
     def value(self, name: str) -> int | None:
+        if name in self.defines:
+            text = self.defines[name]
+            return 0 if text is None else evaluate(text, FixedEnvironment({}))
+        if name == "LINUX_VERSION_CODE":
+            return None if _HIDES_SUBLEVEL.match(self.release or "") else version_code(self.release)
         defined = self.defined(name)
         if not defined:
             return None if defined is None else 0
         if self.config is None or not name.startswith("CONFIG_"):
-            return None  # MULTI_READ: it is defined, as nothing that could be compared
+            return None  # it is defined, as nothing that could be compared
         text = self.config.get(name, "y")
         return 1 if text == "y" else evaluate(text, FixedEnvironment({}))
+
+
+# What <linux/version.h> defines.
+_OF_A_RELEASE = ("LINUX_VERSION_CODE", "KERNEL_VERSION")
+# Debian and Ubuntu call 6.1.174 `6.1.0-57-amd64`. RHEL's 5.14.0-427.el9 is a 5.14.0.
+_HIDES_SUBLEVEL = re.compile(r"\d+\.\d+\.0-\d(?!.*\.el\d)")
+
+
+def version_code(release: str | None) -> int | None:
+    """Return LINUX_VERSION_CODE of a release such as `6.1.192-2-amd64`; None where it is unknown."""
+    numbers = re.match(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,5}))?", release or "")
+    if numbers is None:
+        return None
+    version, patchlevel, sublevel = (int(number or 0) for number in numbers.groups())
+    # A byte is all that the sublevel has; since 4.9.256 came near, the kernel's Makefile stops at 255.
+    return (version << 16) + (patchlevel << 8) + min(sublevel, 255)
 
 
 # The options that the kernel's headers test for the target, besides CONFIG_64BIT.

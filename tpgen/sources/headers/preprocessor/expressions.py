@@ -158,10 +158,14 @@ class Expression:
             self._next()
             arguments.append(self._conditional())
         self._expect(")")
-        if name == "KERNEL_VERSION" and len(arguments) == 3 and None not in arguments:
-            version, patchlevel, sublevel = (number or 0 for number in arguments)
-            return (version << 16) + (patchlevel << 8) + min(sublevel, 255)
-        return None
+        known = [number for number in arguments if number is not None]
+        match name, known if len(known) == len(arguments) else ():
+            case "KERNEL_VERSION", [version, patchlevel, sublevel]:
+                return (version << 16) + (patchlevel << 8) + min(sublevel, 255)
+            case "RHEL_RELEASE_VERSION", [major, minor]:
+                return (major << 8) + minor
+            case _:
+                return None
 
     def _option(self, name: str, option: str) -> int | None:
         built_in = self._environment.defined(option)

@@ -7,7 +7,7 @@ from functools import cache
 
 from tpgen.paths import resource_dir
 from tpgen.sources.headers.preprocessor.directives import structure
-from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
+from tpgen.sources.headers.preprocessor.environment import FixedEnvironment, version_code
 from tpgen.sources.headers.preprocessor.macros import Macro, parse_define
 from tpgen.sources.headers.preprocessor.source import Source
 
@@ -21,7 +21,7 @@ PRIMITIVES: Mapping[str, int] = {CLASS: 4, EVENT: 4, TRACEPOINT: 5, OTHER: 2}
 
 def event_family(release: str | None) -> Mapping[str, Macro]:
     """Return the macros that make classes and events in a kernel of this release."""
-    return _definitions("trace_event.h", _version_code(release))
+    return _definitions("trace_event.h", version_code(release))
 
 
 def entry_family() -> Mapping[str, Macro]:
@@ -41,12 +41,3 @@ def _definitions(file_name: str, version_code: int | None) -> Mapping[str, Macro
             assert macro, f"{path}: not a macro: {directive.rest}"
             macros[macro.name] = macro
     return macros
-
-
-def _version_code(release: str | None) -> int | None:
-    """Return LINUX_VERSION_CODE, without the sublevel, of a release such as `6.1.192-2-amd64`."""
-    if release is None:
-        return None
-    numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in release.split("-")[0].split(".")]
-    version, patchlevel, *_ = [*numbers, 0, 0]
-    return (version << 16) + (patchlevel << 8)
