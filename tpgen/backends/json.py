@@ -20,6 +20,7 @@ from tpgen.model import (
     Float,
     FuncProto,
     Int,
+    InterningTable,
     Pointer,
     Qualified,
     Record,
@@ -56,7 +57,7 @@ def _document(kernel: KernelRequests) -> str:
     types = _Types()
     events = ",\n".join(encode(event) for event in _events(kernel.requests, kernel.target, types))
     target = encode(_target(kernel.target, kernel.release))
-    table = ",\n".join(map(encode, types.table))
+    table = ",\n".join(map(encode, types.rows))
     return f'{{"version": {VERSION},\n"target": {target},\n"types": [\n{table}\n],\n"events": [\n{events}\n]}}\n'
 
 
@@ -70,23 +71,14 @@ def _target(target: Target, release: str | None) -> dict[str, Any]:
     }
 
 
-class _Types:
+class _Types(InterningTable):
     """The C types by number, each once; a type's parts stand before it."""
 
     def __init__(self) -> None:
-        self.table: list[dict[str, Any]] = []
-        self._numbers: dict[CType, int] = {}
-
-    def number(self, ctype: CType) -> int:
-        found = self._numbers.get(ctype)
-        if found is None:
-            item = self._item(ctype)
-            found = self._numbers[ctype] = len(self.table)
-            self.table.append(item)
-        return found
+        super().__init__(self._item)
 
     def number_or_none(self, ctype: CType | None) -> int | None:
-        return None if ctype is None else self.number(ctype)
+        return None if ctype is None else self.place(ctype)
 
     def _item(self, ctype: CType) -> dict[str, Any]:
         match ctype:
@@ -98,10 +90,10 @@ class _Types:
             case Float():
                 return {"kind": "float", "name": ctype.name, "size": ctype.size_bytes}
             case Pointer():
-                return {"kind": "ptr", "type": self.number(ctype.target)}
+                return {"kind": "ptr", "type": self.place(ctype.target)}
             case Array():
                 length = {"length": ctype.length, "length_text": ctype.length_text}
-                return {"kind": "array", "type": self.number(ctype.element), **length}
+                return {"kind": "array", "type": self.place(ctype.element), **length}
             case Struct():
                 extent = {"size": ctype.size_bytes, "align": ctype.align_bytes}
                 return {"kind": ctype.keyword, "name": ctype.name, **extent}
@@ -110,12 +102,12 @@ class _Types:
             case Typedef():
                 return {"kind": "typedef", "name": ctype.name, "type": self.number_or_none(ctype.target)}
             case Qualified():
-                return {"kind": ctype.qualifier, "type": self.number(ctype.target)}
+                return {"kind": ctype.qualifier, "type": self.place(ctype.target)}
             case TypeTag():
-                return {"kind": "type_tag", "name": ctype.tag, "type": self.number(ctype.target)}
+                return {"kind": "type_tag", "name": ctype.tag, "type": self.place(ctype.target)}
             case FuncProto():
-                params = [self.number(param) for param in ctype.params]
-                result = self.number(ctype.result)
+                params = [self.place(param) for param in ctype.params]
+                result = self.place(ctype.result)
                 return {"kind": "func_proto", "type": result, "params": params, "variadic": ctype.variadic}
             case _:
                 assert_never(ctype)

@@ -23,6 +23,7 @@ from tpgen.model import (
     Float,
     FuncProto,
     Int,
+    InterningTable,
     Pointer,
     Qualified,
     Record,
@@ -285,26 +286,21 @@ _TYPE_COLUMNS = 8
 
 
 class _Table:
-    """Rows of what stands once, numbered from 1 in the order in which it was first seen; None has no row."""
+    """Rows of facts that stand once, by ids from 1 in first-seen order; None has no row and no id."""
 
     def __init__(self, row: Callable[[Any], tuple[Any, ...]]) -> None:
-        self.rows: list[tuple[Any, ...]] = []
-        self._row = row
-        self._places: dict[Hashable, int] = {}
+        self._table = InterningTable(row)
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self._table.rows
 
     @property
     def next(self) -> int:
-        return len(self.rows) + 1
+        return len(self._table.rows) + 1
 
     def place(self, item: Hashable | None) -> int | None:
-        if item is None:
-            return None
-        place = self._places.get(item)
-        if place is None:
-            row = self._row(item)  # first, so that what it refers to stands before it
-            place = self._places[item] = self.next
-            self.rows.append(row)
-        return place
+        return None if item is None else self._table.place(item) + 1
 
 
 def _numbered(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

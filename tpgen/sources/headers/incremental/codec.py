@@ -20,6 +20,7 @@ from tpgen.model import (
     Float,
     FuncProto,
     Int,
+    InterningTable,
     Kind,
     Nullness,
     Pointer,
@@ -46,25 +47,17 @@ def from_plain(plain: Plain) -> HeaderFacts:
     return _Reader(plain).facts
 
 
-class _Table:
-    """Items in the order in which they were first seen, written as `write` says."""
+class _Table(InterningTable):
+    """An interning table that compares no object twice: what consists of many others takes time to compare."""
 
     def __init__(self, write: Callable[[Any], Plain]) -> None:
-        self.rows: list[Plain] = []
-        self._write = write
-        self._places: dict[Hashable, int] = {}
-        # Most items come again as the same object, and what consists of many others takes time to compare.
+        super().__init__(write)
         self._seen: dict[int, int] = {}
 
-    def place(self, item: Hashable) -> int:
-        place = self._seen.get(id(item))
+    def place(self, fact: Hashable) -> int:
+        place = self._seen.get(id(fact))
         if place is None:
-            place = self._places.get(item)
-            if place is None:
-                row = self._write(item)  # first, so that what it refers to stands before it
-                place = self._places[item] = len(self.rows)
-                self.rows.append(row)
-            self._seen[id(item)] = place
+            place = self._seen[id(fact)] = super().place(fact)
         return place
 
 

@@ -1,0 +1,40 @@
+"""Compatibility of values of struct types, and of fields whose types no source has."""
+
+from __future__ import annotations
+
+import pytest
+
+from tpgen.model import CType, Field, Int, Pointer, Struct
+from tpgen.programs.compat import Programs, breaks_argument, breaks_field
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "broken"),
+    [
+        (Struct("struct", "hist", 4, 4), Struct("struct", "hist", 4, 4), Programs.NONE),
+        (Struct("struct", "hist", 4, 4), Struct("struct", "hist", 8, 8), Programs.RAW),
+        (Struct("struct", "hist", 4, 4), Struct("union", "hist", 4, 4), Programs.RAW),
+        (Struct("struct", "hist", 4, 4), Struct("struct", "other", 4, 4), Programs.RAW),
+        (Struct("struct", "hist", 4, 4), Int("int", 4, True), Programs.RAW),
+        (Struct("struct", "hist", 8, 8), Pointer(Struct("struct", "hist")), Programs.RAW),
+    ],
+)
+def test_a_struct_by_value(old: CType, new: CType, broken: Programs) -> None:
+    assert breaks_argument(old, new) == broken
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "broken"),
+    [
+        ((4, True), (4, True), Programs.NONE),
+        ((4, None), (4, True), Programs.NONE),
+        ((None, True), (4, True), Programs.NONE),
+        ((4, True), (8, True), Programs.CLASSIC),
+        ((4, True), (4, False), Programs.CLASSIC),
+    ],
+)
+def test_a_field_of_unknown_type(
+    old: tuple[int | None, bool | None], new: tuple[int | None, bool | None], broken: Programs
+) -> None:
+    """Its size and sign are compared as far as both are known."""
+    assert breaks_field(Field("f", None, 8, *old), Field("f", None, 8, *new)) == broken
