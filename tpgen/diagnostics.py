@@ -1,4 +1,4 @@
-"""What went wrong and where: the one error type that reaches a user.
+"""Diagnostics: errors and notes about an input, with their place, and the one exception that carries them.
 
 The input's fault is a `Diagnostic`; tpgen's own fault is an assert. A stage collects diagnostics and the next stage
 does not run on broken input. Only `tpgen.cli` prints them.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Severity(StrEnum):
-    """How much a diagnostic weighs: an `ERROR` ends in exit 1 or 2, a `NOTE` is only told."""
+    """The weight of a diagnostic: an `ERROR` ends in exit status 1 or 2, a `NOTE` is only reported."""
 
     ERROR = "error"
     NOTE = "note"
@@ -35,7 +35,7 @@ class Position(NamedTuple):
 class Diagnostic(NamedTuple):
     """One finding: a stable `code` for programs, a `message` and a `hint` for people.
 
-    `chain` tells how the place came about, innermost first: the macro expansions of a header, for example.
+    `chain` is how the place came about, innermost first: the macro expansions of a header, for example.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""Does a kernel support raw tracepoints (BPF_PROG_TYPE_RAW_TRACEPOINT), and how do we know?
+"""Evidence that a kernel supports raw tracepoints (BPF_PROG_TYPE_RAW_TRACEPOINT), or does not.
 
 The most decisive evidence is asked for first. Live, a program of two instructions is loaded and opened; nothing is ever
 attached. Offline, BTF tells, or a symbol; what is not there proves nothing: BTF can be stripped, a System.map can
@@ -23,7 +23,7 @@ LIVE_SYMBOLS = "/proc/kallsyms"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was looked at. `supported` is None where it does not decide."""
+    """A single piece of evidence. `supported` is None where it does not decide."""
 
     what: str
     supported: bool | None
@@ -138,7 +138,7 @@ _SYMBOL = re.compile(rb"^[0-9a-f]+ \w (bpf_(?:get|find)_raw_tracepoint|__bpf_tra
 
 
 def symbols(path: str) -> Evidence:
-    """What a System.map, or kallsyms, tells. Raises `unreadable`."""
+    """Evidence from a System.map, or from kallsyms. Raises `unreadable`."""
     try:
         with open(path, "rb") as file:
             found = _SYMBOL.search(file.read())
@@ -150,7 +150,7 @@ def symbols(path: str) -> Evidence:
 
 
 def release(known: str) -> Evidence:
-    """What the version tells: nothing for sure."""
+    """Evidence from the version, which never decides."""
     version = re.match(r"(\d+)\.(\d+)", known)
     newer = version is not None and (int(version[1]), int(version[2])) >= (4, 17)
     return Evidence(f"release {known} is {'4.17 or newer' if newer else 'older than 4.17'}: a hint", None)

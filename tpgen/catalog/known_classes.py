@@ -1,4 +1,4 @@
-"""Event classes as catalogs know them: what a running kernel without headers cannot tell of its events."""
+"""Event classes from catalogs, for a running kernel whose own sources leave several possible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class KnownClasses:
-    """The classes of events in the catalogs on hand, for a kernel of a `release`. Nothing is opened before it is asked.
+    """The classes of events in the stored catalogs, for a kernel of a `release`. They are opened at the first question.
 
     Only what a catalog has from headers counts: whatever it found out otherwise, the kernel itself tells as well.
     """
@@ -21,12 +21,12 @@ class KnownClasses:
 
     @cached_property
     def _kernels(self) -> list[CatalogKernel]:
-        from tpgen.catalog.store import on_hand
+        from tpgen.catalog.store import stored_kernels
 
-        return [item.open() for item in on_hand()[0] if "headers" in item.info.sources]
+        return [item.open() for item in stored_kernels()[0] if "headers" in item.info.sources]
 
     def of(self, name: str, module: str | None, possible: Collection[str]) -> str | None:
-        """The class of an event, one of the `possible` ones that fit it equally well; None where nobody knows.
+        """The class of an event, one of the `possible` ones that fit it equally well; None where no catalog decides.
 
         Catalogs of this very release decide; else all that know one of the possible must agree, whatever the kernel.
         """

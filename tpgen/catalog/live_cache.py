@@ -85,6 +85,9 @@ class CachingKernel(KernelEvents):
             self._comparisons[key] = tuple(self._kernel.comparisons(key))
         return self._comparisons[key]
 
+    def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
+        return self._kernel.raw_evidence()
+
 
 def _store(kernel: KernelEvents, sources: Sources) -> None:
     """Store the catalog of `kernel`, if that can be done."""

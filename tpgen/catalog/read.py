@@ -111,7 +111,7 @@ class Catalog:
         return tuple(self.value(_kernel_info, row) for row in self.rows(f"{_KERNEL} ORDER BY id"))
 
     def kernel(self, name: str | None = None, label: str | None = None) -> CatalogKernel:
-        """The kernel of that name; without, the only one. Messages call it `label`, or by its name.
+        """The kernel of that name; the only one without a name. Messages call it `label`, or by its name.
 
         Raises `unknown-kernel` where there is none, and without a name where there are several.
         """
@@ -199,7 +199,7 @@ class CatalogKernel(KernelEvents):
 
     @property
     def count(self) -> int:
-        """How many events there are."""
+        """The number of events."""
         counted: int = self.catalog.rows("SELECT count(*) FROM event WHERE kernel = ?", self._id)[0][0]
         return counted
 
@@ -275,7 +275,7 @@ class CatalogKernel(KernelEvents):
         yield "the catalog has no btf_trace_* prototype", None
 
     def class_in_headers(self, name: str, module: str | None) -> str | None:
-        """The class that headers gave the event of that name; None where there is none or they did not tell.
+        """The class of the event of that name, if headers stated it; None otherwise.
 
         What is a module in one kernel is built into another: one of another module counts where `module` has none.
         """
@@ -444,7 +444,7 @@ class CatalogKernel(KernelEvents):
     # --- what was compared
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
-        """What was compared when the catalog was made."""
+        """The comparisons that were made when the catalog was."""
         event, checked = self._row("id, checked", key)
         query = "SELECT position, subject, reason FROM checked WHERE id = ? ORDER BY position"
         for position, subject, reason in self.catalog.rows(query, checked):
@@ -453,7 +453,7 @@ class CatalogKernel(KernelEvents):
                 yield self._comparison(key, event, position, about, self._opt(validate.text, reason))
 
     def all_comparisons(self, keys: Iterable[EventKey]) -> list[Comparison]:
-        """Those of many events, in the order of the subjects, each once: a layout is that of a class."""
+        """The comparisons of many events, in the order of the subjects, each once: a layout is that of a class."""
         order = list(Subject)
         found = dict.fromkeys(comparison for key in keys for comparison in self.comparisons(key))
         return sorted(found, key=lambda comparison: order.index(comparison.subject))

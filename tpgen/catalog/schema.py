@@ -1,4 +1,4 @@
-"""The tables of a catalog file, and what it says of a kernel as a whole.
+"""The tables of a catalog file, and the row of a kernel.
 
 Whatever repeats stands once, whichever kernel has it: types, prototypes, records, classes. A row only refers to rows
 that were written before it, so a type cannot contain itself.
@@ -25,10 +25,10 @@ MOST_PARTS = 200
 
 @dataclass(frozen=True, slots=True)
 class KernelInfo:
-    """A kernel as the table `kernel` has it.
+    """A row of the table `kernel`.
 
     `name` is what `--kernel` calls it. `release` is its uname -r, `distribution` a word such as debian, `build_id` the
-    GNU build id of vmlinux in hex; each is None where unknown. `sources` says what it was made of: any of `btf`,
+    GNU build id of vmlinux in hex; each is None where unknown. `sources` are what it was made of: any of `btf`,
     `headers`, `tracefs`.
     """
 

@@ -1,4 +1,4 @@
-"""The kernels on hand: those that travel with tpgen and those that the user added, found by what `--kernel` says.
+"""The store of catalogs: those that travel with tpgen and those that the user added, found by what `--kernel` says.
 
 `6.12` is a release, as far as it is written: the newest 6.12 for this machine's architecture. `debian-6.12-arm64` asks
 for a distribution and an architecture as well. A name that the user gave, or a whole release, says it exactly.
@@ -23,33 +23,33 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
-class OnHand:
-    """A kernel in a catalog file; `shipped` tells that it came with tpgen."""
+class StoredKernel:
+    """A kernel in a catalog file, one that travels with tpgen where `shipped` is set."""
 
     info: KernelInfo
     path: str
     shipped: bool
 
     def open(self) -> CatalogKernel:
-        """The kernel. Raises `TpgenError` where its file is not what it was."""
+        """Open its file and return the kernel. Raises `TpgenError` where the file is not what it was."""
         return Catalog(self.path).kernel(self.info.name)
 
     @property
     def events(self) -> int:
-        """How many events it has."""
+        """The number of its events."""
         return self.open().count
 
 
-def on_hand() -> tuple[list[OnHand], list[Diagnostic]]:
-    """All kernels on hand, the user's first, and what is wrong with files that cannot be read."""
-    found: list[OnHand] = []
+def stored_kernels() -> tuple[list[StoredKernel], list[Diagnostic]]:
+    """All stored kernels, the user's first, and what is wrong with files that cannot be read."""
+    found: list[StoredKernel] = []
     broken: list[Diagnostic] = []
     files = [(path, False) for path in catalog_files(user_catalogs())]
     files += [(path, True) for path in catalog_files(shipped_catalogs())]
     for path, shipped in files:
         try:
             catalog = Catalog(path)
-            found += [OnHand(info, path, shipped) for info in catalog.kernels]
+            found += [StoredKernel(info, path, shipped) for info in catalog.kernels]
             catalog.close()
         except TpgenError as error:
             broken += error.diagnostics
@@ -67,7 +67,7 @@ def make_user_directory() -> None:
 
 
 def path_of(name: str) -> str:
-    """Where the user's catalog of that name lies or would lie. Raises `usage` for what is no name."""
+    """The path of the user's catalog of that name, whether it exists or not. Raises `usage` for what is no name."""
     directory = user_catalogs()
     if directory is None:
         raise fail("usage", "no home directory to keep catalogs in", hint="set XDG_DATA_HOME")
@@ -80,13 +80,13 @@ def path_of(name: str) -> str:
 
 
 def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
-    """The kernel that `--kernel` means: a catalog file, or one on hand, for this machine unless `arch` says another.
+    """The kernel that `--kernel` means: a catalog file, or a stored one, for this machine unless `arch` names another.
 
     Raises `TpgenError`: `unknown-kernel`, and what `Catalog` raises.
     """
     if os.sep in wanted or wanted.endswith(CATALOG_SUFFIX):
         return Catalog(wanted).kernel()
-    known, broken = on_hand()
+    known, broken = stored_kernels()
     found = best(wanted, known, target_named(arch).arch if arch else machine())
     if found is not None:
         return found.open()
@@ -97,7 +97,7 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     raise fail("unknown-kernel", f"no kernel {wanted!r}", hint=_known(wanted, known))
 
 
-def _known(wanted: str, known: Iterable[OnHand]) -> str:
+def _known(wanted: str, known: Iterable[StoredKernel]) -> str:
     names = [item.info.name for item in known]
     elsewhere = [item.info.name for item in known if _fits(item.info, wanted, None)]
     if elsewhere:
@@ -105,8 +105,8 @@ def _known(wanted: str, known: Iterable[OnHand]) -> str:
     return f"there is {', '.join(['live', *names])}, or give a catalog file"
 
 
-def best(wanted: str, known: Iterable[OnHand], arch: str | None) -> OnHand | None:
-    """The kernel that fits `wanted` best: of that name or release, else the newest; of equals the user's."""
+def best(wanted: str, known: Iterable[StoredKernel], arch: str | None) -> StoredKernel | None:
+    """The kernel that fits `wanted` best: of that name or release, else the newest; of equals the user's own."""
     known = list(known)
     exact = [item for item in known if item.info.name == wanted] or [i for i in known if i.info.release == wanted]
     fitting = exact or [item for item in known if _fits(item.info, wanted, arch or "")]
@@ -129,9 +129,9 @@ def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
     return arch in (None, info.target.arch) and _numbers(info.release)[: len(numbers)] == numbers
 
 
-def newest_shipped(arch: str | None = None) -> OnHand | None:
+def newest_shipped(arch: str | None = None) -> StoredKernel | None:
     """The newest kernel that came with tpgen: for `arch`, else for this machine, else for what most machines are."""
-    shipped = [item for item in on_hand()[0] if item.shipped]
+    shipped = [item for item in stored_kernels()[0] if item.shipped]
     for wanted in (target_named(arch).arch,) if arch else (machine(), "x86_64"):
         fitting = [item for item in shipped if item.info.target.arch == wanted]
         if fitting:
@@ -152,6 +152,6 @@ def _arch(name: str) -> str | None:
 
 
 def _numbers(release: str | None) -> tuple[int, ...]:
-    """6.12.107+deb13-amd64 is (6, 12, 107)."""
+    """The numbers that a release begins with: (6, 12, 107) of 6.12.107+deb13-amd64."""
     found = _RELEASE.match(release or "")
     return tuple(map(int, found[0].split("."))) if found else ()

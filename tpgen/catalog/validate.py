@@ -1,4 +1,4 @@
-"""What a catalog may say: every value is looked at before it becomes a fact, since a file can come from anywhere.
+"""Validation of the values in a catalog, each before it becomes a fact, since a file can come from anywhere.
 
 What generated code is made of is a number in its range, a name that C allows, or a word of a fixed set. Each function
 returns its value, or raises `ValueError` with what is wrong.

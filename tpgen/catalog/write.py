@@ -52,7 +52,7 @@ def info_of(
     distribution: str | None = None,
     build_id: str | None = None,
 ) -> KernelInfo:
-    """What a catalog says of the kernel that `sources` are, which tell its release where none is given."""
+    """The row of table `kernel` for these sources. Where no `release` is given it is the one that they state."""
     known = release or sources.release or (sources.headers.release if sources.headers else None)
     read = {"btf": sources.btfs, "headers": sources.headers, "tracefs": sources.tracefs}
     used = tuple(word for word, source in read.items() if source)
@@ -77,16 +77,16 @@ class CatalogWriter:
         self._fields: list[tuple[Any, ...]] = []
         self._checks: list[tuple[Any, ...]] = []
         self._register_rows: list[tuple[Any, ...]] = []
-        self._types = _Table(self._type_row)
-        self._prototypes = _Table(self._prototype_row)
-        self._records = _Table(self._record_row)
-        self._classes = _Table(self._class_row)
-        self._provenances = _Table(tuple)
-        self._headers = _Table(lambda path: (path,))
-        self._print_fmts = _Table(lambda text: (text,))
-        self._checked = _Table(self._checked_row)
-        self._syscalls = _Table(self._syscall_row)
-        self._registers = _Table(self._registers_row)
+        self._types = _Interned(self._type_row)
+        self._prototypes = _Interned(self._prototype_row)
+        self._records = _Interned(self._record_row)
+        self._classes = _Interned(self._class_row)
+        self._provenances = _Interned(tuple)
+        self._headers = _Interned(lambda path: (path,))
+        self._print_fmts = _Interned(lambda text: (text,))
+        self._checked = _Interned(self._checked_row)
+        self._syscalls = _Interned(self._syscall_row)
+        self._registers = _Interned(self._registers_row)
 
     def add(
         self, info: KernelInfo, kernel: KernelEvents, roots: Collection[str] = (), progress: Progress | None = None
@@ -122,24 +122,24 @@ class CatalogWriter:
             event.module,
             event.kind.value,
             event.attach_name,
-            self._classes.place((event.class_name, event.class_candidates, event.record)),
-            self._prototypes.place(event.args),
-            self._headers.place(where and _below(where.path, roots)),
+            self._classes.id_of((event.class_name, event.class_candidates, event.record)),
+            self._prototypes.id_of(event.args),
+            self._headers.id_of(where and _below(where.path, roots)),
             where and where.line,
             where and where.column,
-            self._provenances.place((event.class_origin, event.args_origin, event.names_origin, event.record_origin)),
-            self._print_fmts.place(event.print_fmt),
-            self._checked.place(tuple((c.subject.value, c.reason) for c in comparisons) or None),
+            self._provenances.id_of((event.class_origin, event.args_origin, event.names_origin, event.record_origin)),
+            self._print_fmts.id_of(event.print_fmt),
+            self._checked.id_of(tuple((c.subject.value, c.reason) for c in comparisons) or None),
             " ".join(flag for flag in FLAGS if getattr(event, flag)),
-            self._syscalls.place(event.syscall),
+            self._syscalls.id_of(event.syscall),
         )
         self._events.append(row)
 
-    # --- the rows of what stands once
+    # --- rows of interning tables
 
     def _prototype_row(self, args: tuple[Argument, ...]) -> tuple[Any, ...]:
         number = self._prototypes.next
-        rows = [(number, arg.slot, arg.name, self._types.place(arg.type), arg.nullness) for arg in args]
+        rows = [(number, arg.slot, arg.name, self._types.id_of(arg.type), arg.nullness) for arg in args]
         self._arguments += rows
         return (len(args),)
 
@@ -149,12 +149,12 @@ class CatalogWriter:
         return record.header_bytes, record.size_bytes, len(record.fields)
 
     def _field(self, field: Field) -> tuple[Any, ...]:
-        place = self._types.place(field.type)
-        return field.name, place, field.offset_bytes, field.size_bytes, field.signed, field.dynamic
+        type_id = self._types.id_of(field.type)
+        return field.name, type_id, field.offset_bytes, field.size_bytes, field.signed, field.dynamic
 
     def _class_row(self, of: tuple[str | None, tuple[str, ...], Record | None]) -> tuple[Any, ...]:
         name, candidates, record = of
-        return name, " ".join(candidates) or None, self._records.place(record)
+        return name, " ".join(candidates) or None, self._records.id_of(record)
 
     def _checked_row(self, checks: tuple[tuple[str, str | None], ...]) -> tuple[Any, ...]:
         number = self._checked.next
@@ -162,7 +162,7 @@ class CatalogWriter:
         return ()
 
     def _syscall_row(self, call: Syscall) -> tuple[Any, ...]:
-        return call.tracepoint, call.number, self._registers.place(call.registers)
+        return call.tracepoint, call.number, self._registers.id_of(call.registers)
 
     def _registers_row(self, registers: SyscallRegisters) -> tuple[Any, ...]:
         number = self._registers.next
@@ -182,7 +182,7 @@ class CatalogWriter:
 
     def _type_columns(self, item: CType) -> tuple[Any, ...]:
         """The columns `kind`, `name`, `target`, `size_bytes`, `align_bytes`, `signed`, `length` and `length_text`."""
-        place = self._types.place
+        id_of = self._types.id_of
         match item:
             case Void():
                 return ("void",)
@@ -191,22 +191,22 @@ class CatalogWriter:
             case Float():
                 return "float", item.name, None, item.size_bytes
             case Pointer():
-                return "ptr", None, place(item.target)
+                return "ptr", None, id_of(item.target)
             case Array():
-                return "array", None, place(item.element), None, None, None, item.length, item.length_text
+                return "array", None, id_of(item.element), None, None, None, item.length, item.length_text
             case Struct():
                 return item.keyword, item.name, None, item.size_bytes, item.align_bytes
             case Enum():
                 return "enum", item.name, None, item.size_bytes, None, item.signed
             case Typedef():
-                return "typedef", item.name, place(item.target)
+                return "typedef", item.name, id_of(item.target)
             case Qualified():
-                return item.qualifier, None, place(item.target)
+                return item.qualifier, None, id_of(item.target)
             case TypeTag():
-                return "type_tag", item.tag, place(item.target)
+                return "type_tag", item.tag, id_of(item.target)
             case FuncProto():
-                result, params = place(item.result), [place(param) for param in item.params]
-                number = self._types.next  # known once all that it refers to has its place
+                result, params = id_of(item.result), [id_of(param) for param in item.params]
+                number = self._types.next  # known once all that it refers to has its id
                 # As in BTF, a last parameter that is none stands for `...`.
                 listed = [*params, None] if item.variadic else params
                 self._type_params += [(number, at, param) for at, param in enumerate(listed)]
@@ -285,8 +285,8 @@ class CatalogWriter:
 _TYPE_COLUMNS = 8
 
 
-class _Table:
-    """Rows of facts that stand once, by ids from 1 in first-seen order; None has no row and no id."""
+class _Interned:
+    """An interning table: equal items share a row. Ids count from 1 in first-seen order; None becomes NULL."""
 
     def __init__(self, row: Callable[[Any], tuple[Any, ...]]) -> None:
         self._table = InterningTable(row)
@@ -299,7 +299,7 @@ class _Table:
     def next(self) -> int:
         return len(self._table.rows) + 1
 
-    def place(self, item: Hashable | None) -> int | None:
+    def id_of(self, item: Hashable | None) -> int | None:
         return None if item is None else self._table.place(item) + 1
 
 

@@ -16,7 +16,7 @@ from tpgen.commands.base import Parser
 from tpgen.diagnostics import fail
 
 if TYPE_CHECKING:
-    from tpgen.catalog.store import OnHand
+    from tpgen.catalog.store import StoredKernel
 
 
 def parser() -> Parser:
@@ -44,9 +44,9 @@ def _list_parser() -> Parser:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from tpgen.catalog.store import on_hand
+    from tpgen.catalog.store import stored_kernels
 
-    known, broken = on_hand()
+    known, broken = stored_kernels()
     if options.json:
         base.print_json([_json(item) for item in known])
     else:
@@ -59,11 +59,11 @@ def _list(options: argparse.Namespace) -> int:
     return base.EXIT_BAD_INPUT if broken else base.EXIT_DONE
 
 
-def _place(item: OnHand) -> str:
+def _place(item: StoredKernel) -> str:
     return "shipped" if item.shipped else item.path
 
 
-def _json(item: OnHand) -> dict[str, object]:
+def _json(item: StoredKernel) -> dict[str, object]:
     info = item.info
     return {
         "name": info.name,

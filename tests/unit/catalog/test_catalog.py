@@ -21,7 +21,7 @@ from tpgen.cache import kernel_identity as live
 from tpgen.catalog.known_classes import KnownClasses
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import FLAGS, KernelInfo
-from tpgen.catalog.store import OnHand, best, on_hand
+from tpgen.catalog.store import StoredKernel, best, stored_kernels
 from tpgen.catalog.write import CatalogWriter
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.kernel.check import CheckedKernel
@@ -277,8 +277,8 @@ def current_umask() -> int:
 
 def on(
     name: str, release: str | None, arch: str = "x86_64", distribution: str | None = None, own: bool = False
-) -> OnHand:
-    return OnHand(KernelInfo(name, target_named(arch), release, distribution), f"/{name}", not own)
+) -> StoredKernel:
+    return StoredKernel(KernelInfo(name, target_named(arch), release, distribution), f"/{name}", not own)
 
 
 KNOWN = (
@@ -418,7 +418,7 @@ def test_adding_again_replaces(home: Path, sources: tuple[str, ...]) -> None:
     tpgen("catalog", "add", "mine", *sources, "--release", "9.8.7")
     tpgen("catalog", "add", "mine", *sources, "--release", "9.9")
     assert [path.name for path in home.iterdir()] == ["mine.tpgen"]
-    assert on_hand()[0][0].info.release == "9.9"
+    assert stored_kernels()[0][0].info.release == "9.9"
 
 
 NAME_HINT = "cannot be a catalog's name [usage]; letters, digits and `_.+~-`"
