@@ -143,6 +143,27 @@ def test_dot_config_and_autoconf_say_the_same() -> None:
     assert parse_config(dot_config) == parse_config(autoconf) == _CONFIG
 
 
+def test_a_configuration_may_define_any_macro() -> None:
+    """As a driver's own config.h does."""
+    config = parse_config(
+        '#ifndef CONFIG_H\n#define CONFIG_URL "http://x"\n#define CONFIG_H\n#define HAVE_A 1\n# define HAVE_B 0x20 /* as of 6.1 */\n'
+        "/* #undef HAVE_C */\n#define HAVE_D // yes\n#define HAVE_E_MODULE 1\n#endif\n"
+    )
+    assert config["CONFIG_URL"] == "http://x"
+    environment = ConfigEnvironment(config)
+    for text, value in {
+        "defined(HAVE_A) && HAVE_A == 1": 1,
+        "HAVE_B": 32,
+        "HAVE_C": None,
+        "defined(HAVE_D)": 1,
+        "HAVE_D": None,
+        "HAVE_E_MODULE": 1,
+        "HAVE_E": None,
+        "CONFIG_A": 0,
+    }.items():
+        assert evaluate(text, environment) == value, text
+
+
 def test_the_mark_of_the_second_reading_has_no_value() -> None:
     """Without a configuration too: it is defined all the same."""
     assert evaluate("TRACE_HEADER_MULTI_READ", ConfigEnvironment(None)) is None

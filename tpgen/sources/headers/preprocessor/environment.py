@@ -34,8 +34,9 @@ NO_DEFINES: Mapping[str, str | None] = {}
 class ConfigEnvironment:
     """The environment of a kernel's configuration, release and further defines; other names stay unknown.
 
-    `config` is None when the configuration is unknown; else it maps `CONFIG_FOO` to `y`, `m` or a value. An option that
-    is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h. `release` (`6.1.192`) decides LINUX_VERSION_CODE.
+    `config` is None when the configuration is unknown; else it maps `CONFIG_FOO` to `y`, `m` or a value, and options
+    that it lacks are not set. An option that is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h. Macros of other
+    names may be among them. `release` (`6.1.192`) decides LINUX_VERSION_CODE.
     `defines` come before both: they map a macro to its text as -D does, or to None for -U.
     """
 
@@ -48,7 +49,7 @@ class ConfigEnvironment:
             return self.defines[name] is not None
         if name == MULTI_READ or (name in _OF_A_RELEASE and self.release is not None):
             return True
-        if self.config is None or not name.startswith("CONFIG_"):
+        if self.config is None or not (name.startswith("CONFIG_") or name in self.config):
             return None
         value = self.config.get(name, "n")
         if value == "m":
@@ -64,7 +65,7 @@ class ConfigEnvironment:
         defined = self.defined(name)
         if not defined:
             return None if defined is None else 0
-        if self.config is None or not name.startswith("CONFIG_"):
+        if self.config is None or not (name.startswith("CONFIG_") or name in self.config):
             return None  # it is defined, as nothing that could be compared
         text = self.config.get(name, "y")
         return 1 if text == "y" else evaluate(text, FixedEnvironment({}))

@@ -248,7 +248,7 @@ class Expander:
         return done
 
     def _is_within(self, macro: Macro, origin: Expansion | None) -> bool:
-        """Whether `origin` is part of an expansion of `macro` itself. To look through many is work as well."""
+        """Return whether `macro` is in the hide set of `origin`. Looking through a large one is work as well."""
         around = tuple(origin or ())
         self.charge(len(around))
         return macro in around

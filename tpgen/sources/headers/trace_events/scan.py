@@ -56,7 +56,7 @@ class Statement:
 
     @property
     def wrapped(self) -> bool:
-        """True when one of the header's own macros made it, not a word of the family in the open."""
+        """Whether one of the header's own macros made it, not a word of the family in the open."""
         return self.origin is not None and self.origin.outer is not None
 
 
