@@ -22,7 +22,7 @@ from tpgen.cache import fingerprint
 from tpgen.model import Array
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental import analysis, cache_file, resolved_units
-from tpgen.sources.headers.incremental.codec import from_plain, to_plain
+from tpgen.sources.headers.incremental.codec import decode, encode
 from tpgen.sources.headers.read import Headers, read_headers, read_text
 from tpgen.sources.headers.trace_events import extraction
 from tpgen.target import target_named
@@ -72,33 +72,33 @@ def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("the headers are read")
 
-    monkeypatch.setattr(analysis, "Reading", fail)
+    monkeypatch.setattr(analysis, "Analysis", fail)
 
 
 @dataclass
 class Work:
-    """The headers that were scanned, and those whose types were completed, by their names."""
+    """The headers that were scanned, and those whose types were resolved, by their names."""
 
     scanned: set[str] = field(default_factory=set)
-    completed: set[str] = field(default_factory=set)
+    resolved: set[str] = field(default_factory=set)
 
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     """What is done from here on."""
     done = Work()
-    scan, complete = extraction.scan, resolved_units._completed
+    scan, resolve = extraction.scan, resolved_units._resolve
 
     def scan_noted(source: Any, *rest: Any) -> Any:
         done.scanned.add(Path(source.path).name)
         return scan(source, *rest)
 
-    def complete_noted(unit: Any, *rest: Any) -> Any:
-        done.completed.add(Path(unit.path).name)
-        return complete(unit, *rest)
+    def resolve_noted(unit: Any, *rest: Any) -> Any:
+        done.resolved.add(Path(unit.path).name)
+        return resolve(unit, *rest)
 
     monkeypatch.setattr(extraction, "scan", scan_noted)
-    monkeypatch.setattr(resolved_units, "_completed", complete_noted)
+    monkeypatch.setattr(resolved_units, "_resolve", resolve_noted)
     return done
 
 
@@ -184,7 +184,7 @@ def many(tree: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("edit", "scanned", "completed"),
+    ("edit", "scanned", "resolved"),
     [
         (lambda tree: put(tree, ONE, header("changed")), {"one.h"}, {"one.h"}),
         (lambda tree: put(tree, "include/trace/events/new.h", header("new")), {"new.h"}, {"new.h"}),
@@ -206,18 +206,18 @@ def many(tree: Path) -> Path:
     ],
 )  # fmt: skip
 def test_only_what_depends_on_a_change_is_read_again(
-    home: Path, many: Path, work: Work, edit: Callable[[Path], object], scanned: set[str], completed: set[str]
+    home: Path, many: Path, work: Work, edit: Callable[[Path], object], scanned: set[str], resolved: set[str]
 ) -> None:
     read(many)
     work.scanned.clear()
-    work.completed.clear()
+    work.resolved.clear()
     edit(many)
     after = read(many)
-    assert (work.scanned, work.completed) == (scanned, completed)
+    assert (work.scanned, work.resolved) == (scanned, resolved)
     assert after == read_headers(str(many), X86_64)
     # And it was kept.
     work.scanned.clear()
-    work.completed.clear()
+    work.resolved.clear()
     assert read(many) == after
     assert work == Work()
 
@@ -338,7 +338,7 @@ def test_what_changes_no_contents_that_matter_is_no_change(
     (tree / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 1\n")
     before = read(tree)
     work.scanned.clear()
-    work.completed.clear()
+    work.resolved.clear()
     touch(tree)
     assert read(tree) == before
     assert work == Work()
@@ -373,8 +373,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
         (tree / LEN).write_text("#define LEN 32\n")
         return facts
 
-    original = resolved_units._completed
-    monkeypatch.setattr(resolved_units, "_completed", edited_while_read)
+    original = resolved_units._resolve
+    monkeypatch.setattr(resolved_units, "_resolve", edited_while_read)
     read(tree)
     assert not home.exists()
 
@@ -441,7 +441,7 @@ def test_facts_survive_being_written() -> None:
     facts = read_text(text + wrapped, X86_64)
     assert facts.classes[1].chain
     assert len(facts.events[0].args) == 6
-    assert from_plain(marshal.loads(marshal.dumps(to_plain(facts)))) == facts
+    assert decode(marshal.loads(marshal.dumps(encode(facts)))) == facts
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -453,7 +453,7 @@ def test_what_another_user_owns_is_not_read(home: Path, tree: Path, whose: str) 
     # What it says is believed as long as it is this user's. The digest of each part is in a table, that of the table in
     # front.
     at = int.from_bytes(raw[:8], "little")
-    start, size, known = marshal.loads(raw[at:])["completed"]
+    start, size, known = marshal.loads(raw[at:])["resolved"]
     forged = raw[start : start + size].replace(b"one", b"two")
     table = raw[at:].replace(known, hashlib.sha256(forged).digest())
     entry.write_bytes(

@@ -1,4 +1,4 @@
-"""What trace headers state: event classes, events and bare tracepoints, each with its place."""
+"""The facts of trace headers: event classes, events and bare tracepoints, each with its position."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class HeaderEvent:
 
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
-    """All that a set of headers states; `skipped` says with file and line what they hold that was not taken.
+    """All facts of a set of headers; `skipped` reports with file and line what in them was not taken.
 
     Types are as they were written, what the base types of every kernel tell put in; or they are resolved, which means
     that the headers around were asked for what remains.

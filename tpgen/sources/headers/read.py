@@ -1,6 +1,6 @@
 """Read trace headers: a tree, a directory, one file, or text.
 
-What parses them is imported when there is something to parse, which with a cache there mostly is not.
+The parsers are imported when there is something to parse, which with a cache there mostly is not.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.incremental.cache_file import COMPLETED, WRITTEN, Cache, Entry, Spoilt
+from tpgen.sources.headers.incremental.cache_file import FACTS, RESOLVED, CacheFile, CorruptEntry, HeaderCache
 from tpgen.sources.source_tree.listing import include_directories, is_directory
 from tpgen.sources.source_tree.release import find_release
 from tpgen.target import Target
 
 if TYPE_CHECKING:
-    from tpgen.sources.headers.incremental.analysis import Reading
+    from tpgen.sources.headers.incremental.analysis import Analysis
 
 
 @contextmanager
 def _collecting_later() -> Iterator[None]:
-    """Without garbage collection: nearly all that reading makes stays, and to look at it again and again takes time."""
+    """Suspend garbage collection: nearly all objects stay, and to look at them again and again takes time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -34,13 +34,13 @@ def _collecting_later() -> Iterator[None]:
 
 
 class Headers:
-    """What the trace headers at or below `root` state, read when it is asked for.
+    """The facts of the trace headers at or below `root`, read when they are asked for.
 
     `root` is a kernel source tree, a linux-headers tree, any directory of trace headers, or one header. Of a kernel's
     arch/ only the target's part is read unless `every_arch`. With `config` (`CONFIG_FOO` to `y`, `m` or a value) only
     the branches that this configuration compiles count; without, all branches do, each fact with its condition.
 
-    With `use_cache`, what a directory states is kept in the user's cache directory, and taken from there for those
+    With `use_cache`, the facts of a directory are stored in the user's cache directory, and loaded from there for those
     headers whose contents are the same, and whatever else they depend on.
 
     Positions name files as `root` does. Raises `TpgenError` when `root` itself cannot be read. Whatever else is wrong
@@ -70,13 +70,13 @@ class Headers:
     @cached_property
     def facts(self) -> HeaderFacts:
         """All that the headers state, with types as they are written."""
-        if (cached := self._cached(WRITTEN)) is not None:
+        if (cached := self._cached(FACTS)) is not None:
             return cached
-        if self._entry is not None and COMPLETED in self._entry:
+        if self._cache_file is not None and RESOLVED in self._cache_file:
             _ = self.resolved  # so that what is stored still has what somebody needed before
         else:
-            self._keep(self._reading)
-        return self._reading.written
+            self._store(self._analysis)
+        return self._analysis.facts
 
     @cached_property
     def resolved(self) -> HeaderFacts:
@@ -84,49 +84,49 @@ class Headers:
 
         Who has BTF may need it as well: BTF tells types but no macros, and many an array's length is one.
         """
-        if (cached := self._cached(COMPLETED)) is not None:
+        if (cached := self._cached(RESOLVED)) is not None:
             return cached
         with _collecting_later():
-            resolved = self._reading.completed
-        self._keep(self._reading)
+            resolved = self._analysis.resolved
+        self._store(self._analysis)
         return resolved
 
     # --- the cache
 
-    def _open_cache(self) -> Cache:
+    def _open_cache(self) -> HeaderCache:
         options = None if self._config is None else sorted(self._config.items())
-        return Cache(self._root, self._include_dirs, self._release, self._target, self._every_arch, options)
+        return HeaderCache(self._root, self._include_dirs, self._release, self._target, self._every_arch, options)
 
     @cached_property
-    def _entry(self) -> Entry | None:
-        return self._cache.get() if self._cache else None
+    def _cache_file(self) -> CacheFile | None:
+        return self._cache.load() if self._cache else None
 
     @cached_property
     def _is_current(self) -> bool:
-        """Whether none of these headers has changed since the entry was written."""
-        return self._entry is not None and self._entry.is_current()
+        """Whether none of these headers has changed since the cache file was written."""
+        return self._cache_file is not None and self._cache_file.is_current()
 
     def _cached(self, section: str) -> HeaderFacts | None:
-        """The facts of a section of the cache; None where it has none that hold."""
-        if self._entry is None or section not in self._entry or not self._is_current:
+        """Return the facts of a section of the cache file; None where it has none that are valid."""
+        if self._cache_file is None or section not in self._cache_file or not self._is_current:
             return None
-        with _collecting_later(), suppress(Spoilt):
-            return self._entry.facts(section)
+        with _collecting_later(), suppress(CorruptEntry):
+            return self._cache_file.facts(section)
         return None
 
-    def _keep(self, reading: Reading) -> None:
-        if self._cache and reading.is_whole:
-            self._cache.put(reading.listing, reading.mattered(), reading.parts())
+    def _store(self, analysis: Analysis) -> None:
+        if self._cache and analysis.is_whole:
+            self._cache.store(analysis.listing, analysis.dependencies(), analysis.sections())
 
     @cached_property
-    def _reading(self) -> Reading:
-        from tpgen.sources.headers.incremental.analysis import Reading
+    def _analysis(self) -> Analysis:
+        from tpgen.sources.headers.incremental.analysis import Analysis
 
         options = self._root, self._target, self._config, self._every_arch, self._release, self._include_dirs
         with _collecting_later():
-            with suppress(Spoilt):
-                return Reading(*options, self._entry, with_stamps=self._cache is not None)
-            return Reading(*options, None, with_stamps=True)
+            with suppress(CorruptEntry):
+                return Analysis(*options, self._cache_file, with_stamps=self._cache is not None)
+            return Analysis(*options, None, with_stamps=True)
 
 
 def read_headers(
@@ -137,7 +137,7 @@ def read_headers(
     every_arch: bool = False,
     use_cache: bool = False,
 ) -> HeaderFacts:
-    """What the trace headers at or below `root` state, with resolved types, as `Headers` tells it."""
+    """Return the facts of the trace headers at or below `root` with resolved types; see `Headers`."""
     return Headers(root, target, config, every_arch=every_arch, use_cache=use_cache).resolved
 
 
@@ -148,7 +148,7 @@ def read_text(
     release: str | None = None,
     config: Mapping[str, str] | None = None,
 ) -> HeaderFacts:
-    """What one header of this text states, without a look at any file. `skipped` is as in `read_headers`."""
+    """Return the facts of one header of this text, without a look at any file. `skipped` is as in `read_headers`."""
     from tpgen.sources.headers.incremental.analysis import read_alone
     from tpgen.sources.headers.preprocessor.source import Source
 

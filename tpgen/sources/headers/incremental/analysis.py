@@ -1,4 +1,4 @@
-"""One reading of a tree: what was kept of it and still holds is taken, all else is read."""
+"""One analysis of a header tree. Results of the previous run are reused where their inputs are unchanged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cached_property
 from itertools import chain
 
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.incremental.cache_file import Entry
-from tpgen.sources.headers.incremental.codec import Plain
-from tpgen.sources.headers.incremental.previous import Kept, completion_to_plain, units_to_plain
-from tpgen.sources.headers.incremental.resolved_units import Completion, complete_units
+from tpgen.sources.headers.incremental.cache_file import CacheFile
+from tpgen.sources.headers.incremental.codec import Encoded
+from tpgen.sources.headers.incremental.previous import PreviousRun, encode_resolved_units, encode_units
+from tpgen.sources.headers.incremental.resolved_units import ResolvedUnits, resolve_units
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
@@ -24,10 +24,10 @@ from tpgen.sources.source_tree.listing import Listing, is_directory, list_header
 from tpgen.target import Target
 
 
-class Reading:
-    """What the headers at or below `root` state. The parameters are those of `Headers`; `entry` is what was kept.
+class Analysis:
+    """The facts of the headers at or below `root`. The parameters are those of `Headers`.
 
-    Raises `Spoilt` where that cannot be read.
+    `cache_file` has the results of the previous run. Raises `CorruptEntry` where it cannot be decoded.
     """
 
     def __init__(
@@ -38,17 +38,17 @@ class Reading:
         every_arch: bool,
         release: str | None,
         include_dirs: tuple[str, ...],
-        entry: Entry | None,
+        cache_file: CacheFile | None,
         with_stamps: bool,
     ) -> None:
         self._target = target
         self._release = release
-        self._names = ConfigEnvironment(config, release)
+        self._environment = ConfigEnvironment(config, release)
         self._include_dirs = include_dirs
-        self._kept = Kept(entry) if entry else None
+        self._previous = PreviousRun(cache_file) if cache_file else None
         tree = self._read_tree(root, None if every_arch else target.arch, with_stamps)
-        lookup, known = MacroLookup(self._names, self._files), self._kept.units if self._kept else ()
-        self._units = extract(tree, target, release, self._names, lookup, known)
+        lookup, known = MacroLookup(self._environment, self._files), self._previous.units if self._previous else ()
+        self._units = extract(tree, target, release, self._environment, lookup, known)
         # No more is needed of the tree, whose texts are large.
         self._fragments, self._skipped = tree.fragments().paths, tree.skipped
 
@@ -58,64 +58,65 @@ class Reading:
             return discover_one(root, self._files)
         self.listing = list_headers(root, arch, with_stamps)
         self._files = self._open_files()
-        return discover(self.listing, self._files, self._kept.users() if self._kept else {})
+        return discover(self.listing, self._files, self._previous.users() if self._previous else {})
 
     def _open_files(self) -> Files:
-        if self._kept is None:
+        if self._previous is None:
             return Files()
-        return Files(self.listing.stamps, self._kept.stamps, self._kept.contents())
+        return Files(self.listing.stamps, self._previous.stamps, self._previous.contents())
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is left out that could not be read, and may be read the next time."""
+        """Whether all files could be read. A file that could not, may be read the next time."""
         return not self._skipped
 
     @cached_property
-    def written(self) -> HeaderFacts:
-        """What the headers state, types as they are written."""
+    def facts(self) -> HeaderFacts:
+        """The facts of all units, with types as they are written."""
         return facts_of(self._units, self._release, self._skipped)
 
     @cached_property
-    def completed(self) -> HeaderFacts:
-        """The same with completed types."""
-        units = [self._completion.units[unit.path] for unit in self._units]
+    def resolved(self) -> HeaderFacts:
+        """The facts of all units, with resolved types."""
+        units = [self._resolved_units.units[unit.path] for unit in self._units]
         classes = tuple(chain.from_iterable(unit.classes for unit in units))
         events = tuple(chain.from_iterable(unit.events for unit in units))
-        return replace(self.written, classes=classes, events=events)
+        return replace(self.facts, classes=classes, events=events)
 
     @cached_property
-    def _completion(self) -> Completion:
-        listing, kept = self.listing, self._kept
+    def _resolved_units(self) -> ResolvedUnits:
+        listing, previous = self.listing, self._previous
         include_paths = IncludePaths(self._include_dirs, tuple(listing.directories), listing.root)
-        names = TargetEnvironment(self._target, self._names)
-        if kept is None or kept.completion is None:
-            return complete_units(self._units, include_paths, names, self._files)
-        same = {id(unit) for unit in kept.units}
+        environment = TargetEnvironment(self._target, self._environment)
+        if previous is None or previous.resolved_units is None:
+            return resolve_units(self._units, include_paths, environment, self._files)
+        same = {id(unit) for unit in previous.units}
         changed = {unit.path for unit in self._units if id(unit) not in same}
-        return complete_units(self._units, include_paths, names, self._files, kept.completion, changed)
+        return resolve_units(self._units, include_paths, environment, self._files, previous.resolved_units, changed)
 
     # --- for the cache
 
-    def mattered(self) -> Iterable[str]:
-        """All files and directories that had a say."""
-        completion = self._completion.contents if self._is_completed else {}
-        return dict.fromkeys(chain(completion, *(unit.dependencies for unit in self._units)))
+    def dependencies(self) -> Iterable[str]:
+        """Return the paths of all files and directories that the facts depend on."""
+        looked_up = self._resolved_units.contents if self._is_resolved else {}
+        return dict.fromkeys(chain(looked_up, *(unit.dependencies for unit in self._units)))
 
-    def parts(self) -> Iterator[tuple[str, Plain]]:
-        """What is to be kept, one after the other: each is large."""
-        yield from units_to_plain(self._units, self._fragments, self.written)
-        if self._is_completed:
-            yield from completion_to_plain(self._units, self._completion, self.completed)
+    def sections(self) -> Iterator[tuple[str, Encoded]]:
+        """Encode the sections of the cache file one after the other: each is large."""
+        yield from encode_units(self._units, self._fragments, self.facts)
+        if self._is_resolved:
+            yield from encode_resolved_units(self._units, self._resolved_units, self.resolved)
 
     @property
-    def _is_completed(self) -> bool:
-        return "completed" in self.__dict__
+    def _is_resolved(self) -> bool:
+        return "resolved" in self.__dict__
 
 
 def read_alone(source: Source, target: Target, release: str | None, config: Mapping[str, str] | None) -> HeaderFacts:
-    """What one header states, completed by itself, without a look at any file."""
-    files, names = GivenFiles({source.path: source.text.encode("utf-8", "replace")}), ConfigEnvironment(config, release)
-    units = extract(HeaderTree(files, [source]), target, release, names)
-    completion = complete_units(units, IncludePaths(()), TargetEnvironment(target, names), files)
-    (unit,) = completion.units.values()
+    """Analyse one header by itself, without a look at any file."""
+    files = GivenFiles({source.path: source.text.encode("utf-8", "replace")})
+    environment = ConfigEnvironment(config, release)
+    units = extract(HeaderTree(files, [source]), target, release, environment)
+    resolved_units = resolve_units(units, IncludePaths(()), TargetEnvironment(target, environment), files)
+    (unit,) = resolved_units.units.values()
     return replace(facts_of(units, release), classes=unit.classes, events=unit.events)

@@ -1,12 +1,12 @@
-"""The cache of what trees of headers state: a second run over an unchanged tree reads one file instead of thousands.
+"""The cache of header trees: a second run over an unchanged tree reads one file instead of thousands.
 
-An entry is a file in the user's own cache directory, for the very same program, tree, target and configuration. Its
-first part has the size, inode and times of all headers, of the directories that they lie in, and of whatever else
-had a say: where none of these changed, the facts are those that the entry has. Else each header counts by its contents:
-what was read of a header is taken as it is where all that it depends on holds what it held, and the rest is read again.
+A cache file lies in the user's own cache directory, for one program, tree, target and configuration. Its first section
+has the size, inode and times of all headers, of their directories, and of whatever else the facts depend on: where none
+of these changed, the facts of the cache file are valid. Else each header counts by its contents: a unit is valid where
+the digests of its dependencies are the same, and the others are read again.
 
 A file whose times are younger than the clock is fine could change unnoticed, so a tree that was edited a moment ago is
-not kept. Whatever is wrong with the cache, the headers are read instead.
+not stored. Whatever is wrong with the cache, the headers are read instead.
 """
 
 from __future__ import annotations
@@ -25,47 +25,46 @@ from typing import Any
 from tpgen.cache.fingerprint import MISSING, Stamp, installation, is_young, stamp_of, stamps_of
 from tpgen.cache.private_files import PrivateFiles
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.incremental.codec import from_plain
+from tpgen.sources.headers.incremental.codec import decode
 from tpgen.sources.source_tree.listing import Listing
 
 _MOST_ENTRIES = 16
 _BIGGEST_ENTRY = 1 << 26
 _STAMP_NUMBERS = 4
 
-#: The parts of an entry: the facts as they are written and what they depend on, the completed ones and what these do.
-WRITTEN, UNITS, COMPLETED, COMPLETION = "written", "units", "completed", "completion"
+#: The sections: the facts as they are written and their dependencies, the resolved facts and theirs.
+FACTS, UNITS, RESOLVED, RESOLVED_UNITS = "facts", "units", "resolved", "resolved units"
 _STAMPS = "stamps"
 
-# Where a part lies, in bytes, its size, and the digest of it. A file begins with the place of the table of all others.
+# The offset of a section in bytes, its size, and its digest. A file begins with the place of the table of all others.
 _Place = tuple[int, int, bytes]
 _HEAD = struct.Struct("<QQ32s")
 
 
-class Spoilt(Exception):
-    """An entry is not what was written."""
+class CorruptEntry(Exception):
+    """A cache file is not what was written."""
 
 
-class Entry:
-    """What was kept of the tree at `root`. A part is decoded when it is asked for; raises `Spoilt` where it is not what
-    was written."""
+class CacheFile:
+    """A cache file for the tree at `root`. Decodes sections on demand; raises `CorruptEntry` if a digest differs."""
 
     def __init__(self, raw: bytes, root: str) -> None:
         self._root = root
         self._raw = memoryview(raw)
         self._places: Mapping[str, _Place] = {}
         if len(raw) < _HEAD.size:
-            raise Spoilt
+            raise CorruptEntry
         self._places = self._loaded(_HEAD.unpack_from(raw))
-        inside, outside, self._stamps = self.part(_STAMPS)
+        inside, outside, self._stamps = self.section(_STAMPS)
         self._inside, self._outside = _split(inside), _split(outside)
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def part(self, name: str) -> Any:
-        """One of the parts."""
+    def section(self, name: str) -> Any:
+        """Decode a section."""
         if name not in self._places:
-            raise Spoilt
+            raise CorruptEntry
         return self._loaded(self._places[name])
 
     def _loaded(self, place: _Place) -> Any:
@@ -73,26 +72,26 @@ class Entry:
         raw = self._raw[start : start + size]
         # What is not what was written could ask for any amount of memory.
         if hashlib.sha256(raw).digest() != known:
-            raise Spoilt
+            raise CorruptEntry
         return marshal.loads(raw)
 
     def is_current(self) -> bool:
-        """Whether nothing has changed since."""
+        """Whether the stamps of all dependencies are the same."""
         return bool(_stamps_of(self._root, self._inside, self._outside) == self._stamps)
 
     def stamps(self) -> dict[str, Stamp]:
-        """The stamp of everything that had a say."""
+        """Return the stamps of all dependencies."""
         paths = [_below(self._root, path) for path in self._inside] + self._outside
         numbers = iter(array("q", self._stamps))
         return dict(zip(paths, zip(numbers, numbers, numbers, numbers, strict=True), strict=True))
 
     def facts(self, name: str) -> HeaderFacts:
-        """The facts of the part WRITTEN or COMPLETED."""
-        return from_plain(self.part(name))
+        """Decode the section FACTS or RESOLVED."""
+        return decode(self.section(name))
 
 
 def _below(root: str, path: str) -> str:
-    """A path below the root, from where the root is named."""
+    """Join a path below the root to the root as it is named."""
     return os.path.join(root, path) if path else root
 
 
@@ -101,7 +100,7 @@ def _split(text: str) -> list[str]:
 
 
 def _stamps_of(root: str, inside: Iterable[str], outside: Iterable[str]) -> bytes:
-    """The stamps of all that had a say; looked up from the root, which takes less time than from further away."""
+    """Read the stamps of all dependencies; from the root, which takes less time than from further away."""
     try:
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -112,9 +111,9 @@ def _stamps_of(root: str, inside: Iterable[str], outside: Iterable[str]) -> byte
         os.close(descriptor)
 
 
-class Cache:
-    """The entry for the tree at `root`; `key` are the target, the configuration and whatever else decides what it
-    states. `directory` is where entries lie, the user's own by default."""
+class HeaderCache:
+    """The place of the cache file for the tree at `root`. `key` is the target, the configuration and whatever else
+    decides the facts. `directory` holds the cache files, by default the user's own."""
 
     def __init__(self, root: str, *key: object, directory: str | None = None) -> None:
         self._files = PrivateFiles("headers", _MOST_ENTRIES, _BIGGEST_ENTRY, directory)
@@ -123,19 +122,19 @@ class Cache:
         self._name = hashlib.sha256(repr(asked).encode("utf-8", "backslashreplace")).hexdigest()[:32]
         self._begun_ns = time.time_ns()
 
-    def get(self) -> Entry | None:
-        """What was kept; None where nothing is, or it is spoilt."""
+    def load(self) -> CacheFile | None:
+        """Load the cache file; None where there is none, or it is corrupt."""
         try:
-            return Entry(self._files.read(self._name), self._root)
-        except (OSError, Spoilt):
+            return CacheFile(self._files.read(self._name), self._root)
+        except (OSError, CorruptEntry):
             return None
 
-    def put(self, listing: Listing, mattered: Iterable[str], parts: Iterable[tuple[str, Any]]) -> None:
-        """Keep what was made of the headers of a listing, and of what `mattered` among them and besides."""
+    def store(self, listing: Listing, dependencies: Iterable[str], sections: Iterable[tuple[str, Any]]) -> None:
+        """Store the sections made of a listing's headers and of their `dependencies`, unless these are changing."""
         stamps = dict(listing.stamps)
         outside: dict[str, Stamp] = {}
         told = _Absences(listing)
-        for path in mattered:
+        for path in dependencies:
             listed, now = path.rstrip("/"), stamp_of(path)
             # What was changed since it was listed may have been read in two states.
             if stamps.get(listed, now) != now:
@@ -148,14 +147,14 @@ class Cache:
         start = len(os.path.join(self._root, ""))
         names = "\0".join(path[start:] for path in stamps), "\0".join(outside)
         with contextlib.suppress(OSError, ValueError):
-            self._write(chain([(_STAMPS, (*names, numbers.tobytes()))], parts))
+            self._write(chain([(_STAMPS, (*names, numbers.tobytes()))], sections))
 
-    def _write(self, parts: Iterable[tuple[str, Any]]) -> None:
+    def _write(self, sections: Iterable[tuple[str, Any]]) -> None:
         bodies: list[bytes] = []
         places: dict[str, _Place] = {}
         start = _HEAD.size
-        for name, part in parts:
-            bodies.append(marshal.dumps(part))
+        for name, section in sections:
+            bodies.append(marshal.dumps(section))
             places[name] = _place(start, bodies[-1])
             start += len(bodies[-1])
         table = marshal.dumps(places)
@@ -167,13 +166,13 @@ def _place(start: int, body: bytes) -> _Place:
 
 
 class _Absences:
-    """Whether the folders of a listing tell when something appears that there is not: their stamps change."""
+    """Tells which missing paths need no stamp: creating them would change the stamp of a listed directory."""
 
     def __init__(self, listing: Listing) -> None:
         self._known = dict.fromkeys(listing.folders, True)
 
     def by_a_folder(self, path: str) -> bool:
-        """Whether one of them tells of `path`."""
+        """Whether creating `path` would change the stamp of a listed directory."""
         if os.path.lexists(path):
             return False  # what it links to may appear anywhere
         above = os.path.dirname(path)

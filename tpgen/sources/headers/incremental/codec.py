@@ -1,7 +1,7 @@
-"""Facts of headers in Python's own binary format and back: what the cache keeps.
+"""Encoding the facts of headers for marshal, and decoding them.
 
-Everything that repeats stands in a table once and is referred to by its place there: types, arguments, fields, paths.
-So it is small, and it is read back as fast as it is parsed. Who reads knows that it is what was written.
+Types, arguments, fields and paths, which repeat, stand in tables once and are referred to by their index. So the result
+is small and is decoded quickly. It is not validated: a digest tells that it is what was encoded.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 
 _Item = TypeVar("_Item")
 #: Numbers, texts, None, and tuples, lists and dictionaries of these.
-Plain = Any
+Encoded = Any
 
 
-def to_plain(facts: HeaderFacts) -> Plain:
-    """The facts as what marshal takes."""
+def encode(facts: HeaderFacts) -> Encoded:
+    """Encode the facts as values that marshal takes."""
     return _Writer().facts(facts)
 
 
-def from_plain(plain: Plain) -> HeaderFacts:
-    """The facts that `to_plain` was given."""
-    return _Reader(plain).facts
+def decode(encoded: Encoded) -> HeaderFacts:
+    """Decode what `encode` returned."""
+    return _Reader(encoded).facts
 
 
 class _Table(InterningTable):
     """An interning table that compares no object twice: what consists of many others takes time to compare."""
 
-    def __init__(self, write: Callable[[Any], Plain]) -> None:
+    def __init__(self, write: Callable[[Any], Encoded]) -> None:
         super().__init__(write)
         self._seen: dict[int, int] = {}
 
@@ -65,36 +65,36 @@ class _Writer:
     def __init__(self) -> None:
         self._paths = _Table(lambda path: path)
         self._types = _Table(self._type)
-        self._args = _Table(lambda arg: (arg.name, self._types.place(arg.type), arg.slot, _plain(arg.nullness)))
+        self._args = _Table(lambda arg: (arg.name, self._types.place(arg.type), arg.slot, _value(arg.nullness)))
         self._arg_lists = _Table(lambda args: tuple(map(self._args.place, args)))
         self._fields = _Table(self._field)
 
-    def facts(self, facts: HeaderFacts) -> Plain:
+    def facts(self, facts: HeaderFacts) -> Encoded:
         classes, events = list(map(self._class, facts.classes)), list(map(self._event, facts.events))
         skipped = list(map(self._diagnostic, facts.skipped))
         tables = (self._paths, self._types, self._args, self._arg_lists, self._fields)
         return facts.release, tuple(table.rows for table in tables), classes, events, skipped
 
-    def _class(self, item: HeaderClass) -> Plain:
+    def _class(self, item: HeaderClass) -> Encoded:
         args, fields = self._arg_lists.place(item.args), tuple(map(self._fields.place, item.fields))
         return item.name, args, fields, *self._position(item.position), item.condition, item.chain
 
-    def _event(self, item: HeaderEvent) -> Plain:
+    def _event(self, item: HeaderEvent) -> Encoded:
         args, place = self._arg_lists.place(item.args), self._position(item.position)
         return item.system, item.name, item.class_name, item.kind.value, args, *place, item.attachable, item.condition
 
-    def _position(self, position: Position) -> Plain:
+    def _position(self, position: Position) -> Encoded:
         return self._paths.place(position.path), position.line, position.column
 
-    def _diagnostic(self, item: Diagnostic) -> Plain:
+    def _diagnostic(self, item: Diagnostic) -> Encoded:
         position = None if item.position is None else self._position(item.position)
         return item.code, item.message, position, item.hint, item.severity.value, item.chain
 
-    def _field(self, item: Field) -> Plain:
+    def _field(self, item: Field) -> Encoded:
         ctype = None if item.type is None else self._types.place(item.type)
-        return item.name, ctype, item.offset_bytes, item.size_bytes, item.signed, _plain(item.dynamic)
+        return item.name, ctype, item.offset_bytes, item.size_bytes, item.signed, _value(item.dynamic)
 
-    def _type(self, item: CType) -> Plain:
+    def _type(self, item: CType) -> Encoded:
         place = self._types.place
         match item:
             case Void():
@@ -123,13 +123,13 @@ class _Writer:
                 assert_never(item)
 
 
-def _plain(value: Nullness | Dynamic | None) -> str | None:
+def _value(value: Nullness | Dynamic | None) -> str | None:
     return None if value is None else value.value
 
 
 class _Reader:
-    def __init__(self, plain: Plain) -> None:
-        release, (self._paths, types, args, arg_lists, fields), classes, events, skipped = plain
+    def __init__(self, encoded: Encoded) -> None:
+        release, (self._paths, types, args, arg_lists, fields), classes, events, skipped = encoded
         self._types: list[CType] = []
         for row in types:
             self._types.append(self._type(*row))

@@ -1,4 +1,4 @@
-"""What the cache keeps of a reading besides the facts: by units, what they depend on."""
+"""Encode and decode, per unit, the dependency records stored beside the facts."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from itertools import islice
 
 from tpgen.cache.fingerprint import Stamp
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.incremental.cache_file import COMPLETED, COMPLETION, UNITS, WRITTEN, Entry
-from tpgen.sources.headers.incremental.codec import Plain, from_plain, to_plain
-from tpgen.sources.headers.incremental.resolved_units import Completed, Completion
+from tpgen.sources.headers.incremental.cache_file import FACTS, RESOLVED, RESOLVED_UNITS, UNITS, CacheFile
+from tpgen.sources.headers.incremental.codec import Encoded, decode, encode
+from tpgen.sources.headers.incremental.resolved_units import ResolvedUnit, ResolvedUnits
 from tpgen.sources.headers.trace_events.units import HeaderUnit
 from tpgen.sources.headers.types.symbols import HeaderSymbols
 from tpgen.sources.source_tree.files import Digest
 
 
-class Kept:
-    """A reading that was kept. Raises `Spoilt` where it cannot be read."""
+class PreviousRun:
+    """The results of the previous run. Raises `CorruptEntry` where they cannot be decoded."""
 
-    def __init__(self, entry: Entry) -> None:
-        self.stamps: Mapping[str, Stamp] = entry.stamps()
-        self.fragments, rows = entry.part(UNITS)
-        self.units = list(_units(rows, from_plain(entry.part(WRITTEN))))
-        self.completion = _completion(entry, self.units) if COMPLETION in entry else None
+    def __init__(self, cache_file: CacheFile) -> None:
+        self.stamps: Mapping[str, Stamp] = cache_file.stamps()
+        self.fragments, rows = cache_file.section(UNITS)
+        self.units = list(_decode_units(rows, decode(cache_file.section(FACTS))))
+        self.resolved_units = _decode_resolved_units(cache_file, self.units) if RESOLVED_UNITS in cache_file else None
 
     def users(self) -> dict[str, bool]:
-        """The headers that use the family; those that are fragments are True."""
+        """Return the headers that use the family; those that are fragments are True."""
         return dict.fromkeys((unit.path for unit in self.units), False) | dict.fromkeys(self.fragments, True)
 
     def contents(self) -> dict[str, Digest]:
-        """What the files held that were looked at."""
-        contents = dict(self.completion.contents) if self.completion else {}
+        """Return the digests of all files that the results depend on."""
+        contents = dict(self.resolved_units.contents) if self.resolved_units else {}
         for unit in self.units:
             contents |= unit.dependencies
         return contents
 
 
-def units_to_plain(
-    units: Sequence[HeaderUnit], fragments: Iterable[str], written: HeaderFacts
-) -> Iterator[tuple[str, Plain]]:
-    """The parts for units that state `written` together, of a tree with these fragments."""
-    yield WRITTEN, to_plain(written)
-    places = {skipped: place for place, skipped in enumerate(written.skipped)}
+def encode_units(
+    units: Sequence[HeaderUnit], fragments: Iterable[str], facts: HeaderFacts
+) -> Iterator[tuple[str, Encoded]]:
+    """Encode the sections of units whose facts are `facts`, of a tree with these fragments."""
+    yield FACTS, encode(facts)
+    places = {skipped: place for place, skipped in enumerate(facts.skipped)}
     rows = [
         (
             unit.path, unit.dependencies, unit.includes, unit.argument_orders, unit.external_orders,
@@ -52,36 +52,36 @@ def units_to_plain(
     yield UNITS, (sorted(fragments), rows)
 
 
-def _units(rows: Iterable[Plain], facts: HeaderFacts) -> Iterator[HeaderUnit]:
+def _decode_units(rows: Iterable[Encoded], facts: HeaderFacts) -> Iterator[HeaderUnit]:
     classes, events = iter(facts.classes), iter(facts.events)
-    for path, contents, includes, orders, foreign, class_count, event_count, skipped in rows:
+    for path, dependencies, includes, own_orders, external_orders, class_count, event_count, skipped in rows:
         yield HeaderUnit(
-            path, contents, includes, orders, foreign,
+            path, dependencies, includes, own_orders, external_orders,
             tuple(islice(classes, class_count)), tuple(islice(events, event_count)),
             tuple(facts.skipped[place] for place in skipped),
         )  # fmt: skip
 
 
-def completion_to_plain(
-    units: Iterable[HeaderUnit], completion: Completion, completed: HeaderFacts
-) -> Iterator[tuple[str, Plain]]:
-    """The parts for the completion of units, which state `completed` together."""
-    yield COMPLETED, to_plain(completed)
-    headers = {path: None if names is None else tuple(names) for path, names in completion.headers.items()}
-    names = [completion.units[unit.path].names for unit in units]
-    around = tuple(completion.directories), tuple(completion.public), tuple(completion.included)
-    yield COMPLETION, (names, headers, completion.contents, *around)
+def encode_resolved_units(
+    units: Iterable[HeaderUnit], resolved_units: ResolvedUnits, resolved: HeaderFacts
+) -> Iterator[tuple[str, Encoded]]:
+    """Encode the sections of resolved units, whose facts are `resolved`."""
+    yield RESOLVED, encode(resolved)
+    headers = {path: None if names is None else tuple(names) for path, names in resolved_units.headers.items()}
+    names = [resolved_units.units[unit.path].names for unit in units]
+    around = tuple(resolved_units.directories), tuple(resolved_units.public), tuple(resolved_units.included)
+    yield RESOLVED_UNITS, (names, headers, resolved_units.contents, *around)
 
 
-def _completion(entry: Entry, units: Sequence[HeaderUnit]) -> Completion:
-    facts = from_plain(entry.part(COMPLETED))
-    names, headers, contents, directories, public, included = entry.part(COMPLETION)
+def _decode_resolved_units(cache_file: CacheFile, units: Sequence[HeaderUnit]) -> ResolvedUnits:
+    facts = decode(cache_file.section(RESOLVED))
+    names, headers, contents, directories, public, included = cache_file.section(RESOLVED_UNITS)
     classes, events = iter(facts.classes), iter(facts.events)
-    completed = {
-        unit.path: Completed(
+    resolved = {
+        unit.path: ResolvedUnit(
             tuple(islice(classes, len(unit.classes))), tuple(islice(events, len(unit.events))), looked_up
         )
         for unit, looked_up in zip(units, names, strict=True)
     }
     known = {path: None if row is None else HeaderSymbols(*row) for path, row in headers.items()}
-    return Completion(completed, known, contents, directories, public, included)
+    return ResolvedUnits(resolved, known, contents, directories, public, included)

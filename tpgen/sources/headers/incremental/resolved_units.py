@@ -1,8 +1,8 @@
-"""Completed types, and what of them holds when headers changed.
+"""Units with resolved types, and which of them are still valid when headers changed.
 
-Types are looked up in the headers around a trace header, of which thousands may have a say. What matters is which
-headers see which, and which define the names that were looked up. Where the former is as it was, what a header changed
-matters only to those that looked up a name that it defines, or did.
+Types are looked up in the headers around a trace header, which may be thousands. A result depends on which headers see
+which, and which define the names that were looked up. Where the include graph is the same, a changed header invalidates
+only the units that looked up a name which it defines, or did.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tpgen.sources.source_tree.files import Digest, Files
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """The classes and events of a unit with completed types, and the names that were looked up for them."""
+class ResolvedUnit:
+    """The classes and events of a unit with resolved types, and the names that were looked up for them."""
 
     classes: tuple[HeaderClass, ...]
     events: tuple[HeaderEvent, ...]
@@ -33,15 +33,15 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
-    """The completed units of a tree, by path, and what they depend on.
+class ResolvedUnits:
+    """The resolved units of a tree, by path, and their dependencies.
 
-    `headers` are the names in all headers that were looked at or looked for, and `contents` tells what these held, and
-    which headers the folders that were searched. `directories` have headers in or below them. `public` are the headers
-    for the whole kernel that count everywhere, `included` those that another header includes.
+    `headers` are the symbols of all headers that were read or looked for, `contents` the digests of these and of the
+    folders that were searched. `directories` have headers in or below them. `public` are the headers for the whole
+    kernel that count everywhere, `included` those that another header includes.
     """
 
-    units: Mapping[str, Completed]
+    units: Mapping[str, ResolvedUnit]
     headers: Mapping[str, HeaderSymbols | None]
     contents: Mapping[str, Digest]
     directories: Sequence[str]
@@ -49,76 +49,75 @@ class Completion:
     included: Collection[str]
 
 
-def complete_units(
+def resolve_units(
     units: Sequence[HeaderUnit],
     include_paths: IncludePaths,
-    names: TargetEnvironment,
+    environment: TargetEnvironment,
     files: Files,
-    former: Completion | None = None,
+    previous: ResolvedUnits | None = None,
     changed: Collection[str] = (),
-) -> Completion:
-    """The units with completed types. Of the `former` completion what holds is taken; units at `changed` are new."""
-    table = SymbolTable(files, former.headers, former.contents) if former else SymbolTable(files)
-    index = SymbolIndex(_paths(units), include_paths, names, table)
-    spared = _spared(former, index, table, files, include_paths, changed) if former else {}
-    resolver = TypeResolver(names.target, index)
-    completed = {unit.path: spared.get(unit.path) or _completed(unit, resolver) for unit in units}
+) -> ResolvedUnits:
+    """Resolve the types of all units. Those of the `previous` run are reused where they are valid and not `changed`."""
+    table = SymbolTable(files, previous.headers, previous.contents) if previous else SymbolTable(files)
+    index = SymbolIndex(_paths(units), include_paths, environment, table)
+    valid = _still_valid(previous, index, table, files, include_paths, changed) if previous else {}
+    resolver = TypeResolver(environment.target, index)
+    resolved = {unit.path: valid.get(unit.path) or _resolve(unit, resolver) for unit in units}
     public, included = index.graph.public(), set(index.graph.included())
     headers, folders = table.found, table.folders
-    if former and spared:
-        headers = {**former.headers, **headers}
-        folders |= {path: None for path in former.contents if path.endswith("/")}
-        included |= set(former.included)
-        # With so many there may be one more than an index takes, and which one depends on who asked first.
+    if previous and valid:
+        headers = {**previous.headers, **headers}
+        folders |= {path: None for path in previous.contents if path.endswith("/")}
+        included |= set(previous.included)
+        # With so many there may be one more than an index takes, and which one depends on the order of queries.
         if len(headers) >= MOST_HEADERS:
-            return complete_units(units, include_paths, names, files)
+            return resolve_units(units, include_paths, environment, files)
     contents = {path: files.digest(path) for path in (*headers, *folders)}
-    return Completion(completed, headers, contents, include_paths.directories, public, included)
+    return ResolvedUnits(resolved, headers, contents, include_paths.directories, public, included)
 
 
 def _paths(units: Iterable[HeaderUnit]) -> Iterable[str]:
-    """The headers that facts stand in."""
+    """Return the headers that facts stand in."""
     facts: Iterable[HeaderClass | HeaderEvent] = chain.from_iterable((*unit.classes, *unit.events) for unit in units)
     return dict.fromkeys(fact.position.path for fact in facts)
 
 
-def _completed(unit: HeaderUnit, resolver: TypeResolver) -> Completed:
+def _resolve(unit: HeaderUnit, resolver: TypeResolver) -> ResolvedUnit:
     classes = tuple([resolve_class(found, resolver) for found in unit.classes])
     events = tuple([resolve_event(found, resolver) for found in unit.events])
-    return Completed(classes, events, tuple(resolver.take_dependencies()))
+    return ResolvedUnit(classes, events, tuple(resolver.take_dependencies()))
 
 
-def _spared(
-    former: Completion,
+def _still_valid(
+    previous: ResolvedUnits,
     index: SymbolIndex,
     table: SymbolTable,
     files: Files,
     include_paths: IncludePaths,
     changed: Collection[str],
-) -> Mapping[str, Completed]:
-    """Those completed units that hold."""
-    differing = _differing(former, table, files) if former.directories == include_paths.directories else None
+) -> Mapping[str, ResolvedUnit]:
+    """Return the units of the previous run whose resolved types are still valid."""
+    differing = _differing(previous, table, files) if previous.directories == include_paths.directories else None
     if differing is None:
         return {}
-    for path in set(index.graph.public()).symmetric_difference(former.public):
-        differing += filter(None, (former.headers.get(path), table.symbols(path)))
-    looked_up = {name for unit in former.units.values() for name in unit.names}
+    for path in set(index.graph.public()).symmetric_difference(previous.public):
+        differing += filter(None, (previous.headers.get(path), table.symbols(path)))
+    looked_up = {name for unit in previous.units.values() for name in unit.names}
     other = {name for name in looked_up if any(names.may_define(name.encode()) for names in differing)}
-    return {path: unit for path, unit in former.units.items() if path not in changed and other.isdisjoint(unit.names)}
+    return {path: unit for path, unit in previous.units.items() if path not in changed and other.isdisjoint(unit.names)}
 
 
-def _differing(former: Completion, table: SymbolTable, files: Files) -> list[HeaderSymbols] | None:
-    """The names of all headers that have other contents than they had, then and now; None where headers may see other
-    headers than they did."""
+def _differing(previous: ResolvedUnits, table: SymbolTable, files: Files) -> list[HeaderSymbols] | None:
+    """Return the symbols of all changed headers, before and after; None where the include graph may have changed."""
     differing: list[HeaderSymbols] = []
-    for path, before in former.contents.items():
+    for path, before in previous.contents.items():
         if files.digest(path) == before:
             continue
         if path.endswith("/"):
             return None
-        then, now = former.headers[path], table.symbols(path)
+        then, now = previous.headers[path], table.symbols(path)
         # What a header sees matters to itself, which is read again, and to those that see it.
-        is_seen = path in former.included or f"{os.path.dirname(path)}/" in former.contents
+        is_seen = path in previous.included or f"{os.path.dirname(path)}/" in previous.contents
         if then is None or (is_seen and (now is None or then.includes != now.includes)):
             return None
         differing += filter(None, (then, now))
