@@ -6,8 +6,8 @@ The one module that knows sources, cache and catalog.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.request import KernelRequest
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tpgen.catalog.known_classes import KnownClasses
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.check import CheckedKernel
-    from tpgen.kernel.events import KernelEvents
+    from tpgen.kernel.comparison import Comparison
+    from tpgen.kernel.events import EventKey, KernelEvents
     from tpgen.kernel.sources import Sources
 
 #: What messages call the kernel that this machine runs.
@@ -75,6 +76,30 @@ def open_checked(request: KernelRequest, join_live: bool = False) -> CheckedKern
     from tpgen.kernel.check import CheckedKernel
 
     return CheckedKernel(open_sources(request, join_live))
+
+
+class Compared(NamedTuple):
+    """Some events of a kernel, with the comparisons of its sources and the diagnostics of skipped headers."""
+
+    kernel: KernelEvents
+    keys: list[EventKey]
+    comparisons: list[Comparison]
+    skipped: Sequence[Diagnostic]
+
+
+def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str | None, report: Report) -> Compared:
+    """Compare the sources of the kernel of a request, for the events that any of the patterns means.
+
+    A catalog has stored its comparisons. Headers alone are compared with the running kernel. Raises `TpgenError`.
+    """
+    if (catalog := open_catalog(request, report)) is not None:
+        keys = catalog.select_all(patterns, module)
+        return Compared(catalog, keys, catalog.all_comparisons(keys), ())
+    from tpgen.kernel.check import check_kernel
+
+    kernel = open_checked(request, join_live=True)
+    headers, keys = kernel.sources.headers, kernel.select_all(patterns, module)
+    return Compared(kernel, keys, check_kernel(kernel, keys), headers.skipped if headers else ())
 
 
 def open_sources(

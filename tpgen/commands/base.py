@@ -15,7 +15,6 @@ from tpgen.kernel.request import KernelRequest
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
-    from tpgen.kernel.check import CheckedKernel
     from tpgen.kernel.events import EventKey, KernelEvents
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
@@ -88,11 +87,6 @@ def open_kernel(options: argparse.Namespace) -> KernelEvents:
 def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
     """Open the kernel from a catalog where the options mean one; None where they mean sources."""
     return opening.open_catalog(kernel_request(options), report_note)
-
-
-def open_checked(options: argparse.Namespace, join_live: bool = False) -> CheckedKernel:
-    """Open the kernel from its sources. With `join_live`, headers alone are compared with the running one."""
-    return opening.open_checked(kernel_request(options), join_live)
 
 
 def kernel_named(name: str) -> KernelEvents:
