@@ -146,7 +146,8 @@ def test_dot_config_and_autoconf_say_the_same() -> None:
 def test_a_configuration_may_define_any_macro() -> None:
     """As a driver's own config.h does."""
     config = parse_config(
-        '#ifndef CONFIG_H\n#define CONFIG_URL "http://x"\n#define CONFIG_H\n#define HAVE_A 1\n# define HAVE_B 0x20 /* as of 6.1 */\n'
+        '#ifndef CONFIG_H\n#define CONFIG_URL "http://x"\n#define CONFIG_H\n#define HAVE_A 1\n'
+        "# define HAVE_B 0x20 /* as of 6.1 */\n"
         "/* #undef HAVE_C */\n#define HAVE_D // yes\n#define HAVE_E_MODULE 1\n#endif\n"
     )
     assert config["CONFIG_URL"] == "http://x"

@@ -54,11 +54,6 @@ class Statement:
     def position(self) -> Position:
         return self.source.position(self.span[0])
 
-    @property
-    def wrapped(self) -> bool:
-        """Whether one of the header's own macros made it, not a word of the family in the open."""
-        return self.origin is not None and self.origin.outer is not None
-
 
 def macro_chain(origin: Expansion | None) -> tuple[str, ...]:
     """Return the header's own macros that a primitive came through, innermost first, for a diagnostic."""
