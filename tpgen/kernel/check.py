@@ -275,7 +275,7 @@ def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparis
 
 
 class _Stated(NamedTuple):
-    """What the headers state of an event, and of its class."""
+    """The facts that headers state of an event, and of its class."""
 
     event: HeaderEvent | None
     event_class: HeaderClass | None
@@ -303,7 +303,7 @@ def _as_defined(key: EventKey, written: Comparison, defines: Sequence[Define]) -
 def _header_comparisons(
     kernel: Kernel, key: EventKey, raw_only: bool, stated: _Stated, names: Mapping[str, str]
 ) -> Iterator[Comparison]:
-    """What the headers say of the event, and of its class, where the compiler takes the words `names` for others."""
+    """Compare the headers' event and class with the kernel's, where the compiler takes the words `names` for others."""
     header, raw = stated.event, kernel.raw(key)
     if header is None:
         yield Comparison(Subject.HEADER_RAW, str(key), reason="the headers do not have it")

@@ -1,4 +1,4 @@
-"""What comes out when two sources of one kernel are compared: `check` compares, a catalog keeps the outcome."""
+"""Outcomes of comparing two sources of one kernel: `check` makes them, a catalog stores them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tpgen.diagnostics import Diagnostic, Severity
 
 
 class Subject(StrEnum):
-    """What is compared with what. A subject is compared once per event, the layout once per class."""
+    """A pair of sources and a part of an event, in which they are compared. A subject is compared once per event, the layout once per class."""
 
     RAW = "raw arguments: BTF typedef, functions and class"
     RECORD = "classic record: tracefs and BTF"

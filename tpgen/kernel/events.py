@@ -20,7 +20,7 @@ _GLOB = frozenset("*?[")
 
 
 class EventKey(NamedTuple):
-    """What tells two events of one kernel apart. `system` is None where unknown, `module` for vmlinux."""
+    """The key of an event within one kernel. `system` is None where unknown, `module` for vmlinux."""
 
     system: str | None
     name: str
@@ -60,7 +60,7 @@ class KernelEvents(ABC):
         """The events of `keys`, in their order; with `raw_only` they may come without class and record."""
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
-        """What was compared for an event, with the outcome; with `raw_only` what concerns its raw arguments."""
+        """The comparisons of sources about an event, with `raw_only` those about its raw arguments alone."""
         return ()
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:

@@ -35,7 +35,7 @@ class KnownClasses(Protocol):
 
 
 class SourceTree(NamedTuple):
-    """What a tree of headers and sources states.
+    """A tree of headers and sources, as far as it is read.
 
     `makefiles` define names for the modules' files. `null_args` is the verifier's table of arguments that may be NULL,
     None where the tree lacks it. `syscalls` are the system calls that its C files define, None where

@@ -133,7 +133,7 @@ class _File:
         self._contents += section.content + bytes(-len(section.content) % _ALIGN)
 
     def data(self, machine: int, names: int) -> bytes:
-        """All of it; `names` is the number of the section that has the names."""
+        """The file header, the sections and their headers; `names` is the number of the section that has the names."""
         end = _HEADER_BYTES + len(self._contents)
         header = self._records.header(machine, end, len(self._headers), names)
         return header + self._contents + b"".join(self._headers)

@@ -72,4 +72,4 @@ class HeaderReader(Protocol):
 
     @property
     def resolved(self) -> HeaderFacts:
-        """The same number of facts in the same order, with resolved types, which takes a while."""
+        """Return as many facts in the order of `facts`, with resolved types, which takes a while."""

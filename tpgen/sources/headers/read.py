@@ -69,7 +69,7 @@ class Headers:
 
     @cached_property
     def facts(self) -> HeaderFacts:
-        """All that the headers state, with types as they are written."""
+        """The facts of the headers, with types as they are written."""
         if (cached := self._cached(FACTS)) is not None:
             return cached
         if self._cache_file is not None and RESOLVED in self._cache_file:
