@@ -140,7 +140,7 @@ def newest_shipped(arch: str | None = None) -> StoredKernel | None:
 
 
 def machine() -> str | None:
-    """This machine's architecture as a `Target` calls it; None where tpgen does not know it."""
+    """The architecture of this machine as a `Target` calls it; None where tpgen does not know it."""
     return _arch(os.uname().machine)
 
 
