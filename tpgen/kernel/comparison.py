@@ -10,7 +10,7 @@ from tpgen.diagnostics import Diagnostic, Severity
 
 
 class Subject(StrEnum):
-    """A part of an event and the sources that are compared about it: once per event, about the layout once per class."""
+    """A part of an event and the sources that are compared about it, once per event; the layout once per class."""
 
     RAW = "raw arguments: BTF typedef, functions and class"
     RECORD = "classic record: tracefs and BTF"
