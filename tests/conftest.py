@@ -54,6 +54,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers that stand for something this machine must have."""
+    config.addinivalue_line("markers", "xdist_group: see pytest-xdist, without which the tests run as well")
     config.addinivalue_line("markers", "live: needs root, a running kernel with BTF, tracefs and BPF")
     config.addinivalue_line("markers", "compilers: needs clang 14, ziglang and llvm-objdump")
     config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
