@@ -83,10 +83,9 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_files_that_are_named_are_there(name: str) -> None:
+def test_files_that_are_named_are_there() -> None:
     """By the end of their path: `preprocessor/macros.py`."""
-    text = (ROOT / name).read_text()
+    text = "".join((ROOT / name).read_text() for name in ("docs/architecture.md", "CONTRIBUTING.md"))
     tracked = ("tpgen", "tests", "kernel_headers", "templates", "examples", "docs")
     files = [f"/{path.relative_to(ROOT)}" for folder in tracked for path in (ROOT / folder).rglob("*.*")]
     files += [f"/{path.name}" for path in ROOT.iterdir()]
@@ -96,6 +95,25 @@ def test_files_that_are_named_are_there(name: str) -> None:
         "tpgen.toml",
         "vmlinux.h",
     }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_modules_that_are_named_are_there(document: Path) -> None:
+    """`tpgen.spelling.spell` is a module and something in it."""
+    for full in re.findall(r"\btpgen(?:\.[a-zA-Z_]+)+", document.read_text()):
+        parts = full.split(".")
+        if parts[1] in ("toml", "manifest", "backends", "cmake", "bzl") and len(parts) == 2:
+            continue  # files of these names, and the group of entry points
+        assert found_in_package(parts), full
+
+
+def found_in_package(parts: list[str]) -> bool:
+    for count in range(len(parts), 1, -1):
+        path = ROOT.joinpath(*parts[:count])
+        for module in (path.with_suffix(".py"), path / "__init__.py"):
+            if module.exists():
+                return all(re.search(rf"\b{name}\b", module.read_text()) for name in parts[count:])
+    return False
 
 
 def test_every_part_of_the_package_is_in_the_architecture() -> None:
