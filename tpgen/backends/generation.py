@@ -49,9 +49,9 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -
     keys = kernel.select_all(request.patterns, request.module)
     raw_only = forms == [Form.RAW]
     events = kernel.events(keys, raw_only=raw_only)
-    requests, notes = _requests(events, forms, bool(request.named))
     if found := errors(comparison for key in keys for comparison in kernel.comparisons(key, raw_only)):
         raise CheckFailed(*found)
+    requests, notes = _requests(events, forms, bool(request.named))
     asked = KernelRequests(kernel.label, kernel.target, kernel.release, tuple(requests), lambda: _raw_evidence(kernel))
     return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests))
 

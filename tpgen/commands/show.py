@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+
+if TYPE_CHECKING:
+    from tpgen.kernel.events import EventKey, KernelEvents
 
 
 def parser() -> Parser:
@@ -24,8 +28,15 @@ def run(options: argparse.Namespace) -> int:
     events = kernel.events(keys)
     if options.json:
         base.print_json([event_json(event, kernel.target) for event in events])
-        return base.EXIT_DONE
+        return _outcome(kernel, keys)
     base.report(kernel.notes)
     texts = (event_text(event, kernel.target, kernel.comparisons(key)) for key, event in zip(keys, events, strict=True))
     sys.stdout.write("\n".join(texts))
-    return base.EXIT_DONE
+    return _outcome(kernel, keys)
+
+
+def _outcome(kernel: KernelEvents, keys: list[EventKey]) -> int:
+    """Report the sources of these events that could not be read, and return the exit status."""
+    unreadable = kernel.unreadable(keys)
+    base.report(unreadable)
+    return base.EXIT_CHECK_FAILED if unreadable else base.EXIT_DONE

@@ -14,9 +14,10 @@ from tpgen.cache.memo import memoised
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey
+from tpgen.kernel.lookup import SYSCALLS_SYSTEM
 from tpgen.kernel.resolve import Kernel
 from tpgen.layout import lay_out
-from tpgen.model import Argument, CType, Field, Kind, Record, Struct
+from tpgen.model import Argument, Array, CType, Field, Kind, Record, Struct
 from tpgen.sources.btf_tracepoints import BtfTracepoints
 from tpgen.spelling import spell
 from tpgen.target import Target
@@ -52,12 +53,15 @@ def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
 
 def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
     """The comparisons for one event; with `raw_only` those that need no record, which takes reading tracefs."""
+    if not raw_only and (bad := kernel.bad_format(key)) is not None:
+        subject = Subject.SYSCALL if key.system == SYSCALLS_SYSTEM else Subject.RECORD
+        yield Comparison(subject, str(key), (bad,))
     if (form := kernel.syscall_format(key)) is not None:
         yield _syscall(kernel, key, form)
         return
     if kernel.btf(key) is not None:
         yield _raw(kernel, key, raw_only)
-    if kernel.sources.tracefs is not None and not raw_only:
+    if kernel.sources.tracefs is not None and not raw_only and kernel.bad_format(key) is None:
         yield _record(kernel, key)
     if kernel.sources.headers is not None:
         yield from _headers(kernel, key, raw_only)
@@ -120,6 +124,8 @@ def _record(kernel: Kernel, key: EventKey) -> Comparison:
         return incomparable("tracefs has no format file of it")
     btf = kernel.btf(key)
     if btf is None:
+        if form.faults:
+            return Comparison(Subject.RECORD, str(key), form.faults)
         return incomparable("no BTF of its image was given")
     candidates = (event.class_name,) if event.class_name else event.class_candidates
     records = [record for name in candidates if (record := btf.record(name))]
@@ -152,7 +158,8 @@ def _differences(their: Field, our: Field) -> Iterator[tuple[str, str]]:
     """The code and the text of each difference between two descriptions of a field; unknown equals everything."""
     if None not in (their.offset_bytes, our.offset_bytes) and their.offset_bytes != our.offset_bytes:
         yield "record-offset", f"offset {their.offset_bytes} in %(source)s, {our.offset_bytes} in %(judge)s"
-    if None not in (their.size_bytes, our.size_bytes) and their.size_bytes != our.size_bytes:
+    sizes_known = None not in (their.size_bytes, our.size_bytes)
+    if sizes_known and their.size_bytes != our.size_bytes and not _declared_in_name(their, our):
         yield "record-size", f"size {their.size_bytes} in %(source)s, {our.size_bytes} in %(judge)s"
     # A dynamic field's type is its element's in tracefs, and BTF does not have it.
     if their.type is not None and our.type is not None and not their.dynamic:
@@ -165,9 +172,19 @@ def _differences(their: Field, our: Field) -> Iterator[tuple[str, str]]:
             yield "record-sign", f"{sign[bool(their.signed)]} in %(source)s, {sign[bool(our.signed)]} in %(judge)s"
 
 
+def _declared_in_name(their: Field, our: Field) -> bool:
+    """Whether a header declares `__field(char, name[8])`: then the kernel prints the size of one element."""
+    array = their.type
+    if not isinstance(array, Array) or array.length is None or their.size_bytes is None:
+        return False
+    return their.size_bytes * array.length == our.size_bytes
+
+
 def _syscall(kernel: Kernel, key: EventKey, form: Format) -> Comparison:
     """A syscalls: event's fields against the `struct syscall_tp_t` that its program is given."""
     given = kernel.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if kernel.sources.btfs else None
+    if given is None and form.faults:
+        return Comparison(Subject.SYSCALL, str(key), form.faults)
     if given is None:
         return Comparison(Subject.SYSCALL, str(key), reason="BTF has no struct syscall_tp_t")
     where = Position(form.path)

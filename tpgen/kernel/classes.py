@@ -59,7 +59,7 @@ def class_choice(lookup: Lookup, key: EventKey) -> ClassChoice:
 def _fitting_classes(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> list[str]:
     """Return the classes of the event's prototype, and where tracefs shows its record, of the same record."""
     form, alike = lookup.format(key), btf.classes_like(key.name)
-    if form is None:
+    if form is None or form.faults:
         return list(alike)
     shown = placement(form.fields)
 

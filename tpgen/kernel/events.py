@@ -6,7 +6,7 @@ What a kernel's events are is known from its sources (`resolve`) or from a catal
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
@@ -61,6 +61,10 @@ class KernelEvents(ABC):
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
         """The comparisons of sources about an event, with `raw_only` those about its raw arguments alone."""
+        return ()
+
+    def unreadable(self, keys: Iterable[EventKey]) -> Sequence[Diagnostic]:
+        """Return what of these events' sources could not be read."""
         return ()
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:

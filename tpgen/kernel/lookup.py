@@ -17,7 +17,8 @@ from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.typequery import same_type
 
 if TYPE_CHECKING:
-    from tpgen.sources.formats import Format
+    from tpgen.diagnostics import Diagnostic
+    from tpgen.sources.formats import BadFormat, Format
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefine
 
 SYSCALLS_SYSTEM = "syscalls"
@@ -33,7 +34,7 @@ class Lookup(KernelEvents):
         super().__init__(sources.label, sources.target, sources.release, sources.notes)
         self.sources = sources
         self._images: dict[str, list[BtfTracepoints]] = {}
-        self._formats: dict[tuple[str, str], Format] = {}
+        self._formats: dict[tuple[str, str], Format | BadFormat] = {}
 
     # --- which events there are
 
@@ -162,9 +163,25 @@ class Lookup(KernelEvents):
             self._formats |= zip(wanted, self.sources.tracefs.formats(wanted), strict=True)
 
     def format(self, key: EventKey) -> Format | None:
-        """Return the event's format file; None where tracefs has none."""
+        """Return the event's format file; None where tracefs has none, or one that cannot be read."""
+        return self._format_or_reason(key)[0]
+
+    def bad_format(self, key: EventKey) -> Diagnostic | None:
+        """Return the reason why the event's format file cannot be read; None where it can, or there is none."""
+        return self._format_or_reason(key)[1]
+
+    def _format_or_reason(self, key: EventKey) -> tuple[Format | None, Diagnostic | None]:
         self.read_formats([key])
-        return self._formats.get((key.system or "", key.name))
+        found = self._formats.get((key.system or "", key.name))
+        if found is None:
+            return None, None
+        from tpgen.sources.formats import BadFormat
+
+        return (None, found.reason) if isinstance(found, BadFormat) else (found, None)
+
+    def unreadable(self, keys: Iterable[EventKey]) -> list[Diagnostic]:
+        """Return the reasons why format files of these events cannot be read."""
+        return [reason for key in keys if (reason := self.bad_format(key)) is not None]
 
     def syscall_format(self, key: EventKey) -> Format | None:
         """Return the format of a syscalls: event, which has no tracepoint of its own; None for any other event."""

@@ -8,14 +8,17 @@ Source: f_show() in kernel/trace/trace_events.c.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from tpgen.diagnostics import Position, TpgenError, fail
-from tpgen.model import Dynamic, Field
+from tpgen.diagnostics import Diagnostic, Position
+from tpgen.model import Array, Dynamic, Field, Int, Pointer
+from tpgen.spelling import spell
 from tpgen.target import Target
+from tpgen.typequery import size_of, stripped
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -28,7 +31,7 @@ class Format:
     """One format file: the record that `system`:`name` leaves in the trace buffer.
 
     `common` are the fields of the common header, `fields` the event's own. Offsets and sizes in bytes, as the kernel
-    prints them.
+    prints them. `faults` are the contradictions in it: such a file cannot be believed alone.
     """
 
     system: str
@@ -38,14 +41,31 @@ class Format:
     fields: tuple[Field, ...]
     print_fmt: str
     path: str
+    faults: tuple[Diagnostic, ...] = ()
 
 
-# Five digits hold every offset in a trace record.
+@dataclass(frozen=True, slots=True)
+class BadFormat:
+    """A file that is not a format file, and why."""
+
+    system: str
+    path: str
+    reason: Diagnostic
+
+
+# Five digits hold every offset in a trace record. Copies of terminals have blanks for tabs.
 _HEAD = re.compile(r"name: (\S+)\nID: ([0-9]{1,9})\nformat:\n")
-_FIELD = re.compile(r"\tfield:(.*?);\toffset:([0-9]{1,5});\tsize:([0-9]{1,5});(?:\tsigned:([01]);)?\n")
-_FIELD_BLOCK = r"((?:\tfield:.*?;\toffset:[0-9]{1,5};\tsize:[0-9]{1,5};(?:\tsigned:[01];)?\n)*)\n"
-_FIELDS = re.compile(_FIELD_BLOCK * 2)
+_LINE = r"[ \t]+field:(.*?);[ \t]*offset:([0-9]{1,5});[ \t]*size:([0-9]{1,5});(?:[ \t]*signed:([01]);)?[ \t]*\n"
+_FIELD = re.compile(_LINE)
+_BLOCK = rf"((?:{_LINE.replace('(', '(?:').replace('(?:?:', '(?:')})*)"
+_FIELDS = re.compile(rf"{_BLOCK}[ \t]*\n(?:{_BLOCK}[ \t]*\n)?")
 _PRINT = re.compile(r"print fmt: (.*)\Z", re.DOTALL)  # raw newlines occur inside
+# Clang prints the attributes of a type.
+_ATTRIBUTE = re.compile(r"__attribute__ ?\(\(\w{1,40}(?:\(\"?(\w{1,40})\"?\))?\)\)")
+_ADDRESS_SPACES = frozenset(("user", "rcu", "percpu", "iomem"))
+_SYSCALLS_SYSTEM = "syscalls"
+# Synthetic events keep a locator in a u64.
+_LOCATOR_SIZES = (4, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,36 +81,134 @@ class _Frame:
     print_fmt: str
 
 
-def parse_formats(texts: Sequence[tuple[str, str, str]], target: Target) -> list[Format]:
+def parse_formats(texts: Sequence[tuple[str, str, str]], target: Target) -> list[Format | BadFormat]:
     """Parse format files, each given as (system, path for messages, text).
 
-    Raises `TpgenError` with a `format-*` code at the line and column where a text is not a format file.
+    A text that is no format file makes a `BadFormat` with a `format-malformed` diagnostic at its line and column.
     """
     frames = [_frame(system, path, text) for system, path, text in texts]
-    blocks: dict[str, tuple[Field, ...]] = {}
-    lines = _distinct_lines(frames)
+    lines = _distinct_lines(frame for frame in frames if isinstance(frame, _Frame))
     declarations = _declarations(lines, target)
-    fields = {line: _field(_match(line), declarations[line]) for line in lines}
-    for frame in frames:
-        for block, _ in (frame.common, frame.own):
-            if block not in blocks:
-                blocks[block] = tuple(fields[line] for line in _lines(block))
-    return [
-        Format(f.system, f.name, f.event_id, blocks[f.common[0]], blocks[f.own[0]], f.print_fmt, f.path) for f in frames
+    fields = {
+        line: found if isinstance(found, _Misfit) else _field(_match(line), found, target)
+        for line, found in declarations.items()
+    }
+    blocks: dict[str, _Block] = {}
+    return [frame if isinstance(frame, BadFormat) else _format(frame, fields, blocks) for frame in frames]
+
+
+def _format(frame: _Frame, fields: Mapping[str, _Line | _Misfit], blocks: dict[str, _Block]) -> Format | BadFormat:
+    for block, first in (frame.common, frame.own):
+        if block not in blocks:
+            blocks[block] = _block(block, fields)
+        if (misfit := blocks[block].misfit) is not None:
+            number, found = misfit
+            position = Position(frame.path, first + number, len("\tfield:") + found.column)
+            return BadFormat(frame.system, frame.path, Diagnostic("format-malformed", found.message, position))
+    common, own = blocks[frame.common[0]], blocks[frame.own[0]]
+    faults = tuple(_faults(frame, common, own)) if common.suspect or own.suspect or own.start < common.end else ()
+    return Format(
+        frame.system, frame.name, frame.event_id, common.fields, own.fields, frame.print_fmt, frame.path, faults
+    )
+
+
+class _Line(NamedTuple):
+    """A field line. `fault` is a contradiction between its size and its type; `in_syscalls` whether it is one too where
+    every argument has the size of a long, as in the files of system calls.
+    """
+
+    field: Field
+    fault: str | None
+    in_syscalls: bool
+
+
+class _Misfit(NamedTuple):
+    """A field line whose declaration is none; `column` counts from 1 in the declaration."""
+
+    message: str
+    column: int
+
+
+class _Block(NamedTuple):
+    """The field lines of a block; `suspect` where some contradict themselves or each other.
+
+    `misfit` is the first line that is none, with its number in the block.
+    """
+
+    fields: tuple[Field, ...]
+    lines: tuple[_Line, ...]
+    misfit: tuple[int, _Misfit] | None
+    suspect: bool
+    start: int
+    end: int
+
+
+def _block(block: str, fields: Mapping[str, _Line | _Misfit]) -> _Block:
+    lines: list[_Line] = []
+    start, end, suspect = 1 << 20, 0, False
+    for number, text in enumerate(_lines(block)):
+        line = fields[text]
+        if isinstance(line, _Misfit):
+            return _Block((), (), (number, line), False, 0, 0)
+        lines.append(line)
+        assert line.field.offset_bytes is not None and line.field.size_bytes is not None
+        suspect = suspect or line.fault is not None or line.field.offset_bytes < end
+        start, end = min(start, line.field.offset_bytes), line.field.offset_bytes + line.field.size_bytes
+    return _Block(tuple(line.field for line in lines), tuple(lines), None, suspect, start, end)
+
+
+# --- contradictions
+
+
+def _faults(frame: _Frame, common: _Block, own: _Block) -> Iterator[Diagnostic]:
+    """The contradictions in a file: between a field's type and its size, and between two fields' places."""
+    numbered = [
+        (first + number, line)
+        for block, first in ((common, frame.common[1]), (own, frame.own[1]))
+        for number, line in enumerate(block.lines)
     ]
+    for number, line in numbered:
+        if line.fault is not None and (frame.system != _SYSCALLS_SYSTEM or line.in_syscalls):
+            hint = "was it made on another architecture? --arch names it" if line.in_syscalls else None
+            yield _fault(frame, number, line.fault, hint)
+    placed = sorted(((line.field, number) for number, line in numbered), key=lambda placed: _extent(placed[0]))
+    for (first, line_of_first), (second, number) in pairwise(placed):
+        if first.size_bytes and _extent(second)[0] < _extent(first)[1]:
+            message = f"field {_place(second)} lies over field {_place(first)} of line {line_of_first}"
+            yield _fault(frame, number, message, None)
 
 
-def _frame(system: str, path: str, text: str) -> _Frame:
+def _fault(frame: _Frame, line: int, message: str, hint: str | None) -> Diagnostic:
+    where = Position(frame.path, line, len("\tfield:") + 1)
+    return Diagnostic("format-contradiction", f"{frame.system}:{frame.name}: {message}", where, hint)
+
+
+def _extent(field: Field) -> tuple[int, int]:
+    assert field.offset_bytes is not None and field.size_bytes is not None
+    return field.offset_bytes, field.offset_bytes + field.size_bytes
+
+
+def _place(field: Field) -> str:
+    return f"{field.name} (offset {field.offset_bytes}, size {field.size_bytes})"
+
+
+# --- the parts of a file
+
+
+def _frame(system: str, path: str, text: str) -> _Frame | BadFormat:
+    if "\r\n" in text:
+        text = text.replace("\r\n", "\n")
     head = _HEAD.match(text)
     if not head:
-        raise _misformed(path, text, 0, "expected `name:`, `ID:` and `format:` lines")
+        return _misformed(system, path, text, 0, "expected `name:`, `ID:` and `format:` lines")
     blocks = _FIELDS.match(text, head.end())
-    if not blocks:
-        raise _misformed(path, text, _first_bad_line(text, head.end()), "expected a `field:` line")
-    common, own = blocks.groups()
+    # An event without own fields, as those of hypervisors may be, has one blank line only.
+    if not blocks or (blocks[2] is None and not _is_bare(text, blocks)):
+        return _misformed(system, path, text, _first_bad_line(text, head.end()), "expected a `field:` line")
+    common, own = blocks[1], blocks[2] or ""
     tail = _PRINT.match(text, blocks.end())
     if not tail:
-        raise _misformed(path, text, blocks.end(), "expected a `print fmt:` line")
+        return _misformed(system, path, text, blocks.end(), "expected a `print fmt:` line")
     first = 4
     return _Frame(
         system,
@@ -100,6 +218,14 @@ def _frame(system: str, path: str, text: str) -> _Frame:
         (common, first),
         (own, first + common.count("\n") + 1),
         tail[1].removesuffix("\n"),
+    )
+
+
+def _is_bare(text: str, blocks: re.Match[str]) -> bool:
+    """Whether a file with one block of fields is of an event that has the common ones only."""
+    names = (_match(line)[1].split()[-1:] for line in _lines(blocks[1]))
+    return text.startswith("print fmt: ", blocks.end()) and all(
+        name and name[0].startswith("common_") for name in names
     )
 
 
@@ -114,25 +240,18 @@ def _first_bad_line(text: str, start: int) -> int:
     return start
 
 
-def _misformed(path: str, text: str, offset: int, message: str) -> TpgenError:
+def _misformed(system: str, path: str, text: str, offset: int, message: str) -> BadFormat:
     line = text.count("\n", 0, offset) + 1
     column = offset - (text.rfind("\n", 0, offset) + 1) + 1
     cut = "; the file ends here" if offset >= len(text) else ""
-    return fail("format-malformed", f"not a tracefs format file: {message}{cut}", Position(path, line, column))
+    where = Position(path, line, column)
+    return BadFormat(system, path, Diagnostic("format-malformed", f"not a tracefs format file: {message}{cut}", where))
 
 
-def _distinct_lines(frames: Iterable[_Frame]) -> dict[str, Position]:
-    """The distinct field lines, each with the position of its first occurrence."""
-    lines: dict[str, Position] = {}
-    seen: set[str] = set()
-    for frame in frames:
-        for block, first in (frame.common, frame.own):
-            if block not in seen:
-                seen.add(block)
-                for number, line in enumerate(_lines(block), first):
-                    if line not in lines:
-                        lines[line] = Position(frame.path, number, len("\tfield:") + 1)
-    return lines
+def _distinct_lines(frames: Iterable[_Frame]) -> list[str]:
+    """The distinct field lines of all frames."""
+    blocks = dict.fromkeys(block for frame in frames for block, _ in (frame.common, frame.own))
+    return list(dict.fromkeys(line for block in blocks for line in _lines(block)))
 
 
 def _lines(block: str) -> list[str]:
@@ -158,38 +277,48 @@ class _Parsed:
     dynamic: Dynamic | None
 
 
-def _declarations(lines: dict[str, Position], target: Target) -> dict[str, tuple[_Parsed, Declaration]]:
+def _declarations(lines: Sequence[str], target: Target) -> dict[str, tuple[_Parsed, Declaration] | _Misfit]:
     """The declaration of each field line, with its C type."""
     from tpgen.sources.cdecl import BadDeclaration, parse_declarations
 
-    texts = {line: _match(line)[1] for line in lines}
-    positions = {texts[line]: position for line, position in lines.items()}
-    parsed = _take_apart(positions)
-    types = parse_declarations((p.type_text for p in parsed.values()), target)
-    typed = {}
+    texts = {line: _without_attributes(_match(line)[1]) for line in lines}
+    parsed = _take_apart(list(dict.fromkeys(texts.values())))
+    types = parse_declarations((p.type_text for p in parsed.values() if isinstance(p, _Parsed)), target)
+    typed: dict[str, tuple[_Parsed, Declaration] | _Misfit] = {}
     for text, p in parsed.items():
+        if isinstance(p, _Misfit):
+            typed[text] = p
+            continue
         found = types[p.type_text]
         if isinstance(found, BadDeclaration):
-            raise fail("format-malformed", f"not a C type: `{p.type_text}`: {found.reason}", positions[text])
-        if found.name is not None:
-            raise fail("format-malformed", f"not a C type: `{p.type_text}`: it has a name", positions[text])
-        typed[text] = (p, found)
+            typed[text] = _Misfit(f"not a C type: `{p.type_text}`: {found.reason}", 1)
+        elif found.name is not None:
+            typed[text] = _Misfit(f"not a C type: `{p.type_text}`: it has a name", 1)
+        else:
+            typed[text] = (p, found)
     return {line: typed[text] for line, text in texts.items()}
 
 
-def _take_apart(positions: dict[str, Position]) -> dict[str, _Parsed]:
+def _without_attributes(text: str) -> str:
+    """The declaration with attributes for address spaces as the kernel's own words for them, and no others."""
+    if "__attribute__" not in text:
+        return text
+    return _ATTRIBUTE.sub(lambda match: f"__{match[1]}" if match[1] in _ADDRESS_SPACES else "", text)
+
+
+def _take_apart(texts: list[str]) -> dict[str, _Parsed | _Misfit]:
+    """Each declaration taken apart. Where the parser refuses, halves are tried until the one at fault stands alone."""
     from lark.exceptions import UnexpectedInput
 
-    texts = list(positions)
+    if not texts:
+        return {}
     try:
         items = _grammar().parse("".join(f"{text}\n" for text in texts))
     except UnexpectedInput as error:
-        text = texts[min(error.line, len(texts)) - 1]
-        where = positions[text]
-        column = (where.column or 1) + max(error.column - 1, 0)
-        raise fail(
-            "format-malformed", f"not a field declaration: `{text}`", Position(where.path, where.line, column)
-        ) from None
+        if len(texts) == 1:
+            return {texts[0]: _Misfit(f"not a field declaration: `{texts[0]}`", max(error.column, 1))}
+        middle = len(texts) // 2
+        return _take_apart(texts[:middle]) | _take_apart(texts[middle:])
     return dict(zip(texts, cast(list[_Parsed], items), strict=True))
 
 
@@ -207,13 +336,42 @@ def _grammar() -> Lark:
         def dynamic(self, parts: list[Any]) -> _Parsed:
             return _Parsed(str(parts[-1]), parts[1], Dynamic(parts[0].removeprefix("__")))
 
+        def locators(self, parts: list[Any]) -> _Parsed:
+            # `__data_loc char[][2] s` of a probe: as many locators, each a u32.
+            return _Parsed(str(parts[-1]), f"unsigned int {parts[2]}", None)
+
         def member(self, parts: list[Any]) -> _Parsed:
             return _Parsed(str(parts[1]), " ".join((parts[0], *parts[2:])), None)
 
     return Lark.open("format.lark", rel_to=__file__, parser="lalr", transformer=TakeApart(), maybe_placeholders=False)
 
 
-def _field(match: re.Match[str], declaration: tuple[_Parsed, Declaration]) -> Field:
+def _field(match: re.Match[str], declaration: tuple[_Parsed, Declaration], target: Target) -> _Line:
     parsed, typed = declaration
     signed = None if match[4] is None else match[4] == "1"
-    return Field(parsed.name, typed.type, int(match[2]), int(match[3]), signed, parsed.dynamic)
+    size = int(match[3])
+    field = Field(parsed.name, typed.type, int(match[2]), size, signed, parsed.dynamic)
+    if parsed.dynamic:
+        fault = None if size in _LOCATOR_SIZES else f"field {field.name} locates dynamic data with {size} bytes"
+        return _Line(field, fault, False)
+    fault = _size_fault(field, target)
+    bare = stripped(typed.type)
+    word = isinstance(bare, Pointer) or (isinstance(bare, Int) and bare.name in ("long", "unsigned long"))
+    return _Line(field, fault, word)
+
+
+def _size_fault(field: Field, target: Target) -> str | None:
+    """How the size of a field contradicts its type, None where it does not as far as the type is known."""
+    assert field.type is not None and field.size_bytes is not None
+    expected = size_of(field.type, target)
+    if expected == field.size_bytes:
+        return None
+    if expected is not None:
+        declared = spell(field.type, field.name)
+        return f"`{declared}` has {expected} bytes on {target.arch}, here {field.size_bytes}"
+    if isinstance(array := stripped(field.type), Array):
+        parts = size_of(array.element, target) or array.length
+        if parts and field.size_bytes % parts:
+            declared = spell(field.type, field.name)
+            return f"`{declared}` has {field.size_bytes} bytes here, which {parts} does not divide"
+    return None

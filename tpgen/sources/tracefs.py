@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tpgen.diagnostics import fail, unreadable
+from tpgen.diagnostics import TpgenError, fail, unreadable
 from tpgen.sources.files import read_bytes
 from tpgen.target import Target
 
 if TYPE_CHECKING:
-    from tpgen.sources.formats import Format
+    from tpgen.sources.formats import BadFormat, Format
 
 #: The system of ftrace's own records (`function`, `print`, …): no tracepoint makes them.
 FTRACE_SYSTEM = "ftrace"
@@ -66,12 +66,19 @@ class TraceFs:
             if system != FTRACE_SYSTEM and os.path.isdir(os.path.join(self._events_dir, system, event))
         )
 
-    def formats(self, events: Iterable[tuple[str, str]]) -> list[Format]:
-        """The parsed format files of the given (system, event) pairs."""
-        from tpgen.sources.formats import parse_formats
+    def formats(self, events: Iterable[tuple[str, str]]) -> list[Format | BadFormat]:
+        """The parsed format files of the given (system, event) pairs; of a file that cannot be read, the reason."""
+        from tpgen.sources.formats import BadFormat, parse_formats
 
-        texts = []
-        for system, event in events:
+        texts: list[tuple[str, str, str]] = []
+        unread: dict[int, BadFormat] = {}
+        for number, (system, event) in enumerate(events):
             path = os.path.join(self._events_dir, system, event, "format")
-            texts.append((system, path, read_bytes(path, _BIGGEST_FORMAT).decode("utf-8", "replace")))
-        return parse_formats(texts, self._target)
+            try:
+                texts.append((system, path, read_bytes(path, _BIGGEST_FORMAT).decode("utf-8", "replace")))
+            except TpgenError as error:
+                unread[number] = BadFormat(system, path, error.diagnostics[0])
+        parsed = parse_formats(texts, self._target)
+        for number, bad in unread.items():
+            parsed.insert(number, bad)
+        return parsed
