@@ -27,7 +27,13 @@ _PAGE = "\f"
 
 def fill(backend: str, template: str, flags: Sequence[str] = (), /, **values: object) -> str:
     """The template of the backend, rendered with these flags, of which "" is none, and these values."""
-    return prerendered(backend, template, *flags) % values
+    return prerendered(backend, template, *flags) % values if values else _without_values(backend, template, *flags)
+
+
+@cache
+def _without_values(backend: str, template: str, *flags: str) -> str:
+    """The template with these flags, which has no values: it is filled once."""
+    return prerendered(backend, template, *flags) % ()
 
 
 @cache

@@ -47,11 +47,13 @@ class ProgramSection(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the section, in its short form."""
-        demand = "" if self.autoload else "?"
-        flag = ".w" if self.writable else ".s" if self.sleepable else ""
-        module = f"{self.module}:" if self.module else ""
-        target = "/".join(filter(None, (self.system, self.event)))
-        return f"{demand}{self.type}{flag}{f'/{module}{target}' if target else ''}"
+        kind, event, system, module, writable, sleepable, autoload = self
+        head = kind + ".w" if writable else kind + ".s" if sleepable else kind
+        if not autoload:
+            head = f"?{head}"
+        if event is None:
+            return str(head)
+        return f"{head}/{system}/{event}" if system else f"{head}/{module}:{event}" if module else f"{head}/{event}"
 
 
 _WORDS = {

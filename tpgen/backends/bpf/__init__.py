@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request, missing
 
 if TYPE_CHECKING:
     from tpgen.backends.bpf.header import Header
+    from tpgen.model import Event
     from tpgen.target import Target
 
 
@@ -33,17 +35,23 @@ class BpfBackend:
 
 
 def _header(request: Request, target: Target, release: str | None) -> Header:
-    """The header of a form that its event has. The module of each kind of header is imported on demand."""
+    """The header of a form that its event has."""
     event, form = request
     assert missing(event, form) is None, "asked for what is not there"
+    return _builder(form, event.syscall is not None)(event, target, release)
+
+
+@cache
+def _builder(form: Form, of_syscall: bool) -> Callable[[Event, Target, str | None], Header]:
+    """The function that makes headers of a form, from a module that is imported on demand."""
     if form == Form.CLASSIC:
         from tpgen.backends.bpf.classic import classic_header
 
-        return classic_header(event, target, release)
-    if event.syscall is not None:
+        return classic_header
+    if of_syscall:
         from tpgen.backends.bpf.syscall import syscall_header
 
-        return syscall_header(event, target, release)
+        return syscall_header
     from tpgen.backends.bpf.raw import raw_header
 
-    return raw_header(event, target, release)
+    return raw_header

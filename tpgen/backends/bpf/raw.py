@@ -67,9 +67,8 @@ def raw_sections(event: Event, tracepoint: str) -> Iterator[SectionMacro]:
     which. To a raw_tp program the kernel gives the first that it finds.
     """
     raw, btf = (ProgramSection(kind, tracepoint) for kind in RAW_TYPES)
-    in_module = event.module if event.ambiguous else None
     yield SectionMacro(f"RAW_SEC_{event.name}", raw.name)
-    yield SectionMacro(f"BTF_SEC_{event.name}", btf._replace(module=in_module).name)
+    yield SectionMacro(f"BTF_SEC_{event.name}", (btf._replace(module=event.module) if event.ambiguous else btf).name)
     if tracepoint in WRITABLE_TRACEPOINTS:
         yield SectionMacro(f"RAW_W_SEC_{event.name}", raw._replace(writable=True).name)
     if event.sleepable:
