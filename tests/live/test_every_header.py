@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -71,15 +72,18 @@ def test_each_on_its_own(
     report: list[str],
 ) -> None:
     """As the main file of a unit, where nothing is excused for being in a header."""
-    # `zig cc` takes one file at a time and keeps what it makes of it; the clang behind it does neither.
-    program = (sys.executable, "-m", "ziglang", "clang") if compiler.name == "ziglang" else compiler.command
-    command = (*program, "-target", target, f"-std={STANDARDS[std]}")
+    command = (*driver(compiler), "-target", target, f"-std={STANDARDS[std]}")
     if company != "alone":
         command = (*command, "-include-pch", str(precompiled(command, VMLINUX[std], vmlinux_include, tmp_path)))
     said = at_once(lambda part: what_it_says(command, part), chunks(population.headers, _FILES))
     assert list(itertools.chain(*said)) == []
     count = len(population.headers)
     report.append(f"each header on its own: {compiler.name:9} {std} {company}: {count} without a warning, {target}")
+
+
+def driver(compiler: Compiler) -> tuple[str, ...]:
+    """`zig cc` takes one file at a time and keeps what it makes of it; the clang behind it does neither."""
+    return (sys.executable, "-m", "ziglang", "clang") if compiler.name == "ziglang" else compiler.command
 
 
 def precompiled(command: Sequence[str], text: str, include: Path, folder: Path) -> Path:
@@ -91,9 +95,26 @@ def precompiled(command: Sequence[str], text: str, include: Path, folder: Path) 
 
 
 def what_it_says(command: Sequence[str], headers: Sequence[Header]) -> list[str]:
-    """Every line that the compiler says to the headers, each the main file of a unit of its own."""
-    paths = [str(header.path) for header in headers]
-    options = ("-fsyntax-only", *WARNINGS, "-x", "c", *paths)
-    done = subprocess.run((*command, *options), capture_output=True, text=True, check=False)
+    """Every line that the compiler says to the headers, each the main file of a unit of its own.
+
+    One process has them all: the compiler behind the driver, which would start one for each.
+    """
+    first, *rest = (str(header.path) for header in headers)
+    options = ("-fsyntax-only", *WARNINGS, "-x", "c", first)
+    shown = subprocess.run((*command, *options, "-###"), capture_output=True, text=True, check=True).stderr
+    cc1 = shlex.split(shown.splitlines()[-1])
+    assert (cc1[1], cc1[-1]) == ("-cc1", first)
+    done = subprocess.run((*cc1, *rest), capture_output=True, text=True, check=False)
     assert done.stderr or done.returncode == 0
     return done.stderr.splitlines()
+
+
+def test_each_of_many_is_judged(compiler: Compiler, tmp_path: Path) -> None:
+    """A warning in each of three files is told of each, and of no other."""
+    texts = ("static int a;\n", "", "int b(void) { int b; return b; }\n", "", "int c(int *p) { return p; }\n")
+    paths = [tmp_path / f"{number}.h" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    headers = [Header(path, path.stem, "raw", path.stem, (), (), ()) for path in paths]
+    said = [line for line in what_it_says((*driver(compiler), "-target", "bpfel"), headers) if ": error: " in line]
+    assert [Path(line.partition(":")[0]).name for line in said] == ["0.h", "2.h", "4.h"]
