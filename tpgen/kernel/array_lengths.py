@@ -18,7 +18,7 @@ _LONGEST = 1 << 16
 
 
 def measured(ctype: CType, btf: Btf) -> CType:
-    """`ctype` with the lengths of its arrays, as far as `btf` tells them."""
+    """Evaluate the lengths of the arrays in `ctype`, as far as `btf` tells them."""
     match ctype:
         case Array(length=None, length_text=str(text)):
             length = _length(text, btf)

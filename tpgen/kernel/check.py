@@ -1,4 +1,4 @@
-"""Check: what the sources of one kernel say of an event, compared with each other.
+"""Check: comparing what the sources of one kernel say of an event.
 
 A comparison agrees, or yields findings with stable codes, or could not be made, and then says why. Nothing is repaired
 here; the backends are only given events that have no finding.
@@ -39,7 +39,7 @@ class CheckedKernel(Kernel):
 
 
 def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
-    """Every comparison that the sources of `kernel` allow for the events `keys`, in the order of the subjects.
+    """Make every comparison that the sources of `kernel` allow for the events `keys`, in the order of the subjects.
 
     Also looks at every type of the BTF: corruption is a finding (`btf-*`) even where no tracepoint leads to it.
     """
@@ -52,7 +52,7 @@ def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
 
 
 def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
-    """The comparisons for one event; with `raw_only` those that need no record, which takes reading tracefs."""
+    """Make the comparisons for one event; with `raw_only` those that need no record, which takes reading tracefs."""
     if not raw_only and (bad := kernel.bad_format(key)) is not None:
         subject = Subject.SYSCALL if key.system == SYSCALLS_SYSTEM else Subject.RECORD
         yield Comparison(subject, str(key), (bad,))
@@ -68,7 +68,7 @@ def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterat
 
 
 def layout_of(kernel: Kernel, key: EventKey) -> Iterator[Comparison]:
-    """The computed layout of one event's class against the kernel's; nothing where no class is known."""
+    """Compare the computed layout of one event's class with the kernel's, where the class is known."""
     btf, name = kernel.btf(key), kernel.event(key).class_name
     if btf is not None and name is not None and btf.record(name) is not None:
         yield _layout(btf, name)
@@ -181,7 +181,7 @@ def _declared_in_name(their: Field, our: Field) -> bool:
 
 
 def _syscall(kernel: Kernel, key: EventKey, form: Format) -> Comparison:
-    """A syscalls: event's fields against the `struct syscall_tp_t` that its program is given."""
+    """Compare the fields of a syscalls: event with the `struct syscall_tp_t` that its program is given."""
     given = kernel.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if kernel.sources.btfs else None
     if given is None and form.faults:
         return Comparison(Subject.SYSCALL, str(key), form.faults)
@@ -210,7 +210,7 @@ def _syscall(kernel: Kernel, key: EventKey, form: Format) -> Comparison:
 
 
 def _layouts(kernel: Kernel, keys: Sequence[EventKey]) -> Iterator[Comparison]:
-    """The layout of every class that an event of `keys` has, once."""
+    """Compare the layout of every class that an event of `keys` has, once."""
     done = set()
     for key in keys:
         btf, event = kernel.btf(key), kernel.event(key)
@@ -272,7 +272,7 @@ def _placed_as(record: Record, other: Record) -> bool:
 
 
 def _headers(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparison]:
-    """The comparisons with the headers. Where they differ, also with what the event's module defines their names as."""
+    """Compare with the headers. Where these differ, also with the names that the event's module defines."""
     stated = _Stated(kernel.header_event(key), kernel.header_class(key))
     as_written = list(_header_comparisons(kernel, key, raw_only, stated, {}))
     if errors(as_written) or _is_open(stated, kernel.target):
@@ -310,7 +310,7 @@ def _is_open(stated: _Stated, target: Target) -> bool:
 
 
 def _as_defined(key: EventKey, written: Comparison, defines: Sequence[Define]) -> Diagnostic:
-    """The note that takes the place of the findings of `written`, of which the module's defines leave none."""
+    """Return the note that replaces the findings of `written`, of which the module's defines leave none."""
     told = [define for define in defines if any(define.name in finding.message for finding in written.findings)]
     flags, where = " ".join(map(str, told or defines)), (told or defines)[0].position
     message = f"{key}: as the headers say, for {key.module} compiles them with {flags}"
@@ -365,7 +365,7 @@ def _header_record(
 def _as_declared(
     kernel: Kernel, key: EventKey, declared: HeaderClass, record: Record, names: Mapping[str, str]
 ) -> tuple[Field, ...]:
-    """The fields of a class in the headers, where a compiler would place them."""
+    """Place the fields of a class in the headers as a compiler would."""
     types = [None if f.type is None else kernel.resolved_type(renamed(f.type, names), key) for f in declared.fields]
     if packed := _packed(record, kernel.target):  # which the subject LAYOUT says once for the class
         types = [_as_packed(ctype, packed) for ctype in types]
@@ -374,7 +374,7 @@ def _as_declared(
 
 
 def _of_headers(kernel: Kernel, subject: Subject, what: str, findings: list[Diagnostic]) -> Comparison:
-    """A comparison with the headers; those of another release can differ without anything being wrong."""
+    """Return a comparison with headers; those of another release can differ without anything being wrong."""
     if findings and not kernel.headers_match:
         assert kernel.sources.headers is not None
         headers, release = kernel.sources.headers.release, kernel.sources.release
@@ -386,7 +386,7 @@ def _of_headers(kernel: Kernel, subject: Subject, what: str, findings: list[Diag
 def _compare_arguments(
     key: EventKey, said: tuple[Argument, ...], args: tuple[Argument, ...], where: Position
 ) -> list[Diagnostic]:
-    """The headers' arguments, in the order of TP_ARGS, against those of BTF, which has the order of TP_PROTO."""
+    """Compare the headers' arguments, in the order of TP_ARGS, with those of BTF, in the order of TP_PROTO."""
     names, expected = [arg.name for arg in said], [arg.name for arg in args]
     known = None not in names and None not in expected
     if known and names != expected and sorted(map(str, names)) == sorted(map(str, expected)):

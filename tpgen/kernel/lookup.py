@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
@@ -13,18 +13,17 @@ from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
 from tpgen.model import Argument, CType
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
-from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.typequery import same_type
 
 if TYPE_CHECKING:
     from tpgen.diagnostics import Diagnostic
     from tpgen.sources.formats import BadFormat, Format
+    from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefine
 
 SYSCALLS_SYSTEM = "syscalls"
 # To list all events of all images takes as long as to look for half a dozen names.
 _FEW = 6
-_Fact: TypeAlias = HeaderEvent | HeaderClass
 
 
 class Lookup(KernelEvents):
@@ -229,13 +228,13 @@ class Lookup(KernelEvents):
         return max(self._header_classes.get(event.class_name, []), key=fits, default=None)
 
     @cached_property
-    def _resolved_facts(self) -> dict[int, _Fact]:
+    def _resolved_facts(self) -> dict[int, HeaderEvent | HeaderClass]:
         """The events and classes of the headers with resolved types, by the id of what is written."""
         tree = self.sources.tree
         assert tree is not None
         written, resolved = tree.headers.facts, tree.headers.resolved
-        before: tuple[_Fact, ...] = (*written.events, *written.classes)
-        after: tuple[_Fact, ...] = (*resolved.events, *resolved.classes)
+        before: tuple[HeaderEvent | HeaderClass, ...] = (*written.events, *written.classes)
+        after: tuple[HeaderEvent | HeaderClass, ...] = (*resolved.events, *resolved.classes)
         # A tree that is edited at this moment may state other facts by now.
         pairs = zip(before, after, strict=False)
         return {id(old): new for old, new in pairs if (old.name, old.position) == (new.name, new.position)}
@@ -243,12 +242,12 @@ class Lookup(KernelEvents):
     def resolved_event(self, key: EventKey) -> HeaderEvent | None:
         """Return `header_event` with the types that the headers around it define."""
         written = self.header_event(key)
-        return None if written is None else cast(HeaderEvent, self._resolved_facts.get(id(written), written))
+        return None if written is None else cast("HeaderEvent", self._resolved_facts.get(id(written), written))
 
     def resolved_class(self, key: EventKey) -> HeaderClass | None:
         """Return `header_class` with the types that the headers around it define."""
         written = self.header_class(key)
-        return None if written is None else cast(HeaderClass, self._resolved_facts.get(id(written), written))
+        return None if written is None else cast("HeaderClass", self._resolved_facts.get(id(written), written))
 
     @cached_property
     def headers_match(self) -> bool:

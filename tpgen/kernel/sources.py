@@ -1,4 +1,4 @@
-"""Opening what is known of one kernel: its BTF, its tracefs, its headers, wherever the user says that they are."""
+"""Opening the sources of one kernel: its BTF, its tracefs, its headers, wherever the user says that they are."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def open_live(
     use_cache: bool = True,
     known_classes: KnownClasses | None = None,
 ) -> Sources:
-    """The running kernel: vmlinux and every module with BTF, and tracefs where this user may read it.
+    """Open the running kernel: vmlinux and every module with BTF, and tracefs where this user may read it.
 
     `headers`, `config` and `use_cache` are as in `open_files`. Without headers, `known_classes` tell which of several
     classes an event is of.
@@ -105,13 +105,13 @@ def open_files(
     contents: Mapping[str, bytes] = NO_CONTENTS,
     syscalls: bool = False,
 ) -> Sources:
-    """A kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
+    """Open a kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
 
     `config` is the kernel's .config or autoconf.h: of the headers, only what it compiles counts. `arch` names the
-    target where BTF does not show it; without either it is this machine's. With `use_cache` what a directory of headers
-    states may come from the user's cache, and is kept there. `contents` are those of files for BTF and configuration
-    that are not on disk under their names. With `syscalls` the C files beside the headers are read for the system calls
-    that they define, which takes seconds.
+    target where BTF does not show it; without either it is this machine's. With `use_cache` the facts of a directory of
+    headers may come from the user's cache, and are stored there. `contents` are those of files for BTF and
+    configuration that are not on disk under their names. With `syscalls` the C files beside the headers are read for
+    the system calls that they define, which takes seconds.
     """
     btfs = _open_btf(btf, arch, contents)
     if arch is not None:
@@ -187,7 +187,7 @@ def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] |
 def _open_btf(
     paths: Sequence[str], arch: str | None, contents: Mapping[str, bytes] = NO_CONTENTS, one_kernel: bool = False
 ) -> tuple[BtfTracepoints, ...]:
-    """The BTF of all `paths`: those that stand alone first, then the split ones on their base.
+    """Open the BTF of all `paths`: those that stand alone first, then the split ones on their base.
 
     With `one_kernel` all are known to be of one kernel.
     """

@@ -72,7 +72,7 @@ _ABIS = {
 
 
 def syscall(event: str, target: Target, btf: Btf | None) -> Syscall:
-    """How to see the system call that the event sys_enter_* or sys_exit_* is about; `btf` is that of vmlinux."""
+    """Return how to see the system call of the event sys_enter_* or sys_exit_*; `btf` is that of vmlinux."""
     tracepoint = _ENTER if event.startswith(f"{_ENTER}_") else _EXIT
     arch, found = registers(btf, target) if btf else (target.arch, None)
     return Syscall(tracepoint, _numbers(arch).get(event.removeprefix(f"{tracepoint}_")), found)
@@ -88,7 +88,7 @@ def syscall_events(defines: SyscallDefines, target: Target) -> Iterator[tuple[st
 
 @memoised
 def registers(btf: Btf, target: Target) -> tuple[str, SyscallRegisters | None]:
-    """The architecture, which the registers tell where nothing else did, and where the kernel keeps them."""
+    """Return the architecture, which the registers tell where nothing else did, and where the kernel keeps them."""
     for arch in (target.arch,) if target.arch in _ABIS else _arches_like(target):
         found = _registers(_ABIS[arch], btf)
         if found is not None:
@@ -112,7 +112,7 @@ def _registers(abi: _Abi, btf: Btf) -> SyscallRegisters | None:
 
 
 def _register(place: _Place, btf: Btf) -> Register | None:
-    """Where a member lies; None where the struct has no such member."""
+    """Return where a member lies; None where the struct has no such member."""
     struct = "task_struct" if place.of_task else "pt_regs"
     type_ids = [i for i in btf.ids_of(struct).get(struct, ()) if btf.kind(i) == BtfKind.STRUCT]
     if not type_ids:
