@@ -194,50 +194,6 @@ def test_other_events_are_reported(word: str, name: str) -> None:
 # --- arguments -----------------------------------------------------------------------------------------------------
 
 
-def test_the_order_is_that_of_tp_args() -> None:
-    # As in btrfs__prelim_ref of Linux 5.10.
-    facts = _read("""\
-        DECLARE_EVENT_CLASS(ref, TP_PROTO(const struct ref *oldref, const struct ref *newref, u64 size),
-            TP_ARGS(newref, oldref, size), TP_STRUCT__entry(), TP_fast_assign(), TP_printk("") );
-        DEFINE_EVENT(ref, merge, TP_PROTO(const struct ref *o, const struct ref *n, u64 s), TP_ARGS(n, o, s));
-        """)
-    assert [arg.name for arg in facts.classes[0].args] == ["newref", "oldref", "size"]
-    assert [(arg.name, arg.slot) for arg in facts.events[0].args] == [("n", 0), ("o", 1), ("s", 2)]
-
-
-def test_the_order_of_an_event_is_that_of_its_class() -> None:
-    facts = _read("""\
-        DECLARE_EVENT_CLASS(c, TP_PROTO(int a, long b), TP_ARGS(b, a),
-            TP_STRUCT__entry(), TP_fast_assign(), TP_printk(""));
-        DEFINE_EVENT(c, e, TP_PROTO(int x, long y), TP_ARGS(x, y));
-        """)
-    assert _args(facts.events[0]) == ["long y", "int x"]
-
-
-def test_swapped_words_do_not_matter() -> None:
-    # As in sof_intel_ipc_firmware_template of Linux 6.1: TP_ARGS stands where TP_PROTO belongs.
-    facts = _read("DEFINE_EVENT(c, e, TP_ARGS(struct snd_sof_dev *sdev, u32 msg), TP_PROTO(sdev, msg));")
-    assert _args(facts.events[0]) == ["struct snd_sof_dev *sdev", "u32 msg"]
-
-
-def test_perf_marks_are_taken_off() -> None:
-    facts = _read(
-        "DEFINE_EVENT(c, e, TP_PROTO(struct task_struct *t, u64 n), TP_ARGS(__perf_task(t), __perf_count(n)));"
-    )
-    assert _args(facts.events[0]) == ["struct task_struct *t", "u64 n"]
-    assert facts.skipped == ()
-
-
-def test_an_unclear_order_is_reported() -> None:
-    facts = _read("""\
-        DECLARE_EVENT_CLASS(c, TP_PROTO(int a, int b),
-            TP_ARGS(a, b + 1), TP_STRUCT__entry(), TP_fast_assign(), TP_printk(""));
-        """)
-    assert _args(facts.classes[0]) == ["int a", "int b"]
-    assert _codes(facts) == ["header-args-order"]
-    assert facts.skipped[0].position == Position("t.h", 2, 16)
-
-
 @pytest.mark.parametrize(
     ("param", "declared"),
     [
@@ -261,12 +217,6 @@ def test_parameters(param: str, declared: str) -> None:
     assert facts.skipped == ()
 
 
-def test_names_that_are_words_of_other_languages() -> None:
-    facts = _read("DEFINE_EVENT(c, 802154_rdev_add, TP_PROTO(int new, int delete, int in), TP_ARGS(new, delete, in));")
-    assert _names(facts) == ["802154_rdev_add"]
-    assert [arg.name for arg in facts.events[0].args] == ["new", "delete", "in"]
-
-
 # --- a header's own macros -----------------------------------------------------------------------------------------
 
 
@@ -281,39 +231,6 @@ def test_a_wrapper_that_pastes() -> None:
     assert _names(facts) == ["local_timer_entry", "local_timer_exit"]
     assert {event.position for event in facts.events} == {Position("t.h", 4, 1)}
     assert _args(facts.events[1]) == ["int v"]
-
-
-def test_wrappers_of_wrappers_fields_and_words() -> None:
-    facts = _read("""\
-        #define MAXNAME 32
-        #define LOCAL_ENTRY __array(char, wiphy_name, MAXNAME)
-        #define VIF_ENTRY __field(u32, type) __string(vif_name, "x")
-        #define TP_STRUCT__entry_fsid(args...) TP_STRUCT__entry(__array(u8, fsid, 16) args)
-        #define PARAMS_COMMON struct a *a, int b
-        #define MY_EVENT(name, proto, args, fields) \\
-            TRACE_EVENT(name, PARAMS(proto), PARAMS(args), PARAMS(fields), TP_fast_assign(), TP_printk(""))
-        #define SHORT(name) MY_EVENT(my_##name, TP_PROTO(PARAMS_COMMON), TP_ARGS(a, b), \\
-            TP_STRUCT__entry_fsid(LOCAL_ENTRY VIF_ENTRY))
-        SHORT(one)
-        SHORT(two)
-        """)
-    assert _names(facts) == ["my_one", "my_two"]
-    assert _args(facts.events[0]) == ["struct a *a", "int b"]
-    assert [spell(f.type, f.member_name) for f in facts.classes[1].fields if f.type] == [
-        "u8 fsid[16]", "char wiphy_name[32]", "u32 type", "char __data_loc_vif_name",
-    ]  # fmt: skip
-    assert facts.skipped == ()
-
-
-def test_a_list_of_events() -> None:
-    facts = _read("""\
-        #define ONE(name) DEFINE_EVENT(c, name, TP_PROTO(void), TP_ARGS());
-        #define LIST(X) X(a) X(b)
-        LIST(ONE)
-        LIST(TRACE_DEFINE_ENUM)
-        """)
-    assert _names(facts) == ["a", "b"]
-    assert facts.events[0].args == ()
 
 
 def test_an_alias_of_the_family_and_its_stub() -> None:
