@@ -23,12 +23,10 @@ def memoised(
     @wraps(method)
     def wrapper(self: Any, *args: Any, **named: Any) -> Any:
         key = (args, *named.items()) if named else args
-        try:
-            return self.__dict__[name][key]
-        except KeyError:
-            pass
-        result = cast(Any, method)(self, *args, **named)
-        self.__dict__.setdefault(name, {})[key] = result
+        results = self.__dict__.setdefault(name, {})
+        if key in results:
+            return results[key]
+        result = results[key] = method(self, *args, **named)
         return result
 
     return cast(Callable[Concatenate[_Self, _Params], _Result], wrapper)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tpgen.catalog.write import CatalogWriter, info_of
 from tpgen.diagnostics import fail
@@ -40,17 +40,24 @@ class Entry(NamedTuple):
         return {path for path in (self.request.headers, self.request.tracefs, *files) if path}
 
 
-class Progress:
-    """Shows how far a build is. This one is silent; another one overrides what it shows."""
+class Progress(Protocol):
+    """Shows how far a build is."""
 
     def stage(self, text: str) -> None:
-        """Called when something begins that takes a while."""
+        """Show that something begins that takes a while."""
+        return
 
     def modules(self, package: str, seen: int) -> None:
-        """Called with the number of modules that were read of a package."""
+        """Show how many modules were read of a package."""
+        return
 
     def events(self, kernel: str, done: int, of: int) -> None:
-        """Called with the number of events of a kernel that were added."""
+        """Show how many events of a kernel were added."""
+        return
+
+
+class _Silent(Progress):
+    """Shows nothing."""
 
 
 def add_kernel(writer: CatalogWriter, entry: Entry, report: Report, progress: Progress | None = None) -> None:
@@ -58,7 +65,7 @@ def add_kernel(writer: CatalogWriter, entry: Entry, report: Report, progress: Pr
 
     Raises `TpgenError`: `usage` where the entry contradicts itself, and whatever opening the kernel raises.
     """
-    progress = progress or Progress()
+    progress = progress or _Silent()
     info, kernel = _open(entry, report, progress)
     writer.add(info, kernel, entry.directories, progress.events)
 

@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tpgen.catalog.build import Entry, Progress, add_kernel
-from tpgen.catalog.write import CatalogWriter
 from tpgen.commands import base
 from tpgen.commands.base import Parser
 from tpgen.diagnostics import fail
 
 if TYPE_CHECKING:
+    from tpgen.catalog.build import Entry
     from tpgen.catalog.store import StoredKernel
 
 
@@ -93,6 +92,7 @@ def _add_parser() -> Parser:
 
 
 def _add(options: argparse.Namespace) -> int:
+    from tpgen.catalog.build import Entry
     from tpgen.catalog.store import make_user_directory, path_of
 
     path, request = path_of(options.name), base.kernel_request(options)
@@ -105,11 +105,14 @@ def _add(options: argparse.Namespace) -> int:
     return base.EXIT_DONE
 
 
-def _write(path: str, entry: Entry, progress: Progress) -> None:
+def _write(path: str, entry: Entry, line: _Line) -> None:
     """Write a catalog of one kernel."""
+    from tpgen.catalog.build import add_kernel
+    from tpgen.catalog.write import CatalogWriter
+
     writer = CatalogWriter()
-    add_kernel(writer, entry, base.report_note, progress)
-    progress.stage(f"writing {path}")
+    add_kernel(writer, entry, base.report_note, line)
+    line.stage(f"writing {path}")
     writer.save(path)
 
 
@@ -125,12 +128,14 @@ def _export_parser() -> Parser:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from tpgen.catalog.build import Entry
+
     with _Line() as line:
         _write(options.output, Entry(base.kernel_request(options)), line)
     return base.EXIT_DONE
 
 
-class _Line(Progress):
+class _Line:
     """One line on a terminal that is written over and taken away at the end; nothing where stderr is no terminal."""
 
     def __init__(self) -> None:
