@@ -42,14 +42,29 @@ _TARGETS = {
         Target("s390x", 8, True),
         Target("i386", 4, False, long_long_align=4),
         Target("arm", 4, False),
+        Target("ppc64le", 8, False),
+        Target("ppc64", 8, True),
+        Target("powerpc", 4, True),
+        Target("loongarch64", 8, False),
+        Target("mips64el", 8, False),
+        Target("mips64", 8, True),
+        Target("mipsel", 4, False),
+        Target("sparc64", 8, True),
+        Target("alpha", 8, False),
     )
 }
 # What uname, Debian and the kernel's own ARCH= call the same targets.
 _ALIASES = {"amd64": "x86_64", "x86": "x86_64", "arm64": "aarch64", "riscv": "riscv64", "s390": "s390x"} | {
-    "i686": "i386", "i586": "i386", "armhf": "arm", "armv7l": "arm", "armv6l": "arm",
+    "i686": "i386", "i586": "i386", "armhf": "arm", "armv7l": "arm", "armv6l": "arm", "armel": "arm", "armv5tel": "arm",
+    "ppc64el": "ppc64le", "ppc": "powerpc", "loong64": "loongarch64", "loongarch": "loongarch64",
 }  # fmt: skip
 #: The targets by ELF's e_machine, EM_* of include/uapi/linux/elf-em.h.
-ELF_MACHINES = {3: "i386", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+ELF_MACHINES = {
+    3: "i386", 8: "mips64el", 20: "powerpc", 21: "ppc64le", 22: "s390x", 40: "arm", 43: "sparc64",
+    62: "x86_64", 183: "aarch64", 243: "riscv64", 258: "loongarch64", 36902: "alpha",
+}  # fmt: skip
+# Machines that have several ABIs, by the size of a pointer and whether they are big-endian.
+_SEVERAL = {21: {(8, True): "ppc64"}, 8: {(8, True): "mips64", (4, False): "mipsel"}}
 
 _SIZES = {
     "_Bool": 1, "char": 1, "signed char": 1, "unsigned char": 1, "short": 2, "unsigned short": 2, "int": 4,
@@ -65,6 +80,11 @@ def target_named(arch: str) -> Target:
         known = ", ".join(sorted(_TARGETS))
         raise fail("unknown-arch", f"unknown architecture {arch!r}", hint=f"known are {known}")
     return target
+
+
+def elf_arch(machine: int, pointer_size: int, big_endian: bool) -> str | None:
+    """The architecture of an ELF file by its e_machine, class and byte order; None for one that is not known."""
+    return _SEVERAL.get(machine, {}).get((pointer_size, big_endian)) or ELF_MACHINES.get(machine)
 
 
 def target_like(pointer_size: int, big_endian: bool, arch: str | None = None) -> Target:

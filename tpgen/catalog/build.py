@@ -100,4 +100,4 @@ def _package_sources(entry: Entry, progress: Progress) -> tuple[Sources, str | N
 
 def _with_contents(request: KernelRequest, contents: PackageContents) -> KernelRequest:
     config = request.config or (contents.config if request.headers else None)
-    return request._replace(btf=tuple(contents.btf), config=config)
+    return request._replace(btf=tuple(contents.btf), config=config, arch=request.arch or contents.arch)

@@ -105,9 +105,9 @@ def compression_of(data: bytes) -> Compression | None:
     return next((known for known in COMPRESSIONS if data.startswith(known.magics)), None)
 
 
-def unpacked_limit(packed_bytes: int) -> int:
+def plausible_size(packed_bytes: int) -> int:
     """The size in bytes that `packed_bytes` of compressed data may have when they are unpacked."""
-    return min(UNPACKED_LIMIT, max(_SMALL, _RATIO * packed_bytes))
+    return max(_SMALL, _RATIO * packed_bytes)
 
 
 def unpacked(compression: Compression, data: bytes | memoryview, path: str) -> bytes:
@@ -119,7 +119,7 @@ def unpacked(compression: Compression, data: bytes | memoryview, path: str) -> b
     if compression.decompressor is None:
         raise unknown(compression, path)
     view = memoryview(data)
-    limit = unpacked_limit(len(view))
+    limit = min(UNPACKED_LIMIT, plausible_size(len(view)))
     found = io.BytesIO()  # getvalue() makes no second copy
     try:
         stream = compression.decompressor()

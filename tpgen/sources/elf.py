@@ -52,6 +52,11 @@ class ElfFile:
         return self._order == ">"
 
     @property
+    def pointer_size(self) -> int:
+        """In bytes: 4 or 8."""
+        return 8 if self._wide else 4
+
+    @property
     def machine(self) -> int:
         """EM_* of include/uapi/linux/elf-em.h."""
         return self._unpack("H", 18)[0]

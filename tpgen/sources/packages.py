@@ -11,17 +11,24 @@ import contextlib
 import io
 import os
 import re
+import stat
 import struct
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from functools import partial
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from tpgen.diagnostics import TpgenError, fail, unreadable
-from tpgen.sources.compression import compression_of, unknown
+from tpgen.sources.compression import compression_of, plausible_size, unknown
 
-# No file of a kernel package is larger than this, in bytes.
+if TYPE_CHECKING:
+    from tpgen.sources.images import BtfSections
+
+# No file of a kernel package is larger than this, in bytes; nor is what else there is for a file.
 _BIGGEST_FILE = 1 << 30
+_MOST_HEADERS = 1 << 20
+_LONGEST_PATH = 4096
 # Debian, Fedora and SUSE name it differently; the first part is /boot's name, the second that beside the modules.
 _IMAGE = re.compile(
     r"boot/(?:vmlinu[xz]|[bz]?[Ii]mage)-(?P<boot>[^/]+)|(?:usr/)?lib/modules/(?P<lib>[^/]+)/(?:vmlinu[xz]|[bz]?[Ii]mage)"
@@ -44,10 +51,12 @@ class PackageContents:
 
     `btf` has the image first, then the BTF of every module that has a tracepoint. `modules_without_btf` has the
     tracepoints of modules without BTF, as those of Linux 5.10 are, by module. `config` is the name of the configuration
-    among `contents`, None where there is none. `release` is the kernel's uname -r.
+    among `contents`, None where there is none. `release` is the kernel's uname -r, `arch` the architecture that its
+    image shows, None where it shows none.
     """
 
     release: str = ""
+    arch: str | None = None
     contents: dict[str, bytes] = field(default_factory=dict)
     btf: list[str] = field(default_factory=list)
     modules_without_btf: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -61,13 +70,13 @@ def read_packages(paths: Sequence[str], progress: Progress | None = None) -> Pac
     `package-kernel` where there is no kernel in them, or more than one; and what `images` raises.
     """
     files = PackageContents()
-    images: dict[str, tuple[str, bytes]] = {}
+    images: dict[str, _Image] = {}
     for package in paths:
         seen = 0
         for path, read in package_files(package):
             name = f"{package}:{path}"
             if match := _IMAGE.fullmatch(path):
-                images.setdefault(match["boot"] or match["lib"], (name, read()))
+                images.setdefault(match["boot"] or match["lib"], _image(name, read()))
             elif _CONFIG.fullmatch(path) and files.config is None:
                 files.config, files.contents[name] = name, read()
             elif _MODULE.fullmatch(path):
@@ -79,13 +88,34 @@ def read_packages(paths: Sequence[str], progress: Progress | None = None) -> Pac
     return files
 
 
-def _add_image(files: PackageContents, images: dict[str, tuple[str, bytes]], package: str) -> None:
+class _Image(NamedTuple):
+    """An image and its BTF, or the error that reading it ended in."""
+
+    name: str
+    found: BtfSections | TpgenError
+
+
+def _image(name: str, data: bytes) -> _Image:
+    """The BTF of an image, found before any module is looked at. Raises `image-no-btf` for one that has none."""
+    from tpgen.sources.images import btf_sections
+
+    try:
+        return _Image(name, btf_sections(data, name))
+    except TpgenError as error:
+        if error.diagnostics[0].code == "image-no-btf":
+            raise
+        return _Image(name, error)
+
+
+def _add_image(files: PackageContents, images: dict[str, _Image], package: str) -> None:
     if len(images) != 1:
-        found = f"several kernels: {', '.join(sorted(images))}" if images else "no kernel image"
+        what = f"several kernels: {', '.join(sorted(images))}" if images else "no kernel image"
         hint = "give the packages of one kernel" if images else "the image may be in a package of its own"
-        raise fail("package-kernel", f"{found} in these packages", package, hint)
-    ((files.release, (name, data)),) = images.items()
-    files.contents[name] = data
+        raise fail("package-kernel", f"{what} in these packages", package, hint)
+    ((files.release, (name, found)),) = images.items()
+    if isinstance(found, TpgenError):
+        raise found
+    files.contents[name], files.arch = found.btf, found.arch
     files.btf = [name, *sorted(files.btf)]
 
 
@@ -110,28 +140,54 @@ def _add_module(files: PackageContents, name: str, data: bytes) -> None:
 
 
 def package_files(package: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Every regular file of a package: its path without a leading `./`, and how to get its contents before the next."""
+    """Every regular file of a package: its path without a leading `./`, and how to get its contents before the next.
+
+    Both raise `TpgenError`: `unreadable`, `package-unknown`, `package-corrupt`, `image-compression`.
+    """
+    with _damage(package), open(os.open(package, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        for path, read in _files(file, package):
+            yield path, partial(_guarded, read, package)
+
+
+def _guarded(read: Callable[[], bytes], package: str) -> bytes:
+    with _damage(package):
+        return read()
+
+
+@contextlib.contextmanager
+def _damage(package: str) -> Iterator[None]:
+    """Make a `TpgenError` of whatever the readers of archives and compressors raise."""
     try:
-        with open(package, "rb") as file:
-            magic = file.read(8)
-            if magic == _AR_MAGIC:
-                yield from _tar_files(_deb_data(file, package))
-            elif magic[:4] == _RPM_MAGIC:
-                file.seek(_RPM_LEAD)
-                yield from _cpio_files(_rpm_payload(file, package))
-            else:
-                raise fail("package-unknown", "neither a .deb nor an .rpm package", package)
+        yield
     except TpgenError:
         raise
-    except (OSError, EOFError, ValueError, struct.error, tarfile.TarError) as error:
+    except (OSError, EOFError, ValueError, struct.error, tarfile.TarError, OverflowError) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise unreadable(package, error) from None
         raise fail("package-corrupt", f"damaged package: {error or 'it ends early'}", package) from None
+    except ImportError as error:
+        hint = f"pip install {error.name}"
+        raise fail("image-compression", f"reading this takes the Python module {error.name}", package, hint) from None
     except Exception as error:
         # lzma.LZMAError, zlib.error and ZstdError have no base in common, and importing them all takes a while.
         if type(error).__module__.partition(".")[0] not in ("_lzma", "lzma", "zlib", "zstd", "zstandard"):
             raise
         raise fail("package-corrupt", f"damaged package: {error}", package) from None
+
+
+def _files(file: IO[bytes], package: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise fail("unreadable", "cannot read: not a regular file", package)
+    limit = plausible_size(status.st_size)
+    magic = file.read(8)
+    if magic == _AR_MAGIC:
+        yield from _tar_files(_Metered(_deb_data(file, package), limit))
+    elif magic[:4] == _RPM_MAGIC:
+        file.seek(_RPM_LEAD)
+        yield from _cpio_files(_Metered(_rpm_payload(file, package), limit))
+    else:
+        raise fail("package-unknown", "neither a .deb nor an .rpm package", package)
 
 
 def _deb_data(file: IO[bytes], package: str) -> IO[bytes]:
@@ -140,6 +196,8 @@ def _deb_data(file: IO[bytes], package: str) -> IO[bytes]:
         if len(entry) < _AR_ENTRY or entry[58:] != b"`\n":
             raise ValueError("not a member of an ar archive")
         name, size = entry[:16].decode("ascii", "replace").rstrip().rstrip("/"), int(entry[48:58])
+        if size < 0:
+            raise ValueError("a member of less than no bytes")
         if name.startswith("data.tar"):
             return _decompressed(_Part(file, size), package)
         file.seek(size + size % 2, os.SEEK_CUR)
@@ -178,6 +236,32 @@ class _Part(io.RawIOBase):
         return len(data)
 
 
+class _Metered:
+    """A decompressed archive that ends where it grows beyond what it can be.
+
+    It has a budget of bytes as a whole, and one for what stands between two files: headers are read into memory.
+    """
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+        self._expected = _MOST_HEADERS
+
+    def expect(self, size: int) -> None:
+        """Allow a file of `size` bytes and the headers behind it."""
+        self._expected = size + _MOST_HEADERS
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._left -= len(data)
+        self._expected -= len(data)
+        if self._left < 0:
+            raise ValueError("it unpacks to more than a hundred times its size")
+        if self._expected < 0:
+            raise ValueError(f"headers of more than {_MOST_HEADERS >> 20} MiB in it")
+        return data
+
+
 def _decompressed(part: _Part, package: str) -> IO[bytes]:
     """The decompressed stream of one that begins with a known magic, any other stream itself."""
     source = io.BufferedReader(part, 1 << 16)
@@ -189,10 +273,13 @@ def _decompressed(part: _Part, package: str) -> IO[bytes]:
     return compression.stream(source)
 
 
-def _tar_files(stream: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    with contextlib.closing(tarfile.open(fileobj=stream, mode="r|")) as archive:
+def _tar_files(stream: _Metered) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    stream.expect(0)
+    # tarfile needs nothing but read() of a stream.
+    with contextlib.closing(tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|")) as archive:
         for member in archive:
-            if member.isreg():
+            stream.expect(member.size)
+            if member.isreg() and not member.issparse():
 
                 def read(member: tarfile.TarInfo = member) -> bytes:
                     _check_size(member.size)
@@ -204,7 +291,7 @@ def _tar_files(stream: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:
             archive.members = []  # type: ignore[attr-defined]  # which would be all of them, in the end
 
 
-def _cpio_files(stream: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _cpio_files(stream: _Metered) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """The files of a cpio archive in the new ASCII format, in which all numbers are of eight hexadecimal digits."""
     while True:
         entry = _exactly(stream, _CPIO_ENTRY)
@@ -212,7 +299,9 @@ def _cpio_files(stream: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:
             raise ValueError("not an entry of a cpio archive")
         numbers = [int(entry[at : at + 8], 16) for at in range(6, _CPIO_ENTRY, 8)]
         mode, size, name_size = numbers[1], numbers[6], numbers[11]
-        _check_size(name_size)
+        if name_size > _LONGEST_PATH:
+            raise ValueError(f"a name of {name_size} bytes")
+        stream.expect(size + name_size)
         name = _exactly(stream, name_size)[:-1].decode("utf-8", "replace")
         _exactly(stream, -(_CPIO_ENTRY + name_size) % 4)
         if name == "TRAILER!!!":
@@ -234,13 +323,13 @@ def _check_size(size: int) -> None:
         raise ValueError(f"a file of {size} bytes in it")
 
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
+def _exactly(stream: _Metered, size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         raise EOFError
     return data
 
 
-def _skip(stream: IO[bytes], size: int) -> None:
+def _skip(stream: _Metered, size: int) -> None:
     while size > 0:
         size -= len(_exactly(stream, min(size, 1 << 20)))

@@ -398,7 +398,8 @@ def test_another_architecture(tmp_path: Path) -> None:
 
 def test_unknown_architecture(tmp_path: Path) -> None:
     assert tpgen("list", "--btf", write_btf(tmp_path / "vmlinux"), "--arch", "pdp11") == refusal(
-        "unknown architecture 'pdp11' [unknown-arch]; known are aarch64, arm, i386, riscv64, s390x, x86_64"
+        "unknown architecture 'pdp11' [unknown-arch]; known are aarch64, alpha, arm, i386, loongarch64, "
+        "mips64, mips64el, mipsel, powerpc, ppc64, ppc64le, riscv64, s390x, sparc64, x86_64"
     )
 
 

@@ -248,3 +248,80 @@ def test_tracepoints_of_a_module_without_btf(big_endian: bool, wide: bool, machi
     assert module_tracepoints(module, "f") == module_tracepoints(lzma.compress(module), "f") == expected
     assert module_tracepoints(elf({".text": b"\x90"}), "f") == ()
     assert module_tracepoints(b"#!/bin/sh", "f") == ()
+
+
+# --- what an image tells of itself
+
+
+def with_mark(at: int, mark: bytes) -> bytes:
+    """An image with BTF and some bytes at a place that its architecture's boot protocol states."""
+    image = bytearray(stub_image(b"\0" * 0x11000 + BLOB))
+    image[at : at + len(mark)] = mark
+    return bytes(image)
+
+
+def pe(machine: int) -> bytes:
+    image = bytearray(with_mark(0x3C, (0x40).to_bytes(4, "little")))
+    image[0x40:0x46] = b"PE\0\0" + machine.to_bytes(2, "little")
+    return bytes(image)
+
+
+ARCHITECTURES = {
+    "arm64 Image": (with_mark(0x38, b"ARM\x64"), "aarch64"),
+    "riscv64 Image": (with_mark(0x38, b"RSC\x05"), "riscv64"),
+    "arm zImage": (with_mark(0x24, b"\x18\x28\x6f\x01"), "arm"),
+    "s390x bzImage": (with_mark(0x10008, b"S390EP"), "s390x"),
+    "arm64 with an EFI stub": (pe(0xAA64), "aarch64"),
+    "x86-64 with an EFI stub": (pe(0x8664), "x86_64"),
+    "loongarch with an EFI stub": (pe(0x6264), "loongarch64"),
+    "another machine with an EFI stub": (pe(0x1234), None),
+    "nothing": (with_mark(0x38, b"ARM\x65"), None),
+    "ppc64el vmlinux": (elf({".BTF": BLOB}, machine=21), "ppc64le"),
+    "ppc64 vmlinux": (elf({".BTF": BIG}, big_endian=True, machine=21), "ppc64"),
+    "mips64el vmlinux": (elf({".BTF": BLOB}, machine=8), "mips64el"),
+    "mipsel vmlinux": (elf({".BTF": BLOB}, wide=False, machine=8), "mipsel"),
+    "loong64 vmlinux": (elf({".BTF": BLOB}, machine=258), "loongarch64"),
+}
+
+
+@pytest.mark.parametrize(("image", "arch"), ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_architecture(image: bytes, arch: str | None) -> None:
+    found = btf_sections(image, "f")
+    assert (found.btf in (BLOB, BIG), found.arch) == (True, arch)
+
+
+def test_efi_image_that_states_its_payload() -> None:
+    """`MZ`, `zimg`, then where the payload lies; bait stands in front of it."""
+    bait, payload = gzip.compress(elf({".BTF": BIG}), mtime=0), zstd(b"\x90" * 100 + BLOB + b"\0" * 8)
+    head = b"MZ\0\0zimg" + (64 + len(bait)).to_bytes(4, "little") + len(payload).to_bytes(4, "little")
+    assert btf_sections(head.ljust(64, b"\0") + bait + payload, "f").btf == BLOB
+
+
+@every_compression
+@pytest.mark.parametrize("image", [bzimage, stub_image])
+def test_kernel_without_btf(image: Callable[[bytes], bytes], compress: Callable[[bytes], bytes]) -> None:
+    """One payload that unpacks to a kernel is all that there is: the bait behind it is not looked at."""
+    kernel = bytes(range(256)) * (1 << 12)
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(image(compress(kernel) + b"\0" * 64 + compress(elf({".BTF": BLOB}))), "f")
+    assert str(caught.value) == ("f: kernel image without BTF [image-no-btf]; was it built with CONFIG_DEBUG_INFO_BTF?")
+
+
+def test_false_starts_cost_little() -> None:
+    """Thousands of what may be the headers of compressed data, in front of a kernel."""
+    bait = (b"\x5d\x00\x00\x00\x02" + b"\xff" * 8 + b"\0" + b"\xa5" * 30) * 5000 + b"BZh9 \x1f\x8b\x08\x00 " * 5000
+    assert btf_sections(stub_image(bait + COMPRESSIONS["xz"](elf({".BTF": BLOB}))), "f").btf == BLOB
+
+
+@pytest.mark.parametrize("magic", [b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"])
+def test_lz4_in_an_image_that_states_nothing(magic: bytes) -> None:
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(stub_image(magic + bytes(range(256))), "f")
+    assert str(caught.value) == LZ4
+
+
+@every_compression
+def test_more_than_a_hundred_times_its_size(compress: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(compress(b"\0" * (65 << 20)), "f")
+    assert str(caught.value) == "f: unpacks to more than 64 MiB [image-too-large]"

@@ -10,11 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from support.btf_builder import SIGNED, BtfBuilder, bzimage, elf
+from support.btf_builder import SIGNED, BtfBuilder, bzimage, elf, stub_image
 from support.cli import Done, refusal, tpgen
 from support.packages import make_deb, make_rpm
 from support.small_kernel import small_btf
@@ -192,6 +192,118 @@ def test_no_package(content: bytes, home: Path, tmp_path: Path) -> None:
     done = tpgen("catalog", "add", "x", path)
     assert (done.code, done.out) == (2, "")
     assert re.fullmatch(rf"tpgen: error: {path}: [^\n]* \[package-(?:unknown|corrupt|kernel)\][^\n]*\n", done.err)
+
+
+# --- what is in front of the modules
+
+
+@pytest.mark.parametrize("make", [make_deb, make_rpm])
+def test_image_without_btf(make: Callable[[Path, Path], Path], home: Path, tmp_path: Path) -> None:
+    """It is told before the modules are looked at: these are no modules at all."""
+    root = write_kernel(tmp_path / "root")
+    (root / f"boot/vmlinuz-{RELEASE}").write_bytes(bzimage(gzip.compress(bytes(range(256)) * (1 << 12), mtime=0)))
+    (root / MODULES / "other.ko.xz").write_bytes(b"garbage")
+    package = make(root, tmp_path / "package")
+    done = tpgen("catalog", "add", "x", package)
+    assert done == refusal(
+        f"{package}:boot/vmlinuz-{RELEASE}: kernel image without BTF [image-no-btf]; "
+        "was it built with CONFIG_DEBUG_INFO_BTF?"
+    )
+
+
+def test_architecture_from_the_image(home: Path, tmp_path: Path) -> None:
+    """An arm64 Image is no ELF file; what marks it stands in its header."""
+    root = write_kernel(tmp_path / "root")
+    image = bytearray(stub_image(small_btf().blob()))
+    image[0x38:0x3C] = b"ARM\x64"
+    (root / f"boot/vmlinuz-{RELEASE}").write_bytes(image)
+    assert tpgen("catalog", "add", "boxed", make_deb(root, tmp_path / "kernel.deb")) == Done(0, "", "")
+    listed = [line.split() for line in tpgen("catalog", "list").out.splitlines()]
+    assert ["boxed", RELEASE, "aarch64", "8", str(home / "boxed.tpgen")] in listed
+
+
+# --- bombs
+
+
+def tar_header(name: str, size: int, kind: bytes = b"0") -> bytes:
+    """The header of a file in a tar archive, by POSIX's ustar."""
+    fields = name.encode().ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + b"%011o\0" % size + b"00000000000\0"
+    rest = kind + b"\0" * 100 + b"ustar\x0000" + b"\0" * 247
+    checksum = sum(fields) + 8 * 0x20 + sum(rest)
+    return fields + b"%06o\0 " % checksum + rest
+
+
+def deb_of(tar: Iterable[bytes], path: Path) -> Path:
+    """A .deb whose data.tar.xz is what the pieces make."""
+    compressor = lzma.LZMACompressor(preset=0)
+    data = b"".join([*(compressor.compress(piece) for piece in tar), compressor.flush()])
+    head = b"data.tar.xz     0           0     0     100644  " + str(len(data)).ljust(10).encode() + b"`\n"
+    path.write_bytes(b"!<arch>\n" + head + data)
+    return path
+
+
+TOO_DENSE = "it unpacks to more than a hundred times its size"
+MIB = b"\0" * (1 << 20)
+BOMBS = {
+    "long name": ([tar_header("x", 3 << 20, b"x"), *[MIB] * 3], "headers of more than 1 MiB in it"),
+    "long name of GNU": ([tar_header("x", 3 << 20, b"L"), *[MIB] * 3], "headers of more than 1 MiB in it"),
+    "image": (
+        [tar_header(f"boot/vmlinuz-{RELEASE}", 65 << 20), *[MIB] * 65], TOO_DENSE
+    ),
+    "file of no interest": (
+        [tar_header("usr/share/x", 65 << 20), *[MIB] * 65], TOO_DENSE
+    ),
+    "file larger than any": (
+        [tar_header(f"boot/vmlinuz-{RELEASE}", (1 << 30) + 1), MIB], "a file of 1073741825 bytes in it"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("tar", "reason"), BOMBS.values(), ids=BOMBS)
+def test_bomb(tar: list[bytes], reason: str, home: Path, tmp_path: Path) -> None:
+    package = deb_of([*tar, b"\0" * 1024], tmp_path / "bomb.deb")
+    done = tpgen("catalog", "add", "x", package)
+    assert done == refusal(f"{package}: damaged package: {reason} [package-corrupt]")
+
+
+def test_many_modules_that_are_bombs(home: Path, tmp_path: Path) -> None:
+    module = lzma.compress(b"\x7fELF" + b"\0" * (65 << 20), preset=0)
+    piece = tar_header(f"{MODULES}/a.ko.xz", len(module)) + module + b"\0" * (-len(module) % 512)
+    package = deb_of([piece] * 10, tmp_path / "bombs.deb")
+    message = f"{package}:{MODULES}/a.ko.xz: unpacks to more than 64 MiB [image-too-large]"
+    assert tpgen("catalog", "add", "x", package) == refusal(message)
+
+
+def test_member_of_less_than_nothing(home: Path, tmp_path: Path) -> None:
+    """It would be read again and again."""
+    package = tmp_path / "x.deb"
+    package.write_bytes(b"!<arch>\n" + b"debian-binary   0           0     0     100644  -60       `\n")
+    done = tpgen("catalog", "add", "x", package)
+    assert done == refusal(f"{package}: damaged package: a member of less than no bytes [package-corrupt]")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_no_regular_file(kind: str, home: Path, tmp_path: Path) -> None:
+    package = tmp_path / "x.deb"
+    if kind == "pipe":
+        os.mkfifo(package)
+    else:
+        package.symlink_to("/dev/zero")
+    assert tpgen("catalog", "add", "x", package) == refusal(f"{package}: cannot read: not a regular file [unreadable]")
+
+
+@pytest.mark.parametrize("make", [make_deb, make_rpm])
+def test_download_that_was_cut(make: Callable[[Path, Path], Path], home: Path, tmp_path: Path) -> None:
+    """In the middle of a large file, which is read when its turn has come."""
+    root = write_kernel(tmp_path / "root")
+    (root / MODULES / "big.ko").write_bytes(elf({".BTF": os.urandom(1 << 20)}))
+    package = make(root, tmp_path / "package")
+    whole = package.read_bytes()
+    for part in (0.2, 0.5, 0.9, 0.99):
+        package.write_bytes(whole[: int(len(whole) * part)])
+        done = tpgen("catalog", "add", "x", package)
+        assert (done.code, done.out) == (2, "")
+        assert re.fullmatch(rf"tpgen: error: {package}: damaged package: [^\n]* \[package-corrupt\]\n", done.err)
 
 
 # --- progress
