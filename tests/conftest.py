@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "build_systems: needs make, cmake, ninja, meson and clang")
     config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
     config.addinivalue_line("markers", "systemtap: needs SystemTap and linux-headers of 6.1 for amd64")
-    config.addinivalue_line("markers", "machines: needs qemu's programs for amd64 and s390x")
+    config.addinivalue_line("markers", "machines: needs qemu's programs for the architectures of tests/support/vm.py")
     config.addinivalue_line("markers", "languages: needs go, Debian's rustc with its sources, clang 14 and bpftrace")
 
 

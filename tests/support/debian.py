@@ -22,6 +22,8 @@ from pathlib import Path
 
 #: Debian's suites by the kernel that they carry.
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "sid"}
+#: The architecture of a kernel's flavour, where the flavour is not called like it.
+ARCHITECTURES = {"rt-amd64": "amd64", "cloud-amd64": "amd64", "686-pae": "i386", "powerpc64le": "ppc64el"}
 # Kernels of a released suite are updated there.
 _UPDATED = ("bullseye", "bookworm", "trixie")
 
@@ -167,22 +169,28 @@ class Image(ABC):
 
     @property
     def vmlinuz(self) -> Path:
-        """The kernel, as a boot loader takes it."""
-        return next(self.image.glob("boot/vmlinuz-*"))
+        """The kernel, as a boot loader takes it; on ppc64el that is an ELF file."""
+        return next(self.image.glob("boot/vmlinu[xz]-*"))
 
     @property
     def btf(self) -> tuple[Path, ...]:
-        """What holds the image's BTF: vmlinuz, then every module that has a tracepoint. 5.10's modules have no BTF."""
-        has_btf = "CONFIG_DEBUG_INFO_BTF_MODULES=y\n" in self.config.read_text()
-        return self.vmlinuz, *(self.traced_modules if has_btf else ())
+        """What holds the image's BTF: vmlinuz, then every module that has a tracepoint.
+
+        5.10's modules have no BTF, i386's kernel has none at all.
+        """
+        config = self.config.read_text()
+        if "CONFIG_DEBUG_INFO_BTF=y\n" not in config:
+            return ()
+        return self.vmlinuz, *(self.traced_modules if "CONFIG_DEBUG_INFO_BTF_MODULES=y\n" in config else ())
 
 
 class Tree(Image):
-    """Debian's kernel source of one version, as far as tpgen reads it, and the images built from it."""
+    """Debian's kernel source of one version, as far as tpgen reads it, and the images built from it in one flavour."""
 
-    def __init__(self, kernel: str, directory: Path | None = None, arch: str = "amd64") -> None:
+    def __init__(self, kernel: str, directory: Path | None = None, flavour: str = "amd64") -> None:
         self.kernel = kernel
-        self.arch = arch
+        self.arch = arch = ARCHITECTURES.get(flavour, flavour)
+        self._flavour = flavour
         self._cache = directory or cache_dir()
         self._apt = AptRoot(SUITES[kernel], self._cache, arch)
         self.version = self._apt.version(f"linux-source-{kernel}")
@@ -209,11 +217,11 @@ class Tree(Image):
 
     def _images(self) -> list[str]:
         """The packages with an image of this kernel, newest first."""
-        meta = f"linux-image-{self.arch}"
+        meta = f"linux-image-{self._flavour}"
         newest = next(name for name in self._apt.depends(meta) if name.startswith("linux-image-"))
         # As POSIX has regular expressions: apt's.
-        flavour = re.sub(r"\d+", "[0-9]+", re.sub(r"([.+])", r"\\\1", newest))
-        return sorted(self._apt.names(f"^{flavour}$"), key=_numbers, reverse=True)
+        pattern = re.sub(r"\d+", "[0-9]+", re.sub(r"([.+])", r"\\\1", newest))
+        return sorted(self._apt.names(f"^{pattern}$"), key=_numbers, reverse=True)
 
     def _image(self, package: str) -> Path:
         release = package.removeprefix("linux-image-")

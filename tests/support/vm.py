@@ -45,6 +45,22 @@ MACHINES: Mapping[str, Machine] = {
         "-machine q35,accel=tcg -cpu max -serial file:console -serial file:answers",
         "ttyS0", "/dev/ttyS1", "x86_64-linux-musl", "bpfel",
     ),
+    "i386": Machine(
+        "qemu-system-i386",
+        "-machine q35,accel=tcg -cpu max -serial file:console -serial file:answers",
+        "ttyS0", "/dev/ttyS1", "x86-linux-musl", "bpfel",
+    ),
+    "ppc64el": Machine(
+        "qemu-system-ppc64",
+        "-machine pseries,accel=tcg,x-vof=on -cpu power9 -serial file:console -serial file:answers",
+        "hvc0", "/dev/hvc1", "powerpc64le-linux-musl", "bpfel",
+    ),
+    "riscv64": Machine(
+        "qemu-system-riscv64",
+        "-machine virt,accel=tcg -cpu rv64 -serial file:console"
+        " -chardev file,id=answers,path=answers -device pci-serial,chardev=answers",
+        "ttyS0", "/dev/ttyS1", "riscv64-linux-musl", "bpfel",
+    ),
     "s390x": Machine(
         "qemu-system-s390x",
         "-machine s390-ccw-virtio,accel=tcg -cpu max"

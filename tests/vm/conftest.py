@@ -13,8 +13,13 @@ from support.debian import Tree
 
 from vm.case import Booted, Case
 
-#: Debian's kernels: the version, and the architecture as Debian calls it.
-KERNELS = ("5.10-amd64", "6.1-amd64", "6.12-amd64", "7.2-amd64", "6.12-s390x")
+#: Debian's kernels: the version, and the flavour as Debian calls it.
+KERNELS = (
+    "5.10-amd64", "5.10-rt-amd64",
+    "6.1-amd64", "6.1-rt-amd64", "6.1-686-pae",
+    "6.12-amd64", "6.12-rt-amd64", "6.12-s390x", "6.12-riscv64", "6.12-powerpc64le",
+    "7.2-amd64", "7.2-cloud-amd64",
+)  # fmt: skip
 
 #: What was counted on a kernel, by column.
 Row: TypeAlias = dict[str, str]
@@ -33,8 +38,8 @@ def under_way(
 
 def boot(name: str, scratch: Path, libbpf_include: Path) -> Booted:
     """What becomes of one."""
-    kernel, _, arch = name.partition("-")
-    return Case(Tree(kernel, arch=arch), scratch, libbpf_include).booted()
+    kernel, _, flavour = name.partition("-")
+    return Case(Tree(kernel, flavour=flavour), scratch, libbpf_include).booted()
 
 
 @pytest.fixture(scope="session", params=KERNELS)
