@@ -37,8 +37,11 @@ def open_kernel(
     *,
     btf: Iterable[Path] = (),
     tracefs: Path | None = None,
-    headers: Path | None = None,
+    headers: Path | Iterable[Path] = (),
     config: Path | None = None,
+    defines: Iterable[str] = (),
+    undefines: Iterable[str] = (),
+    release: str | None = None,
     arch: str | None = None,
     use_cache: bool = True,
 ) -> Kernel:
@@ -49,10 +52,13 @@ def open_kernel(
     """
     from tpgen.opening import open_kernel
 
-    paths = {"tracefs": tracefs, "headers": headers, "config": config}
+    headers = [headers] if isinstance(headers, str | os.PathLike) else headers
+    several = {"btf": [os.fspath(path) for path in btf], "headers": [os.fspath(path) for path in headers]}
+    paths = {"tracefs": tracefs, "config": config}
     texts = {key: None if path is None else os.fspath(path) for key, path in paths.items()}
+    words = {"defines": defines, "undefines": undefines, "release": release, "arch": arch}
     notes: list[Diagnostic] = []
-    request = KernelRequest(name, tuple(os.fspath(path) for path in btf), **texts, arch=arch, no_cache=not use_cache)
+    request = KernelRequest.of({"kernel": name, **several, **texts, **words, "no_cache": not use_cache})
     events = open_kernel(request, notes.append)
     return Kernel(events, (*notes, *events.notes))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.request import KernelRequest
 from tpgen.paths import live_kernel_readable
+from tpgen.target import target_named
 
 if TYPE_CHECKING:
     from tpgen.catalog.known_classes import KnownClasses
@@ -42,9 +43,10 @@ def open_kernel(request: KernelRequest, report: Report) -> KernelEvents:
 def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None:
     """Open the kernel from a catalog where a name means one, or where no kernel is named and none can be asked.
 
-    None where sources are meant. Raises `TpgenError` where they contradict each other, `unknown-kernel`, and what is
-    wrong with the catalog.
+    None where sources are meant. Raises `TpgenError` where options contradict each other or have no effect,
+    `unknown-kernel`, and what is wrong with the catalog.
     """
+    _refuse_useless(request)
     if request.kernel == "live" or (request.kernel is None and (request.has_files or live_kernel_readable())):
         return None
     from tpgen.catalog.store import newest_shipped, open_named
@@ -113,20 +115,22 @@ def open_sources(
     With `syscalls` the C files beside the headers are read as well. Raises `TpgenError` where the sources contradict
     each other or are broken.
     """
-    from tpgen.kernel.sources import open_files, open_live
+    from tpgen.kernel.sources import HeaderOptions, open_files, open_live
 
     if request.kernel not in (None, "live"):
         raise fail("usage", "this needs sources, and a catalog has none", hint="--kernel live, or give files")
-    if request.config and not request.headers:
-        raise fail("usage", "--config decides what of --headers counts", hint="give --headers as well")
+    _refuse_useless(request)
     if request.kernel == "live" and (request.btf or request.tracefs):
         raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave --btf and --tracefs away")
-    headers_alone = request.headers is not None and not (request.btf or request.tracefs)
-    if request.kernel == "live" or (join_live and headers_alone and live_kernel_readable()):
-        sources = open_live(request.headers, request.config, not request.no_cache, _known_classes())
+    options = (request.headers, request.config, request.macros(), request.release, not request.no_cache)
+    headers = HeaderOptions(*options)
+    headers_alone = bool(request.headers) and not (request.btf or request.tracefs)
+    join_live = join_live and headers_alone and live_kernel_readable()
+    if request.kernel == "live" or (join_live and (request.arch is None or _is_of_this_machine(request.arch))):
+        sources = open_live(headers, _known_classes())
     elif request.has_files:
-        given = (request.btf, request.tracefs, request.headers, request.config, request.arch)
-        sources = open_files(*given, use_cache=not request.no_cache, contents=contents or {}, syscalls=syscalls)
+        given = (request.btf, request.tracefs, headers, request.arch)
+        sources = open_files(*given, contents=contents or {}, syscalls=syscalls)
     elif live_kernel_readable():
         sources = open_live(known_classes=_known_classes())
     else:
@@ -135,6 +139,29 @@ def open_sources(
     if broken:
         raise TpgenError(*broken)
     return sources
+
+
+def _refuse_useless(request: KernelRequest) -> None:
+    """Raise `usage` for options without an effect, `arch-mismatch` for one that the running kernel is not of."""
+    for given, flag in ((request.config, "--config"), (request.defines, "-D"), (request.undefines, "-U")):
+        if given and not request.headers:
+            raise fail("usage", f"{flag} decides what of --headers counts", hint="give --headers as well")
+    is_live = request.kernel == "live" or (not (request.kernel or request.has_files) and live_kernel_readable())
+    if request.release and (request.kernel or not request.has_files):
+        named = f"kernel {request.kernel}" if request.kernel not in (None, "live") else LIVE_LABEL
+        raise fail("usage", f"--release is that of files, and {named} has its own", hint="leave --release away")
+    if request.arch and is_live and not _is_of_this_machine(request.arch):
+        message = f"{LIVE_LABEL} is of {os.uname().machine}, not of {request.arch}"
+        raise fail("arch-mismatch", message, hint=f"--kernel 6.12 --arch {request.arch} is another's")
+
+
+def _is_of_this_machine(arch: str) -> bool:
+    """Whether `arch` names the architecture of this machine. Raises `unknown-arch`."""
+    target = target_named(arch)
+    try:
+        return target == target_named(os.uname().machine)
+    except TpgenError:
+        return False
 
 
 def _known_classes() -> KnownClasses:

@@ -78,7 +78,7 @@ def _package(recipe: Mapping[str, Any], entry: Mapping[str, str], directory: Pat
 def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, packages: Sequence[Path], tree: Path) -> None:
     """Add one kernel; `tree` is an empty directory for the part of its source that is read."""
     _unpack(source, tree)
-    request = KernelRequest(headers=str(tree), arch=kernel["arch"], no_cache=True)
+    request = KernelRequest(headers=(str(tree),), arch=kernel["arch"], no_cache=True)
     paths = tuple(map(str, packages))
     add_kernel(writer, Entry(request, paths, kernel["name"], distribution="debian", syscalls=True), print)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # tpgen.toml does not.
 _OWN = {"-o": "output", "--output": "output", "--stamp": "stamp", "--depfile": "depfile"}
 _KERNEL = {option.flag: option.repeatable for option in KERNEL_OPTIONS if option.kind != FLAG}
+# These may be joined with their values. Between the two the order decides: given both, argparse sorts them out.
+_JOINED = {"-D", "-U"}
 _WRITTEN = {"stamp", "depfile"}
 _KNOWN = {"", "check", *_OWN.values(), *_KERNEL}
 
@@ -57,7 +59,9 @@ class BuildRequest:
         pairs = list(_pairs(words))
         given = dict(pairs)
         counts = [sum(name == other for name, _ in pairs) for other in given if not _KERNEL.get(other)]
-        if not set(given) <= _KNOWN or max(counts, default=0) > 1 or ("check" in given and _WRITTEN & set(given)):
+        if not set(given) <= _KNOWN or set(given) >= _JOINED or max(counts, default=0) > 1:
+            return None
+        if "check" in given and _WRITTEN & set(given):
             return None
         return cls(
             given.get("", "tpgen.toml"),
@@ -100,6 +104,8 @@ def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
             yield "", word
         elif word == "--check":
             yield "check", ""
+        elif word[:2] in _JOINED and word[2:3] not in ("", "="):
+            yield word[:2], word[2:]
         elif (flag in _OWN or flag in _KERNEL) and (flag.startswith("--") or not equals):
             value = value if equals else next(rest, "")
             yield (_OWN.get(flag, flag), value) if value and not value.startswith("-") else (word, "")

@@ -126,7 +126,7 @@ class _Kernels:
                     self._inputs.add_file(path)
                 else:
                     self._inputs.add_tree(path, TREES[option.cache])
-        if request.kernel or not (request.btf or request.tracefs or request.headers):
+        if request.kernel or not request.has_files:
             self._add_named(request.kernel)
 
     def _add_named(self, name: str | None) -> None:

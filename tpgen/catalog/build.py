@@ -22,14 +22,13 @@ class Entry(NamedTuple):
     """A kernel for a catalog: that of `packages`, the .deb or .rpm files of one kernel, else the one of `request`.
 
     The request of packages may add headers, tracefs and an architecture. `name` is that in the catalog, by default the
-    one that the kernel has in its own catalog, else its release. `release` and `distribution` are what no source tells.
+    one that the kernel has in its own catalog, else its release. `distribution` is what no source tells.
     With `syscalls` the C files beside the headers are read for the system calls that they define, which takes seconds.
     """
 
     request: KernelRequest
     packages: tuple[str, ...] = ()
     name: str | None = None
-    release: str | None = None
     distribution: str | None = None
     syscalls: bool = False
 
@@ -37,7 +36,7 @@ class Entry(NamedTuple):
     def directories(self) -> set[str]:
         """The directories that were given, and those of the files that were."""
         files = map(os.path.dirname, (*self.packages, *self.request.btf))
-        return {path for path in (self.request.headers, self.request.tracefs, *files) if path}
+        return {path for path in (*self.request.headers, self.request.tracefs, *files) if path}
 
 
 class Progress(Protocol):
@@ -80,7 +79,7 @@ def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo,
         return replace(known.info, name=entry.name or known.info.name), known
     else:
         progress.stage("reading")
-        sources, release = open_sources(entry.request, syscalls=entry.syscalls), entry.release
+        sources, release = open_sources(entry.request, syscalls=entry.syscalls), None
     identity = build_id() if entry.request.kernel == "live" else None
     info = info_of(sources, entry.name or "kernel", release, entry.distribution, identity)
     return replace(info, name=entry.name or info.release or info.name), CheckedKernel(sources)
@@ -95,7 +94,7 @@ def _package_sources(entry: Entry, progress: Progress) -> tuple[Sources, str | N
     contents = read_packages(entry.packages, progress.modules)
     progress.stage("reading")
     sources = open_sources(_with_contents(entry.request, contents), contents=contents.contents, syscalls=entry.syscalls)
-    return replace(sources, modules_without_btf=contents.modules_without_btf), entry.release or contents.release
+    return replace(sources, modules_without_btf=contents.modules_without_btf), entry.request.release or contents.release
 
 
 def _with_contents(request: KernelRequest, contents: PackageContents) -> KernelRequest:

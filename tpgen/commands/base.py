@@ -56,6 +56,23 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+_MACROS = ("defines", "undefines")
+
+
+class _Macro(argparse.Action):
+    """Appends to the macros that are defined, or are not; of -D and -U for one macro the last counts, as in C."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        name = values.partition("=")[0]
+        for other in _MACROS:
+            if other != self.dest:
+                left = [word for word in getattr(namespace, other) if word.partition("=")[0] != name]
+                setattr(namespace, other, left)
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
+
+
 def parser(command: str, description: str, kind: type[Parser] = Parser) -> Parser:
     """The parser of a command that reads a kernel, with the source options."""
     made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
@@ -69,6 +86,8 @@ def _add(to: argparse._ActionsContainer, option: KernelOption) -> None:
     about: dict[str, Any] = {"dest": option.name, "help": option.help}
     if option.kind == FLAG:
         to.add_argument(option.flag, action="store_true", **about)
+    elif option.name in _MACROS:
+        to.add_argument(option.flag, action=_Macro, default=[], metavar=option.metavar, **about)
     elif option.repeatable:
         to.add_argument(option.flag, action="append", default=[], metavar=option.metavar, **about)
     else:

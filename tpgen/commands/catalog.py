@@ -86,7 +86,6 @@ def _add_parser() -> Parser:
     made = base.parser("catalog add", "Keep a kernel under a name, from package files or from the source options.")
     made.add_argument("name", metavar="NAME", help="what --kernel will call it; one of that name is replaced")
     made.add_argument("packages", nargs="*", metavar="PACKAGE", help="the .deb or .rpm files of one kernel")
-    made.add_argument("--release", metavar="R", help="its uname -r, where nothing else tells")
     made.add_argument("--distribution", metavar="WORD", help="whose kernel it is")
     return made
 
@@ -99,7 +98,7 @@ def _add(options: argparse.Namespace) -> int:
     make_user_directory()
     if not options.packages and not request.kernel and not request.has_files:
         raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
-    entry = Entry(request, tuple(options.packages), options.name, options.release, options.distribution)
+    entry = Entry(request, tuple(options.packages), options.name, options.distribution)
     with _Line() as line:
         _write(path, entry, line)
     return base.EXIT_DONE

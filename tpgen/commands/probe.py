@@ -20,7 +20,6 @@ _WORDS = {True: "yes", False: "no", None: "unknown"}
 def parser() -> Parser:
     made = base.parser("probe", "Exit 0: raw tracepoints are supported; 1: they are not; 3: unknown.")
     made.add_argument("--symbols", metavar="FILE", help="the kernel's System.map, or a copy of its /proc/kallsyms")
-    made.add_argument("--release", metavar="R", help="the kernel's uname -r, which is only a hint")
     made.add_argument("--json", action="store_true", help="an object for programs")
     return made
 
@@ -54,6 +53,7 @@ def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[E
     from tpgen.kernel.sources import open_files
     from tpgen.paths import LIVE_BTF, live_kernel_readable
 
+    base.kernel_request(options)  # which looks at the values
     release: str | None
     files = options.btf or options.tracefs or options.headers or options.symbols or options.release
     if options.kernel == "live" and files:
@@ -64,7 +64,7 @@ def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[E
     elif files:
         if options.btf:
             yield from probe.btf(open_files(options.btf, arch=options.arch).btfs[0])
-        release = _release_of(options.headers)
+        release = next(filter(None, map(_release_of, options.headers)), None)
     else:
         yield probe.loading()
         if live_kernel_readable():
@@ -79,10 +79,8 @@ def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[E
         yield probe.release(known_release)
 
 
-def _release_of(headers: str | None) -> str | None:
+def _release_of(headers: str) -> str | None:
     """The release of a tree of headers; nothing else of it is read."""
-    if headers is None:
-        return None
     from tpgen.sources.source_tree.release import find_release
 
     try:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tpgen.diagnostics import fail, shortened
 from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options_of
+
+_MACRO = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 class KernelRequest(NamedTuple):
@@ -18,24 +22,46 @@ class KernelRequest(NamedTuple):
     kernel: str | None = None
     btf: tuple[str, ...] = ()
     tracefs: str | None = None
-    headers: str | None = None
+    headers: tuple[str, ...] = ()
     config: str | None = None
+    defines: tuple[str, ...] = ()
+    undefines: tuple[str, ...] = ()
+    release: str | None = None
     no_cache: bool = False
     arch: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> KernelRequest:
-        """The request that these values make, by the names of the options; of other names they are ignored."""
+        """The request that these values make, by the names of the options; of other names they are ignored.
+
+        Raises `usage` for an empty one.
+        """
         values: dict[str, Any] = {}
         for option in options_of(KERNEL, PATH, WORD, FLAG):
             if (value := given.get(option.name)) is not None:
-                values[option.name] = tuple(value) if option.repeatable else value
+                values[option.name] = value = tuple(value) if option.repeatable else value
+                if "" in (value if option.repeatable else (value,)):
+                    raise fail("usage", f"{option.flag} with an empty value", hint=f"give {option.metavar}")
         return cls(**values)
 
     @property
     def has_files(self) -> bool:
         """Whether files are the kernel, or part of it."""
         return any(getattr(self, option.name) for option in options_of(PATH))
+
+    def macros(self) -> dict[str, str | None]:
+        """The text of each macro that is defined, None for those that are undefined. Raises `usage` for no name."""
+        macros: dict[str, str | None] = {}
+        for word in self.defines:
+            name, equals, text = word.partition("=")
+            macros[name] = text if equals else "1"
+        for flag, names in (("-D", list(macros)), ("-U", self.undefines)):
+            for name in names:
+                if not _MACRO.fullmatch(name):
+                    raise fail("usage", f"{flag} {shortened(name)!r}: this is no name of a macro", hint="give NAME")
+        if both := sorted(macros.keys() & self.undefines):
+            raise fail("usage", f"-D and -U name the same macro {both[0]}", hint="leave one of them away")
+        return macros | dict.fromkeys(self.undefines)
 
     def values_of(self, option: KernelOption) -> tuple[str, ...]:
         """The values of an option that has a field here and takes any."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # A vmlinux with debugging information has less than half of that.
 _BIGGEST_FILE = 2 << 30
 NO_CONTENTS: Mapping[str, bytes] = {}
+NO_DEFINES: Mapping[str, str | None] = {}
 
 
 class KnownClasses(Protocol):
@@ -73,16 +74,25 @@ class Sources:
         return self.tree.headers.facts if self.tree else None
 
 
-def open_live(
-    headers: str | None = None,
-    config: str | None = None,
-    use_cache: bool = True,
-    known_classes: KnownClasses | None = None,
-) -> Sources:
+class HeaderOptions(NamedTuple):
+    """The options of trace headers: where they lie, and what decides their `#if`.
+
+    `config` is the kernel's .config or autoconf.h. `defines` have the text of a macro, or None for one that is not
+    defined. `release` is that of the kernel, where it is not the one of the tree. With `use_cache` what a directory
+    of headers states may come from the user's cache, and is kept there.
+    """
+
+    paths: tuple[str, ...] = ()
+    config: str | None = None
+    defines: Mapping[str, str | None] = NO_DEFINES
+    release: str | None = None
+    use_cache: bool = True
+
+
+def open_live(headers: HeaderOptions | None = None, known_classes: KnownClasses | None = None) -> Sources:
     """Open the running kernel: vmlinux and every module with BTF, and tracefs where this user may read it.
 
-    `headers`, `config` and `use_cache` are as in `open_files`. Without headers, `known_classes` tell which of several
-    classes an event is of.
+    Without headers, `known_classes` tell which of several classes an event is of.
 
     Raises `TpgenError` where the kernel has no BTF.
     """
@@ -90,7 +100,7 @@ def open_live(
     btfs = _open_btf(_live_btf_paths(), uname.machine, one_kernel=True)
     target = btfs[0].target
     tracefs, notes = _open_live_tracefs(target)
-    tree = _open_tree(headers, config, target, use_cache)
+    tree = _open_tree(headers or HeaderOptions(), target)
     known = known_classes if tree is None else None
     return Sources("the running kernel", target, uname.release, btfs, tracefs, tree, notes, known)
 
@@ -98,20 +108,16 @@ def open_live(
 def open_files(
     btf: Sequence[str] = (),
     tracefs: str | None = None,
-    headers: str | None = None,
-    config: str | None = None,
+    headers: HeaderOptions | None = None,
     arch: str | None = None,
-    use_cache: bool = True,
     contents: Mapping[str, bytes] = NO_CONTENTS,
     syscalls: bool = False,
 ) -> Sources:
     """Open a kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
 
-    `config` is the kernel's .config or autoconf.h: of the headers, only what it compiles counts. `arch` names the
-    target where BTF does not show it; without either it is this machine's. With `use_cache` the facts of a directory of
-    headers may come from the user's cache, and are stored there. `contents` are those of files for BTF and
-    configuration that are not on disk under their names. With `syscalls` the C files beside the headers are read for
-    the system calls that they define, which takes seconds.
+    `arch` names the target where BTF does not show it; without either it is this machine's. `contents` are those of
+    files for BTF and configuration that are not on disk under their names. With `syscalls` the C files beside the
+    headers are read for the system calls that they define, which takes seconds.
     """
     btfs = _open_btf(btf, arch, contents)
     if arch is not None:
@@ -123,11 +129,12 @@ def open_files(
             raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
     else:
         target = btfs[0].target if btfs else target_named(os.uname().machine)
+    headers = headers or HeaderOptions()
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
-    label = ", ".join(filter(None, (*images, tracefs, headers)))
-    tree = _open_tree(headers, config, target, use_cache, contents, syscalls)
-    return Sources(label, target, btfs=btfs, tracefs=opened, tree=tree)
+    label = ", ".join(filter(None, (*images, tracefs, *headers.paths)))
+    tree = _open_tree(headers, target, contents, syscalls)
+    return Sources(label, target, headers.release, btfs=btfs, tracefs=opened, tree=tree)
 
 
 def _live_btf_paths() -> list[str]:
@@ -152,26 +159,25 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
 
 
 def _open_tree(
-    path: str | None,
-    config: str | None,
-    target: Target,
-    use_cache: bool,
-    contents: Mapping[str, bytes] = NO_CONTENTS,
-    with_syscalls: bool = False,
+    given: HeaderOptions, target: Target, contents: Mapping[str, bytes] = NO_CONTENTS, with_syscalls: bool = False
 ) -> SourceTree | None:
-    if path is None:
+    if not given.paths:
         return None
+    if len(given.paths) > 1:
+        hint = "give the directory above, or one after the other"
+        raise fail("usage", "several --headers: one tree is read at a time", hint=hint)
     from tpgen.sources.headers.read import Headers
     from tpgen.sources.source_tree.makefiles import Makefiles
     from tpgen.sources.source_tree.null_args import read_null_args
 
-    options = _config(config, contents)
-    headers = Headers(path, target, options, use_cache=use_cache)
+    (path,) = given.paths
+    config = _config(given.config, contents)
+    headers = Headers(path, target, config, use_cache=given.use_cache, release=given.release, defines=given.defines)
     syscalls = None
     if with_syscalls:
         from tpgen.sources.headers.trace_events.syscall_defines import read_syscall_defines
 
-        syscalls = read_syscall_defines(path, target, options)
+        syscalls = read_syscall_defines(path, target, config)
     return SourceTree(headers, Makefiles(path), read_null_args(path), syscalls)
 
 

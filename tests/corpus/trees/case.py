@@ -16,7 +16,7 @@ from corpus.dumped import Image, images
 from corpus.markers import FAMILY, Made, made_by_gcc
 from tpgen.kernel.events import EventKey
 from tpgen.kernel.resolve import Kernel
-from tpgen.kernel.sources import Sources, open_files
+from tpgen.kernel.sources import HeaderOptions, Sources, open_files
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.read import read_headers
 from tpgen.sources.images import btf_sections
@@ -101,7 +101,7 @@ class Case:
     def sources(self) -> Sources:
         """The image's BTF, modules included, with its headers and its configuration."""
         btf = [str(path) for path in self.tree.btf]
-        return open_files(btf, headers=str(self.tree.headers), config=str(self.tree.config), arch="amd64")
+        return open_files(btf, headers=HeaderOptions((str(self.tree.headers),), str(self.tree.config)), arch="amd64")
 
     @cached_property
     def resolved(self) -> Kernel:
@@ -116,7 +116,7 @@ class Case:
     def headers_only(self) -> Kernel:
         """The kernel as its headers alone describe it."""
         headers, config = str(self.tree.headers), str(self.tree.config)
-        return Kernel(open_files(headers=headers, config=config, arch="amd64"))
+        return Kernel(open_files(headers=HeaderOptions((headers,), config), arch="amd64"))
 
     @cached_property
     def images(self) -> list[Image]:

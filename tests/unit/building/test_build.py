@@ -567,6 +567,7 @@ class TestWords:
     WORDS = (
         [], ["x.toml"], ["-o", "d"], ["--output=d", "x.toml"], ["--check"], ["--stamp", "s", "--depfile=d"],
         ["--btf", "b", "--btf=a", "--arch", "arm"], ["--kernel", "6.1", "--module=xe", "y.toml"], ["--tracefs=t"],
+        ["-DA=1", "-D", "B", "-DA"], ["-UX", "--release", "6.1", "-U", "Y=1"],
         *([option.flag, "x"] for option in KERNEL_OPTIONS if option.kind != FLAG),
     )  # fmt: skip
 
@@ -589,6 +590,7 @@ class TestWords:
     RIDDLES = (
         "--adopt", "-od", "-o=d", "-o", "-o --check", "--outp d", "a b", "--", "-- a", "--check --stamp s",
         "-xoutput d", "--no-cache", "-h", "--stamp=", "--arch a --arch b", "--cmake-dir", "--check=1",
+        "-DX -UX", "-D", "-D=x",
     )  # fmt: skip
 
     @pytest.mark.parametrize("words", RIDDLES)

@@ -8,7 +8,7 @@ import pytest
 
 from tpgen.kernel.events import EventKey
 from tpgen.kernel.resolve import Kernel
-from tpgen.kernel.sources import open_files
+from tpgen.kernel.sources import HeaderOptions, open_files
 from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefines, read_syscall_defines
 from tpgen.spelling import spell
 from tpgen.target import target_named
@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, message: str) ->
 class TestEvents:
     def kernel(self, tree: Path, *texts: str) -> Kernel:
         write(tree, "kernel/x.c", "".join(f"{text}\n" for text in texts))
-        return Kernel(open_files(headers=str(tree), arch="x86_64", use_cache=False, syscalls=True))
+        return Kernel(open_files(headers=HeaderOptions((str(tree),), use_cache=False), arch="x86_64", syscalls=True))
 
     def test_both_sides_of_what_has_a_number(self, tmp_path: Path) -> None:
         kernel = self.kernel(tmp_path, "SYSCALL_DEFINE1(close, unsigned int, fd)", "SYSCALL_DEFINE1(waitpid, int, pid)")

@@ -15,7 +15,7 @@ from tpgen.cache.memo import memoised
 from tpgen.catalog.store import open_named
 from tpgen.kernel.check import CheckedKernel, check_kernel
 from tpgen.kernel.events import KernelEvents
-from tpgen.kernel.sources import open_files
+from tpgen.kernel.sources import HeaderOptions, open_files
 
 HEADER = """
 TRACE_EVENT(sched_switch,
@@ -30,7 +30,7 @@ def from_files(folder: Path) -> KernelEvents:
     (folder / "tree/include/trace/events").mkdir(parents=True)
     (folder / "tree/include/trace/events/sched.h").write_text(f"#define TRACE_SYSTEM sched\n{HEADER}")
     btf, tracefs = write_btf(folder / "btf"), write_tracefs(folder / "tracefs")
-    return CheckedKernel(open_files([str(btf)], str(tracefs), str(folder / "tree")))
+    return CheckedKernel(open_files([str(btf)], str(tracefs), HeaderOptions((str(folder / "tree"),))))
 
 
 @pytest.mark.parametrize("opened", [from_files, lambda _: open_named("6.1")], ids=["files", "catalog"])
@@ -52,7 +52,7 @@ from resource import RUSAGE_SELF, getrusage
 from support.small_kernel import small_btf
 from tpgen.catalog.store import open_named
 from tpgen.kernel.check import CheckedKernel
-from tpgen.kernel.sources import open_files
+from tpgen.kernel.sources import HeaderOptions, open_files
 
 for turn in range(8):
     kernel = open_named("6.12", "x86_64") if sys.argv[1] == "catalog" else CheckedKernel(open_files([sys.argv[1]]))

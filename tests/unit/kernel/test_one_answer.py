@@ -13,7 +13,7 @@ from support.small_kernel import Line, small_btf, write_btf, write_tracefs
 
 from tpgen.kernel.check import CheckedKernel, check_kernel
 from tpgen.kernel.events import EventKey
-from tpgen.kernel.sources import open_files
+from tpgen.kernel.sources import HeaderOptions, open_files
 from tpgen.model import Event
 
 # stamp_t stands in no BTF: a type that is nowhere but behind a dynamic field leaves no trace there.
@@ -85,7 +85,8 @@ def test_in_any_order(sources: tuple[str, ...], use_cache: bool, with_tracefs: b
     btf, tree, tracefs = sources
     known: dict[str, str] = {}
     for order in permutations(QUESTIONS, 2):
-        opened = open_files([btf], tracefs if with_tracefs else None, tree, arch="x86_64", use_cache=use_cache)
+        headers = HeaderOptions((tree,), use_cache=use_cache)
+        opened = open_files([btf], tracefs if with_tracefs else None, headers, arch="x86_64")
         kernel = CheckedKernel(opened)
         for name in order:
             answer = repr(QUESTIONS[name](kernel))

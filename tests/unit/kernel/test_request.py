@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
+import os
 import re
 from pathlib import Path
 
 import pytest
+from support.cli import refusal, tpgen
 
 from tpgen.api import open_kernel
 from tpgen.commands import base
+from tpgen.diagnostics import TpgenError
 from tpgen.kernel import options
 from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PATH, PICK, WORD, options_of
 from tpgen.kernel.request import KernelRequest
@@ -48,7 +52,7 @@ def test_values_reach_the_request() -> None:
     words = [option.flag if option.kind == FLAG else f"{option.flag}=a {option.name}" for option in KERNEL_OPTIONS]
     request = base.kernel_request(base.parser("x", "").parse_args([*words, "--btf=second"]))
     assert request.btf == ("a btf", "second")
-    assert (request.kernel, request.headers, request.no_cache) == ("a kernel", "a headers", True)
+    assert (request.kernel, request.headers, request.no_cache) == ("a kernel", ("a headers",), True)
     for option in options_of(KERNEL, PATH, WORD):
         assert request.values_of(option)[0] == f"a {option.name}"
 
@@ -77,11 +81,116 @@ def test_the_documentation_has_each() -> None:
 
 def test_paths_from_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "6.12").touch()
-    request = KernelRequest(kernel="6.12", btf=("a", "/b"), tracefs="t", headers="h/", config="../c", arch="arm")
+    request = KernelRequest(kernel="6.12", btf=("a", "/b"), tracefs="t", headers=("h/",), config="../c", arch="arm")
     assert request.below(str(tmp_path)) == KernelRequest(
-        f"{tmp_path}/6.12", (f"{tmp_path}/a", "/b"), f"{tmp_path}/t", f"{tmp_path}/h/", f"{tmp_path}/../c", arch="arm"
+        f"{tmp_path}/6.12",
+        (f"{tmp_path}/a", "/b"),
+        f"{tmp_path}/t",
+        (f"{tmp_path}/h/",),
+        f"{tmp_path}/../c",
+        arch="arm",
     )
     assert KernelRequest(kernel="6.1").below(str(tmp_path)) == KernelRequest(kernel="6.1"), "no file is called so"
+
+
+@pytest.mark.parametrize(
+    ("words", "macros"),
+    [
+        (["-DX"], {"X": "1"}),
+        (["-D", "X=", "-DX=2", "-D", "_a9=b=c"], {"X": "2", "_a9": "b=c"}),
+        (["-DX=1", "-U", "X"], {"X": None}),
+        (["-UX", "-DX=1", "-UY"], {"X": "1", "Y": None}),
+        (["-DX=1", "-DY", "-UX", "-DX=3"], {"X": "3", "Y": "1"}),
+    ],
+    ids=" ".join,
+)
+def test_macros(words: list[str], macros: dict[str, str | None]) -> None:
+    """The last counts, as for a C compiler."""
+    assert base.kernel_request(base.parser("x", "").parse_args(words)).macros() == macros
+
+
+@pytest.mark.parametrize("word", ["1X", "X Y=1", "F(x)=x", "=1", "\u00e9"])
+def test_no_macro(word: str, tmp_path: Path) -> None:
+    for flag in ("-D", "-U"):
+        done = tpgen("list", "--headers", tmp_path, flag, word)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert f"{flag} " in done.err
+        assert done.err.endswith("this is no name of a macro [usage]; give NAME\n")
+
+
+def test_define_and_undefine_contradict_each_other() -> None:
+    with pytest.raises(TpgenError, match="-D and -U name the same macro X"):
+        KernelRequest(defines=("X=1",), undefines=("X",)).macros()
+
+
+HEADER = """\
+#define TRACE_SYSTEM mine
+#include <linux/tracepoint.h>
+#if defined(WITH_ONE) && LEVEL > 2
+TRACE_EVENT(one, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(), TP_fast_assign(), TP_printk("x"));
+#endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 5)
+TRACE_EVENT(two, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(), TP_fast_assign(), TP_printk("x"));
+#endif
+"""
+
+
+@pytest.mark.parametrize("use_cache", [(), ("--no-cache",)], ids=["cache", "no cache"])
+@pytest.mark.parametrize(
+    ("words", "events"),
+    [
+        ((), ["one", "two"]),
+        (("-DWITH_ONE", "-D", "LEVEL=3", "--release", "6.1.4"), ["one"]),
+        (("-DWITH_ONE", "-DLEVEL=2", "--release=6.1.5"), ["two"]),
+        (("-UWITH_ONE", "--release", "6.2.0"), ["two"]),
+        (("-UWITH_ONE", "--release", "5.10.9"), []),
+    ],
+)
+def test_macros_and_the_release_decide_conditions(
+    words: tuple[str, ...], events: list[str], use_cache: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.h").write_text(HEADER)
+    done = tpgen("list", "mine:*", "--headers", tmp_path, "--json", *words, *use_cache)
+    assert [event["name"] for event in (json.loads(done.out) if done.code == 0 else [])] == events
+
+
+@pytest.mark.parametrize("option", options_of(KERNEL, PATH, WORD), ids=lambda option: option.name)
+@pytest.mark.parametrize("command", ["x", "list", "probe"])
+def test_empty_values_are_refused(command: str, option: options.KernelOption) -> None:
+    done = tpgen(command, f"{option.flag}=")
+    assert done == refusal(f"{option.flag} with an empty value [usage]; give {option.metavar}")
+
+
+@pytest.mark.parametrize("words", [("-DX",), ("-UX",), ("--config", "x")], ids=" ".join)
+def test_conditions_without_headers(words: tuple[str, ...]) -> None:
+    done = tpgen("list", *words, "--btf", "x")
+    assert done == refusal(
+        f"{words[0][:8] if words[0][1] == '-' else words[0][:2]} decides what of --headers counts "
+        "[usage]; give --headers as well"
+    )
+
+
+def test_release_of_a_kernel_that_has_its_own() -> None:
+    done = tpgen("list", "--kernel", "6.12", "--release", "6.1")
+    assert done == refusal("--release is that of files, and kernel 6.12 has its own [usage]; leave --release away")
+
+
+@pytest.mark.parametrize("kernel", [(), ("--kernel", "live")], ids=["default", "live"])
+def test_architecture_of_the_running_kernel(kernel: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tpgen.opening.live_kernel_readable", lambda: True)
+    machine = os.uname().machine
+    other = "s390x" if machine != "s390x" else "arm64"
+    assert "unknown architecture 'bogus'" in tpgen("sched_switch", *kernel, "--arch=bogus").err
+    done = tpgen("sched_switch", *kernel, "--arch", other)
+    assert f"the running kernel is of {machine}, not of {other} [arch-mismatch]" in done.err
+
+
+def test_several_headers_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.h").write_text(HEADER)
+    done = tpgen("list", "--headers", tmp_path, "--headers", tmp_path / "mine.h")
+    assert done == refusal(
+        "several --headers: one tree is read at a time [usage]; give the directory above, or one after the other"
+    )
 
 
 @pytest.mark.parametrize("option", options_of(PATH), ids=lambda option: option.name)

@@ -39,6 +39,8 @@ class Headers:
     `root` is a kernel source tree, a linux-headers tree, any directory of trace headers, or one header. Of a kernel's
     arch/ only the target's part is read unless `every_arch`. With `config` (`CONFIG_FOO` to `y`, `m` or a value) only
     the branches that this configuration compiles count; without, all branches do, each fact with its condition.
+    `defines` come before it, as -D does in C, or -U where the text is None. `release` is that of the kernel where it is
+    not the one of the tree.
 
     With `use_cache`, the facts of a directory are stored in the user's cache directory, and loaded from there for those
     headers whose contents are the same, and whatever else they depend on.
@@ -57,13 +59,16 @@ class Headers:
         *,
         every_arch: bool = False,
         use_cache: bool = False,
+        release: str | None = None,
+        defines: Mapping[str, str | None] | None = None,
     ) -> None:
         self._root = root
         self._target = target
         self._config = config
         self._every_arch = every_arch
         is_tree = is_directory(root)
-        self._release = find_release(root)
+        self._defines = dict(defines or {})
+        self._release = release or find_release(root)
         self._include_dirs = include_directories(root, target.arch)
         self._cache = self._open_cache() if use_cache and is_tree else None
 
@@ -95,7 +100,8 @@ class Headers:
 
     def _open_cache(self) -> HeaderCache:
         options = None if self._config is None else sorted(self._config.items())
-        return HeaderCache(self._root, self._include_dirs, self._release, self._target, self._every_arch, options)
+        key = self._include_dirs, self._release, self._target, self._every_arch, options, sorted(self._defines.items())
+        return HeaderCache(self._root, *key)
 
     @cached_property
     def _cache_file(self) -> CacheFile | None:
@@ -122,7 +128,9 @@ class Headers:
     def _analysis(self) -> Analysis:
         from tpgen.sources.headers.incremental.analysis import Analysis
 
-        options = self._root, self._target, self._config, self._every_arch, self._release, self._include_dirs
+        options = (
+            self._root, self._target, self._config, self._every_arch, self._release, self._defines, self._include_dirs,
+        )  # fmt: skip
         with _collecting_later():
             with suppress(CorruptEntry):
                 return Analysis(*options, self._cache_file, with_stamps=self._cache is not None)

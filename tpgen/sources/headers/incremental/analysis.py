@@ -37,13 +37,14 @@ class Analysis:
         config: Mapping[str, str] | None,
         every_arch: bool,
         release: str | None,
+        defines: Mapping[str, str | None],
         include_dirs: tuple[str, ...],
         cache_file: CacheFile | None,
         with_stamps: bool,
     ) -> None:
         self._target = target
         self._release = release
-        self._environment = ConfigEnvironment(config, release)
+        self._environment = ConfigEnvironment(config, release, defines)
         self._include_dirs = include_dirs
         self._previous = PreviousRun(cache_file) if cache_file else None
         tree = self._read_tree(root, None if every_arch else target.arch, with_stamps)
