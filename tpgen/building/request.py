@@ -24,6 +24,7 @@ _OWN = {"-o": "output", "--output": "output", "--stamp": "stamp", "--depfile": "
 _KERNEL = {option.flag: option.repeatable for option in KERNEL_OPTIONS if option.kind != FLAG}
 # These may be joined with their values. Between the two the order decides: given both, argparse sorts them out.
 _JOINED = {"-D", "-U"}
+_RIDDLE = "?"
 _WRITTEN = {"stamp", "depfile"}
 _KNOWN = {"", "check", *_OWN.values(), *_KERNEL}
 
@@ -96,7 +97,7 @@ class BuildRequest:
 
 def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
     """Options with their values: own ones by name, those of the kernel by flag; "" is the name of what is no option,
-    and the word itself that of one that takes argparse."""
+    and `_RIDDLE` that of what takes argparse."""
     rest = iter(words)
     for word in rest:
         flag, equals, value = word.partition("=")
@@ -108,9 +109,9 @@ def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
             yield word[:2], word[2:]
         elif (flag in _OWN or flag in _KERNEL) and (flag.startswith("--") or not equals):
             value = value if equals else next(rest, "")
-            yield (_OWN.get(flag, flag), value) if value and not value.startswith("-") else (word, "")
+            yield (_OWN.get(flag, flag), value) if value and not value.startswith("-") else (_RIDDLE, "")
         else:
-            yield word, ""
+            yield _RIDDLE, ""
 
 
 def nothing_to_do(words: list[str]) -> bool:

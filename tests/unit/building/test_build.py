@@ -590,7 +590,7 @@ class TestWords:
     RIDDLES = (
         "--adopt", "-od", "-o=d", "-o", "-o --check", "--outp d", "a b", "--", "-- a", "--check --stamp s",
         "-xoutput d", "--no-cache", "-h", "--stamp=", "--arch a --arch b", "--cmake-dir", "--check=1",
-        "-DX -UX", "-D", "-D=x",
+        "-DX -UX", "-D", "-D=x", "--btf", "--btf -x",
     )  # fmt: skip
 
     @pytest.mark.parametrize("words", RIDDLES)
