@@ -53,10 +53,14 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
     A text is one declaration without a semicolon, named or abstract: `struct task_struct *prev`, `char [16]`. Names
     that nothing in the text explains are taken for typedefs of unknown target.
     """
-    split = {text: _split_name(text) for text in texts}
+    distinct = dict.fromkeys(texts)
+    split = {text: _split_name(text) for text in distinct if len(text) <= _LONGEST}
     types = _known_types(target)
     types.update(_parse_types({text for text, _ in split.values() if text not in types}, target))
-    parsed: dict[str, Declaration | BadDeclaration] = {}
+    reason = f"longer than {_LONGEST} characters"
+    parsed: dict[str, Declaration | BadDeclaration] = {
+        text: BadDeclaration(text, reason) for text in distinct if text not in split
+    }
     for text, (type_text, name) in split.items():
         found = types[type_text]
         if isinstance(found, BadDeclaration):
@@ -64,6 +68,10 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
         else:
             parsed[text] = Declaration(name, found.type) if name else found
     return parsed
+
+
+# No declaration of a kernel has more than 300 characters. The patterns here take a time that grows with the square.
+_LONGEST = 2000
 
 
 @cache
@@ -157,15 +165,12 @@ def _parse_shapes(texts: Mapping[str, None], target: Target) -> dict[str, Declar
     if not texts:
         return {}
     prepared = [(text, *_without_address_spaces(text)) for text in texts]
-    typedefs = sorted({name for _, plain, _ in prepared for name in _typedef_names(plain)})
-    preamble = "".join(f"typedef int {name};" for name in typedefs)
     results: dict[str, Declaration | BadDeclaration] = {}
-    _parse_unit(preamble, prepared, target, results)
+    _parse_unit(prepared, target, results)
     return results
 
 
 def _parse_unit(
-    preamble: str,
     prepared: list[tuple[str, str, tuple[str, ...]]],
     target: Target,
     results: dict[str, Declaration | BadDeclaration],
@@ -175,20 +180,24 @@ def _parse_unit(
         return
     from pycparser.c_parser import CParser, ParseError
 
+    typedefs = sorted({name for _, plain, _ in prepared for name in _typedef_names(plain)})
+    preamble = "".join(f"typedef int {name};" for name in typedefs)
     try:
         unit = CParser().parse(preamble + "".join(f"void {_FUNCTION}({plain});\n" for _, plain, _ in prepared))
-        functions = [node.type for node in unit.ext[preamble.count(";") :]]
+        functions = [node.type for node in unit.ext[len(typedefs) :]]
         for (text, _, tags), function in zip(prepared, functions, strict=True):
             results[text] = _convert(text, function, target, tags)
     # pycparser lets AssertionError, AttributeError and RecursionError out on text that is not C.
     except (ParseError, AssertionError, AttributeError, ValueError, RecursionError) as error:
         if len(prepared) == 1:
             reason = re.sub(r"^.*?\d+:\d+: ", "", str(error)) or "not a C declaration"
+            if isinstance(error, RecursionError):
+                reason = "nested too deeply"
             results[prepared[0][0]] = BadDeclaration(prepared[0][0], reason)
             return
         middle = len(prepared) // 2
-        _parse_unit(preamble, prepared[:middle], target, results)
-        _parse_unit(preamble, prepared[middle:], target, results)
+        _parse_unit(prepared[:middle], target, results)
+        _parse_unit(prepared[middle:], target, results)
 
 
 def _without_address_spaces(text: str) -> tuple[str, tuple[str, ...]]:
@@ -297,6 +306,10 @@ class _Converter:
         if node.dim is None:
             return Array(element, None)
         length = _constant(node.dim)
+        if length is not None and not 0 <= length < _MOST_ELEMENTS:
+            raise ValueError(
+                "an array of fewer elements than none" if length < 0 else "an array of more elements than BTF can count"
+            )
         return Array(element, length, None if length is not None else CGenerator().visit(node.dim))
 
     def _function(self, node: c_ast.FuncDecl) -> FuncProto:
@@ -331,9 +344,15 @@ def _constant(node: c_ast.Node) -> int | None:
         case c_ast.BinaryOp():
             left, right = _constant(node.left), _constant(node.right)
             operation = _OPERATIONS.get(node.op)
-            return None if left is None or right is None or not operation else operation(left, right)
+            value = None if left is None or right is None or not operation else operation(left, right)
+            return value if value is None or abs(value) < _OVERFLOW else None
         case _:
             return None
+
+
+# BTF counts the elements of an array in 32 bits; a constant of C has 64.
+_MOST_ELEMENTS = 1 << 32
+_OVERFLOW = 1 << 64
 
 
 _OPERATIONS: dict[str, Callable[[int, int], int | None]] = {

@@ -151,7 +151,44 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+BOUNDS = {
+    "char a[1" + "<<63" * 300 + "]": "nested too deeply",
+    "char a[4294967296]": "an array of more elements than BTF can count",
+    "char a[" + "9" * 1900 + "]": "an array of more elements than BTF can count",
+    "int " + "(" * 900 + "a" + ")" * 900: "nested too deeply",
+    "int " + "x" * 1997: "longer than 2000 characters",
+}
+
+
 class TestHostile:
+    @pytest.mark.parametrize("text", BOUNDS)
+    def test_bounds(self, text: str) -> None:
+        assert parse(text) == BadDeclaration(text, BOUNDS[text])
+
+    @pytest.mark.parametrize(
+        ("text", "length"),
+        {
+            "char a[4294967295]": 4294967295,
+            "char a[1 << 31]": 1 << 31,
+            "char a[1 << 63 << 1 >> 1]": None,
+            "char a[1 << 63 << 63]": None,
+            "char a[3 - 5]": BadDeclaration("char a[3 - 5]", "an array of fewer elements than none"),
+        }.items(),
+    )
+    def test_lengths(self, text: str, length: int | BadDeclaration | None) -> None:
+        """A constant that C has no type for has no value."""
+        found = parse(text)
+        if isinstance(length, BadDeclaration):
+            assert found == length
+        else:
+            assert isinstance(found, Declaration)
+            assert isinstance(found.type, Array)
+            assert found.type.length == length
+
+    def test_as_long_as_allowed(self) -> None:
+        name = "x" * 1996
+        assert parse(f"int {name}") == Declaration(name, Int("int", 4, True))
+
     @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:24]))
     def test_no_exception(self, text: str) -> None:
         """A declaration, or a reason of one line; and whatever it is, the sound one beside it is not touched."""
