@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -11,8 +12,9 @@ from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
-from tpgen.model import Argument, CType
+from tpgen.model import Argument, Array, CType, Qualified, Typedef, TypeTag
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
+from tpgen.target import Target
 from tpgen.typequery import same_type
 
 if TYPE_CHECKING:
@@ -263,8 +265,25 @@ class Lookup(KernelEvents):
         Lengths of arrays are evaluated. What BTF does not have stays a name.
         """
         btf = self.btf(key) or next(iter(self.sources.btfs), None)
-        return measured(btf.btf.completed(ctype), btf.btf) if ctype is not None and btf is not None else ctype
+        if ctype is None:
+            return None
+        return _of_base_types(ctype, self.target) if btf is None else measured(btf.btf.completed(ctype), btf.btf)
 
 
 def _same_arguments(left: tuple[Argument, ...], right: tuple[Argument, ...]) -> bool:
     return len(left) == len(right) and all(same_type(a.type, b.type) for a, b in zip(left, right, strict=True))
+
+
+def _of_base_types(ctype: CType, target: Target) -> CType:
+    """Resolve the typedefs that every kernel has, for a kernel without BTF."""
+    match ctype:
+        case Typedef(target=None):
+            from tpgen.sources.headers.types.base_types import base_types
+
+            return base_types(target).get(ctype.name, ctype)
+        case Array():
+            return replace(ctype, element=_of_base_types(ctype.element, target))
+        case Qualified() | TypeTag():
+            return replace(ctype, target=_of_base_types(ctype.target, target))
+        case _:
+            return ctype

@@ -13,9 +13,9 @@ from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup
 from tpgen.kernel.syscalls import syscall
 from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
-from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Event, Field, Kind, Origin, Record
+from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Enum, Event, Field, Kind, Origin, Record
 from tpgen.sources.source_tree.null_args import nullness
-from tpgen.typequery import is_only_named, is_signed, kind_of
+from tpgen.typequery import is_only_named, is_signed, kind_of, size_of
 
 if TYPE_CHECKING:
     from tpgen.diagnostics import Position
@@ -155,12 +155,23 @@ class Kernel(Lookup):
                 return self._with_elements(records[0], key, form), Origin.BTF
         if form is not None:
             # tracefs does not tell its tail padding.
-            return self._with_elements(Record(_header_bytes(form), None, form.fields), key, form), Origin.TRACEFS
+            fields = tuple(self._of_format(field, key) for field in form.fields)
+            return self._with_elements(Record(_header_bytes(form), None, fields), key, form), Origin.TRACEFS
         if btf is None and (declared := self.resolved_class(key)):
             header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
             fields = tuple(replace(field, type=self.resolved_type(field.type, key)) for field in declared.fields)
             return _signed(lay_out(fields, header_bytes, self.target)), Origin.HEADERS
         return None, None
+
+    def _of_format(self, field: Field, key: EventKey) -> Field:
+        """Resolve the type of a field that a format file alone describes, where its size is the type's."""
+        if field.dynamic or field.type is None:
+            return field
+        if isinstance(field.type, Enum) and field.type.size_bytes is None:
+            return replace(field, type=Enum(field.type.name, field.size_bytes, field.signed))
+        ctype = self.resolved_type(field.type, key)
+        same_size = ctype is not None and size_of(ctype, self.target) == field.size_bytes
+        return replace(field, type=ctype) if same_size else field
 
     def _with_elements(self, record: Record, key: EventKey, form: Format | None) -> Record:
         """Add element types of dynamic fields, and signs, from tracefs or else the headers."""

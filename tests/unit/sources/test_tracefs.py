@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -191,6 +192,39 @@ class TestContradictions:
         )
         assert (done.code, done.err) == (0, "")
         assert "char name[8];" in (tmp_path / "out").read_text()
+
+
+class TestAlone:
+    """tracefs without BTF: what every kernel has the same is known."""
+
+    def test_c(self, tmp_path: Path) -> None:
+        """The accessors have the widths and signs that C gives the types."""
+        lines = (
+            Line("pid_t pid", 8, 4, 1),
+            Line("bool up", 12, 1),
+            Line("enum colour c", 16, 4, 1),
+            Line("vendor_t v", 20, 4, 1),
+            Line("pid_t of_another_size", 24, 2, 1),
+        )
+        root = write_tracefs(tmp_path, {"s/alone": lines})
+        assert tpgen("alone", "--classic", "--tracefs", root, "-o", tmp_path / "out").code == 0
+        text = (tmp_path / "out").read_text()
+        assert re.findall(r"TPGEN_INLINE (.*) tp_alone_(\w+)\(const void", text) == [
+            ("int", "pid"),
+            ("bool", "up"),
+            ("int", "c"),
+            ("int", "v"),
+            ("short", "of_another_size"),
+        ]
+
+    def test_arguments_of_system_calls(self, tmp_path: Path) -> None:
+        """The kernel prints `signed:0` and a long's size for every one of them."""
+        lines = (Line("int __syscall_nr", 8, 4, 1), Line("pid_t pid", 16, 8), Line("umode_t mode", 24, 8))
+        root = write_tracefs(tmp_path, {"syscalls/sys_enter_x": lines})
+        fields = json.loads(tpgen("show", "sys_enter_x", "--tracefs", root, "--json").out)[0]["record"]["fields"]
+        assert [(field["name"], field["signed"]) for field in fields] == [
+            ("__syscall_nr", True), ("pid", True), ("mode", False),
+        ]  # fmt: skip
 
 
 class TestCopies:
