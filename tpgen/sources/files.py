@@ -36,8 +36,10 @@ def _read(descriptor: int, path: str, limit: int) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise fail("unreadable", "cannot read: not a regular file", path)
     pieces, length = [], 0
-    # A file that states its size is read in one piece.
-    while piece := os.read(descriptor, max(_PIECE, min(status.st_size, limit) + 1)):
+    wanted = max(_PIECE, min(status.st_size, limit) + 1)
+    # A file that states its size is read in one piece, if the kernel gives more than a page at once: sysfs does not.
+    while piece := os.read(descriptor, wanted):
+        wanted = _PIECE
         pieces.append(piece)
         length += len(piece)
         if length > limit:
