@@ -230,7 +230,7 @@ def _layout(btf: BtfTracepoints, name: str) -> Comparison:
     what = f"class {name}"
     if computed.size_bytes is None:
         unknown = next(field.name for field in computed.fields if field.offset_bytes is None)
-        return Comparison(Subject.LAYOUT, what, reason=f"the size of field {unknown} is unknown")
+        return Comparison(Subject.LAYOUT, what, reason=f"the size or the alignment of field {unknown} is unknown")
     where = Position(btf.btf.path)
     findings = _compare_records(what, computed.fields, record, where, "the computed layout", "BTF")
     if findings and (packed := _packed(record, btf.target)):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.btf_builder import BtfBuilder
+from support.btf_builder import SIGNED, BtfBuilder, elf
 from support.cli import Done, tpgen
 from support.small_kernel import FORMATS, Line, small_btf, write_btf, write_tracefs
 
@@ -26,6 +26,23 @@ def check(folder: Path, builder: BtfBuilder | None = None, *patterns: str) -> Do
 
 def codes(done: Done) -> list[str]:
     return re.findall(r"^error: .* \[([a-z-]+)\]", done.out, re.MULTILINE)
+
+
+def test_struct_in_the_distilled_base_of_a_module(tmp_path: Path) -> None:
+    """Its base has structs that are members by name and size alone; their alignment is unknown."""
+    base = BtfBuilder()
+    number, _ = base.integer("int", 4, SIGNED), base.integer("long unsigned int", 8)
+    entry, wire = base.structure("trace_entry", 8), base.structure("wire", 16)
+    module = BtfBuilder(base=base)
+    module.event("ev", [("x", number)])
+    module.event_class("ev", [number], 32, [("ent", entry, 0), ("n", number, 8), ("w", wire, 16)])
+    path = tmp_path / "driver.ko"
+    path.write_bytes(elf({".BTF": module.blob(), ".BTF.base": base.blob()}))
+    done = tpgen("check", "--btf", path)
+    assert (done.code, codes(done)) == (0, [])
+    assert "the size or the alignment of field w is unknown" in done.out
+    assert tpgen("ev", "--btf", path, "-o", tmp_path / "ev.h").code == 0
+    assert 'offsetof(struct tp_ev, w) == 16, "w"' in (tmp_path / "ev.h").read_text()
 
 
 def test_agreement(tmp_path: Path) -> None:

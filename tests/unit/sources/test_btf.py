@@ -588,6 +588,13 @@ class TestBounds:
             _ = Btf(b.blob(), "blob").target
         assert str(caught.value) == f"blob: corrupt BTF: type 1 of kind INT has {size} bytes [btf-bad-size]"
 
+    def test_largest_array(self) -> None:
+        b = BtfBuilder()
+        largest = b.array(b.integer("char", 1), 1 << 30)
+        btf = Btf(b.blob(), "blob")
+        assert btf.size(largest) == 1 << 30
+        assert btf.ctype(largest) == Array(Int("char", 1, False), 1 << 30)
+
     def test_arrays_in_themselves(self) -> None:
         """As a member, which has a size whether or not it is a type."""
         for length in (0, 1, 2):
