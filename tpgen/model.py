@@ -238,6 +238,7 @@ class Origin(StrEnum):
     TRACEITER = "btf:__traceiter"
     NAME = "btf: class of the same name"
     CATALOG = "catalog"
+    VERIFIER = "verifier"
     LAYOUT = "equal layout"
     PROTOTYPE = "equal prototype"
 
@@ -250,7 +251,7 @@ class Event:
     when the event has no tracepoint of its own (syscalls:). `args` is None when unknown and () when there are none.
     `class_candidates` holds the equally good classes where `class_name` could not be decided. `sleepable` tells
     that programs may sleep there, `ambiguous` that another of the kernel's images has a tracepoint of the same name.
-    `syscall` is that of a syscalls: event.
+    `nullness_origin` is the source of the arguments' nullness. `syscall` is that of a syscalls: event.
     """
 
     system: str | None
@@ -271,6 +272,7 @@ class Event:
     sleepable: bool = False
     ambiguous: bool = False
     syscall: Syscall | None = None
+    nullness_origin: Origin | None = None
 
     @property
     def title(self) -> str:

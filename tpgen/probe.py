@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tpgen.diagnostics import unreadable
 from tpgen.kernel.events import KernelEvents
+from tpgen.sources.bpf_call import PROG_LOAD, RAW_TRACEPOINT_OPEN, bpf, u32, u64
 from tpgen.sources.btf_tracepoints import BtfTracepoints
 
 LIVE_SYMBOLS = "/proc/kallsyms"
@@ -36,13 +36,6 @@ def answer(evidence: Iterable[Evidence]) -> bool | None:
 
 # --- live
 
-# Numbers of bpf(2), by uname's machine; a process of 32 bits has those of the second table.
-_BPF_SYSCALL = {
-    "x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64": 361, "ppc64le": 361,
-    "i686": 357, "i586": 357, "armv7l": 386, "armv6l": 386,
-}  # fmt: skip
-_BPF_SYSCALL_32 = {"x86_64": 357, "aarch64": 386}
-_BPF_PROG_LOAD, _BPF_RAW_TRACEPOINT_OPEN = 5, 17
 _BPF_PROG_TYPE_RAW_TRACEPOINT = 17
 # r0 = 0; exit. Both are the same in either byte order: their only set bits are in the opcode.
 _TWO_INSTRUCTIONS = bytes.fromhex("b7000000000000009500000000000000")
@@ -72,45 +65,21 @@ def _load() -> int | OSError:
     licence = ctypes.create_string_buffer(b"GPL")
     # union bpf_attr for BPF_PROG_LOAD: prog_type, insn_cnt, insns, license, and nothing else of it.
     attributes = (
-        _u32(_BPF_PROG_TYPE_RAW_TRACEPOINT) + _u32(len(_TWO_INSTRUCTIONS) // 8)
-        + _u64(ctypes.addressof(code)) + _u64(ctypes.addressof(licence))
+        u32(_BPF_PROG_TYPE_RAW_TRACEPOINT) + u32(len(_TWO_INSTRUCTIONS) // 8)
+        + u64(ctypes.addressof(code)) + u64(ctypes.addressof(licence))
     )  # fmt: skip
-    return _bpf(_BPF_PROG_LOAD, attributes.ljust(64, b"\0"))
+    return bpf(PROG_LOAD, attributes.ljust(64, b"\0"))
 
 
 def _open(program: int) -> OSError:
     import ctypes
 
     name = ctypes.create_string_buffer(b"tpgen_no_such_tracepoint")
-    opened = _bpf(_BPF_RAW_TRACEPOINT_OPEN, _u64(ctypes.addressof(name)) + _u32(program).ljust(8, b"\0"))
+    opened = bpf(RAW_TRACEPOINT_OPEN, u64(ctypes.addressof(name)) + u32(program).ljust(8, b"\0"))
     if isinstance(opened, OSError):
         return opened
     os.close(opened)
     return OSError(0, "a tracepoint that does not exist was opened")
-
-
-def _bpf(command: int, attributes: bytes) -> int | OSError:
-    import ctypes
-
-    machine, narrow = os.uname().machine, sys.maxsize < 1 << 32
-    number = _BPF_SYSCALL_32.get(machine) if narrow else None
-    if number is None and (number := _BPF_SYSCALL.get(machine)) is None:
-        return OSError(errno.ENOSYS, "the number of bpf(2) is not known for this machine")
-    libc = ctypes.CDLL(None, use_errno=True)
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    result: int = libc.syscall(number, command, buffer, len(attributes))
-    if result < 0:
-        number = ctypes.get_errno()
-        return OSError(number, os.strerror(number))
-    return result
-
-
-def _u32(value: int) -> bytes:
-    return value.to_bytes(4, sys.byteorder)
-
-
-def _u64(value: int) -> bytes:
-    return value.to_bytes(8, sys.byteorder)
 
 
 # --- offline

@@ -135,6 +135,8 @@ def _raw_text(event: Event, target: Target) -> Iterator[str]:
     origin = f"types from {event.args_origin}"
     if event.names_origin:
         origin += f", names from {event.names_origin}"
+    if event.nullness_origin:
+        origin += f", NULL-ness from {event.nullness_origin}"
     yield f"raw arguments: {len(event.args)}, a u64 each ({origin})"
     for arg in event.args:
         size = arg_json(arg, target)["size"]

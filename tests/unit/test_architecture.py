@@ -28,13 +28,14 @@ typequery
 layout spelling
 values programs paths output kernel.request
 cache
-sources.btf_encoding sources.cdecl sources.compression sources.elf sources.files sources.source_tree
+sources.bpf_call sources.btf_encoding sources.cdecl sources.compression sources.elf sources.files sources.source_tree
 sources.headers.facts sources.headers.preprocessor
 sources.headers.types
 sources.headers.trace_events
 sources.headers.incremental
 sources.btf sources.formats sources.images sources.headers
 sources.btf_tracepoints sources.tracefs sources.packages
+sources.verifier
 kernel
 catalog probe show
 opening

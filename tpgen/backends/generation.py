@@ -48,7 +48,7 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -
     forms = forms_of(renderer, request.named)
     keys = kernel.select_all(request.patterns, request.module)
     raw_only = forms == [Form.RAW]
-    events = kernel.events(keys, raw_only=raw_only)
+    events = kernel.events(keys, raw_only=raw_only, nullness=Form.RAW in forms)
     if found := errors(comparison for key in keys for comparison in kernel.comparisons(key, raw_only)):
         raise CheckFailed(*found)
     requests, notes = _requests(events, forms, bool(request.named))

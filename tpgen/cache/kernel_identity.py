@@ -1,8 +1,8 @@
 """Identity of the running kernel, as this process sees it: a key of everything that is cached of it.
 
 It consists of the build ids of the image and of the modules, and of everything else that decides which events there are
-and what can be known of them: the loaded modules, whether this user may read tracefs, the dynamic events (probes and
-synthetic events) that somebody made there, and the catalogs that could have an event's class.
+and what can be known of them: the loaded modules, whether this user may read tracefs and load programs, the dynamic
+events (probes and synthetic events) that somebody made there, and the catalogs that could have an event's class.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from tpgen.paths import LIVE_BTF, catalog_files, live_kernel_readable, live_trac
 _NOTES, _MODULES = "/sys/kernel/notes", "/proc/modules"
 _MODULE_NOTE = "/sys/module/%s/notes/.note.gnu.build-id"
 _NT_GNU_BUILD_ID = 3
+# CAP_SYS_ADMIN, or since Linux 5.8 CAP_PERFMON with CAP_BPF.
+_MAY_LOAD = (1 << 21, 1 << 38 | 1 << 39)
 
 
 def current() -> str | None:
@@ -28,8 +30,15 @@ def current() -> str | None:
     if image is None or modules is None or not live_kernel_readable():
         return None
     about = os.uname()
-    tracefs = _tracefs()
-    return "\n".join((image, about.release, about.version, about.machine, *modules, *tracefs, *_catalogs()))
+    facts = (*modules, *_tracefs(), *_catalogs(), f"may load: {may_load_bpf()}")
+    return "\n".join((image, about.release, about.version, about.machine, *facts))
+
+
+def may_load_bpf() -> bool:
+    """Whether this process has the capabilities to load programs for tracing. The kernel may still refuse."""
+    status = _read("/proc/self/status") or b""
+    capabilities = int(status.partition(b"\nCapEff:")[2].split(None, 1)[0] or b"0", 16) if b"\nCapEff:" in status else 0
+    return any(capabilities & needed == needed for needed in _MAY_LOAD)
 
 
 def build_id() -> str | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard
-from tpgen.diagnostics import TpgenError
+from tpgen.diagnostics import Diagnostic, TpgenError
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.paths import CATALOG_SUFFIX
 
@@ -71,8 +71,8 @@ class CachingKernel(KernelEvents):
             self._keys = self._kernel.keys()
         return self._keys
 
-    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
-        events = self._kernel.events(keys, raw_only)
+    def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
+        events = self._kernel.events(keys, raw_only, nullness)
         if not raw_only and not self._stored and keys == self._keys:
             self._stored = True
             _store(self, self._kernel.sources)
@@ -84,6 +84,9 @@ class CachingKernel(KernelEvents):
         if key not in self._comparisons:  # asked for twice: by the catalog, and by who asked for the events
             self._comparisons[key] = tuple(self._kernel.comparisons(key))
         return self._comparisons[key]
+
+    def unreadable(self, keys: Iterable[EventKey]) -> Sequence[Diagnostic]:
+        return self._kernel.unreadable(keys)
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
         return self._kernel.raw_evidence()

@@ -224,7 +224,7 @@ class CatalogKernel(KernelEvents):
 
     # --- one event
 
-    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+    def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
         return [self._event(key) for key in keys]
 
     def event(self, key: EventKey) -> Event:
@@ -246,6 +246,7 @@ class CatalogKernel(KernelEvents):
         class_name, candidates, record = self._class(of_class, event_kind)
         class_origin, args_origin, names_origin, record_origin = self._provenance(provenance)
         places = (self._opt(_line, line), self._opt(_line, column))
+        args = None if prototype is None else self._args(prototype)
         return Event(
             system=key.system,
             name=key.name,
@@ -256,15 +257,24 @@ class CatalogKernel(KernelEvents):
             class_origin=class_origin,
             class_candidates=candidates,
             header=None if header is None else Position(self._value(validate.path, self._header(header)), *places),
-            args=None if prototype is None else self._args(prototype),
+            args=args,
             args_origin=args_origin,
             names_origin=names_origin,
             record=record,
             record_origin=record_origin,
             print_fmt=None if print_fmt is None else self._print_fmt(print_fmt),
             syscall=None if syscall is None else self._syscall(syscall),
+            nullness_origin=self._nullness_origin(args, names_origin),
             **self._flags(flags),
         )
+
+    def _nullness_origin(self, args: tuple[Argument, ...] | None, names_origin: Origin | None) -> Origin | None:
+        """The source of the arguments' nullness, as far as the kernel's sources tell."""
+        if all(arg.nullness is None for arg in args or ()):
+            return None
+        sources = self.info.sources
+        best = (origin for origin in (Origin.VERIFIER, Origin.HEADERS) if origin in sources)
+        return next(best, names_origin)
 
     def raw_evidence(self) -> Iterator[tuple[str, bool | None]]:
         """Arguments in a catalog are from BTF only where the kernel has raw tracepoints."""

@@ -29,7 +29,7 @@ class KernelInfo:
 
     `name` is what `--kernel` calls it. `release` is its uname -r, `distribution` a word such as debian, `build_id` the
     GNU build id of vmlinux in hex; each is None where unknown. `sources` are what it was made of: any of `btf`,
-    `headers`, `tracefs`.
+    `headers`, `tracefs`, `verifier`.
     """
 
     name: str

@@ -54,7 +54,8 @@ def info_of(
 ) -> KernelInfo:
     """The row of table `kernel` for these sources. Where no `release` is given it is the one that they state."""
     known = release or sources.release or (sources.headers.release if sources.headers else None)
-    read = {"btf": sources.btfs, "headers": sources.headers, "tracefs": sources.tracefs}
+    asked = sources.verifier is not None and sources.verifier.answers
+    read = {"btf": sources.btfs, "headers": sources.headers, "tracefs": sources.tracefs, "verifier": asked}
     used = tuple(word for word, source in read.items() if source)
     return KernelInfo(name, sources.target, known, distribution, build_id, used)
 

@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     from tpgen.show import list_json, list_text
 
     kernel = base.open_kernel(options)
-    events = kernel.events(base.selected(kernel, options))
+    events = kernel.events(base.selected(kernel, options), nullness=False)
     if options.json:
         base.print_json(list_json(events))
     else:

@@ -43,7 +43,7 @@ def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
 
     Also looks at every type of the BTF: corruption is a finding (`btf-*`) even where no tracepoint leads to it.
     """
-    kernel.events(list(keys))  # reads all format files in one go
+    kernel.events(list(keys), nullness=False)  # reads all format files in one go
     comparisons = [comparison for key in keys for comparison in check_event(kernel, key)]
     comparisons += _layouts(kernel, keys)
     comparisons += _corruption(kernel)

@@ -56,8 +56,11 @@ class KernelEvents(ABC):
         """Every event, sorted by system and name."""
 
     @abstractmethod
-    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
-        """The events of `keys`, in their order; with `raw_only` they may come without class and record."""
+    def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
+        """The events of `keys`, in their order; with `raw_only` they may come without class and record.
+
+        Without `nullness` they may come without what only the running kernel's verifier tells, which takes a while.
+        """
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
         """The comparisons of sources about an event, with `raw_only` those about its raw arguments alone."""

@@ -25,7 +25,7 @@ def report(
 
     `verbose` names all that a reason holds for. `skipped` is what the headers hold that was not taken.
     """
-    lines = _lines(kernel, kernel.events(list(keys)), comparisons, verbose, skipped)
+    lines = _lines(kernel, kernel.events(list(keys), nullness=False), comparisons, verbose, skipped)
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -35,11 +35,16 @@ class Kernel(Lookup):
         super().__init__(sources)
         self._events: dict[EventKey, Event] = {}
 
-    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+    def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
         """Return the resolved events of `keys`; the format files of many are read in one go.
 
-        With `raw_only` the events come without class and record, for which no format file need be read.
+        With `raw_only` the events come without class and record, for which no format file need be read. Without
+        `nullness` the verifier is not asked.
         """
+        found = self._resolved(keys, raw_only)
+        return [self._asked(*each) for each in zip(keys, found, strict=True)] if nullness else found
+
+    def _resolved(self, keys: list[EventKey], raw_only: bool) -> list[Event]:
         if raw_only:
             # Those of system calls tell their arguments.
             self.read_formats([key for key in keys if key.system == SYSCALLS_SYSTEM])
@@ -55,6 +60,14 @@ class Kernel(Lookup):
             found = self._events[key] = self._resolve(key)
         return found
 
+    def _asked(self, key: EventKey, event: Event) -> Event:
+        """Return the event with what the running kernel's verifier says of its arguments."""
+        btf, verifier = self.btf(key), self.sources.verifier
+        if verifier is None or btf is None or not (assumed := verifier.assumptions(btf, key.name)):
+            return event
+        args = (replace(arg, nullness=assumed.get(arg.slot, arg.nullness)) for arg in event.args or ())
+        return replace(event, args=tuple(args), nullness_origin=Origin.VERIFIER)
+
     def _resolve(self, key: EventKey, raw_only: bool = False) -> Event:
         btf = self.btf(key)
         header, form = self.header_event(key), None if raw_only else self.format(key)
@@ -66,6 +79,9 @@ class Kernel(Lookup):
             return self._syscall(key, given, Origin.HEADERS, defined.position, None)
         kind = self._kind(key, btf, form, header)
         args, args_origin, names_origin = self._arguments(key, btf, header)
+        nullness_origin = None
+        if any(arg.nullness for arg in args or ()):
+            nullness_origin = Origin.HEADERS if self.sources.headers is not None else names_origin
         choice, record, record_origin = ClassChoice(None, None), None, None
         if kind != Kind.TRACE_EVENT:
             choice = ClassChoice(header.class_name if header else key.name, None)
@@ -91,6 +107,7 @@ class Kernel(Lookup):
             print_fmt=form.print_fmt if form else None,
             sleepable=key.name in SYSCALL_TRACEPOINTS and btf is not None and btf.syscalls_may_sleep,
             ambiguous=len(self.modules_of(key.name)) > 1,
+            nullness_origin=nullness_origin,
         )
 
     def _kind(self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, header: HeaderEvent | None) -> Kind:

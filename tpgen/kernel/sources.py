@@ -14,6 +14,7 @@ from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.files import read_bytes
 from tpgen.sources.tracefs import TraceFs
+from tpgen.sources.verifier import Verifier
 from tpgen.target import Target, target_named
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Sources:
 
     `label` names it in messages, `release` is its uname -r where that is known. `notes` report what could not be read
     and why that matters. `known_classes` help a running kernel without headers. `modules_without_btf` has the
-    tracepoints of modules that have no BTF, by module.
+    tracepoints of modules that have no BTF, by module. `verifier` is the running kernel's.
     """
 
     label: str
@@ -67,6 +68,7 @@ class Sources:
     notes: tuple[Diagnostic, ...] = ()
     known_classes: KnownClasses | None = None
     modules_without_btf: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    verifier: Verifier | None = None
 
     @property
     def headers(self) -> HeaderFacts | None:
@@ -102,7 +104,7 @@ def open_live(headers: HeaderOptions | None = None, known_classes: KnownClasses 
     tracefs, notes = _open_live_tracefs(target)
     tree = _open_tree(headers or HeaderOptions(), target)
     known = known_classes if tree is None else None
-    return Sources("the running kernel", target, uname.release, btfs, tracefs, tree, notes, known)
+    return Sources("the running kernel", target, uname.release, btfs, tracefs, tree, notes, known, verifier=Verifier())
 
 
 def open_files(

@@ -92,6 +92,14 @@ class BtfTracepoints:
         """Whether there is a raw tracepoint of that name."""
         return self._event_ids(event)[0] is not None
 
+    def event_type(self, event: str) -> int:
+        """Return the id of the typedef `btf_trace_<event>`, which a tp_btf program is attached to; 0 without one."""
+        return self._event_ids(event)[0] or 0
+
+    def param_types(self, event: str) -> tuple[int, ...]:
+        """Return the ids of the types of an event's raw arguments, in the order of `btf_trace_<event>`."""
+        return self._type_ids(self._event_params(event))
+
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The names of the event classes that have a record."""

@@ -76,7 +76,7 @@ class OneEvent(KernelEvents):
     def keys(self) -> list[EventKey]:
         return [EventKey(self._event.system, self._event.name, self._event.module)]
 
-    def events(self, keys: list[EventKey], raw_only: bool = False) -> list[Event]:
+    def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
         return [self._event for _ in keys]
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> tuple[Comparison, ...]:
@@ -127,7 +127,8 @@ TYPES: dict[str, CType] = {
 
 @pytest.mark.parametrize("ctype", TYPES.values(), ids=TYPES)
 def test_every_type_survives(ctype: CType, tmp_path: Path) -> None:
-    event = replace(EVENT, args=(Argument("a", ctype, 0, Nullness.MAYBE), Argument(None, ctype, 1)))
+    args = (Argument("a", ctype, 0, Nullness.MAYBE), Argument(None, ctype, 1))
+    event = replace(EVENT, args=args, nullness_origin=EVENT.names_origin)
     assert kept_event(tmp_path, event) == event
 
 
@@ -158,6 +159,9 @@ EVENTS = {
     ),
     "unplaced record": replace(EVENT, record=Record(8, None, (Field("x", Typedef("t"), None, None, True),))),
     "empty record": replace(EVENT, record=Record(12, 12, ())),
+    "nullable by its name": replace(
+        EVENT, args=(Argument("p__nullable", TYPES["opaque"], 0, Nullness.MAYBE),), nullness_origin=Origin.TRACEITER
+    ),
 }  # fmt: skip
 
 
@@ -195,6 +199,16 @@ def test_what_is_said_of_a_kernel_survives(arch: str, tmp_path: Path) -> None:
     info = KernelInfo("k", target_named(arch), "6.12.107+deb13-s390x", "debian", "00ff", ("btf", "headers"))
     kernel = kept(tmp_path, OneEvent(EVENT), info)
     assert (kernel.info, kernel.target, kernel.release) == (info, info.target, info.release)
+
+
+@pytest.mark.parametrize(
+    ("sources", "origin"), [(("btf", "headers"), Origin.HEADERS), (("btf", "headers", "verifier"), Origin.VERIFIER)]
+)
+def test_origin_of_nullness_survives(sources: tuple[str, ...], origin: Origin, tmp_path: Path) -> None:
+    args = (Argument("p", TYPES["opaque"], 0, Nullness.NEVER),)
+    event = replace(EVENT, args=args, nullness_origin=origin)
+    kernel = kept(tmp_path, OneEvent(event), KernelInfo("one", X86_64, sources=sources))
+    assert kernel.events(kernel.keys()) == [event]
 
 
 def test_paths_below_the_root_do_not_say_where_it_was(tmp_path: Path) -> None:

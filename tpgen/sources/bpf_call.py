@@ -1,0 +1,49 @@
+"""The system call bpf(2), for what only the running kernel can tell."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+#: Commands, of enum bpf_cmd.
+PROG_LOAD, OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN, BTF_GET_FD_BY_ID, BTF_GET_NEXT_ID = 5, 15, 17, 19, 23
+
+# Numbers of bpf(2), by uname's machine; a process of 32 bits has those of the second table.
+_NUMBERS = {
+    "x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64": 361, "ppc64le": 361,
+    "i686": 357, "i586": 357, "armv7l": 386, "armv6l": 386,
+}  # fmt: skip
+_NUMBERS_32 = {"x86_64": 357, "aarch64": 386}
+
+
+def bpf(command: int, attributes: bytes | bytearray) -> int | OSError:
+    """Make the call with a copy of a `union bpf_attr`, into which `attributes` takes what the kernel writes back.
+
+    Return its result, or the error that it ended with.
+    """
+    import ctypes
+
+    machine, narrow = os.uname().machine, sys.maxsize < 1 << 32
+    number = _NUMBERS_32.get(machine) if narrow else None
+    if number is None and (number := _NUMBERS.get(machine)) is None:
+        return OSError(errno.ENOSYS, "the number of bpf(2) is not known for this machine")
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(bytes(attributes), len(attributes))
+    result: int = libc.syscall(number, command, buffer, len(attributes))
+    if result < 0:
+        number = ctypes.get_errno()
+        return OSError(number, os.strerror(number))
+    if isinstance(attributes, bytearray):
+        attributes[:] = buffer.raw
+    return result
+
+
+def u32(value: int) -> bytes:
+    """The value as the kernel reads it."""
+    return value.to_bytes(4, sys.byteorder)
+
+
+def u64(value: int) -> bytes:
+    """The value as the kernel reads it."""
+    return value.to_bytes(8, sys.byteorder)
