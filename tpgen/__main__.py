@@ -1,7 +1,58 @@
-"""`python -m tpgen`."""
+"""The program: `python -m tpgen`, and the script `tpgen`.
 
+Ctrl-C ends it with exit status 130 and without a traceback, from here on until the process is gone.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found,unused-ignore]  # the module signal imports enum, a tenth of a short run
+import os
 import sys
 
-from tpgen.cli import main
+_INTERRUPTED = 130
 
-sys.exit(main())
+
+def _leave(*_: object) -> None:
+    """Leave at once, while there is nothing to clean up."""
+    os._exit(_INTERRUPTED)
+
+
+def _interrupt(*_: object) -> None:
+    """Raise once: what cleans up is not interrupted by whoever is impatient."""
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _unraisable(about: sys.UnraisableHookArgs) -> None:
+    """Leave where a finalizer was interrupted, whose exceptions Python only prints."""
+    if issubclass(about.exc_type, KeyboardInterrupt):
+        _leave()
+    sys.__unraisablehook__(about)
+
+
+if __name__ == "__main__" and sys.path and sys.path[0] == os.getcwd() and not sys.flags.safe_path:
+    del sys.path[0]  # nothing is imported from wherever somebody stands
+# One that is ignored, by nohup or in the background of a script, stays so.
+_HEEDED = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+if _HEEDED:
+    _signal.signal(_signal.SIGINT, _leave)
+
+
+def run() -> int:
+    """Run tpgen with the words of the process; returns the exit status."""
+    try:
+        from tpgen.cli import main
+
+        if _HEEDED:
+            sys.unraisablehook = _unraisable
+            _signal.signal(_signal.SIGINT, _interrupt)
+        code = main()
+        if _HEEDED:  # all is done
+            _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+        return code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -12,14 +12,13 @@ import os
 import sys
 
 from tpgen import __version__
+from tpgen.commands.deliver import deliver, say
 
 TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tpgen.diagnostics import TpgenError
-
-EXIT_DONE, EXIT_BAD_INPUT = 0, 2
+EXIT_DONE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
 
 _OVERVIEW = """\
 usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [source options]
@@ -44,8 +43,7 @@ _COMMANDS = ("show", "list", "check", "diff", "build", "backends", "catalog", "p
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tpgen with `argv` (the process's own by default); returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
+    _open_streams()
     # A run builds facts and prints them: looking for garbage among them would cost a tenth of its time and find none.
     # Python does so once more at the end of the process, where there is no need to either.
     gc.disable()
@@ -53,32 +51,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale cannot say
     try:
-        code = _run(arguments)
+        code = _exit_status(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
         # The reader has seen enough; that Python flushes stdout at exit must not fail once more.
         _drop_stdout()
         return EXIT_DONE
-    except OSError as error:
-        # Every file is opened where its errors are known; what is left is stdout, on a full disk.
-        from tpgen.diagnostics import fail
-
-        _drop_stdout()
-        return _bad_input(fail("unwritable", f"cannot write: {error.strerror or error}", "stdout"))
     except KeyboardInterrupt:
-        return 130
+        _drop_stdout()
+        return EXIT_INTERRUPTED
     except Exception as error:
-        from tpgen.diagnostics import TpgenError  # which is there by now, if that is what it is
-
-        if not isinstance(error, TpgenError):
-            raise
-        return _bad_input(error)
+        return _failed(error)
     finally:
         gc.enable()
 
 
-def _bad_input(error: TpgenError) -> int:
+def _open_streams() -> None:
+    """Open /dev/null for streams that the caller closed, so that no file gets their numbers, and what goes there."""
+    if sys.stdin is not None and sys.stdout is not None and sys.stderr is not None:
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    # As long as the process lives.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _failed(error: Exception) -> int:
+    """Report what ended the run; returns the exit status."""
+    from tpgen.diagnostics import TpgenError, fail, unforeseen, unreadable
+
+    if not isinstance(error, TpgenError):
+        if os.environ.get("TPGEN_DEBUG") == "1":
+            import traceback
+
+            say("".join(traceback.format_exception(error)))
+        if isinstance(error, OSError) and error.filename is not None:
+            error = unreadable(os.fsdecode(error.filename), error)
+        elif isinstance(error, OSError):
+            # Every file is opened where its errors are known; what is left is stdout, on a full disk.
+            _drop_stdout()
+            error = fail("unwritable", f"cannot write: {error.strerror or error}", "stdout")
+        else:
+            error = unforeseen(error)
     from tpgen.commands.base import report
 
     report(error.diagnostics)
@@ -86,13 +103,27 @@ def _bad_input(error: TpgenError) -> int:
 
 
 def _drop_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Let whatever is still to be written to stdout go nowhere."""
+    try:  # noqa: SIM105  # contextlib takes longer to import
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # it is no stream of the process
+        pass
+
+
+def _exit_status(arguments: list[str]) -> int:
+    try:
+        return _run(arguments)
+    except SystemExit as left:  # argparse, which has printed its help
+        return left.code if isinstance(left.code, int) else EXIT_DONE
 
 
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_OVERVIEW, end="", file=sys.stdout if arguments else sys.stderr)
-        return EXIT_DONE if arguments else EXIT_BAD_INPUT
+        if not arguments:
+            say(_OVERVIEW)
+            return EXIT_BAD_INPUT
+        sys.stdout.write(_OVERVIEW)
+        return EXIT_DONE
     if arguments[0] == "--version":
         print(f"tpgen {__version__}")
         return EXIT_DONE
@@ -109,10 +140,8 @@ def _run(arguments: list[str]) -> int:
     invocation = CachedInvocation.of(arguments)
     if invocation is None or not (output := invocation.lookup()):
         return _command("generate", arguments, invocation=invocation)
-    from tpgen.commands.deliver import deliver
-
     deliver(output, invocation.output)
-    sys.stderr.writelines(f"{note}\n" for note in output.notes)
+    say("".join(f"{note}\n" for note in output.notes))
     return EXIT_DONE
 
 

@@ -6,6 +6,7 @@ does not run on broken input. Only `tpgen.cli` prints them.
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -74,6 +75,27 @@ def fail(code: str, message: str, position: Position | str | None = None, hint: 
 def unreadable(path: str, error: OSError, hint: str | None = None) -> TpgenError:
     """The `TpgenError` for a file that the operating system refuses to read."""
     return fail("unreadable", f"cannot read: {error.strerror or error}", path, hint)
+
+
+def unforeseen(error: Exception) -> TpgenError:
+    """The `TpgenError` for an exception that nobody expected: want of memory, or a fault of tpgen itself."""
+    if isinstance(error, MemoryError):
+        return fail("memory", "there is not enough memory for this", hint="give fewer events or files at once")
+    hint = "a fault of tpgen: please report it, with the command and its input (TPGEN_DEBUG=1 shows the traceback)"
+    return fail("internal", described(error), hint=hint)
+
+
+def described(error: BaseException) -> str:
+    """An exception in one line, with the place that raised it."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    try:
+        text = str(error)
+    except Exception:  # an exception of somebody else can fail at anything
+        text = "?"
+    return f"{type(error).__name__}: {shortened(text)}{where}"
 
 
 def excerpt(text: str, position: Position) -> str:

@@ -1,4 +1,4 @@
-"""tpgen's command line, run in this process: quick, and an exception that gets out of it fails the test."""
+"""tpgen's command line, run in this process: quick, and an exception that nobody expected fails the test."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def tpgen(*arguments: str | os.PathLike[str]) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([os.fspath(argument) for argument in arguments])
+    assert "[internal]" not in err.getvalue(), err.getvalue()
     return Done(code, out.getvalue(), err.getvalue())
 
 

@@ -8,18 +8,19 @@ built-in backends are asked for. From there on all go the same way: `Plugin.load
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tpgen import __version__
 from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
-from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.diagnostics import Diagnostic, TpgenError, described, fail
 
 GROUP = "tpgen.backends"
 _DISTRIBUTION = "tpgen"
@@ -60,13 +61,25 @@ class Plugin(NamedTuple):
             return Loaded(self, _made(self.value))
         if self.name in BUILT_IN:
             raise self.broken("the name is that of a built-in backend")
-        try:
+        with self._theirs("cannot be loaded"):
             backend = _made(self.value)
-        except (Exception, SystemExit) as error:
-            raise self.broken(f"cannot be loaded: {_described(error)}") from error
-        if problem := _problem(backend):
+        with self._theirs("cannot be examined"):
+            examined = cast(Backend, _Examined(backend))
+            problem = _problem(examined)
+        if problem:
             raise self.broken(problem)
-        return Loaded(self, backend)
+        return Loaded(self, examined)
+
+    @contextlib.contextmanager
+    def _theirs(self, what: str) -> Iterator[None]:
+        """Run another package's code: what it prints goes to stderr, and what it raises is its fault."""
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
+        except (KeyboardInterrupt, GeneratorExit, TpgenError):
+            raise
+        except BaseException as error:
+            raise self.broken(f"{what}: {described(error)}") from error
 
     def broken(self, problem: str) -> TpgenError:
         hint = None if self.built_in else f"the fault is in {self.distribution}"
@@ -109,15 +122,17 @@ class Loaded(NamedTuple):
 
     def _render(self, job: Job) -> Iterator[GeneratedFile]:
         """The files of another package's backend, of which nothing is taken for granted."""
-        try:
-            for file in self.backend.render(job):
-                if problem := _file_problem(file):
-                    raise self.plugin.broken(problem)
-                yield file
-        except TpgenError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise self.plugin.broken(f"failed: {_described(error)}") from error
+        with self.plugin._theirs("failed"):
+            files = iter(self.backend.render(job))
+        while True:
+            with self.plugin._theirs("failed"):
+                file = next(files, None)
+                problem = None if file is None else _file_problem(file)
+            if file is None:
+                return
+            if problem:
+                raise self.plugin.broken(problem)
+            yield file
 
 
 def _check_value(option: Option, value: OptionValue) -> None:
@@ -182,16 +197,16 @@ def _made(value: str) -> Backend:
     return backend
 
 
-def _described(error: BaseException) -> str:
-    """An exception in one line, with the place that raised it."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
-
-
 # --- what the interface asks for
+
+
+class _Examined:
+    """Another package's backend, whose attributes are asked for once: they may be properties that do as they like."""
+
+    def __init__(self, backend: object) -> None:
+        for name in (*_MEMBERS, "render"):
+            if hasattr(backend, name):
+                setattr(self, name, getattr(backend, name))
 
 
 def _problem(backend: Backend) -> str | None:
@@ -220,10 +235,14 @@ def _problem(backend: Backend) -> str | None:
 
 
 def _option_problem(option: Option) -> str | None:
-    if not re.fullmatch(_OPTION_NAME, option.name):
+    if not isinstance(option.name, str) or not re.fullmatch(_OPTION_NAME, option.name):
         return f"{option.name!r} cannot be the name of an option"
+    if not isinstance(option.help, str) or not option.help.isprintable():
+        return f"the help of its option {option.name} is not one line"
     if not isinstance(option.default, bool | int | str):
         return f"the default of its option {option.name} is no bool, int or str"
+    if not isinstance(option.choices, tuple) or not all(isinstance(choice, str) for choice in option.choices):
+        return f"the choices of its option {option.name} are not a tuple of strings"
     if option.choices and option.default not in option.choices:
         return f"the default of its option {option.name} is none of its choices"
     return None

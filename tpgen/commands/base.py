@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
-from tpgen.diagnostics import Diagnostic, excerpt, fail
+from tpgen.commands.deliver import say
+from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail
 from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PICK, KernelOption
 from tpgen.kernel.request import KernelRequest
+from tpgen.sources.files import read_bytes
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.events import EventKey, KernelEvents
 
+# No header or tpgen.toml is larger.
+_MOST_OF_AN_EXCERPT = 1 << 26
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
@@ -25,13 +29,16 @@ def line_of(diagnostic: Diagnostic) -> str:
     return f"tpgen: {diagnostic.severity}: {diagnostic}"
 
 
-def report(diagnostics: Sequence[Diagnostic]) -> None:
-    """Print diagnostics, one line each; at a terminal with the place in the input below it."""
+def report(diagnostics: Sequence[Diagnostic], excerpts: bool = True) -> None:
+    """Print diagnostics, one line each; at a terminal with the place in the input below it.
+
+    Without `excerpts`, the positions are those that a catalog states, and no files that this user named.
+    """
     for diagnostic in diagnostics:
-        print(line_of(diagnostic), file=sys.stderr)
-        if sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
-            with contextlib.suppress(OSError), open(position.path, encoding="utf-8", errors="replace") as file:
-                sys.stderr.write(excerpt(file.read(), position))
+        say(f"{line_of(diagnostic)}\n")
+        if excerpts and sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
+            with contextlib.suppress(TpgenError):
+                say(excerpt(read_bytes(position.path, _MOST_OF_AN_EXCERPT).decode("utf-8", "replace"), position))
 
 
 class Parser(argparse.ArgumentParser):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import fail
+from tpgen.commands.deliver import say
+from tpgen.diagnostics import fail, printable
 
 if TYPE_CHECKING:
     from tpgen.catalog.build import Entry
@@ -146,14 +147,12 @@ class _Line:
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+            say("\r\033[K")
 
     def stage(self, text: str) -> None:
         if self._shown:
             width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-            sys.stderr.write(f"\r\033[K{text[: width - 1]}")
-            sys.stderr.flush()
+            say(f"\r\033[K{printable(text)[: width - 1]}")
 
     def _now_and_then(self, text: Callable[[], str]) -> None:
         if self._shown and (now := time.monotonic()) >= self._next:

@@ -1,4 +1,7 @@
-"""Delivering generated files: to stdout, into a file, or below a directory. Imports only what that way needs."""
+"""Delivering generated files: to stdout, into a file, or below a directory; and words about them, to stderr.
+
+Imports only what that way needs.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +40,15 @@ def _print(contents: Sequence[Content]) -> None:
         else:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
+
+
+def say(text: str) -> None:
+    """Write to stderr. Where that fails (a full disk, a reader who left), nothing of the run depends on it."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        try:  # noqa: SIM105  # Python flushes it at exit, and would change the exit status
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        except (OSError, ValueError):
+            pass

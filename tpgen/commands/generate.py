@@ -47,15 +47,15 @@ def _add_options(parser: Parser, renderer: Loaded) -> None:
         return
     group = parser.add_argument_group(f"options of backend {renderer.plugin.name}")
     for option in renderer.backend.options:
-        dest, name = _OPTION + option.name, f"--{option.name}"
+        dest, name, about = _OPTION + option.name, f"--{option.name}", option.help.replace("%", "%%")
         try:
             if isinstance(option.default, bool):
                 action = argparse.BooleanOptionalAction
-                group.add_argument(name, action=action, dest=dest, default=option.default, help=option.help)
+                group.add_argument(name, action=action, dest=dest, default=option.default, help=about)
             else:
                 kind, choices = type(option.default), option.choices or None
                 group.add_argument(
-                    name, type=kind, choices=choices, dest=dest, default=option.default, help=option.help,
+                    name, type=kind, choices=choices, dest=dest, default=option.default, help=about,
                     metavar="N" if kind is int else None if choices else "TEXT",
                 )  # fmt: skip
         except argparse.ArgumentError:
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         generated = generate(renderer, base.open_kernel(options), request)
     except CheckFailed as failed:
-        base.report(failed.diagnostics)
+        base.report(failed.diagnostics, excerpts=base.kernel_request(options).has_files)
         return base.EXIT_CHECK_FAILED
     files, separate = _apart(generated)
     if separate and options.output is None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,9 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
 
 
 @pytest.fixture(autouse=True)
-def _forget_plugins() -> None:
+def _forget_plugins() -> Iterator[None]:
+    registry.plugins.cache_clear()
+    yield
     registry.plugins.cache_clear()
 
 
@@ -121,7 +124,7 @@ def test_list(environment: Environment) -> None:
 class TestOptions:
     OPTIONS = """\
     options = (
-        Option("upper", "in capitals"), Option("end", "last", True), Option("indent", "spaces", 2),
+        Option("upper", "in capitals, all of 100% of it"), Option("end", "last", True), Option("indent", "spaces", 2),
         Option("style", "which", "plain", ("plain", "odd")), Option("prefix", "first", ""),
     )
     def render(self, job):
@@ -157,9 +160,9 @@ class TestOptions:
         assert f"argument {words[0]}: invalid " in done.err
 
     def test_help(self) -> None:
-        with pytest.raises(SystemExit) as caught:
-            tpgen("sched_switch", "-b", "opts", "--help")
-        assert caught.value.code == 0
+        done = tpgen("sched_switch", "-b", "opts", "--help")
+        assert (done.code, done.err) == (0, "")
+        assert "all of 100% of it" in done.out
 
 
 # What is wrong, the rest of the class, what is said after `backend bad of tpgen-bad 1.5: `.
@@ -179,6 +182,21 @@ BROKEN = {
     "name of an option": ("    options = (Option('Flat out', ''),)\n", "'Flat out' cannot be the name of an option"),
     "value of an option": ("    options = (Option('a', '', None),)\n", "the default of its option a is no bool"),
     "choices": ("    options = (Option('a', '', 'x', ('y',)),)\n", "the default of its option a is none of"),
+    "property": (
+        "    @property\n    def description(self): raise OSError('none')\n",
+        "cannot be examined: OSError: none (tpgen_bad.py:",
+    ),
+    "property that exits": (
+        "    @property\n    def forms(self): raise SystemExit(0)\n", "cannot be examined: SystemExit: 0 (tpgen_bad",
+    ),
+    "no Exception": ("class Own(BaseException): pass\nraise Own('odd')\n", "cannot be loaded: Own: odd (tpgen_bad"),
+    "exception without text": (
+        "class Own(Exception):\n    def __str__(self): raise self\nraise Own\n", "cannot be loaded: Own: ? (tpgen_bad",
+    ),
+    "help": ("    options = (Option('a', 7),)\n", "the help of its option a is not one line"),
+    "help of lines": ("    options = (Option('a', 'x\\033[2J'),)\n", "the help of its option a is not one line"),
+    "type of a name": ("    options = (Option(None, ''),)\n", "None cannot be the name of an option"),
+    "type of choices": ("    options = (Option('a', '', 'x', [1]),)\n", "the choices of its option a are not a tuple"),
     "two options": ("    options = (Option('a', ''), Option('a', ''))\n", "it has two options a"),
 }  # fmt: skip
 
@@ -284,6 +302,36 @@ def test_failure_after_many_files(environment: Environment, btf: Path, tmp_path:
         assert done.err.startswith("tpgen: error: backend bad of tpgen-bad 1.5: failed: ZeroDivisionError: division")
         assert [path.name for path in tmp_path.iterdir() if path.name not in ("site", "0")] == []
         assert (tmp_path / "0").read_text() == "old"
+
+
+NOISY = """\
+import os
+print("at import")
+""" + HEAD.replace("    description = ", "    print('of the class')\n    description = ")
+
+
+def test_what_a_plugin_prints_is_no_product(environment: Environment, btf: Path) -> None:
+    environment.install(
+        "loud",
+        "    def __init__(self): print('made')\n"
+        "    def render(self, job):\n        print('asked'); yield GeneratedFile('a', 'one\\n'); print('again')\n",
+        head=NOISY,
+    )
+    done = tpgen("sched_switch", "--raw", "-b", "loud", "--btf", btf)
+    assert done == Done(0, "one\n", "at import\nof the class\nmade\nasked\nagain\n")
+    assert json.loads(tpgen("backends", "--json").out)
+
+
+def test_ctrl_c_is_nobodys_fault(environment: Environment, btf: Path) -> None:
+    environment.install("slow", "    def render(self, job): raise KeyboardInterrupt\n")
+    assert tpgen("sched_switch", "-b", "slow", "--btf", btf) == Done(130, "", "")
+
+
+def test_no_exception_of_a_plugin_gets_out(environment: Environment, btf: Path) -> None:
+    environment.install("bad", "    def render(self, job): yield GeneratedFile('a', ''); raise BaseException('odd')\n")
+    done = tpgen("sched_switch", "-b", "bad", "--btf", btf)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("tpgen: error: backend bad of tpgen-bad 1.5: failed: BaseException: odd (tpgen_bad")
 
 
 def test_refusal_of_the_input(environment: Environment, btf: Path) -> None:
