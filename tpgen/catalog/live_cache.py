@@ -20,6 +20,7 @@ from tpgen.paths import CATALOG_SUFFIX
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
+    from tpgen.diagnostics import Diagnostic
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.sources import Sources
     from tpgen.model import Event
