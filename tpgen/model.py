@@ -244,6 +244,14 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A definition of an event in a header, and the condition that it stands under; None where there is none."""
+
+    position: Position
+    condition: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Everything known about one tracepoint of one kernel, each fact with its origin.
 
@@ -251,7 +259,9 @@ class Event:
     when the event has no tracepoint of its own (syscalls:). `args` is None when unknown and () when there are none.
     `class_candidates` holds the equally good classes where `class_name` could not be decided. `sleepable` tells
     that programs may sleep there, `ambiguous` that another of the kernel's images has a tracepoint of the same name.
-    `nullness_origin` is the source of the arguments' nullness. `syscall` is that of a syscalls: event.
+    `nullness_origin` is the source of the arguments' nullness. `syscall` is that of a syscalls: event. `alternatives` are
+    its definitions in headers: several where nothing decides which of them this kernel has, and then only what all of
+    them have in common is known.
     """
 
     system: str | None
@@ -273,6 +283,7 @@ class Event:
     ambiguous: bool = False
     syscall: Syscall | None = None
     nullness_origin: Origin | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def title(self) -> str:

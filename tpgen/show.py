@@ -32,6 +32,11 @@ def event_json(event: Event, target: Target) -> dict[str, Any]:
         "header": event.header.path if event.header else None,
         "args": None if event.args is None else [arg_json(arg, target) for arg in event.args],
         "record": None if event.record is None else _record_json(event.record),
+        "alternatives": [
+            {"header": place.position.path, "line": place.position.line, "condition": place.condition}
+            for place in event.alternatives
+        ]
+        or None,
     }
 
 
@@ -117,6 +122,8 @@ def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
         yield f"  class    one of {', '.join(event.class_candidates)}: same {same}"
     if event.header:
         yield f"  header   {event.header}"
+    for place in event.alternatives:
+        yield f"  defined  {place.position}{f', where {place.condition}' if place.condition else ''}"
     tracepoint = event.syscall.tracepoint if event.syscall else event.attach_name
     sections = [ProgramSection(kind, tracepoint) for kind in RAW_TYPES] if tracepoint else []
     if event.record is not None and event.system:

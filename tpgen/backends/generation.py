@@ -11,6 +11,7 @@ from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.comparison import errors
 from tpgen.kernel.events import KernelEvents
 from tpgen.model import Event
+from tpgen.programs.forms import lacking
 
 if TYPE_CHECKING:
     from tpgen.probe import Evidence
@@ -64,8 +65,8 @@ def _raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:
 
 def forms_of(renderer: Loaded, named: Sequence[Form]) -> list[Form]:
     """The `named` forms, or all that the backend has where none is named. Raises `usage` for one that it has not."""
-    if lacking := set(named) - set(renderer.backend.forms):
-        form, has = min(lacking), ", ".join(renderer.backend.forms)
+    if unknown := set(named) - set(renderer.backend.forms):
+        form, has = min(unknown), ", ".join(renderer.backend.forms)
         raise fail("usage", f"backend {renderer.plugin.name} has no {form} form", hint=f"it has {has}")
     return list(named or renderer.backend.forms)
 
@@ -81,12 +82,10 @@ def _requests(events: Sequence[Event], forms: Sequence[Form], named: bool) -> tu
     for event in events:
         reasons = {form: reason for form in forms if (reason := missing(event, form))}
         requests += [Request(event, form) for form in forms if form not in reasons]
-        lacking = [
-            Diagnostic("no-such-form", f"no {form} form of {event.title}: {reason}", severity=Severity.NOTE)
-            for form, reason in reasons.items()
-            if named or len(reasons) == len(forms)
+        without = [
+            lacking(event, form, reason) for form, reason in reasons.items() if named or len(reasons) == len(forms)
         ]
-        if lacking and len(events) == 1:
-            raise TpgenError(*(diagnostic._replace(severity=Severity.ERROR) for diagnostic in lacking))
-        notes += lacking
+        if without and len(events) == 1:
+            raise TpgenError(*(diagnostic._replace(severity=Severity.ERROR) for diagnostic in without))
+        notes += without
     return requests, notes

@@ -297,7 +297,7 @@ class CatalogKernel(KernelEvents):
         same = [row for row in rows if row[0] == module] or rows
         return self._opt(validate.event_name, same[0][1]) if len(same) == 1 else None
 
-    def _flags(self, flags: Any) -> dict[str, bool]:
+    def _flags(self, flags: Any) -> dict[str, Any]:
         named = self._value(validate.text, flags).split()
         if unknown := set(named) - set(FLAGS):
             raise self.catalog.malformed(f"{unknown.pop()!r} is nothing that an event can be")

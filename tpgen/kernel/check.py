@@ -18,6 +18,7 @@ from tpgen.kernel.lookup import SYSCALLS_SYSTEM
 from tpgen.kernel.resolve import Kernel
 from tpgen.layout import lay_out
 from tpgen.model import Argument, Array, CType, Field, Kind, Record, Struct
+from tpgen.programs.forms import Form, lacking, missing
 from tpgen.sources.btf_tracepoints import BtfTracepoints
 from tpgen.spelling import spell
 from tpgen.target import Target
@@ -323,7 +324,9 @@ def _header_comparisons(
     """Compare the headers' event and class with the kernel's, where the compiler takes the words `names` for others."""
     header, raw = stated.event, kernel.raw(key)
     if header is None:
-        yield Comparison(Subject.HEADER_RAW, str(key), reason="the headers do not have it")
+        yield _left_open(kernel, key, Form.RAW) or Comparison(
+            Subject.HEADER_RAW, str(key), reason="the headers do not have it"
+        )
         return
     if raw is None:
         yield Comparison(Subject.HEADER_RAW, str(key), reason="no BTF of its image was given")
@@ -336,6 +339,22 @@ def _header_comparisons(
     event = kernel.event(key)
     if event.record is not None and event.kind == Kind.TRACE_EVENT:
         yield _header_record(kernel, key, stated, event.record, names)
+    elif event.record is None and (left_open := _left_open(kernel, key, Form.CLASSIC)):
+        yield left_open
+
+
+def _left_open(kernel: Kernel, key: EventKey, form: Form) -> Comparison | None:
+    """Return the comparison that cannot be made because headers define the event in several ways; None otherwise."""
+    if len(kernel.header_forms(key)) < 2:
+        return None
+    event = kernel.event(key)
+    reason = missing(event, form)
+    return Comparison(
+        Subject.HEADER_RAW if form == Form.RAW else Subject.HEADER_RECORD,
+        str(key),
+        reason="the headers define it in several ways, and nothing decides which of them counts",
+        detail=lacking(event, form, reason) if reason else None,
+    )
 
 
 def _header_record(
@@ -346,6 +365,8 @@ def _header_record(
 
     declared, in_btf = stated.event_class, kernel.btf(key) is not None
     if declared is None:
+        if left_open := _left_open(kernel, key, Form.CLASSIC):
+            return left_open
         assert stated.event is not None
         return incomparable(f"the headers do not have its class {stated.event.class_name}")
     if not in_btf and kernel.format(key) is None:

@@ -36,12 +36,12 @@ def class_choice(lookup: Lookup, key: EventKey) -> ClassChoice:
 
     Where several fit, a catalog may know which of them it is.
     """
-    header, btf = lookup.header_event(key), lookup.btf(key)
+    stated, btf = lookup.header_class_name(key), lookup.btf(key)
     if btf is None:
-        return ClassChoice(header.class_name, Origin.HEADERS) if header else ClassChoice(None, None)
+        return ClassChoice(stated, Origin.HEADERS if stated else None)
     fitting = _fitting_classes(lookup, key, btf)
-    if header is not None and (header.class_name in fitting or (lookup.headers_match and not fitting)):
-        return ClassChoice(header.class_name, Origin.HEADERS)
+    if stated is not None and (stated in fitting or (lookup.headers_match and not fitting)):
+        return ClassChoice(stated, Origin.HEADERS)
     if key.name in fitting:
         return ClassChoice(key.name, Origin.NAME)
     if len(fitting) == 1:

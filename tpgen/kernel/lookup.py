@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
+from tpgen.cache.memo import memoised
+from tpgen.kernel.alternatives import (
+    FieldsOf,
+    HeaderForm,
+    forms_of,
+    has_arguments,
+    has_members,
+    has_names,
+    has_types,
+    preferred,
+    same_arguments,
+    same_fields,
+)
 from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
-from tpgen.model import Argument, Array, CType, Qualified, Typedef, TypeTag
+from tpgen.model import Array, CType, Field, Qualified, Typedef, TypeTag
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.target import Target
-from tpgen.typequery import same_type
 
 if TYPE_CHECKING:
     from tpgen.diagnostics import Diagnostic
@@ -135,11 +148,13 @@ class Lookup(KernelEvents):
         return systems[0] if systems else None
 
     def _header_system(self, name: str, module: str | None) -> str | None:
-        """Return the event's system in the headers; where they have several, the module's namesake."""
+        """Return the event's system in the headers; of several, the module's namesake or that of one of its objects."""
         systems = {event.system for event in self._header_events.get(name, ())}
-        if len(systems) > 1:
-            return module if module in systems else None
-        return systems.pop() if systems else None
+        if len(systems) > 1 and module is not None:
+            makefiles = self.sources.tree.makefiles if self.sources.tree else None
+            objects = map(os.path.basename, makefiles.objects(module)) if makefiles and module not in systems else ()
+            systems &= {module} if module in systems else set(objects)
+        return systems.pop() if len(systems) == 1 else None
 
     def keys(self) -> list[EventKey]:
         """Every event, sorted by system and name."""
@@ -201,33 +216,98 @@ class Lookup(KernelEvents):
         btf = self.btf(key)
         return btf.raw(key.name) if btf else None
 
-    def header_event(self, key: EventKey) -> HeaderEvent | None:
-        """Return the event in the headers as it is written; of several, the one that fits the kernel best."""
-        events = self._header_events.get(key.name, [])
-        if len(events) < 2:
-            return events[0] if events else None
+    @memoised
+    def header_forms(self, key: EventKey) -> tuple[HeaderForm, ...]:
+        """Return the forms that headers give the event, without those that this kernel surely has not.
+
+        BTF, the format file and the Makefile of its module decide. Of several forms that are left, the first is the
+        likeliest: the one without a condition.
+        """
+        events = self._header_events.get(key.name)
+        if not events:
+            return ()
+        events = [event for event in events if event.system == key.system] or events
+        forms = forms_of(events, lambda name: self._header_classes.get(name, []))
+        if len(forms) > 1:
+            forms = self._that_fit(forms, key)
+        return tuple(forms)
+
+    def _that_fit(self, forms: list[HeaderForm], key: EventKey) -> list[HeaderForm]:
+        """Return those of several forms that this kernel may have, the ones without a condition first.
+
+        Where the kernel has none of them, the first will do, for `check` to compare it.
+        """
+        forms, has_args = self._with_arguments(forms, key)
+        forms, has_record = self._with_record(forms, key)
+        if key.module is not None and len({form.event.position.path for form in forms}) > 1:
+            forms = self._of_module(forms, key.module)
+        forms.sort(key=lambda form: form.event.condition is not None)
+        return forms if has_args and has_record else forms[:1]
+
+    def _with_arguments(self, forms: list[HeaderForm], key: EventKey) -> tuple[list[HeaderForm], bool]:
+        """Return the forms with the raw arguments that BTF has, or all, and False, where none has them."""
         raw = self.raw(key)
+        if raw is None:
+            return forms, True
+        return preferred(forms, partial(has_arguments, raw.args), partial(has_names, raw.args))
 
-        def fits(event: HeaderEvent) -> tuple[bool, bool, bool]:
-            same = raw is not None and _same_arguments(event.args, raw.args)
-            return event.system == key.system, same, event.condition is None
+    def _with_record(self, forms: list[HeaderForm], key: EventKey) -> tuple[list[HeaderForm], bool]:
+        """Return the forms with the record that BTF and tracefs have, or all, and False, where none has it."""
+        some = True
+        for fields in self._known_fields(key):
+            if not same_fields(forms):
+                forms, fits = preferred(forms, partial(has_members, fields), partial(has_types, fields))
+                some = some and fits
+        return forms, some
 
-        return max(events, key=fits)
+    def _known_fields(self, key: EventKey) -> Iterator[FieldsOf]:
+        """Yield for BTF and tracefs a function that returns the fields of a form's record in this source."""
+        btf = self.btf(key)
+        if btf is not None:
+
+            def fields_in_btf(form: HeaderForm) -> Sequence[Field] | None:
+                record = btf.record(form.event.class_name)
+                return record.fields if record else None
+
+            yield fields_in_btf
+        if (shown := self.format(key)) is not None:
+            yield lambda form: shown.fields
+
+    def _of_module(self, forms: list[HeaderForm], module: str) -> list[HeaderForm]:
+        """Return the forms in headers beside a module's objects, and of a system that is called as one of these."""
+        makefiles = self.sources.tree.makefiles if self.sources.tree else None
+        if makefiles is None:
+            return forms
+        objects = makefiles.objects(module)
+        directories, names = {os.path.dirname(path) for path in objects}, {os.path.basename(path) for path in objects}
+        return preferred(
+            forms,
+            lambda form: os.path.dirname(form.event.position.path) in directories,
+            lambda form: form.event.system in names,
+        )[0]
+
+    def header_event(self, key: EventKey) -> HeaderEvent | None:
+        """Return the event in the headers as it is written; None where they have none, or several that differ."""
+        forms = self.header_forms(key)
+        return forms[0].event if forms and self._has_one_prototype(key, forms) else None
+
+    def _has_one_prototype(self, key: EventKey, forms: Sequence[HeaderForm]) -> bool:
+        """Whether the raw arguments are the same in all forms, or BTF has them."""
+        if len(forms) < 2 or same_arguments(forms):
+            return True
+        raw = self.raw(key)
+        return raw is not None and all(arg.name for arg in raw.args)
+
+    def header_class_name(self, key: EventKey) -> str | None:
+        """Return the name of the event's class in the headers; None where they have none, or several that differ."""
+        forms = self.header_forms(key)
+        names = {form.event.class_name for form in forms}
+        return forms[0].event.class_name if len(names) == 1 or (names and same_fields(forms)) else None
 
     def header_class(self, key: EventKey) -> HeaderClass | None:
-        """Return the event's class in the headers as it is written; of several, the one of the event's header."""
-        event, btf = self.header_event(key), self.btf(key)
-        if event is None:
-            return None
-        record = btf.record(event.class_name) if btf else None
-        members = [field.member_name for field in record.fields] if record else None
-
-        def fits(cls: HeaderClass) -> tuple[bool, bool]:
-            # The branches of an #if may give one class different fields (xfarray_sort_stats): BTF has those compiled.
-            compiled = [field.member_name for field in cls.fields] == members
-            return cls.position.path == event.position.path, compiled
-
-        return max(self._header_classes.get(event.class_name, []), key=fits, default=None)
+        """Return the event's class in the headers as it is written; None where they have none, or several."""
+        forms = self.header_forms(key)
+        return forms[0].event_class if forms and (len(forms) < 2 or same_fields(forms)) else None
 
     @cached_property
     def _resolved_facts(self) -> dict[int, HeaderEvent | HeaderClass]:
@@ -268,10 +348,6 @@ class Lookup(KernelEvents):
         if ctype is None:
             return None
         return _of_base_types(ctype, self.target) if btf is None else measured(btf.btf.completed(ctype), btf.btf)
-
-
-def _same_arguments(left: tuple[Argument, ...], right: tuple[Argument, ...]) -> bool:
-    return len(left) == len(right) and all(same_type(a.type, b.type) for a, b in zip(left, right, strict=True))
 
 
 def _of_base_types(ctype: CType, target: Target) -> CType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tpgen.kernel.alternatives import alternatives_of
 from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup
 from tpgen.kernel.syscalls import syscall
@@ -70,21 +71,22 @@ class Kernel(Lookup):
 
     def _resolve(self, key: EventKey, raw_only: bool = False) -> Event:
         btf = self.btf(key)
-        header, form = self.header_event(key), None if raw_only else self.format(key)
+        forms, form = self.header_forms(key), None if raw_only else self.format(key)
         if btf is None and (shown := self.syscall_format(key)):
             given = self._syscall_record(key, shown.fields, _header_bytes(shown))
             return self._syscall(key, given, Origin.TRACEFS, None, shown.print_fmt)
         if btf is None and (defined := self.defined_syscall(key)):
             given = self._syscall_record(key, _syscall_fields(key.name, defined, self.target), SLOT_BYTES)
             return self._syscall(key, given, Origin.HEADERS, defined.position, None)
+        header = forms[0].event if forms else None
         kind = self._kind(key, btf, form, header)
-        args, args_origin, names_origin = self._arguments(key, btf, header)
+        args, args_origin, names_origin = self._arguments(key, btf, self.header_event(key))
         nullness_origin = None
         if any(arg.nullness for arg in args or ()):
             nullness_origin = Origin.HEADERS if self.sources.headers is not None else names_origin
         choice, record, record_origin = ClassChoice(None, None), None, None
         if kind != Kind.TRACE_EVENT:
-            choice = ClassChoice(header.class_name if header else key.name, None)
+            choice = ClassChoice(self.header_class_name(key) if header else key.name, None)
         elif not raw_only:
             choice = class_choice(self, key)
             record, record_origin = self._record(key, btf, form, choice)
@@ -108,6 +110,7 @@ class Kernel(Lookup):
             sleepable=key.name in SYSCALL_TRACEPOINTS and btf is not None and btf.syscalls_may_sleep,
             ambiguous=len(self.modules_of(key.name)) > 1,
             nullness_origin=nullness_origin,
+            alternatives=alternatives_of(forms),
         )
 
     def _kind(self, key: EventKey, btf: BtfTracepoints | None, form: Format | None, header: HeaderEvent | None) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from tpgen.diagnostics import Diagnostic, Severity
 from tpgen.model import Event, Origin, Syscall
 from tpgen.spelling import spell
 
@@ -22,7 +23,9 @@ def missing(event: Event, form: Form) -> str | None:
             return _unidentified(event.syscall)
         if event.attach_name is None:
             return "it has no raw tracepoint of its own"
-        return "its raw arguments are unknown: no BTF and no headers" if event.args is None else None
+        if event.args is None:
+            return _undecided(event, form) or "its raw arguments are unknown: no BTF and no headers"
+        return None
     if event.record is not None:
         return _unplaced(event)
     if event.class_candidates:
@@ -30,7 +33,58 @@ def missing(event: Event, form: Form) -> str | None:
         return f"its record is that of one of the classes {classes}: read tracefs as root or give --headers"
     if event.attach_name is not None and event.kind == "tracepoint":
         return "it is a bare tracepoint, which has no record"
-    return "its record is unknown: no tracefs, no BTF and no headers"
+    return _undecided(event, form) or "its record is unknown: no tracefs, no BTF and no headers"
+
+
+def lacking(event: Event, form: Form, reason: str) -> Diagnostic:
+    """The note that `event` lacks a form for `reason`, with a code of its own where headers leave it open."""
+    message = f"no {form} form of {event.title}: {reason}"
+    if _is_undecided(event, form):
+        return Diagnostic("header-alternatives", message, None, _what_decides(event), Severity.NOTE)
+    return Diagnostic("no-such-form", message, severity=Severity.NOTE)
+
+
+def _is_undecided(event: Event, form: Form) -> bool:
+    """Whether headers define `event` in several ways, and nothing decides which of their `form` this kernel has."""
+    known = event.args if form == Form.RAW else event.record
+    return known is None and len(event.alternatives) > 1 and event.syscall is None
+
+
+_MOST_PLACES = 4
+_KINDS = {Form.RAW: "raw arguments", Form.CLASSIC: "record"}
+
+
+def _undecided(event: Event, form: Form) -> str | None:
+    """Why headers do not tell the form of `event`; None where they do, or have none."""
+    if not _is_undecided(event, form):
+        return None
+    places = [
+        f"{place.position} {f'where {place.condition}' if place.condition else 'in any case'}"
+        for place in event.alternatives[:_MOST_PLACES]
+    ]
+    more = len(event.alternatives) - len(places)
+    places += [f"{more} more"] * (more > 0)
+    return f"headers define its {_KINDS[form]} differently, and nothing decides which counts: {'; '.join(places)}"
+
+
+# Of a condition no names, and names that have an option of their own.
+_NOT_MACROS = frozenset(
+    ("defined", "KERNEL_VERSION", "IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE", "RHEL_RELEASE_VERSION")
+)
+
+
+def _what_decides(event: Event) -> str:
+    """The options that decide between the definitions of `event` in headers."""
+    conditions = " ".join(place.condition or "" for place in event.alternatives)
+    words = set("".join(c if c.isalnum() or c == "_" else " " for c in conditions).split())
+    macros = sorted(word for word in words - _NOT_MACROS if word.isidentifier())
+    others = [name for name in macros if name != "LINUX_VERSION_CODE" and not name.startswith("CONFIG_")]
+    options = ["--release"] * ("LINUX_VERSION_CODE" in words)
+    options += ["--config"] * any(name.startswith("CONFIG_") for name in macros)
+    options += [f"-D {name} or -U {name}" for name in others[:1]]
+    if len({place.position.path for place in event.alternatives}) > 1 or not options:
+        options.append("the header that is meant as --headers")
+    return f"give {', '.join(options)}; or the BTF of the kernel"
 
 
 def _unidentified(call: Syscall) -> str | None:

@@ -155,9 +155,11 @@ def read_text(
     path: str = "trace.h",
     release: str | None = None,
     config: Mapping[str, str] | None = None,
+    defines: Mapping[str, str | None] | None = None,
 ) -> HeaderFacts:
     """Return the facts of one header of this text, without a look at any file. `skipped` is as in `read_headers`."""
     from tpgen.sources.headers.incremental.analysis import read_alone
+    from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
     from tpgen.sources.headers.preprocessor.source import Source
 
-    return read_alone(Source(path, text), target, release, config)
+    return read_alone(Source(path, text), target, ConfigEnvironment(config, release, defines or {}), release)

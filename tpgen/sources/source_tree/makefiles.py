@@ -18,6 +18,8 @@ from tpgen.diagnostics import Position
 
 # What is built, other than always into the kernel; and options of the compiler. Whatever conditions these stand under.
 _OBJECTS = re.compile(r"^[ \t]*obj-(?!y)\S+?[ \t]*[:+?]?=((?:\\\n|[^\n])*)", re.MULTILINE)
+# What a module is linked of: `binder_linux-y := binder.o binder_alloc.o`.
+_PARTS = re.compile(r"^[ \t]*(\w[\w-]*)-(?:y|m|objs|\$\(\w+\))[ \t]*[:+?]?=((?:\\\n|[^\n])*)", re.MULTILINE)
 _FLAGS = re.compile(r"^[ \t]*((?:subdir-)?ccflags)-\S+?[ \t]*[:+?]?=((?:\\\n|[^\n])*)", re.MULTILINE)
 _DEFINE = re.compile(r"(?<!\S)-D([A-Za-z_]\w*)=([A-Za-z_]\w*)(?!\S)")
 # Linux has none of more than 70 KB.
@@ -48,6 +50,21 @@ class Makefiles:
         return tuple(
             define for directory in self._directories.get(module, ()) for define in self._defines_in(directory)
         )
+
+    @memoised
+    def objects(self, module: str) -> tuple[str, ...]:
+        """Return the paths, without `.o`, of the objects that a module is linked of, or of its only one."""
+        found: dict[str, None] = {}
+        for directory in self._directories.get(module, ()):
+            parts = [
+                name.removesuffix(".o")
+                for owner, names in _PARTS.findall(_text(directory))
+                if owner.replace("-", "_") == module
+                for name in names.split()
+                if name.endswith(".o")
+            ]
+            found |= dict.fromkeys(os.path.join(directory, part) for part in parts or (module,))
+        return tuple(found)
 
     def _defines_in(self, directory: str) -> Iterator[Define]:
         """Yield the defines for the files of a directory: those of its Makefile, and inherited ones."""

@@ -113,10 +113,9 @@ class Analysis:
         return "resolved" in self.__dict__
 
 
-def read_alone(source: Source, target: Target, release: str | None, config: Mapping[str, str] | None) -> HeaderFacts:
+def read_alone(source: Source, target: Target, environment: ConfigEnvironment, release: str | None) -> HeaderFacts:
     """Analyse one header by itself, without a look at any file."""
     files = GivenFiles({source.path: source.text.encode("utf-8", "replace")})
-    environment = ConfigEnvironment(config, release)
     units = extract(HeaderTree(files, [source]), target, release, environment)
     resolved_units = resolve_units(units, IncludePaths(()), TargetEnvironment(target, environment), files)
     (unit,) = resolved_units.units.values()

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress, product
 
 from tpgen.sources.headers.preprocessor.environment import MULTI_READ
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
@@ -75,6 +77,49 @@ def _is_loose(text: str) -> bool:
         if not depth and word in ("||", "?"):
             return True
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    """A macro environment with exactly these macros of value 1, one LINUX_VERSION_CODE, and `unknown` values."""
+
+    names: frozenset[str]
+    version_code: int
+    unknown: bool
+
+    def defined(self, name: str) -> bool | None:
+        return name in self.names
+
+    def value(self, name: str) -> int | None:
+        if name == "LINUX_VERSION_CODE":
+            return self.version_code
+        return None if self.unknown else int(name in self.names)
+
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_VERSION = re.compile(r"KERNEL_VERSION\s*\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)")
+_VERSION_TEST = re.compile(rf"LINUX_VERSION_CODE\s*[<>=!]=?\s*{_VERSION.pattern}")
+_NOT_NAMES = frozenset(
+    ("defined", "LINUX_VERSION_CODE", "KERNEL_VERSION", "IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE")
+)
+_MOST_NAMES, _MOST_VERSIONS = 6, 6
+
+
+@lru_cache(maxsize=256)
+def are_exclusive(one: str | None, other: str | None) -> bool:
+    """Return whether two conditions are surely never true together, whatever the names in them mean."""
+    if one is None or other is None:
+        return False
+    both = f"({one}) && ({other})"
+    names = sorted(set(_NAME.findall(both)) - _NOT_NAMES)
+    versions = {(int(a) << 16) + (int(b) << 8) + min(int(c), 255) for a, b, c in _VERSION.findall(both)}
+    if len(names) > _MOST_NAMES or len(versions) > _MOST_VERSIONS:
+        return False
+    # What is compared with numbers may have any value.
+    unknown = bool(re.search(r"[<>=+*/%&^|-]", re.sub(r"&&|\|\|", "", _VERSION_TEST.sub("", both))))
+    codes = {code + step for code in versions for step in (-1, 0, 1)} or {0}
+    chosen = (frozenset(compress(names, bits)) for bits in product((0, 1), repeat=len(names)))
+    return all(evaluate(both, _Assignment(defined, code, unknown)) == 0 for defined in chosen for code in codes)
 
 
 # Beyond this much nesting, and so many branches of one #if, conditions are no longer told apart; real headers have 4.
