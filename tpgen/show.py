@@ -21,8 +21,11 @@ from tpgen.typequery import is_signed, kind_of, size_of
 
 
 def event_json(event: Event, target: Target) -> dict[str, Any]:
-    """The event as `show --json` prints it; unknown is None."""
-    return {
+    """The event as `show --json` prints it; unknown is None.
+
+    One that headers define in several ways, or under a condition, has its definitions as well.
+    """
+    described: dict[str, Any] = {
         "system": event.system,
         "name": event.name,
         "attach_name": event.attach_name,
@@ -32,12 +35,13 @@ def event_json(event: Event, target: Target) -> dict[str, Any]:
         "header": event.header.path if event.header else None,
         "args": None if event.args is None else [arg_json(arg, target) for arg in event.args],
         "record": None if event.record is None else _record_json(event.record),
-        "alternatives": [
+    }
+    if event.alternatives:
+        described["alternatives"] = [
             {"header": place.position.path, "line": place.position.line, "condition": place.condition}
             for place in event.alternatives
         ]
-        or None,
-    }
+    return described
 
 
 def arg_json(arg: Argument, target: Target) -> dict[str, Any]:
