@@ -259,9 +259,9 @@ class Event:
     when the event has no tracepoint of its own (syscalls:). `args` is None when unknown and () when there are none.
     `class_candidates` holds the equally good classes where `class_name` could not be decided. `sleepable` tells
     that programs may sleep there, `ambiguous` that another of the kernel's images has a tracepoint of the same name.
-    `nullness_origin` is the source of the arguments' nullness. `syscall` is that of a syscalls: event. `alternatives` are
-    its definitions in headers: several where nothing decides which of them this kernel has, and then only what all of
-    them have in common is known.
+    `nullness_origin` is the source of the arguments' nullness. `syscall` is that of a syscalls: event.
+    `alternatives` are the definitions in headers: several where nothing decides which of them this kernel has, and then
+    only what all of them have in common is known.
     """
 
     system: str | None
