@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from tpgen.basics.frozen import replace
 from tpgen.model import Field, Record
 from tpgen.target import Target
 from tpgen.typequery import align_of, size_of

@@ -5,22 +5,21 @@ C types are one class per BTF kind. Whatever is unknown is None, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Position
 
 # --- C types, by BTF kind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Void:
     """`void`, BTF type id 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Int:
     """An integer as C spells it canonically (`unsigned long`, `_Bool`), with its size on the target."""
 
@@ -30,7 +29,7 @@ class Int:
     is_bool: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Float:
     """A floating point type; none occurs in a tracepoint, but BTF has the kind."""
 
@@ -38,12 +37,12 @@ class Float:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pointer:
     target: CType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Array:
     """An array; `length` is None when it is unknown, `length_text` is then the text of the source."""
 
@@ -52,7 +51,7 @@ class Array:
     length_text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Struct:
     """A struct or a union (`keyword`), opaque: a tracepoint hands out its address or its bytes.
 
@@ -66,7 +65,7 @@ class Struct:
     align_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enum:
     """An enum; `size_bytes` may be 1 for a packed one, and is None when unknown. `signed` as BTF's kind_flag has it."""
 
@@ -75,7 +74,7 @@ class Enum:
     signed: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Typedef:
     """A typedef name; `target` is None when the source only used the name."""
 
@@ -83,7 +82,7 @@ class Typedef:
     target: CType | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Qualified:
     """`const`, `volatile` or `restrict` (`qualifier`) applied to a type."""
 
@@ -91,7 +90,7 @@ class Qualified:
     target: CType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypeTag:
     """An address-space or BTF type tag (`user`, `rcu`, `percpu`) applied to a type."""
 
@@ -99,7 +98,7 @@ class TypeTag:
     target: CType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FuncProto:
     """A function's type; the result and the parameters in order, `variadic` for a trailing `...`."""
 
@@ -128,7 +127,7 @@ class Nullness(StrEnum):
     ERROR = "maybe an error: a number to the verifier"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Argument:
     """Argument number `slot` (a u64 at `ctx[slot]`) of a raw tracepoint; `name` is None where no source names it.
 
@@ -141,7 +140,7 @@ class Argument:
     nullness: Nullness | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A member of the classic record, as TP_STRUCT__entry declares it.
 
@@ -163,7 +162,7 @@ class Field:
         return f"__{self.dynamic}_{self.name}" if self.dynamic else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """The classic record: `header_bytes` of common header (the pad), then the fields.
 
@@ -175,7 +174,7 @@ class Record:
     fields: tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Register:
     """A register of a system call that the kernel saved: `size_bytes` at `offset_bytes` of the `struct pt_regs` that
     its tracepoint hands out, or of the current `struct task_struct` where `of_task`.
@@ -190,7 +189,7 @@ class Register:
     mask: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyscallRegisters:
     """The places where a kernel saves the registers of system calls, the same for all of them.
 
@@ -208,7 +207,7 @@ class SyscallRegisters:
 SYSCALL_TRACEPOINTS = ("sys_enter", "sys_exit")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Syscall:
     """A system call as the raw tracepoint `tracepoint`, sys_enter or sys_exit, which all calls share, reports it.
 
@@ -243,7 +242,7 @@ class Origin(StrEnum):
     PROTOTYPE = "equal prototype"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alternative:
     """A definition of an event in a header, and the condition that it stands under; None where there is none."""
 
@@ -251,7 +250,7 @@ class Alternative:
     condition: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Everything known about one tracepoint of one kernel, each fact with its origin.
 
@@ -289,27 +288,3 @@ class Event:
     def title(self) -> str:
         """`system:name`, or the bare name where no source has the system."""
         return f"{self.system}:{self.name}" if self.system else self.name
-
-
-# --- facts in tables
-
-
-class InterningTable:
-    """Rows of facts, for files that have each fact once: equal facts share a row.
-
-    `row` makes the row of a fact. The facts that it places meanwhile stand before it.
-    """
-
-    def __init__(self, row: Callable[[Any], Any]) -> None:
-        self.rows: list[Any] = []
-        self._row = row
-        self._places: dict[Hashable, int] = {}
-
-    def place(self, fact: Hashable) -> int:
-        """The index of the fact's row, which is added where there is none."""
-        place = self._places.get(fact)
-        if place is None:
-            row = self._row(fact)
-            place = self._places[fact] = len(self.rows)
-            self.rows.append(row)
-        return place

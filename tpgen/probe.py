@@ -11,8 +11,8 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import unreadable
 from tpgen.kernel.events import KernelEvents
 from tpgen.sources.bpf_call import PROG_LOAD, RAW_TRACEPOINT_OPEN, bpf, u32, u64
@@ -21,7 +21,7 @@ from tpgen.sources.btf_tracepoints import BtfTracepoints
 LIVE_SYMBOLS = "/proc/kallsyms"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """A single piece of evidence. `supported` is None where it does not decide."""
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 #: The layers, lowest first. A module imports from its own entry and from lower rows; entries of one row do not know
 #: each other. An entry is a module or a package, without the entries that it contains and that stand for themselves.
 LAYERS = """
+basics
 diagnostics kernel.options
 model
 target

@@ -7,12 +7,12 @@ they are 64 bits each, so that the script cuts them to their types.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.requests import values_of, with_tracepoints
 from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
+from tpgen.basics.frozen import frozen
 from tpgen.model import CType, FuncProto, Struct
 from tpgen.target import Target
 from tpgen.typequery import stripped
@@ -41,7 +41,7 @@ class BpftraceBackend:
         yield GeneratedFile("tracepoints.bt", text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Variable:
     """`$name = value`, and what it is in C."""
 
@@ -50,7 +50,7 @@ class _Variable:
     declaration: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Print:
     """A call of printf: the text around the values, and the values."""
 
@@ -58,7 +58,7 @@ class _Print:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Probe:
     """A probe at `point`. Only one of raw arguments has variables. `lacking` names the values that are out of reach."""
 

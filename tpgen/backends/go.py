@@ -7,13 +7,13 @@ a BPF program copies them from its context, with a method for each.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
 from tpgen.backends.naming import camel_case, distinct
 from tpgen.backends.requests import request_names, values_of, with_tracepoints
 from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import fail
 from tpgen.model import Dynamic
 from tpgen.target import Target
@@ -49,7 +49,7 @@ class GoBackend:
         yield GeneratedFile("tracepoints.go", text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Method:
     """A raw argument: `expression` makes a `type` of the slots `args`."""
 
@@ -59,7 +59,7 @@ class _Method:
     declaration: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Type:
     """A Go type. One of a record has `members`, which are lines, and `constants`; one of raw arguments has `methods`.
 
@@ -126,7 +126,7 @@ def _number(shape: ScalarShape) -> str:
 # --- records
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Member:
     name: str
     type: str

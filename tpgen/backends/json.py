@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any, assert_never
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, KernelRequests, Option, Request
+from tpgen.basics.interning import InterningTable
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import (
     Array,
@@ -20,7 +21,6 @@ from tpgen.model import (
     Float,
     FuncProto,
     Int,
-    InterningTable,
     Pointer,
     Qualified,
     Record,

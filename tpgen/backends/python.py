@@ -7,7 +7,6 @@ machine.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from keyword import iskeyword
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
@@ -15,6 +14,7 @@ from tpgen.backends.naming import distinct
 from tpgen.backends.requests import request_names
 from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
+from tpgen.basics.frozen import frozen
 from tpgen.layout import LOCATOR_BYTES
 from tpgen.model import CType, Dynamic, Typedef
 from tpgen.target import Target
@@ -47,7 +47,7 @@ class PythonBackend:
         yield GeneratedFile("tracepoints.py", text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Field:
     """The attribute `name`: an object of the class `reader` made with `arguments`. `key` is the kernel's name."""
 
@@ -58,7 +58,7 @@ class _Field:
     declaration: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Record:
     """A class. `size_bytes` is what a record has at least."""
 

@@ -7,7 +7,6 @@ bpf_probe_read_kernel for what is no single value.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request
@@ -16,6 +15,7 @@ from tpgen.backends.naming import distinct
 from tpgen.backends.requests import request_names, values_of, with_tracepoints
 from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
+from tpgen.basics.frozen import frozen
 from tpgen.layout import LOCATOR_BYTES
 from tpgen.model import CType, Dynamic, Int, Qualified, Struct, TypeTag
 from tpgen.target import Target
@@ -65,7 +65,7 @@ class _Reads(StrEnum):
     BYTES = "bytes"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Function:
     """An accessor. `type` is that of a value or of an array.
 
@@ -83,7 +83,7 @@ class _Function:
     struct: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Module:
     name: str
     comment: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tpgen.basics.frozen import frozen
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import CType, Enum, Int, Pointer
 from tpgen.target import Target
@@ -25,7 +25,7 @@ class Scalar(StrEnum):
     OPAQUE = "opaque"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScalarShape:
     """`count` scalars of `size_bytes`, with or without a sign.
 

@@ -10,10 +10,10 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tpgen.backends.base import OptionValue
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position, TpgenError, fail
 from tpgen.kernel.options import PATH, WORD, options_of
 from tpgen.kernel.request import KernelRequest
@@ -25,7 +25,7 @@ _KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)}
 _HEADER = re.compile(r"\s*\[{1,2}\s*[\w-][^\]]*\]{1,2}\s*(#.*)?\r?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Generate:
     """One `[[generate]]`. `kernel` is a name or a path for --kernel, or a request whose paths are as in the file,
     relative to its directory or absolute; None is what the command line means.

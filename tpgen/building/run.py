@@ -6,9 +6,9 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
+from tpgen.basics.frozen import replace
 from tpgen.building.config import parse
 from tpgen.building.manifest import Inputs, Manifest
 from tpgen.building.request import BuildRequest

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from tpgen.basics.frozen import replace
 from tpgen.catalog.write import CatalogWriter, info_of
 from tpgen.diagnostics import fail
 from tpgen.kernel.request import KernelRequest

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 from weakref import finalize
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.memo import memoised
 from tpgen.catalog import validate
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, MOST_PARTS, STATEMENTS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail, unreadable

@@ -6,8 +6,7 @@ that were written before it, so a type cannot contain itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tpgen.basics.frozen import frozen
 from tpgen.target import Target
 
 #: What file(1) and we know a catalog by: "tpgn" as PRAGMA application_id.
@@ -23,7 +22,7 @@ FLAGS = ("sleepable", "ambiguous")
 MOST_PARTS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KernelInfo:
     """A row of the table `kernel`.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from tpgen.basics.frozen import frozen
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import KernelInfo
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
@@ -22,7 +22,7 @@ _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredKernel:
     """A kernel in a catalog file, one that travels with tpgen where `shipped` is set."""
 

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
+from tpgen.basics.interning import InterningTable
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, STATEMENTS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, fail, printable
 from tpgen.model import (
@@ -23,7 +24,6 @@ from tpgen.model import (
     Float,
     FuncProto,
     Int,
-    InterningTable,
     Pointer,
     Qualified,
     Record,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 from operator import or_
 from typing import TypeAlias
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic
 from tpgen.model import Argument, Event, Field, Kind
 from tpgen.programs.compat import Programs
@@ -81,7 +81,7 @@ class What(StrEnum):
 Thing: TypeAlias = Argument | Field | str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One change of an event, the programs that it breaks, and what stood there `before` and `after`."""
 
@@ -91,7 +91,7 @@ class Change:
     after: Thing = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventDiff:
     """An event of either kernel or of both, with all that changed. `unknown` forms could not be compared."""
 
@@ -113,7 +113,7 @@ class EventDiff:
         return reduce(or_, (change.breaks for change in self.changes), Programs.NONE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Side:
     """A kernel of the two: its `name` as the user gave it, its target, its uname -r where that is known."""
 
@@ -122,7 +122,7 @@ class Side:
     release: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KernelsDiff:
     """Two kernels compared: an `EventDiff` per event, also of those that did not change.
 
@@ -142,7 +142,7 @@ class KernelsDiff:
         return count(self.events)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """Counts of the events that both kernels have, that changed, and that only the earlier or the later kernel has."""
 
@@ -152,7 +152,7 @@ class Tally:
     new: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counts:
     """Counts of events of each sort: those with a tracepoint of their own, and apart from them `syscalls`.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from tpgen.basics.frozen import frozen
 from tpgen.diff.changes import (
     Change,
     Consequence,
@@ -95,7 +96,7 @@ _BOLD, _RESET = "\033[1m", "\033[m"
 _COLOURS = {"-": "\033[31m", "+": "\033[32m", "~": "\033[33m"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Entry:
     """Changes of one event that stand under one heading."""
 

@@ -6,9 +6,9 @@ macros, and an enumerator of the same name may belong to another driver, so what
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
+from tpgen.basics.frozen import replace
 from tpgen.model import Array, CType, Qualified
 from tpgen.sources.btf import Btf
 from tpgen.typequery import size_of

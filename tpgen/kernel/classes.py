@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.memo import memoised
 from tpgen.model import Dynamic, Field, Origin, Record
 from tpgen.typequery import same_type
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.frozen import replace
+from tpgen.basics.memo import memoised
 from tpgen.kernel.alternatives import (
     FieldsOf,
     HeaderForm,

@@ -6,9 +6,9 @@ headers, offsets as the kernel reports them, dynamic fields' element types from 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tpgen.basics.frozen import replace
 from tpgen.kernel.alternatives import alternatives_of
 from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
 from tpgen.paths import LIVE_BTF, live_tracefs
 from tpgen.sources.btf import Btf
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # A vmlinux with debugging information has less than half of that.
 _BIGGEST_FILE = 2 << 30
 NO_CONTENTS: Mapping[str, bytes] = {}
+NO_MODULES: Mapping[str, Sequence[str]] = {}
 NO_DEFINES: Mapping[str, str | None] = {}
 
 
@@ -50,7 +51,7 @@ class SourceTree(NamedTuple):
     syscalls: SyscallDefines | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """The opened sources of one kernel; what it lacks is empty or None.
 
@@ -67,7 +68,7 @@ class Sources:
     tree: SourceTree | None = None
     notes: tuple[Diagnostic, ...] = ()
     known_classes: KnownClasses | None = None
-    modules_without_btf: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    modules_without_btf: Mapping[str, Sequence[str]] = NO_MODULES
     verifier: Verifier | None = None
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.memo import memoised
 from tpgen.model import SYSCALL_TRACEPOINTS, Array, Register, Syscall, SyscallRegisters
 from tpgen.paths import resource_dir
 from tpgen.sources.btf import Btf

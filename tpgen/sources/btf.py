@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.memo import memoised
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.model import (
     Array,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.memo import memoised
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_SIZES
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record

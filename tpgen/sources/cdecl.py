@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tpgen.basics.frozen import frozen
 from tpgen.model import (
     Array,
     CType,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pycparser import c_ast
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declaration:
     """One parameter or field: its name (None for an unnamed one) and its type."""
 
@@ -39,7 +39,7 @@ class Declaration:
     type: CType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BadDeclaration:
     """A text that is not a C declaration, and the parser's reason."""
 

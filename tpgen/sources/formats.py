@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position
 from tpgen.model import Array, Dynamic, Field, Int, Pointer
 from tpgen.spelling import spell
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tpgen.sources.cdecl import Declaration
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Format:
     """One format file: the record that `system`:`name` leaves in the trace buffer.
 
@@ -44,7 +44,7 @@ class Format:
     faults: tuple[Diagnostic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BadFormat:
     """A file that is not a format file, and why."""
 
@@ -68,7 +68,7 @@ _SYSCALLS_SYSTEM = "syscalls"
 _LOCATOR_SIZES = (4, 8)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Frame:
     """A format file cut into its parts; `common` and `own` are blocks of field lines with the line they start on."""
 
@@ -268,7 +268,7 @@ def _match(line: str) -> re.Match[str]:
 # --- the declarations
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Parsed:
     """A declaration as the grammar takes it apart; `type_text` has the array lengths but not the name."""
 

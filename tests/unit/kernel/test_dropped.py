@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.small_kernel import small_btf, write_btf, write_tracefs
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.memo import memoised
 from tpgen.catalog.store import open_named
 from tpgen.kernel.check import CheckedKernel, check_kernel
 from tpgen.kernel.events import KernelEvents

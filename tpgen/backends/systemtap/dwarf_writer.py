@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, TypeAlias, assert_never
 
 from tpgen.backends.systemtap.elf_writer import Section
+from tpgen.basics.frozen import frozen
 from tpgen.target import Target
 
 _VERSION = 4
@@ -75,7 +75,7 @@ _Value: TypeAlias = str | int | None
 Attribute: TypeAlias = tuple[At, _Value]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Die:
     """A debugging information entry."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from tpgen.basics.frozen import frozen
 from tpgen.target import ELF_MACHINES, Target
 
 _ET_REL, _EV_CURRENT = 1, 1
@@ -17,7 +17,7 @@ _EM_NONE, _MACHINES = 0, {arch: number for number, arch in ELF_MACHINES.items()}
 _HEADER_BYTES, _ALIGN = 64, 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
     """A section: of debugging information if it has no `flags`. One with `room_bytes` is that large and empty."""
 
@@ -27,7 +27,7 @@ class Section:
     room_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Symbol:
     """A global symbol: `size_bytes` at `offset_bytes` of the section of that name."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tpgen.basics.frozen import frozen
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import Array, CType, Event, Int, Typedef
 from tpgen.target import Target
@@ -19,7 +19,7 @@ class ProbeKind(StrEnum):
     LKM = "lkm"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stapprobe:
     """`name` is that of the struct or function, `pad_bytes` the size of what lies before the values.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position
 from tpgen.model import Argument, Field, Kind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeaderClass:
     """A DECLARE_EVENT_CLASS, or the class half of a TRACE_EVENT.
 
@@ -28,7 +28,7 @@ class HeaderClass:
     chain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeaderEvent:
     """An event of a class, or a bare tracepoint (`kind` TRACEPOINT), whose class is the name as written.
 
@@ -47,7 +47,7 @@ class HeaderEvent:
     condition: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeaderFacts:
     """All facts of a set of headers; `skipped` reports with file and line what in them was not taken.
 

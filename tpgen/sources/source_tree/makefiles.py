@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tpgen.cache.memo import memoised
+from tpgen.basics.frozen import frozen
+from tpgen.basics.memo import memoised
 from tpgen.diagnostics import Position
 
 # What is built, other than always into the kernel; and options of the compiler. Whatever conditions these stand under.
@@ -26,7 +26,7 @@ _DEFINE = re.compile(r"(?<!\S)-D([A-Za-z_]\w*)=([A-Za-z_]\w*)(?!\S)")
 _BIGGEST = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Define:
     """`-Dname=meaning` among the options that a Makefile at `position` gives the compiler."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 
+from tpgen.basics.frozen import replace
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import CacheFile
 from tpgen.sources.headers.incremental.codec import Encoded

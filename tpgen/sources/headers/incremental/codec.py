@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar, assert_never
 
+from tpgen.basics.interning import InterningTable
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.model import (
     Argument,
@@ -20,7 +21,6 @@ from tpgen.model import (
     Float,
     FuncProto,
     Int,
-    InterningTable,
     Kind,
     Nullness,
     Pointer,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
+from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.preprocessor.environment import TargetEnvironment
 from tpgen.sources.headers.trace_events.units import HeaderUnit
@@ -23,7 +23,7 @@ from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolTable
 from tpgen.sources.source_tree.files import Digest, Files
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolvedUnit:
     """The classes and events of a unit with resolved types, and the names that were looked up for them."""
 
@@ -32,7 +32,7 @@ class ResolvedUnit:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolvedUnits:
     """The resolved units of a tree, by path, and their dependencies.
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress, product
 
+from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.preprocessor.environment import MULTI_READ
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Branch:
     """One branch of an `#if` … `#endif`: number `index` of the group that opened at offset `group`.
 
@@ -33,7 +33,7 @@ class Branch:
     is_else: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PresenceCondition:
     """The condition under which a part of a header is compiled: the `#if` branches around it, outermost first."""
 
@@ -79,7 +79,7 @@ def _is_loose(text: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Assignment:
     """A macro environment with exactly these macros of value 1, one LINUX_VERSION_CODE, and `unknown` values."""
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.preprocessor.conditions import Conditionals, PresenceCondition
 from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
@@ -18,7 +19,7 @@ _NUMBER = re.compile(r"[0-9]\w*")
 _CONDITIONAL = frozenset(("if", "ifdef", "ifndef", "elif", "elifdef", "elifndef", "else", "endif"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directive:
     """`#keyword rest`, from its line's start to its line's end (splices taken out).
 
@@ -38,7 +39,7 @@ class Directive:
         return match[1] if match else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Structure:
     """A header's directives in order, and its code: the clean text with directives and dead branches blanked.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
 from tpgen.target import Target
 
@@ -14,7 +15,7 @@ from tpgen.target import Target
 MULTI_READ = "TRACE_HEADER_MULTI_READ"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FixedEnvironment:
     """An environment with these macros and no others. As in C, any other name has the value 0."""
 
@@ -30,7 +31,7 @@ class FixedEnvironment:
 NO_DEFINES: Mapping[str, str | None] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigEnvironment:
     """The environment of a kernel's configuration, release and further defines; other names stay unknown.
 
@@ -103,7 +104,7 @@ _FOREIGN = frozenset(
 _SHARED_WITH_LIBC = "__UAPI_DEF_"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetEnvironment:
     """The environment of a compilation for `target`; `others` decides what the target does not."""
 

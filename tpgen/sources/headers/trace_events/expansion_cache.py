@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.preprocessor.macros import WORD, Expansion, Macro, Token, closure, is_inert, join
 from tpgen.sources.headers.preprocessor.source import split_commas
 from tpgen.sources.headers.trace_events.family import PRIMITIVES
@@ -22,7 +22,7 @@ _PLACEHOLDER = "tpgen_argument_{}_"
 _PLACEHOLDERS = re.compile(r"\btpgen_argument_(\d{1,9})_(?!\w)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpansionTemplate:
     """The primitives that invocations of a macro expand to. Every other piece of an argument is a placeholder's number.
 

@@ -6,9 +6,9 @@ Units of a previous run that are still valid are reused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain
 
+from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
@@ -75,7 +75,7 @@ def _orders(orders: Iterable[Mapping[str, ArgumentOrder]]) -> dict[str, Argument
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Scanned:
     """The scan of a header, with all files that were consulted for it and the fragments that its includes name."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
 from tpgen.model import Argument, Array, CType, Field, FuncProto, Kind, Pointer
 from tpgen.sources.cdecl import BadDeclaration, Declaration, parse_declarations
@@ -43,7 +44,7 @@ class Lowered:
     external_orders: dict[str, ArgumentOrder | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parsed:
     """The parsed statements of one header. `lower` takes the argument orders of all classes of the tree, by name."""
 
@@ -68,7 +69,7 @@ def parse(headers: Sequence[Sequence[Statement]], target: Target) -> list[Parsed
 # --- statements, taken apart ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Draft:
     """A statement taken apart into the texts of its parameters, its arguments and, for a class, its entries."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpgen.basics.frozen import frozen
 from tpgen.model import Dynamic
 
 if TYPE_CHECKING:
     from lark import Lark
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A member of the record as text: `type name`, `type name[length]`, or a dynamic field with elements of `type`."""
 
@@ -24,7 +24,7 @@ class Member:
     dynamic: Dynamic | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BadMember:
     """A text that is no member, and the parser's reason."""
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.directives import Directive, Structure, structure
@@ -32,7 +33,7 @@ _MOST_UNBALANCED = 8
 _DEEPEST_INCLUDE = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Statement:
     """One primitive with its arguments as text, made by the invocation at `span` of `source`.
 

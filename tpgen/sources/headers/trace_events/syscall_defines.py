@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.model import CType
 from tpgen.sources.cdecl import Declaration, parse_declarations
@@ -29,7 +29,7 @@ _INVOCATION = re.compile(r"^[ \t]*SYSCALL_DEFINE([0-6])[ \t]*(?=\()", re.MULTILI
 _NAME = re.compile(r"[a-zA-Z_]\w*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyscallParam:
     """A parameter as SYSCALL_DEFINE declares it."""
 
@@ -37,7 +37,7 @@ class SyscallParam:
     type: CType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyscallDefine:
     """One invocation: the call's `name` without its `sys_`, and its parameters."""
 
@@ -46,7 +46,7 @@ class SyscallDefine:
     position: Position
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyscallDefines:
     """The calls of a tree by name. `skipped` reports those that could not be read, or whose definitions differ."""
 
@@ -86,7 +86,7 @@ def _agreed(calls: Mapping[str, list[SyscallDefine]], skipped: list[Diagnostic])
             skipped.append(_skipped(defines[0].position, f"sys_{name} is defined otherwise at {places}"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Invocation:
     name: str
     params: tuple[str, ...]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.source_tree.files import Digest
@@ -15,7 +15,7 @@ ArgumentOrder = tuple[int, ...]
 Include = tuple[str, str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeaderUnit:
     """The facts of the header at `path` and of the fragments that it includes, with types as they are written.
 

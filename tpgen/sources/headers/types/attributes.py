@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from tpgen.basics.frozen import frozen
 
 _ATTRIBUTE = r"__attribute__\s*\(\(\s*(?:%s)\s*\)\)"
 _PACKED = re.compile(r"__packed|" + _ATTRIBUTE % "packed|__packed__")
@@ -34,7 +35,7 @@ def enum_size(attributes: str, values: Collection[int] | None) -> int | None:
     return next((size for size in (1, 2, 4, 8) if size >= smallest and bits <= 8 * size), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StructAttributes:
     """The attributes of a struct: whether its members have no padding, and its least alignment in bytes."""
 

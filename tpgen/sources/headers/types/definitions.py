@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
+from tpgen.basics.frozen import frozen, replace
 from tpgen.sources.headers.preprocessor.directives import Directive, Structure, structure
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
 from tpgen.sources.headers.preprocessor.hoisting import inner_directives
@@ -16,7 +16,7 @@ from tpgen.sources.headers.preprocessor.macros import Macro, parse_define
 from tpgen.sources.headers.preprocessor.source import Source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Body:
     """`keyword name { text }`: a struct, union or enum. `before` and `behind` are the text around the braces.
 
@@ -31,7 +31,7 @@ class Body:
     uncertain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alias:
     """A typedef of `name`: `text` declares it like a variable, or stands behind the `body` of its type."""
 

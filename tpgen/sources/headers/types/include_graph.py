@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.types.definitions import grouped
 from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolTable
 
@@ -19,7 +19,7 @@ MOST_HEADERS = 10_000
 _MOST_FOLDERS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IncludePaths:
     """The directories of a tree: those that `#include <…>` searches, in order, and every directory with headers.
 

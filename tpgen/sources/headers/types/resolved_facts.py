@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
+from tpgen.basics.frozen import replace
 from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
 from tpgen.model import Argument, Field
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from tpgen.basics.frozen import frozen, replace
 from tpgen.layout import round_up
 from tpgen.model import Array, CType, Enum, Pointer, Qualified, Struct, Typedef, TypeTag
 from tpgen.sources.cdecl import Declaration, parse_declarations
@@ -315,7 +315,7 @@ def _may_be_macro(text: str) -> bool:
     return text.isidentifier() and text not in _KEYWORDS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Scope:
     """The constants of an expression in the header at `context_path`, which also sees the enumerators `values`."""
 

@@ -1,0 +1,134 @@
+"""`frozen` beside what it stands in for: every promise of a frozen dataclass with slots, asked of both."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tpgen.basics import frozen as module
+from tpgen.basics.frozen import frozen
+
+
+@frozen
+class Ours:
+    """Two fields."""
+
+    name: str
+    number: int | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.number}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Theirs:
+    """Two fields."""
+
+    name: str
+    number: int | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.number}"
+
+
+@frozen
+class Empty:
+    pass
+
+
+BOTH = pytest.mark.parametrize("cls", [Ours, Theirs])
+
+
+@BOTH
+def test_constructor(cls: Any) -> None:
+    assert (cls("a").name, cls("a").number, cls("a", 2).number, cls(number=3, name="b").title) == ("a", None, 2, "b 3")
+    for wrong in (lambda: cls(), lambda: cls("a", 1, 2), lambda: cls("a", name="b"), lambda: cls("a", other=1)):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+@BOTH
+def test_equality_and_hash(cls: Any) -> None:
+    other = Theirs if cls is Ours else Ours
+    assert cls("a", 1) == cls("a", 1)
+    assert hash(cls("a", 1)) == hash(cls("a", 1))
+    assert {cls("a"): 1}[cls("a", None)] == 1
+    assert cls("a", 1) != cls("a", 2)
+    assert cls("a", 1) != other("a", 1)
+    assert cls("a", 1) != ("a", 1)
+    with pytest.raises(TypeError):
+        hash(cls("a", []))
+
+
+@BOTH
+def test_frozen_slots(cls: Any) -> None:
+    instance = cls("a")
+    changes: list[Callable[[], None]] = [
+        lambda: setattr(instance, "name", "b"),
+        lambda: delattr(instance, "name"),
+    ]
+    for change in changes:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            change()
+    assert not hasattr(instance, "__dict__")
+    assert instance.name == "a"
+
+
+@BOTH
+def test_patterns(cls: Any) -> None:
+    match cls("a", 1):
+        case cls(name, 1):
+            assert name == "a"
+        case _:
+            pytest.fail("no match")
+    match cls("a", 1):
+        case cls(number=2):
+            pytest.fail("matched")
+
+
+@BOTH
+def test_copies(cls: Any) -> None:
+    instance = cls("a", 1)
+    assert pickle.loads(pickle.dumps(instance)) == copy.copy(instance) == copy.deepcopy(instance) == instance
+
+
+@BOTH
+def test_the_standard_library_takes_it(cls: Any) -> None:
+    assert dataclasses.is_dataclass(cls)
+    assert dataclasses.replace(cls("a", 1), number=2) == cls("a", 2)
+    assert dataclasses.asdict(cls("a", cls("b"))) == {"name": "a", "number": {"name": "b", "number": None}}
+    assert [(field.name, field.default) for field in dataclasses.fields(cls)] == [
+        ("name", dataclasses.MISSING),
+        ("number", None),
+    ]
+
+
+def test_repr_and_names() -> None:
+    assert repr(Ours("a", 1)) == repr(Theirs("a", 1)).replace("Theirs", "Ours")
+    assert (Ours.__name__, Ours.__qualname__, Ours.__module__, Ours.__doc__) == (
+        "Ours",
+        "Ours",
+        __name__,
+        "Two fields.",
+    )
+    assert (repr(Empty()), Empty() == Empty(), hash(Empty()) == hash(Empty())) == ("Empty()", True, True)
+
+
+def test_replace() -> None:
+    assert module.replace(Ours("a", 1), name="b") == Ours("b", 1)
+    with pytest.raises(TypeError):
+        module.replace(Ours("a"), other=1)
+
+
+def test_a_run_for_one_event_does_without_dataclasses() -> None:
+    script = "import sys, tpgen.model, tpgen.kernel.check, tpgen.backends.bpf; sys.exit('dataclasses' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
