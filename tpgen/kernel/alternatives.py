@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.model import Alternative, Argument, CType, Field
-from tpgen.sources.headers.preprocessor.conditions import are_exclusive, conjunction
 from tpgen.spelling import spell
 from tpgen.typequery import has_unknown_length, same_type
 
@@ -43,6 +42,8 @@ def _classes_of(event: HeaderEvent, classes: Sequence[HeaderClass]) -> list[Head
     beside = [found for found in classes if found.position.path == event.position.path] or list(classes)
     if len(beside) < 2:
         return beside
+    from tpgen.sources.headers.preprocessor.conditions import are_exclusive
+
     # A TRACE_EVENT makes both, so each of its ways has its own class.
     own = [found for found in beside if (found.position, found.condition) == (event.position, event.condition)]
     return own or [found for found in beside if not are_exclusive(event.condition, found.condition)] or beside
@@ -142,6 +143,10 @@ def _is_same_type(left: CType | None, right: CType | None) -> bool:
 
 def alternatives_of(forms: Sequence[HeaderForm]) -> tuple[Alternative, ...]:
     """Return where each form is defined, and under which condition; nothing for a single one without any."""
+    if not forms:
+        return ()
+    from tpgen.sources.headers.preprocessor.conditions import conjunction  # who has no headers goes without
+
     events = {form.event.position for form in forms}
     found: dict[Alternative, None] = {}
     for event, event_class in forms:

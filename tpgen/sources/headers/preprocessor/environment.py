@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 
 from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment, evaluate
@@ -43,7 +42,7 @@ class ConfigEnvironment:
 
     config: Mapping[str, str] | None
     release: str | None = None
-    defines: Mapping[str, str | None] = field(default_factory=lambda: NO_DEFINES)
+    defines: Mapping[str, str | None] = NO_DEFINES
 
     def defined(self, name: str) -> bool | None:
         if name in self.defines:
