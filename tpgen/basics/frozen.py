@@ -8,6 +8,7 @@ run that needs none of these does not import that module, which takes longer tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, dataclass_transform
 
@@ -102,10 +103,15 @@ class _Fields:
         self._defaults = defaults
 
     def __get__(self, instance: object, owner: type) -> Any:
-        from dataclasses import MISSING, field, make_dataclass
+        from dataclasses import field, make_dataclass
 
-        fields = [
-            (name, kind, field(default=self._defaults.get(name, MISSING)))
+        # A default that could be changed must come from a factory there; here it is one that nobody changes.
+        fields: list[tuple[str, Any, Any]] = [
+            (
+                name,
+                kind,
+                field(default_factory=partial(self._defaults.get, name)) if name in self._defaults else field(),
+            )
             for name, kind in owner.__annotations__.items()
         ]
         made: Any = make_dataclass(owner.__name__, fields, frozen=True)
