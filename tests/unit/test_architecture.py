@@ -59,7 +59,7 @@ LIBRARIES = {
     "jinja2": ["backends.templates"],
     "lark": ["sources.formats", "sources.headers.trace_events.member_grammar"],
     "pycparser": ["sources.cdecl"],
-    "zstandard": ["sources.compression"],
+    "backports": ["sources.compression"],
 }
 
 #: The modules that write files; the command line writes to stdout.

@@ -1,11 +1,13 @@
 """Compressors: told by their magics, unpacked in memory up to a limit or read as a stream.
 
-The only module that imports zstandard and the standard library's own, each when it is needed.
+The only module that imports compressors, each when it is needed: the standard library's, and its backport for zstd
+before Python 3.14.
 """
 
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from typing import IO, NamedTuple, Protocol, cast
 
@@ -76,16 +78,21 @@ def _bzip2_stream(source: IO[bytes]) -> IO[bytes]:
 
 
 def _zstd() -> _Decompressor:
-    import zstandard
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdDecompressor
+    else:
+        from backports.zstd import ZstdDecompressor
 
-    # A size in the frame would be trusted for the allocation; streaming is not told it.
-    return cast(_Decompressor, zstandard.ZstdDecompressor().decompressobj())
+    return cast(_Decompressor, ZstdDecompressor())
 
 
 def _zstd_stream(source: IO[bytes]) -> IO[bytes]:
-    import zstandard
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdFile
+    else:
+        from backports.zstd import ZstdFile
 
-    return cast(IO[bytes], io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(source), 1 << 16))
+    return cast(IO[bytes], ZstdFile(source))
 
 
 COMPRESSIONS = (
@@ -128,8 +135,7 @@ def unpacked(compression: Compression, data: bytes | memoryview, path: str) -> b
             if stream.eof or found.tell() >= limit:
                 break
     except ImportError as error:
-        hint = f"pip install {error.name}"
-        raise fail("image-compression", f"reading this takes the Python module {error.name}", path, hint) from None
+        raise missing(error, path) from None
     # Every library has an error class of its own (zlib.error, LZMAError, ZstdError, OSError, EOFError).
     except Exception as error:
         raise fail("image-corrupt", f"cannot decompress: {error}", path) from None
@@ -138,6 +144,15 @@ def unpacked(compression: Compression, data: bytes | memoryview, path: str) -> b
     if not stream.eof:
         raise fail("image-truncated", "the compressed data ends early", path)
     return found.getvalue()
+
+
+def missing(error: ImportError, path: str) -> TpgenError:
+    """The `TpgenError` for a file whose compressor's module cannot be imported."""
+    if (error.name or "").startswith("backports"):
+        message, hint = "reading this takes the Python module backports.zstd", "pip install backports.zstd"
+    else:
+        message, hint = f"this Python was built without {error.name}", "unpack it first"
+    return fail("image-compression", message, path, hint)
 
 
 def unknown(compression: Compression, path: str) -> TpgenError:

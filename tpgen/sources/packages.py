@@ -20,7 +20,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from tpgen.diagnostics import TpgenError, fail, unreadable
-from tpgen.sources.compression import compression_of, plausible_size, unknown
+from tpgen.sources.compression import compression_of, missing, plausible_size, unknown
 
 if TYPE_CHECKING:
     from tpgen.sources.images import BtfSections
@@ -166,11 +166,10 @@ def _damage(package: str) -> Iterator[None]:
             raise unreadable(package, error) from None
         raise fail("package-corrupt", f"damaged package: {error or 'it ends early'}", package) from None
     except ImportError as error:
-        hint = f"pip install {error.name}"
-        raise fail("image-compression", f"reading this takes the Python module {error.name}", package, hint) from None
+        raise missing(error, package) from None
     except Exception as error:
         # lzma.LZMAError, zlib.error and ZstdError have no base in common, and importing them all takes a while.
-        if type(error).__module__.partition(".")[0] not in ("_lzma", "lzma", "zlib", "zstd", "zstandard"):
+        if type(error).__module__.partition(".")[0] not in ("_lzma", "lzma", "zlib", "backports", "compression"):
             raise
         raise fail("package-corrupt", f"damaged package: {error}", package) from None
 

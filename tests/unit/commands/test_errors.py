@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.bounds import bounded
 from support.btf_builder import BtfBuilder, bzimage, elf
 from support.cli import Done, refusal, tpgen
+from support.compressors import zstd_frame
 from support.small_kernel import small_btf, write_btf, write_tracefs
 
 
@@ -322,7 +322,7 @@ SECTIONS = {
     "xz cut": (lzma.compress(tiny().blob())[:60], "{0}: the compressed data ends early [image-truncated]"),
     "gzip cut": (gzip.compress(tiny().blob())[:60], "{0}: the compressed data ends early [image-truncated]"),
     "zstd cut": (
-        zstandard.ZstdCompressor(write_content_size=False).compress(tiny().blob())[:60],
+        zstd_frame(tiny().blob())[:60],
         "{0}: the compressed data ends early [image-truncated]",
     ),
     "kernel image cut": (

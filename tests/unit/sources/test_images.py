@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zstandard
 from support.btf_builder import BtfBuilder, bzimage, elf, stub_image
+from support.compressors import ZSTD_MODULE, zstd, zstd_frame
 from support.small_kernel import small_btf
 
 from tpgen.diagnostics import TpgenError
@@ -23,12 +23,6 @@ from tpgen.sources.images import btf_sections, module_tracepoints
 BLOB = small_btf().blob()
 BIG = small_btf(big_endian=True).blob()
 OTHER = {".text": b"\x90" * 37, ".data": b"BTF? \x9f\xeb not here", ".comment": b"GCC"}
-
-
-def zstd(data: bytes) -> bytes:
-    """As the kernel's build does it: through a pipe, so that the frame does not tell the size."""
-    compressor = zstandard.ZstdCompressor(write_content_size=False, write_checksum=True).compressobj()
-    return compressor.compress(data) + compressor.flush()
 
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -222,13 +216,30 @@ def test_bomb(compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatc
     assert str(caught.value) == "f: unpacks to more than 1 MiB [image-too-large]"
 
 
-def test_without_zstandard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an optional dependency: who lacks it is told."""
-    monkeypatch.setitem(sys.modules, "zstandard", None)
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd itself")
+def test_without_the_backport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 12 has no package of it: who lacks it is told."""
+    image = bzimage(zstd(VMLINUX))
+    monkeypatch.setitem(sys.modules, ZSTD_MODULE, None)
     with pytest.raises(TpgenError) as caught:
-        btf_sections(bzimage(zstd(VMLINUX)), "f")
-    expected = "f: reading this takes the Python module zstandard [image-compression]; pip install zstandard"
+        btf_sections(image, "f")
+    expected = "f: reading this takes the Python module backports.zstd [image-compression]; pip install backports.zstd"
     assert str(caught.value) == expected
+
+
+def test_python_without_a_compressor(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = bzimage(lzma.compress(VMLINUX))
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(image, "f")
+    assert str(caught.value) == "f: this Python was built without lzma [image-compression]; unpack it first"
+
+
+def test_stated_size_is_not_believed() -> None:
+    """A frame that says 2^62 bytes gets no room for them."""
+    assert btf_sections(zstd_frame(BLOB), "f").btf == BLOB
+    with pytest.raises(TpgenError, match=r"\[image-corrupt\]|\[image-truncated\]"):
+        btf_sections(zstd_frame(BLOB, content_size=1 << 62), "f")
 
 
 def test_module_and_its_base_are_apart() -> None:
