@@ -36,7 +36,7 @@ class _Place(NamedTuple):
 
 
 class Verifier:
-    """What the verifier assumes, by event; each is asked for once. Without the privilege to ask, nothing is known."""
+    """Map events to what the verifier assumes, each asked for once. Without the privilege to ask, nothing is known."""
 
     def __init__(self, load: Load | None = None) -> None:
         self._load = load or _RunningKernel().load
