@@ -1,7 +1,8 @@
 """The store of catalogs: those that travel with tpgen and those that the user added, found by what `--kernel` says.
 
 `6.12` is a release, as far as it is written: the newest 6.12 for this machine's architecture. `debian-6.12-arm64` asks
-for a distribution and an architecture as well. A name that the user gave, or a whole release, says it exactly.
+for a distribution and an architecture as well. A name that the user gave, or a whole release, says it exactly. What is
+short of that means a kernel that travels with tpgen, if there is one, whatever the user added.
 """
 
 from __future__ import annotations
@@ -67,12 +68,19 @@ def make_user_directory() -> None:
 
 
 def path_of(name: str) -> str:
-    """The path of the user's catalog of that name, whether it exists or not. Raises `usage` for what is no name."""
+    """The path of the user's catalog of that name, whether it exists or not.
+
+    Raises `usage` for what is no name, or one by which `--kernel` means a kernel that travels with tpgen.
+    """
     directory = user_catalogs()
     if directory is None:
         raise fail("usage", "no home directory to keep catalogs in", hint="set XDG_DATA_HOME")
     if not _NAME.fullmatch(name) or name == "live" or name.endswith(CATALOG_SUFFIX):
         raise fail("usage", f"{name!r} cannot be a catalog's name", hint="letters, digits and `_.+~-`")
+    for item in stored_kernels()[0]:
+        if item.shipped and (name == item.info.name or _fits(item.info, name, None)):
+            message = f"{name!r} means {item.info.name}, which came with tpgen"
+            raise fail("usage", message, hint=f"give it a name of its own, such as my-{name}")
     return os.path.join(directory, f"{name}{CATALOG_SUFFIX}")
 
 
@@ -106,10 +114,19 @@ def _known(wanted: str, known: Iterable[StoredKernel]) -> str:
 
 
 def best(wanted: str, known: Iterable[StoredKernel], arch: str | None) -> StoredKernel | None:
-    """The kernel that fits `wanted` best: of that name or release, else the newest; of equals the user's own."""
+    """The kernel that fits `wanted` best: a shipped one where one fits, else of that name or release, else the newest.
+
+    So nothing that the user adds changes what a name of a shipped kernel means. Of equals the user's own is meant.
+    """
     known = list(known)
-    exact = [item for item in known if item.info.name == wanted] or [i for i in known if i.info.release == wanted]
-    fitting = exact or [item for item in known if _fits(item.info, wanted, arch or "")]
+    choices = (
+        [item for item in known if item.shipped and item.info.name == wanted],
+        [item for item in known if item.shipped and _fits(item.info, wanted, arch or "")],
+        [item for item in known if item.info.name == wanted],
+        [item for item in known if item.info.release == wanted],
+        [item for item in known if _fits(item.info, wanted, arch or "")],
+    )
+    fitting = next(filter(None, choices), [])
     return max(fitting, key=lambda item: (_numbers(item.info.release), not item.shipped), default=None)
 
 

@@ -307,14 +307,17 @@ KNOWN = (
 )
 MEANT = {
     "6.1": "debian-6.1-amd64",  # and not 6.12
-    "6.12": "debian-6.12-amd64",  # 6.12.107 is newer than 6.12.9
+    "6.12": "debian-6.12-amd64",
     "6.12.9": "mine",
+    "6.12.9-custom": "mine",
+    "6.17": "fedora",
+    "6.17-amd64": "fedora",
     "6.12-arm64": "debian-6.12-arm64",
     "6.12-aarch64": "debian-6.12-arm64",
     "debian-6.12-s390x": "debian-6.12-s390x",
     "debian-6.12": "debian-6.12-amd64",
     "fedora-6": "fedora",
-    "6": "fedora",
+    "6": "debian-6.12-amd64",  # what it means does not depend on what somebody added
     "7": "debian-7.2-amd64",
     "mine": "mine",
     "6.1-rt": "6.1-rt",
@@ -344,9 +347,22 @@ def test_names_on_another_machine() -> None:
 
 
 def test_of_equals_the_users_own() -> None:
-    shipped, own = on("shipped", "6.12.1"), on("own", "6.12.1", own=True)
+    older, newer = on("older", "6.12.1", own=True), on("newer", "6.12.2", own=True)
+    for known in ((older, newer), (newer, older)):
+        assert best("6.12", known, "x86_64") is newer
+    shipped, own = on("shipped", "6.12.1-x"), on("own", "6.12.1-x", own=True)
     for known in ((shipped, own), (own, shipped)):
-        assert best("6.12", known, "x86_64") is own
+        assert best("6.12.1-x", known, "x86_64") is own
+
+
+def test_a_short_name_of_a_shipped_kernel_stays_what_it_is() -> None:
+    """Neither a newer kernel of the user's nor one of that very name takes it."""
+    added = (on("deb61", "6.1.999-amd64", distribution="debian", own=True), on("6.1", "7.2.13", own=True))
+    for wanted in ("6.1", "debian-6.1", "6.1-amd64", "debian-6.1-amd64"):
+        found = best(wanted, (*added, *KNOWN), "x86_64")
+        assert found and found.info.name == "debian-6.1-amd64"
+    for wanted in ("deb61", "6.1.999-amd64"):
+        assert best(wanted, (*added, *KNOWN), "x86_64") is added[0]
 
 
 # --- the commands
@@ -466,6 +482,29 @@ USAGE = {
 def test_usage(arguments: list[str], message: str, home: Path) -> None:
     assert tpgen(*arguments) == refusal(message)
     assert not home.exists() or not list(home.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "shipped"),
+    {
+        "6.1": "debian-6.1-amd64",
+        "7": "debian-7.2-amd64",
+        "6.12-s390x": "debian-6.12-s390x",
+        "debian-5.10-amd64": "debian-5.10-amd64",
+    }.items(),
+)
+def test_a_name_that_means_a_shipped_kernel(
+    name: str, shipped: str, tmp_path: Path, sources: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    home = tmp_path / "data" / "tpgen" / "catalog"
+    done = tpgen("catalog", "add", name, *sources)
+    assert (done.code, done.out) == (2, "")
+    hint = f"give it a name of its own, such as my-{name}"
+    assert done.err == f"tpgen: error: '{name}' means {shipped}, which came with tpgen [usage]; {hint}\n"
+    assert not home.exists() or not list(home.iterdir())
+    assert tpgen("catalog", "add", f"my-{name}", *sources).code == 0
+    assert (home / f"my-{name}.tpgen").exists()
 
 
 def test_unknown_kernels(home: Path, sources: tuple[str, ...]) -> None:
