@@ -12,7 +12,7 @@ from tpgen.kernel.comparison import Comparison
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
 from tpgen.programs.forms import Form, missing
-from tpgen.programs.sections import RAW_TYPES, ProgramSection, ProgramType
+from tpgen.programs.sections import ProgramSection, ProgramType, raw_types
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, size_of
@@ -129,7 +129,7 @@ def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
     for place in event.alternatives:
         yield f"  defined  {place.position}{f', where {place.condition}' if place.condition else ''}"
     tracepoint = event.syscall.tracepoint if event.syscall else event.attach_name
-    sections = [ProgramSection(kind, tracepoint) for kind in RAW_TYPES] if tracepoint else []
+    sections = [ProgramSection(kind, tracepoint) for kind in raw_types(event)] if tracepoint else []
     if event.record is not None and event.system:
         sections.append(ProgramSection(ProgramType.TP, event.name, event.system))
     if sections:

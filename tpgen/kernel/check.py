@@ -15,8 +15,8 @@ from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM
-from tpgen.kernel.resolve import Kernel
-from tpgen.layout import lay_out
+from tpgen.kernel.resolve import Kernel, header_bytes
+from tpgen.layout import SLOT_BYTES, lay_out
 from tpgen.model import Argument, Array, CType, Field, Kind, Record, Struct
 from tpgen.programs.forms import Form, lacking, missing
 from tpgen.sources.btf_tracepoints import BtfTracepoints
@@ -54,6 +54,9 @@ def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
 
 def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
     """Make the comparisons for one event; with `raw_only` those that need no record, which takes reading tracefs."""
+    # Where in its record a system call has its arguments does not matter for what the registers hold.
+    if raw_only and key.system == SYSCALLS_SYSTEM and kernel.btf(key) is None:
+        return
     if not raw_only and (bad := kernel.bad_format(key)) is not None:
         subject = Subject.SYSCALL if key.system == SYSCALLS_SYSTEM else Subject.RECORD
         yield Comparison(subject, str(key), (bad,))
@@ -182,29 +185,52 @@ def _declared_in_name(their: Field, our: Field) -> bool:
 
 
 def _syscall(kernel: Kernel, key: EventKey, form: Format) -> Comparison:
-    """Compare the fields of a syscalls: event with the `struct syscall_tp_t` that its program is given."""
-    given = kernel.sources.btfs[0].syscall_record(key.name.startswith("sys_enter_")) if kernel.sources.btfs else None
+    """Compare the fields of a syscalls: event with the record that tracefs shows and with what its program is given.
+
+    These are two structs, and where the common header is longer than 8 bytes their fields lie in different places.
+    """
+    btf, entering = next(iter(kernel.sources.btfs), None), key.name.startswith("sys_enter_")
+    given = btf.syscall_record(entering) if btf else None
+    shown = (btf.syscall_entry(entering) if btf else None) or (given if header_bytes(form) <= SLOT_BYTES else None)
     if given is None and form.faults:
         return Comparison(Subject.SYSCALL, str(key), form.faults)
     if given is None:
-        return Comparison(Subject.SYSCALL, str(key), reason="BTF has no struct syscall_tp_t")
+        doubts = () if header_bytes(form) <= SLOT_BYTES else (_unknown_context(key, form),)
+        reason = None if doubts else "BTF has no struct syscall_tp_t"
+        return Comparison(Subject.SYSCALL, str(key), doubts, reason)
     where = Position(form.path)
-    findings = []
-    number, values = given.fields
     fields = [field for field in form.fields if field.dynamic is None]
     if not fields:
-        findings = [Diagnostic("record-fields", f"{key}: the format file lacks the syscall's number", where)]
-        return Comparison(Subject.SYSCALL, str(key), tuple(findings))
-    first = values.offset_bytes or 0
-    expected = [number.offset_bytes, *range(first, first + 8 * (len(fields) - 1), 8)]
-    for field, offset in zip(fields, expected, strict=True):
+        message = f"{key}: the format file lacks the syscall's number"
+        return Comparison(Subject.SYSCALL, str(key), (Diagnostic("record-fields", message, where),))
+    if shown is None:
+        return Comparison(Subject.SYSCALL, str(key), reason="BTF lacks the record that tracefs shows")
+    findings, word = [], kernel.target.pointer_size
+    for field, offset in zip(fields, _syscall_offsets(shown, len(fields), word), strict=True):
         if field.offset_bytes != offset:
             message = f"{key}: field {field.name}: offset {field.offset_bytes} in the format file, {offset} in BTF"
             findings.append(Diagnostic("record-offset", message, where))
-    if fields[-1].offset_bytes is not None and first + (values.size_bytes or 0) < fields[-1].offset_bytes + 8:
+    values = given.fields[-1]
+    if len(fields) > 1 and (len(fields) - 1) * word > (values.size_bytes or 0):
         message = f"{key}: field {fields[-1].name} lies behind the end of the record in BTF"
         findings.append(Diagnostic("record-size", message, where))
     return Comparison(Subject.SYSCALL, str(key), tuple(findings))
+
+
+def _syscall_offsets(record: Record, count: int, word: int) -> list[int | None]:
+    """The offsets of the number and the values of a system call in `record`: one of `word` bytes after the other."""
+    number, values = record.fields
+    first = values.offset_bytes or 0
+    return [number.offset_bytes, *range(first, first + word * (count - 1), word)]
+
+
+def _unknown_context(key: EventKey, form: Format) -> Diagnostic:
+    """The note on a system call whose context no source tells: the long header is not part of it on every kernel."""
+    message = (
+        f"{key}: its programs may find number and arguments elsewhere than this file says: the common header is longer "
+        "than 8 bytes, and kernels differ in what they build with it"
+    )
+    return Diagnostic("syscall-context", message, Position(form.path), "give --btf", Severity.NOTE)
 
 
 # --- computed layout

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity
 
+#: The codes of notes that whoever generates code has to see: what is generated may be wrong.
+DOUBTS = frozenset(("syscall-context",))
+
 
 class Subject(StrEnum):
     """A part of an event and the sources that are compared about it, once per event; the layout once per class."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tpgen.model import Event
 
 _GLOB = frozenset("*?[")
+_OF_SYSCALLS = ("sys_enter_", "sys_exit_")
 
 
 class EventKey(NamedTuple):
@@ -113,6 +114,10 @@ class KernelEvents(ABC):
         if candidates and system is not None:
             known = sorted({str(key) for key in candidates})
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known[:5], "?"))
+        call = pattern.rpartition(":")[2].startswith(_OF_SYSCALLS)
+        if call and not any(name.startswith(_OF_SYSCALLS) for name in self.names):
+            hint = "only tracefs tells the events of system calls: read it as root, or give --tracefs"
+            return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
         notes = "; ".join(note.message for note in self.notes)
         near = self._near_misses(pattern)
         hint = _or("did you mean", near, "?") if near else notes or "`tpgen list` lists all events"

@@ -24,6 +24,7 @@ from tpgen.kernel.alternatives import (
 )
 from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.named_types import with_base_types
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
 from tpgen.model import Array, CType, Field, Qualified, Typedef, TypeTag
@@ -342,12 +343,18 @@ class Lookup(KernelEvents):
     def resolved_type(self, ctype: CType | None, key: EventKey) -> CType | None:
         """Return a type that tracefs or the headers name, as the BTF of the event, or else of vmlinux, defines it.
 
-        Lengths of arrays are evaluated. What BTF does not have stays a name.
+        Lengths of arrays are evaluated. What BTF does not have is one of the types that every kernel has, or a name.
         """
+        if ctype is None:
+            return None
         btf = self.btf(key) or next(iter(self.sources.btfs), None)
+<<<<<<< HEAD
         if ctype is None:
             return None
         return _of_base_types(ctype, self.target) if btf is None else measured(btf.btf.completed(ctype), btf.btf)
+=======
+        return with_base_types(ctype if btf is None else measured(btf.btf.completed(ctype), btf.btf), self.target)
+>>>>>>> e664dca (kernel: system calls of other kernels' records, types that tracefs only names, no tp_btf without BTF)
 
 
 def _of_base_types(ctype: CType, target: Target) -> CType:

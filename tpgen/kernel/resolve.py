@@ -12,6 +12,7 @@ from tpgen.basics.frozen import replace
 from tpgen.kernel.alternatives import alternatives_of
 from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup
+from tpgen.kernel.named_types import as_placed
 from tpgen.kernel.syscalls import syscall
 from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Enum, Event, Field, Kind, Origin, Record
@@ -73,7 +74,7 @@ class Kernel(Lookup):
         btf = self.btf(key)
         forms, form = self.header_forms(key), None if raw_only else self.format(key)
         if btf is None and (shown := self.syscall_format(key)):
-            given = self._syscall_record(key, shown.fields, _header_bytes(shown))
+            given = self._syscall_record(key, shown.fields, header_bytes(shown))
             return self._syscall(key, given, Origin.TRACEFS, None, shown.print_fmt)
         if btf is None and (defined := self.defined_syscall(key)):
             given = self._syscall_record(key, _syscall_fields(key.name, defined, self.target), SLOT_BYTES)
@@ -175,12 +176,17 @@ class Kernel(Lookup):
                 return self._with_elements(records[0], key, form), Origin.BTF
         if form is not None:
             # tracefs does not tell its tail padding.
+<<<<<<< HEAD
             fields = tuple(self._of_format(field, key) for field in form.fields)
             return self._with_elements(Record(_header_bytes(form), None, fields), key, form), Origin.TRACEFS
+=======
+            fields = tuple(as_placed(f, self.resolved_type(f.type, key), self.target) for f in form.fields)
+            return self._with_elements(Record(header_bytes(form), None, fields), key, form), Origin.TRACEFS
+>>>>>>> e664dca (kernel: system calls of other kernels' records, types that tracefs only names, no tp_btf without BTF)
         if btf is None and (declared := self.resolved_class(key)):
-            header_bytes = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
+            header = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
             fields = tuple(replace(field, type=self.resolved_type(field.type, key)) for field in declared.fields)
-            return _signed(lay_out(fields, header_bytes, self.target)), Origin.HEADERS
+            return _signed(lay_out(fields, header, self.target)), Origin.HEADERS
         return None, None
 
     def _of_format(self, field: Field, key: EventKey) -> Field:
@@ -251,7 +257,7 @@ class Kernel(Lookup):
             syscall=syscall(key.name, self.target, vmlinux.btf if vmlinux else None),
         )
 
-    def _syscall_record(self, key: EventKey, fields_shown: tuple[Field, ...], header_bytes: int) -> Record:
+    def _syscall_record(self, key: EventKey, fields_shown: tuple[Field, ...], header: int) -> Record:
         """Place the fields that are shown at the offsets of the `struct syscall_tp_t`, where BTF has one.
 
         `__data_loc` fields (Linux 7.2 has some) are in the record but not in what a program is given.
@@ -265,6 +271,7 @@ class Kernel(Lookup):
             # Linux 5.10 hands out a long, which may be read as far as the int goes that the record has.
             spare = (number.size_bytes or 0) - (sizes[0] or 0) if self.target.big_endian else 0
             offsets = [(number.offset_bytes or 0) + spare, *range(first, first + step * (len(shown) - 1), step)]
+            header = min(header, number.offset_bytes or 0)  # of which the context may have less than the record
         fields = []
         for field, offset, size in zip(shown, offsets, sizes, strict=True):
             ctype = self.resolved_type(field.type, key)
@@ -273,7 +280,7 @@ class Kernel(Lookup):
             fields.append(Field(field.name, ctype, offset, size, signed))
         # A program that reads past the last field is refused when it is attached, so there the record ends.
         end = max(((field.offset_bytes or 0) + (field.size_bytes or 0) for field in fields), default=None)
-        return Record(header_bytes, end, tuple(fields))
+        return Record(header, end, tuple(fields))
 
 
 # --- joining
@@ -304,7 +311,7 @@ def _syscall_fields(event: str, defined: SyscallDefine, target: Target) -> tuple
     )
 
 
-def _header_bytes(form: Format) -> int:
+def header_bytes(form: Format) -> int:
     """Return the size of the common header, which is padded to the alignment of its int pid."""
     end = max(((f.offset_bytes or 0) + (f.size_bytes or 0) for f in form.common), default=SLOT_BYTES)
     return round_up(end, HEADER_ALIGN)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from tpgen.model import Event, Origin
 from tpgen.programs.forms import Form
 
 
@@ -26,6 +27,16 @@ class ProgramType(StrEnum):
 
 #: The types of programs that are given the raw arguments.
 RAW_TYPES = (ProgramType.RAW_TP, ProgramType.TP_BTF)
+
+
+def raw_types(event: Event) -> tuple[ProgramType, ...]:
+    """The types of programs that are given the raw arguments of `event`.
+
+    No tp_btf program attaches to a module without BTF, whose events only headers tell. No module has any before Linux
+    36e68442d1af ("bpf: Load and verify kernel module BTFs") (in v5.11).
+    """
+    of_btf = event.args_origin == Origin.BTF or event.names_origin in (Origin.PROBESTUB, Origin.TRACEITER)
+    return RAW_TYPES if event.module is None or of_btf else (ProgramType.RAW_TP,)
 
 
 class ProgramSection(NamedTuple):

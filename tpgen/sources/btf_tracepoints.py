@@ -215,16 +215,28 @@ class BtfTracepoints:
             self._built_records[event_class] = self._record(type_id)
         return self._built_records[event_class]
 
-    @memoised
     def syscall_record(self, entering: bool) -> Record | None:
         """The context of a program at sys_enter_* or sys_exit_*: the `struct syscall_tp_t` that the kernel builds.
 
         It has two fields: the number `syscall_nr`, and the array `args` or the value `ret`. Both structs have the same
         name. None where BTF lacks them.
         """
-        for type_id in self.btf.named.get("syscall_tp_t", ()):
+        return self._syscall_struct("syscall_tp_t", "args" if entering else "ret")
+
+    def syscall_entry(self, entering: bool) -> Record | None:
+        """The record that tracefs shows of sys_enter_* or sys_exit_*, which is not what a program gets.
+
+        Its fields are the number `nr`, and `args` or `ret`. None where BTF lacks the struct.
+        """
+        name, member = ("syscall_trace_enter", "args") if entering else ("syscall_trace_exit", "ret")
+        return self._syscall_struct(name, member)
+
+    @memoised
+    def _syscall_struct(self, name: str, last: str) -> Record | None:
+        """The record of a struct of that name whose last member has the name `last`, with its last two fields."""
+        for type_id in self.btf.named.get(name, ()):
             fields = self._record(type_id).fields[-2:]
-            if len(fields) == 2 and fields[-1].name == ("args" if entering else "ret"):
+            if len(fields) == 2 and fields[-1].name == last:
                 return Record(self.header_bytes, self.btf.size(type_id), fields)
         return None
 

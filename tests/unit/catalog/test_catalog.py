@@ -360,7 +360,8 @@ def test_a_short_name_of_a_shipped_kernel_stays_what_it_is() -> None:
     added = (on("deb61", "6.1.999-amd64", distribution="debian", own=True), on("6.1", "7.2.13", own=True))
     for wanted in ("6.1", "debian-6.1", "6.1-amd64", "debian-6.1-amd64"):
         found = best(wanted, (*added, *KNOWN), "x86_64")
-        assert found and found.info.name == "debian-6.1-amd64"
+        assert found
+        assert found.info.name == "debian-6.1-amd64"
     for wanted in ("deb61", "6.1.999-amd64"):
         assert best(wanted, (*added, *KNOWN), "x86_64") is added[0]
 

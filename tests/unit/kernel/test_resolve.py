@@ -9,16 +9,19 @@ import pytest
 from support.btf_builder import SIGNED, BtfBuilder
 from support.small_kernel import FORMATS, GivenHeaders, Line, small_btf, write_tracefs
 
+from tpgen.backends.base import Form, Job, KernelRequests, Request
+from tpgen.backends.bpf import BpfBackend
 from tpgen.diagnostics import Position, TpgenError
 from tpgen.kernel.events import EventKey, split_pattern
 from tpgen.kernel.resolve import Kernel
 from tpgen.kernel.sources import Sources, SourceTree
 from tpgen.model import Argument, Array, Dynamic, Event, Field, Int, Kind, Origin, Pointer, Struct, Typedef
+from tpgen.show import event_text
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.tracefs import TraceFs
-from tpgen.target import target_named
+from tpgen.target import Target, target_named
 
 X86 = target_named("x86_64")
 HERE = Position("include/trace/events/x.h", 7)
@@ -53,6 +56,12 @@ def kernel(
     btfs = (opened(btf),) if btf else ()
     tree = SourceTree(GivenHeaders(headers)) if headers else None
     return Kernel(Sources("a test", X86, release, btfs, tracefs, tree))
+
+
+def backend_text(event: Event, form: Form, target: Target) -> str:
+    (file,) = BpfBackend().render(Job((KernelRequests("a test", target, None, (Request(event, form),)),), {}))
+    assert isinstance(file.content, str)
+    return file.content
 
 
 def only(found: Kernel, name: str) -> Event:
@@ -511,6 +520,19 @@ class TestModulesWithoutBtf:
         tree = SourceTree(GivenHeaders(headers)) if headers else None
         sources = Sources("a test", X86, None, (opened(small_btf()),), None, tree)
         return Kernel(replace(sources, modules_without_btf={"ext4": ("ext4_unlink",), "other": ("sched_switch",)}))
+
+    def test_no_tp_btf(self) -> None:
+        """Programs of that type find their tracepoint in the module's BTF; raw_tp programs need none."""
+        target, found = target_named("x86_64"), self.of(self.FACTS)
+        event = only(found, "ext4_unlink")
+        assert "  attach   raw_tp/ext4_unlink, tp/ext4/ext4_unlink\n" in event_text(event, target, ())
+        text = backend_text(event, Form.RAW, target)
+        assert '#define RAW_SEC_ext4_unlink "raw_tp/ext4_unlink"' in text
+        assert "tp_btf" not in text
+        assert "BTF_SEC" not in text
+        of_vmlinux = only(found, "pelt_se_tp")
+        assert "tp_btf/pelt_se_tp" in event_text(of_vmlinux, target, ())
+        assert "BTF_SEC_pelt_se_tp" in backend_text(of_vmlinux, Form.RAW, target)
 
     def test_with_headers(self) -> None:
         """The BTF of vmlinux explains the names of types that the module's headers use."""

@@ -17,7 +17,7 @@ from tpgen.backends.bpf.types import ValueType, declared, value_type
 from tpgen.backends.naming import c_identifier
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import Argument, Array, Event, Nullness, Pointer
-from tpgen.programs.sections import RAW_TYPES, ProgramSection
+from tpgen.programs.sections import RAW_TYPES, ProgramSection, raw_types
 from tpgen.target import Target
 from tpgen.typequery import size_of, stripped
 from tpgen.values import WRITABLE_TRACEPOINTS
@@ -47,7 +47,7 @@ def raw_header(event: Event, target: Target, release: str | None) -> Header:
         event,
         release,
         tag,
-        heading=f"the raw arguments, as {raw_programs(event.attach_name)} programs are given them.",
+        heading=f"the raw arguments, as {raw_programs(event, event.attach_name)} programs are given them.",
         sections=raw_sections(event, event.attach_name),
         context=context,
         struct=ContextStruct(tuple(members), len(members) * SLOT_BYTES, False, SLOT_BYTES),
@@ -55,9 +55,9 @@ def raw_header(event: Event, target: Target, release: str | None) -> Header:
     )
 
 
-def raw_programs(tracepoint: str) -> str:
-    """The programs that are given the raw arguments, by their sections, in words."""
-    return " and ".join(ProgramSection(kind, tracepoint).name for kind in RAW_TYPES)
+def raw_programs(event: Event, tracepoint: str) -> str:
+    """The programs that are given the raw arguments of `event`, by their sections, in words."""
+    return " and ".join(ProgramSection(kind, tracepoint).name for kind in raw_types(event))
 
 
 def raw_sections(event: Event, tracepoint: str) -> Iterator[SectionMacro]:
@@ -68,7 +68,10 @@ def raw_sections(event: Event, tracepoint: str) -> Iterator[SectionMacro]:
     """
     raw, btf = (ProgramSection(kind, tracepoint) for kind in RAW_TYPES)
     yield SectionMacro(f"RAW_SEC_{event.name}", raw.name)
-    yield SectionMacro(f"BTF_SEC_{event.name}", (btf._replace(module=event.module) if event.ambiguous else btf).name)
+    if btf.type in raw_types(event):
+        yield SectionMacro(
+            f"BTF_SEC_{event.name}", (btf._replace(module=event.module) if event.ambiguous else btf).name
+        )
     if tracepoint in WRITABLE_TRACEPOINTS:
         yield SectionMacro(f"RAW_W_SEC_{event.name}", raw._replace(writable=True).name)
     if event.sleepable:

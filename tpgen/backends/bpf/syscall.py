@@ -35,7 +35,7 @@ def syscall_header(event: Event, target: Target, release: str | None) -> Header:
         event,
         release,
         tag,
-        heading=f"system call {call.number} as {raw_programs(call.tracepoint)} programs see it.",
+        heading=f"system call {call.number} as {raw_programs(event, call.tracepoint)} programs see it.",
         sections=raw_sections(event, call.tracepoint),
         context=f"The context of every system call: ask {tag}_matches() which it is.",
         struct=ContextStruct(members, 2 * SLOT_BYTES, False, SLOT_BYTES),
