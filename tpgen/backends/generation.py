@@ -49,14 +49,9 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -
     forms = forms_of(renderer, request.named)
     keys = kernel.select_all(request.patterns, request.module)
     raw_only = forms == [Form.RAW]
-<<<<<<< HEAD
     events = kernel.events(keys, raw_only=raw_only, nullness=Form.RAW in forms)
-    if found := errors(comparison for key in keys for comparison in kernel.comparisons(key, raw_only)):
-=======
-    events = kernel.events(keys, raw_only=raw_only)
     comparisons = [comparison for key in keys for comparison in kernel.comparisons(key, raw_only)]
     if found := errors(comparisons):
->>>>>>> e664dca (kernel: system calls of other kernels' records, types that tracefs only names, no tp_btf without BTF)
         raise CheckFailed(*found)
     requests, notes = _requests(events, forms, bool(request.named))
     notes += (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS)

@@ -24,7 +24,6 @@ from tpgen.kernel.alternatives import (
 )
 from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
-from tpgen.kernel.named_types import with_base_types
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
 from tpgen.model import Array, CType, Field, Qualified, Typedef, TypeTag
@@ -345,20 +344,14 @@ class Lookup(KernelEvents):
 
         Lengths of arrays are evaluated. What BTF does not have is one of the types that every kernel has, or a name.
         """
-        if ctype is None:
-            return None
         btf = self.btf(key) or next(iter(self.sources.btfs), None)
-<<<<<<< HEAD
         if ctype is None:
             return None
-        return _of_base_types(ctype, self.target) if btf is None else measured(btf.btf.completed(ctype), btf.btf)
-=======
-        return with_base_types(ctype if btf is None else measured(btf.btf.completed(ctype), btf.btf), self.target)
->>>>>>> e664dca (kernel: system calls of other kernels' records, types that tracefs only names, no tp_btf without BTF)
+        return _of_base_types(ctype if btf is None else measured(btf.btf.completed(ctype), btf.btf), self.target)
 
 
 def _of_base_types(ctype: CType, target: Target) -> CType:
-    """Resolve the typedefs that every kernel has, for a kernel without BTF."""
+    """Resolve the typedefs that every kernel has."""
     match ctype:
         case Typedef(target=None):
             from tpgen.sources.headers.types.base_types import base_types

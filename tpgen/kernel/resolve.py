@@ -12,10 +12,9 @@ from tpgen.basics.frozen import replace
 from tpgen.kernel.alternatives import alternatives_of
 from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup
-from tpgen.kernel.named_types import as_placed
 from tpgen.kernel.syscalls import syscall
 from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
-from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Enum, Event, Field, Kind, Origin, Record
+from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Enum, Event, Field, Kind, Origin, Qualified, Record
 from tpgen.sources.source_tree.null_args import nullness
 from tpgen.typequery import is_only_named, is_signed, kind_of, size_of
 
@@ -176,13 +175,8 @@ class Kernel(Lookup):
                 return self._with_elements(records[0], key, form), Origin.BTF
         if form is not None:
             # tracefs does not tell its tail padding.
-<<<<<<< HEAD
             fields = tuple(self._of_format(field, key) for field in form.fields)
-            return self._with_elements(Record(_header_bytes(form), None, fields), key, form), Origin.TRACEFS
-=======
-            fields = tuple(as_placed(f, self.resolved_type(f.type, key), self.target) for f in form.fields)
             return self._with_elements(Record(header_bytes(form), None, fields), key, form), Origin.TRACEFS
->>>>>>> e664dca (kernel: system calls of other kernels' records, types that tracefs only names, no tp_btf without BTF)
         if btf is None and (declared := self.resolved_class(key)):
             header = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
             fields = tuple(replace(field, type=self.resolved_type(field.type, key)) for field in declared.fields)
@@ -193,9 +187,7 @@ class Kernel(Lookup):
         """Resolve the type of a field that a format file alone describes, where its size is the type's."""
         if field.dynamic or field.type is None:
             return field
-        if isinstance(field.type, Enum) and field.type.size_bytes is None:
-            return replace(field, type=Enum(field.type.name, field.size_bytes, field.signed))
-        ctype = self.resolved_type(field.type, key)
+        ctype = _sized(self.resolved_type(field.type, key), field)
         same_size = ctype is not None and size_of(ctype, self.target) == field.size_bytes
         return replace(field, type=ctype) if same_size else field
 
@@ -292,6 +284,19 @@ def _in_order_of(said: tuple[Argument, ...], args: tuple[Argument, ...]) -> tupl
     if len(by_name) != len(args) or {arg.name for arg in said} != set(by_name):
         return None
     return tuple(replace(by_name[arg.name], slot=slot) for slot, arg in enumerate(said))
+
+
+def _sized(ctype: CType | None, field: Field) -> CType | None:
+    """Give an enum that no source defines the size and the sign that tracefs prints of the field."""
+    match ctype:
+        case Enum(size_bytes=None):
+            return Enum(ctype.name, field.size_bytes, field.signed)
+        case Qualified():
+            target = _sized(ctype.target, field)
+            assert target is not None
+            return replace(ctype, target=target)
+        case _:
+            return ctype
 
 
 def _signed(record: Record) -> Record:

@@ -21,17 +21,9 @@ def missing(event: Event, form: Form) -> str | None:
     if form == Form.RAW:
         if event.syscall is not None:
             return _unidentified(event.syscall)
-<<<<<<< HEAD
-        if event.attach_name is None:
-            return "it has no raw tracepoint of its own"
         if event.args is None:
-            return _undecided(event, form) or "its raw arguments are unknown: no BTF and no headers"
-        return None
-=======
-        if event.args is None:
-            return "its raw arguments are unknown: no BTF and no headers tell them"
+            return _undecided(event, form) or "its raw arguments are unknown: no BTF and no headers tell them"
         return "it has no raw tracepoint of its own" if event.attach_name is None else None
->>>>>>> e664dca (kernel: system calls of other kernels' records, types that tracefs only names, no tp_btf without BTF)
     if event.record is not None:
         return _unplaced(event)
     if event.class_candidates:
@@ -39,8 +31,7 @@ def missing(event: Event, form: Form) -> str | None:
         return f"its record is that of one of the classes {classes}: read tracefs as root or give --headers"
     if event.attach_name is not None and event.kind == "tracepoint":
         return "it is a bare tracepoint, which has no record"
-<<<<<<< HEAD
-    return _undecided(event, form) or "its record is unknown: no tracefs, no BTF and no headers"
+    return _undecided(event, form) or "its record is unknown: no tracefs, no BTF and no headers tell it"
 
 
 def lacking(event: Event, form: Form, reason: str) -> Diagnostic:
@@ -92,9 +83,6 @@ def _what_decides(event: Event) -> str:
     if len({place.position.path for place in event.alternatives}) > 1 or not options:
         options.append("the header that is meant as --headers")
     return f"give {', '.join(options)}; or the BTF of the kernel"
-=======
-    return "its record is unknown: no tracefs, no BTF and no headers tell it"
->>>>>>> e664dca (kernel: system calls of other kernels' records, types that tracefs only names, no tp_btf without BTF)
 
 
 def _unidentified(call: Syscall) -> str | None:
