@@ -135,9 +135,74 @@ def event_text(rng: random.Random, name: str) -> str:
     return text
 
 
+#: Parentheses that a branch opens or closes for another, and macros that branches define differently.
+ODD = f"""
+TRACE_EVENT(opened_twice,
+#ifdef A
+	TP_PROTO(int a,
+#else
+	TP_PROTO(long a,
+#endif
+	long c), TP_ARGS(a, c),
+#ifdef B
+	TP_STRUCT__entry(__field(int, x)
+#if defined(C)
+		__field(int, y)
+#endif
+		),
+#else
+	TP_STRUCT__entry(
+#endif
+#ifndef B
+	__field(int, x) ),
+#endif
+	{REST});
+#ifdef A
+DECLARE_EVENT_CLASS(head, TP_PROTO(int a),
+#elif defined(B)
+DECLARE_EVENT_CLASS(head, TP_PROTO(
+#ifdef C
+	int
+#else
+	long
+#endif
+	a),
+#else
+DECLARE_EVENT_CLASS(head, TP_PROTO(int a),
+#endif
+	TP_ARGS(a), TP_STRUCT__entry(__field(int, x)
+#if !defined(A) && defined(C)
+		__field(int, y)
+#endif
+	), {REST});
+DEFINE_EVENT(head, of_head, TP_PROTO(int a), TP_ARGS(a));
+#ifdef A
+#define LIST() x(four) x(five)
+#elif defined(C)
+#define LIST() x(four)
+#else
+#define LIST()
+#endif
+#define x(n) DEFINE_EVENT(head, n, TP_PROTO(int a), TP_ARGS(a));
+LIST()
+#ifdef B
+#define EXTRA __field(long, e)
+#define TYPE int
+#else
+#define EXTRA __field(int, e)
+#define TYPE int
+#endif
+TRACE_EVENT(with_extra, TP_PROTO(TYPE a), TP_ARGS(a), TP_STRUCT__entry(__field(int, x) EXTRA), {REST});
+#undef EXTRA
+#define EXTRA __field(char, e)
+TRACE_EVENT(of_one_extra, TP_PROTO(TYPE a), TP_ARGS(a), TP_STRUCT__entry(EXTRA), {REST});
+"""
+
+
 def headers() -> Iterator[str]:
+    yield ODD
     rng = random.Random(17)
-    for _ in range(8):
+    for _ in range(7):
         yield "\n".join(event_text(rng, f"event_{number}") for number in range(6))
 
 

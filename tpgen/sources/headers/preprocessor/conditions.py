@@ -49,6 +49,13 @@ class PresenceCondition:
         """Return the conditions that are not known to be true as one C expression; None when there are none."""
         return conjunction(branch.text for branch in self.branches if branch.value is not True) or None
 
+    def joined(self, other: PresenceCondition) -> PresenceCondition | None:
+        """Return the condition that both are compiled; None where they are in different branches of one group."""
+        known = {branch.group: branch.index for branch in self.branches}
+        if any(known.get(branch.group, branch.index) != branch.index for branch in other.branches):
+            return None
+        return PresenceCondition((*self.branches, *(b for b in other.branches if b.group not in known)))
+
     def excludes(self, other: PresenceCondition) -> bool:
         """Return whether no compilation has both: they name different branches of one group."""
         for mine, theirs in zip(self.branches, other.branches, strict=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.macros import Macro
@@ -13,8 +14,9 @@ from tpgen.sources.headers.trace_events.family import PRIMITIVES
 class MacroTable(dict[str, Macro]):
     """The macros by name: borrowed ones, the family's, then those that a header defines as it is read.
 
-    Where the branches of an #if define one name differently and the configuration is not known, one definition must do:
-    the first that makes events, else the first. Of numbers none is: an expression with such a name has no value here.
+    Where the branches of an #if define one name differently and the configuration is not known, all definitions are
+    `alternatives`. But of two of which one makes events and the other is a stub, the one that does is the macro, and of
+    numbers none is: an expression with such a name has no value here.
     """
 
     def __init__(self, family: Mapping[str, Macro], borrowed: Mapping[str, Macro]) -> None:
@@ -23,15 +25,56 @@ class MacroTable(dict[str, Macro]):
         self._productive: dict[str, bool] = {}
         # Where a name is a number that depends on the configuration, and under which conditions it is defined.
         self._undecided: dict[str, list[PresenceCondition]] = {}
+        self.alternatives: dict[str, list[Macro]] = {}
 
     def define(self, macro: Macro) -> None:
         """Apply a #define."""
         current = self.get(macro.name)
         if self._is_undecided(macro, current):
             return
+        self._note_alternative(macro, current)
         if current is None or self._replaces(macro, current):
             self[macro.name] = macro
             self._productive.clear()
+
+    def _note_alternative(self, macro: Macro, current: Macro | None) -> None:
+        """Note that branches of an #if, of which any may be compiled, define one macro differently."""
+        known = self.alternatives.get(macro.name) or ([current] if current else [])
+        apart = all(macro.presence.excludes(other.presence) for other in known)
+        undecided = all(other.presence.value is None for other in (macro, *known))
+        if not (known and apart and undecided) or macro.name in self._family:
+            self.alternatives.pop(macro.name, None)
+        elif all((macro.text, macro.params) != (other.text, other.params) for other in known):
+            makes = {self.reaches_primitive(other.words - {macro.name}) for other in (macro, *known)}
+            if len(makes) == 1:
+                self.alternatives[macro.name] = [*known, macro]
+                self._productive.clear()
+
+    def choices(self, words: Iterable[str]) -> list[list[Macro]]:
+        """Return the alternatives of all macros that `words` lead to, by name."""
+        if not self.alternatives:
+            return []
+        seen: set[str] = set()
+        todo = list(words)
+        while todo:
+            word = todo.pop()
+            if word in self and word not in seen:
+                seen.add(word)
+                todo.extend(self._words(word))
+        return [self.alternatives[name] for name in sorted(seen & self.alternatives.keys())]
+
+    def with_choice(self, chosen: Iterable[Macro]) -> MacroTable:
+        """Return the table in which these alternatives are the only definitions of their names."""
+        table = MacroTable({}, self)
+        table._family = self._family
+        for macro in chosen:
+            table[macro.name] = macro
+        return table
+
+    def _words(self, name: str) -> Iterable[str]:
+        """Return the words in all definitions of a macro."""
+        found = self.alternatives.get(name)
+        return chain.from_iterable(macro.words for macro in found) if found else self[name].words
 
     def _is_undecided(self, macro: Macro, current: Macro | None) -> bool:
         """Return whether branches of an #if give a name different numbers: until it has one value it is no macro."""
@@ -56,6 +99,7 @@ class MacroTable(dict[str, Macro]):
         The family comes back by <trace/define_trace.h>: what a header removes is only its own.
         """
         current = self.get(name)
+        self.alternatives.pop(name, None)
         if current is None or current is self._family.get(name) or presence.excludes(current.presence):
             return
         if name in self._family:
@@ -81,7 +125,7 @@ class MacroTable(dict[str, Macro]):
         """Return whether macro `name` may expand to a primitive."""
         known = self._productive.get(name)
         if known is None:
-            known = self._productive[name] = self.reaches_primitive(self[name].words)
+            known = self._productive[name] = self.reaches_primitive(self._words(name))
         return known
 
     def reaches_primitive(self, words: Iterable[str]) -> bool:
@@ -94,7 +138,7 @@ class MacroTable(dict[str, Macro]):
                 return True
             if word in self and word not in seen and word not in self._productive:
                 seen.add(word)
-                todo.extend(self[word].words)
+                todo.extend(self._words(word))
         self._productive.update(dict.fromkeys(seen, False))
         return False
 

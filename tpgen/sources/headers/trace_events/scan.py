@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, product
+from math import prod
 
 from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.directives import Directive, Structure, structure
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
+from tpgen.sources.headers.preprocessor.hoisting import MOST as MOST_WAYS
 from tpgen.sources.headers.preprocessor.hoisting import hoist, inner_directives
 from tpgen.sources.headers.preprocessor.macros import (
     WORD,
@@ -22,7 +25,7 @@ from tpgen.sources.headers.preprocessor.macros import (
     Token,
     parse_define,
 )
-from tpgen.sources.headers.preprocessor.source import Source, Span, group_end, split_arguments
+from tpgen.sources.headers.preprocessor.source import Source, Span, blank, group_end, split_arguments
 from tpgen.sources.headers.trace_events.expansion_cache import ExpansionCache, PrimitiveCall, invocation, primitives
 from tpgen.sources.headers.trace_events.family import CLASS, OTHER, PRIMITIVES, entry_family
 from tpgen.sources.headers.trace_events.macro_table import MacroTable
@@ -31,6 +34,8 @@ from tpgen.sources.headers.trace_events.struct_entries import head, split_entrie
 # After so many invocations that never close, a header is no C at all.
 _MOST_UNBALANCED = 8
 _DEEPEST_INCLUDE = 8
+# So many invocations may begin in a branch and end behind its #if: for each, the rest of the header is looked at.
+_MOST_SPANNING = 64
 
 
 @frozen
@@ -115,6 +120,7 @@ class _Scanner:
         self._expander = Expander(self._macros)
         self._depth = 0
         self._unbalanced = 0
+        self._spanning = 0
 
     # --- one header
 
@@ -217,53 +223,80 @@ class _Scanner:
             return end
         sliced = split_arguments(code, opening)
         if sliced is None:
-            if makes_events:
-                self._report_unbalanced(source, start, macro.name)
-            return opening + 1
+            return self._read_apart(source, shape, word, opening + 1, presence) if makes_events else opening + 1
         spans, end = sliced
         if makes_events or self._macros.reaches_primitive(WORD.findall(code, opening, end)):
-            inner = _undecided(shape, (opening, end), presence)
-            if not inner:
+            if not _undecided(shape, (opening, end), presence):
                 self._take(source, (start, end), macro, _texts(code, spans), presence)
                 return end
-            return self._read_ways(source, shape, word, sliced, presence)
+            return self._read_apart(source, shape, word, end, presence)
+        return end
+
+    def _read_apart(
+        self, source: Source, shape: Structure, word: re.Match[str], end: int, presence: PresenceCondition
+    ) -> int:
+        """Read an invocation with conditionals inside, that of another branch or its own; return where to go on.
+
+        With all branches together it ends at `end`. Where each branch begins it anew, the rest is read with each.
+        """
+        behind = self._read_ways(source, shape, word, end, presence)
+        if behind is not None:
+            return behind
+        opening = _next_visible(shape.code, word.end())
+        leaving = _leaving(shape, opening, presence)
+        if leaving is not None and self._spanning < _MOST_SPANNING:
+            self._spanning += 1
+            alone = _compiled_with(shape, leaving, presence)
+            sliced = split_arguments(alone.code, opening)
+            if sliced is not None and not _undecided(alone, (opening, sliced[1]), presence):
+                texts = _texts(alone.code, sliced[0])
+                self._take(source, (word.start(), sliced[1]), self._macros[word[0]], texts, presence)
+                return leaving
+            if self._read_ways(source, alone, word, sliced[1] if sliced else opening + 1, presence) is not None:
+                return leaving
+        self._report_unbalanced(source, word.start(), word[0])
         return end
 
     def _read_ways(
-        self, source: Source, shape: Structure, word: re.Match[str], sliced: tuple[list[Span], int],
-        presence: PresenceCondition,
-    ) -> int:  # fmt: skip
+        self, source: Source, shape: Structure, word: re.Match[str], end: int, presence: PresenceCondition
+    ) -> int | None:
         """Read an invocation with undecided conditionals inside, once for each way to compile it.
 
-        `sliced` is how its arguments and its end come out of all branches together; each way has its own.
+        With all branches together it ends at `end`; each way has its own end, and its own arguments. Return the last of
+        these ends; None, and nothing is read, where some way has none.
         """
-        macro, start, (spans, end) = self._macros[word[0]], word.start(), sliced
-        opening = spans[0][0] - 1
-        limit = _behind_conditional(shape, (opening, end), presence)
-        inner = _undecided(shape, (opening, limit), presence)
-        ways = hoist(shape.code, (opening, limit), presence, inner)
-        if ways is None:
-            self._skip(
-                "header-condition-inside", "too many conditions inside an invocation: all branches are taken together",
-                source, inner[0].start, hint="give the kernel's configuration",
-            )  # fmt: skip
-            self._take(source, (start, end), macro, _texts(shape.code, spans), presence)
-            return end
-        ends: list[int] = []
-        forms: list[tuple[list[str], PresenceCondition]] = []
-        for text, where in ways:
-            split = split_arguments(text, 0)
-            if split is None:
-                self._report_unbalanced(source, start, macro.name)
-                return end
-            ends.append(opening + split[1])
-            forms.append((_texts(text, split[0]), where))
-        end = max(ends)
-        if len({_what_counts(arguments) for arguments, _ in forms}) == 1:
-            forms = [(forms[0][0], presence)]
-        for arguments, where in forms:
-            self._take(source, (start, end), macro, arguments, where)
+        macro, start = self._macros[word[0]], word.start()
+        opening = _next_visible(shape.code, word.end())
+        for limit in _limits(shape, (opening, end), presence):
+            inner = _undecided(shape, (opening, limit), presence)
+            ways = hoist(shape.code, (opening, limit), presence, inner) if inner else []
+            if ways is None:
+                return self._read_together(source, shape, word, presence, inner[0].start)
+            if (found := _forms(ways)) is not None:
+                forms, length = found
+                for arguments, where in forms if len(forms) > 1 else [(forms[0][0], presence)]:
+                    self._take(source, (start, opening + length), macro, arguments, where)
+                return opening + length
+        return None
+
+    def _read_together(
+        self, source: Source, shape: Structure, word: re.Match[str], presence: PresenceCondition, where: int
+    ) -> int | None:
+        """Read an invocation with too many conditionals inside, the first of them at `where`: all branches together."""
+        opening = _next_visible(shape.code, word.end())
+        sliced = split_arguments(shape.code, opening)
+        if sliced is None:
+            return None
+        spans, end = sliced
+        self._skip_conditions(source, where)
+        self._take(source, (word.start(), end), self._macros[word[0]], _texts(shape.code, spans), presence)
         return end
+
+    def _skip_conditions(self, source: Source, offset: int) -> None:
+        self._skip(
+            "header-condition-inside", "too many conditions inside an invocation: all branches are taken together",
+            source, offset, hint="give the kernel's configuration",
+        )  # fmt: skip
 
     def _report_unknown(self, source: Source, word: re.Match[str]) -> None:
         self._found.unknown.setdefault(word[0], word.start())
@@ -272,10 +305,41 @@ class _Scanner:
     def _take(
         self, source: Source, span: Span, macro: Macro, arguments: list[str], presence: PresenceCondition
     ) -> None:
-        calls = self._expansions.instantiate(macro, arguments, self._macros, self._tried)
-        if calls is None:
-            calls = self._expanded(source, span, [Token(macro.name), *invocation(arguments)])
-        self._record(source, span, calls, presence)
+        """Record what an invocation of `macro` makes; of macros with alternatives, with each of these."""
+        choices = self._macros.choices([macro.name, *chain.from_iterable(map(WORD.findall, arguments))])
+        if not choices:
+            calls = self._expansions.instantiate(macro, arguments, self._macros, self._tried)
+            if calls is None:
+                calls = self._expanded(source, span, [Token(macro.name), *invocation(arguments)])
+            self._record(source, span, calls, presence)
+            return
+        if prod(map(len, choices)) > MOST_WAYS:
+            self._skip_conditions(source, span[0])
+            choices = [found[:1] for found in choices]
+        ways: dict[PresenceCondition, list[PrimitiveCall]] = {}
+        for chosen in product(*choices):
+            where: PresenceCondition | None = presence
+            for found in chosen:
+                where = where and where.joined(found.presence)
+            if where is not None:
+                ways[where] = self._expanded_with(chosen, source, span, [Token(macro.name), *invocation(arguments)])
+        if len({tuple((name, texts) for name, _, texts in calls) for calls in ways.values()}) == 1:
+            ways = {presence: next(iter(ways.values()))}
+        for where, calls in ways.items():
+            self._record(source, span, calls, where)
+
+    def _expanded_with(
+        self, chosen: Iterable[Macro], source: Source, span: Span, tokens: list[Token]
+    ) -> list[PrimitiveCall]:
+        """Expand `tokens` with these definitions of macros that have several."""
+        expander, self._expander = self._expander, Expander(self._macros.with_choice(chosen))
+        try:
+            return list(self._expanded(source, span, tokens))
+        except ExpansionLimit:
+            self._skip_endless(source, span)
+            raise _GivenUp from None
+        finally:
+            self._expander = expander
 
     def _tried(self, tokens: list[Token]) -> list[Token] | None:
         """Expand `tokens`; None where something is wrong."""
@@ -309,12 +373,15 @@ class _Scanner:
                 self._expander.charge(sum(map(len, arguments)))
                 self._record_one(source, span, primitive, origin, arguments, presence)
         except ExpansionLimit:
-            name = _CODE_WORD.match(source.clean, *span)
-            self._skip(
-                "header-expansion-limit", f"{name[0] if name else 'this'} expands without end", source, span[0],
-                Severity.ERROR, "the rest of this header is not read",
-            )  # fmt: skip
+            self._skip_endless(source, span)
             raise _GivenUp from None
+
+    def _skip_endless(self, source: Source, span: Span) -> None:
+        name = _CODE_WORD.match(source.clean, *span)
+        self._skip(
+            "header-expansion-limit", f"{name[0] if name else 'this'} expands without end", source, span[0],
+            Severity.ERROR, "the rest of this header is not read",
+        )  # fmt: skip
 
     def _record_one(
         self, source: Source, span: Span, primitive: str, origin: Expansion | None, arguments: tuple[str, ...],
@@ -359,6 +426,27 @@ def _texts(code: str, spans: Iterable[Span]) -> list[str]:
     return [code[start:end].strip() for start, end in spans]
 
 
+_Forms = list[tuple[list[str], PresenceCondition]]
+
+
+def _forms(ways: Iterable[tuple[str, PresenceCondition]]) -> tuple[_Forms, int] | None:
+    """Return the arguments of an invocation in each way to compile it, and the length of the longest.
+
+    One form where what counts is the same in all. None where some way does not close, or there are none.
+    """
+    forms: _Forms = []
+    length = 0
+    for text, where in ways:
+        split = split_arguments(text, 0)
+        if split is None:
+            return None
+        forms.append((_texts(text, split[0]), where))
+        length = max(length, split[1])
+    if len({_what_counts(arguments) for arguments, _ in forms}) == 1:
+        forms = forms[:1]
+    return (forms, length) if forms else None
+
+
 def _what_counts(arguments: Iterable[str]) -> tuple[str, ...]:
     """Return the arguments of an invocation without those that the family's macros drop, and with single blanks."""
     return tuple(" ".join(text.split()) for text in arguments if not _DROPPED.match(text))
@@ -383,19 +471,46 @@ def _undecided(shape: Structure, span: Span, presence: PresenceCondition) -> tup
     return left if any(directive.presence != presence for directive in left) else ()
 
 
-def _behind_conditional(shape: Structure, span: Span, presence: PresenceCondition) -> int:
-    """Return where the last way of an invocation under `presence` has ended, which with all branches ends `span`.
+def _limits(shape: Structure, span: Span, presence: PresenceCondition) -> Iterator[int]:
+    """Yield where the last way of an invocation under `presence` may have ended, which with all branches ends `span`.
 
-    A branch that holds a parenthesis of its own for what each other branch closes as well ends the invocation early.
+    A branch may hold a parenthesis of its own for what each other branch opens or closes as well. So that is there, or
+    behind one of the next conditionals.
     """
     inner = inner_directives(shape.directives, span)
-    if inner[-1].presence == presence:
-        return span[1]
+    if not inner or inner[-1].presence == presence:
+        yield span[1]
+    depth, found = len(presence.branches), 0
     behind = inner_directives(shape.directives, (span[1], len(shape.code)))
-    closing = next((number for number, found in enumerate(behind) if found.presence == presence), None)
-    if closing is None or closing + 1 == len(behind):
-        return len(shape.code)
-    return behind[closing + 1].start
+    for directive, end in zip(behind, [*(other.start for other in behind[1:]), len(shape.code)], strict=True):
+        if directive.presence.branches[:depth] != presence.branches:
+            return
+        if directive.presence == presence:
+            yield end
+            found += 1
+            if found == MOST_WAYS:
+                return
+
+
+def _leaving(shape: Structure, at: int, presence: PresenceCondition) -> int | None:
+    """Return the start of the directive behind `at` that ends the branch of `presence`; None where it has none."""
+    behind = inner_directives(shape.directives, (at, len(shape.code)))
+    depth = len(presence.branches)
+    return next((found.start for found in behind if found.presence.branches[:depth] != presence.branches), None)
+
+
+def _compiled_with(shape: Structure, start: int, presence: PresenceCondition) -> Structure:
+    """Return the header with `presence` holding from `start` on as well: what it excludes is blank."""
+    pieces = [shape.code[:start]]
+    directives = [found for found in shape.directives if found.start < start]
+    behind = inner_directives(shape.directives, (start, len(shape.code)))
+    for found, end in zip(behind, [*(other.start for other in behind[1:]), len(shape.code)], strict=True):
+        where = presence.joined(found.presence)
+        text = shape.code[found.start : end]
+        pieces.append(blank(text) if where is None else text)
+        if where is not None:
+            directives.append(replace(found, presence=where))
+    return replace(shape, directives=tuple(directives), code="".join(pieces))
 
 
 def _next_visible(code: str, at: int) -> int:
