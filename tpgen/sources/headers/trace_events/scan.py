@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, product
 from math import prod
 
-from tpgen.basics.frozen import frozen
+from tpgen.basics.frozen import frozen, replace
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.directives import Directive, Structure, structure
@@ -481,8 +481,7 @@ def _limits(shape: Structure, span: Span, presence: PresenceCondition) -> Iterat
     if not inner or inner[-1].presence == presence:
         yield span[1]
     depth, found = len(presence.branches), 0
-    behind = inner_directives(shape.directives, (span[1], len(shape.code)))
-    for directive, end in zip(behind, [*(other.start for other in behind[1:]), len(shape.code)], strict=True):
+    for directive, end in _behind(shape, span[1]):
         if directive.presence.branches[:depth] != presence.branches:
             return
         if directive.presence == presence:
@@ -490,6 +489,13 @@ def _limits(shape: Structure, span: Span, presence: PresenceCondition) -> Iterat
             found += 1
             if found == MOST_WAYS:
                 return
+
+
+def _behind(shape: Structure, at: int) -> Iterator[tuple[Directive, int]]:
+    """Yield the directives behind `at`, each with the start of the next one, the last with the end of the header."""
+    behind = inner_directives(shape.directives, (at, len(shape.code)))
+    for number, found in enumerate(behind, 1):
+        yield found, behind[number].start if number < len(behind) else len(shape.code)
 
 
 def _leaving(shape: Structure, at: int, presence: PresenceCondition) -> int | None:
@@ -503,8 +509,7 @@ def _compiled_with(shape: Structure, start: int, presence: PresenceCondition) ->
     """Return the header with `presence` holding from `start` on as well: what it excludes is blank."""
     pieces = [shape.code[:start]]
     directives = [found for found in shape.directives if found.start < start]
-    behind = inner_directives(shape.directives, (start, len(shape.code)))
-    for found, end in zip(behind, [*(other.start for other in behind[1:]), len(shape.code)], strict=True):
+    for found, end in _behind(shape, start):
         where = presence.joined(found.presence)
         text = shape.code[found.start : end]
         pieces.append(blank(text) if where is None else text)
