@@ -1,12 +1,22 @@
-"""Writing generated files: all or nothing, atomically, and only what changed."""
+"""Writing generated files: all or nothing, atomically, and only what changed.
+
+A symbolic link at the end of a path that the user named is followed, and its target replaced, unless it is somebody
+else's in a directory that everybody may write to, such as /tmp. Below the directory of a build (`inside`) none is
+followed, at whatever place: each step is taken from the directory before it, so that no race leads out either. A file
+that is replaced keeps its mode and, as far as this user may, its owner.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
+import stat
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
 
@@ -17,46 +27,183 @@ if TYPE_CHECKING:
     #: The bytes of a file.
     Data: TypeAlias = bytes | memoryview
 
-
-def write_files(directory: str, files: Iterable[tuple[str, Data]]) -> list[str]:
-    """Write files, of distinct names, below `directory`; return the paths of those that changed.
-
-    Directories are made as needed. The files may be made as they are taken: one is in memory at a time. Every file is
-    first written in full beside its place and only then renamed into it, so that a failure, theirs too, leaves what was
-    there before. Raises `TpgenError` `unwritable`.
-    """
-    made: list[str] = []
-    try:
-        return _replace(_with_places(directory, files, made))
-    except BaseException:
-        for path in reversed(made):
-            with contextlib.suppress(OSError):
-                os.rmdir(path)
-        raise
+# What a run that was killed leaves behind, and how long another one may still be at work on it.
+_TEMPORARY = re.compile(r"\.tpgen-[0-9a-f]{16}-\d+")
+_DAY_SECONDS = 86_400
 
 
-def _with_places(
-    directory: str, files: Iterable[tuple[str, Data]], made: list[str]
-) -> Iterator[tuple[str, Data, bool]]:
-    """Yield the path of each file, its content, and whether there is something at that path.
+class _Place(NamedTuple):
+    """A file to write: its path for messages, and its name in an open directory; without one the path again."""
 
-    The directories that are made for them are added to `made`.
-    """
-    listed: dict[str, set[str]] = {}
-    for name, data in files:
-        path = os.path.join(directory, name)
+    path: str
+    name: str
+    directory: int | None = None
+
+    def beside(self, name: str) -> _Place:
+        """The place of another file in the same directory."""
+        path, own = (os.path.join(os.path.dirname(each), name) for each in (self.path, self.name))
+        return _Place(path, own, self.directory)
+
+    def status(self, follow: bool = False) -> os.stat_result | None:
+        """The status of what is there, None where there is nothing."""
+        try:
+            return os.stat(self.name, dir_fd=self.directory, follow_symlinks=follow)
+        except FileNotFoundError:
+            return None
+
+    def read(self) -> bytes | None:
+        """The content of a regular file, None for anything else. In an open directory no link is followed."""
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if self.directory is None else os.O_NOFOLLOW)
+        try:
+            with open(os.open(self.name, flags, dir_fd=self.directory), "rb") as file:
+                return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        except OSError:
+            return None
+
+    def unlink(self) -> None:
+        os.unlink(self.name, dir_fd=self.directory)
+
+
+# --- directories
+
+
+class _Named:
+    """The directory that the user named, and those below it."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._listed: dict[str, set[str]] = {}
+        self._made: list[str] = []
+
+    def place(self, name: str) -> tuple[_Place, bool]:
+        """The place of a file below the directory, which is made if need be, and whether something is there."""
+        path = os.path.join(self.root, name)
         parent, base = os.path.split(path)
-        if parent not in listed:
+        if parent not in self._listed:
             try:
-                _make_directory(parent, made)
-                listed[parent] = set(os.listdir(parent))
+                _make_directories(parent, self._made)
+                self._listed[parent] = set(os.listdir(parent))
             except OSError as error:
                 raise _unwritable(parent, error) from None
-        yield path, data, base in listed[parent]
+        return _Place(path, path), base in self._listed[parent]
+
+    def undo(self) -> None:
+        """Remove the directories that were made, as far as they are empty."""
+        _remove_directories(self._made)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
-def _make_directory(path: str, made: list[str]) -> None:
-    """Make a directory and those above it, as far as they are missing."""
+class Inside:
+    """A directory and what is below it, where no name and no symbolic link leads out. Names are as `is_inside` has it.
+
+    Its methods raise `TpgenError` `unwritable`. Close it.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._open: dict[str, int] = {}
+        self._made: list[tuple[int, str]] = []
+        self._made_above: list[str] = []
+
+    def __enter__(self) -> Inside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def place(self, name: str, make: bool = True) -> tuple[_Place, bool]:
+        """The place of a file, whose directories are made if need be, and whether something is there.
+
+        Without `make`, raises `FileNotFoundError` where a directory is missing.
+        """
+        assert is_inside(name)
+        parent, base = os.path.split(name)
+        place = _Place(os.path.join(self.root, name), base, self._directory(parent, make))
+        return place, place.status() is not None
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a regular file, None where there is none."""
+        try:
+            return self.place(name, make=False)[0].read()
+        except (OSError, TpgenError):
+            return None
+
+    def exists(self, name: str) -> bool:
+        """Whether there is anything of that name."""
+        try:
+            return self.place(name, make=False)[1]
+        except FileNotFoundError:
+            return False
+
+    def remove(self, name: str) -> None:
+        """Remove a file, and the directories that are empty then."""
+        try:
+            place, _ = self.place(name, make=False)
+            place.unlink()
+            while parent := os.path.dirname(name):
+                above, base = os.path.split(parent)
+                os.rmdir(base, dir_fd=self._directory(above, make=False))
+                os.close(self._open.pop(parent))
+                name = parent
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise _unwritable(os.path.join(self.root, name), error, "remove") from None
+
+    def _directory(self, name: str, make: bool) -> int:
+        """The open directory of that name, "" for the root."""
+        if name not in self._open:
+            path = os.path.join(self.root, name) if name else self.root
+            try:
+                self._open[name] = self._opened(name, make)
+            except FileNotFoundError as error:
+                if not make:
+                    raise
+                raise _unwritable(path, error) from None
+            except OSError as error:
+                raise _unwritable(path, error) from None
+        return self._open[name]
+
+    def _opened(self, name: str, make: bool) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        if not name:
+            if make:
+                _make_directories(self.root, self._made_above)
+            return os.open(self.root, flags)
+        above, base = os.path.split(name)
+        directory = self._directory(above, make)
+        if make:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(base, dir_fd=directory)
+                self._made.append((directory, base))
+        try:
+            return os.open(base, flags | os.O_NOFOLLOW, dir_fd=directory)
+        except OSError as error:
+            if stat.S_ISLNK(os.stat(base, dir_fd=directory, follow_symlinks=False).st_mode):
+                hint = "below the directory of a build no link is followed: name where it leads with -o DIR"
+                where = os.path.join(self.root, name)
+                raise fail("unwritable", "cannot write: this is a symbolic link", where, hint) from None
+            raise error
+
+    def undo(self) -> None:
+        """Remove the directories that were made, as far as they are empty."""
+        for directory, name in reversed(self._made):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=directory)
+        _remove_directories(self._made_above)
+
+    def close(self) -> None:
+        """Close the directories."""
+        for descriptor in self._open.values():
+            os.close(descriptor)
+        self._open.clear()
+
+
+def _make_directories(path: str, made: list[str]) -> None:
+    """Make a directory and those above it, as far as they are missing, and add them to those that were made."""
     missing, above = [], path
     while above and not os.path.exists(above):
         missing.append(above)
@@ -65,11 +212,42 @@ def _make_directory(path: str, made: list[str]) -> None:
     os.makedirs(path, exist_ok=True)
 
 
+def _remove_directories(made: list[str]) -> None:
+    """Remove directories that were made, as far as they are empty."""
+    for path in reversed(made):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name is one below a directory, in the one way to write it, and none that means something to git."""
+    parts = name.split("/")
+    return name.isprintable() and not {"", ".", ".."} & set(parts) and ".git" not in map(str.lower, parts)
+
+
+# --- files
+
+
+def write_files(directory: str | Inside, files: Iterable[tuple[str, Data]]) -> list[str]:
+    """Write files, of distinct names, below `directory`; return the paths of those that changed.
+
+    Directories are made as needed. The files may be made as they are taken: one is in memory at a time. Every file is
+    first written in full beside its place and only then renamed into it, so that a failure, theirs too, leaves what was
+    there before. Raises `TpgenError` `unwritable`.
+    """
+    below = directory if isinstance(directory, Inside) else _Named(directory)
+    try:
+        return _replace((*below.place(name), data) for name, data in files)
+    except BaseException:
+        below.undo()
+        raise
+
+
 def write_file(path: str, data: bytes) -> list[str]:
     """Write one file, atomically and only if it changes; a device or a pipe is written to. Raises `unwritable`."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         return _write_into(path, data)
-    return _replace([(path, data, True)])
+    return _replace([(_Place(path, path), True, data)])
 
 
 def _write_into(path: str, data: bytes) -> list[str]:
@@ -82,63 +260,94 @@ def _write_into(path: str, data: bytes) -> list[str]:
     return [path]
 
 
-def _replace(contents: Iterable[tuple[str, Data, bool]]) -> list[str]:
-    """Put each content at its path, except where the same is there already; return the paths of the others.
+def _replace(contents: Iterable[tuple[_Place, bool, Data]]) -> list[str]:
+    """Put each content at its place, except where the same is there already; return the paths of the others.
 
-    False means that there is nothing at the path, True that there may be.
+    False means that there is nothing at the place, True that there may be.
     """
     changed: list[str] = []
     # Nobody else's: several of us may be at work in a directory.
     prefix = f".tpgen-{os.urandom(8).hex()}-"
-    staged: deque[tuple[str, str, str]] = deque()
+    staged: deque[tuple[_Place, _Place, str]] = deque()
     path = ""
     try:
-        for path, data, there in contents:
-            if there and _holds(path, data):
+        for place, there, data in contents:
+            path = place.path
+            if there and place.read() == data:
                 continue
-            place = _place(path) if there else path
-            temporary = os.path.join(os.path.dirname(place), f"{prefix}{len(staged)}")
+            target = _target(place) if there else place
+            temporary = target.beside(f"{prefix}{len(staged)}")
             changed.append(path)
-            staged.append((temporary, place, path))
-            _write(temporary, data)
+            staged.append((temporary, target, path))
+            _write(temporary, data, target.status() if there else None)
+        directories = {os.path.dirname(target.path): target for _, target, _ in staged}
         while staged:
-            temporary, place, path = staged[0]
-            os.replace(temporary, place)
+            temporary, target, path = staged[0]
+            os.replace(temporary.name, target.name, src_dir_fd=temporary.directory, dst_dir_fd=target.directory)
             staged.popleft()
+        for target in directories.values():
+            _clean(target)
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:  # whatever it was, Ctrl-C too, no half file stays
         for temporary, _, _ in staged:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
     return changed
 
 
-def _write(path: str, data: Data) -> None:
+def _write(place: _Place, data: Data, replaced: os.stat_result | None) -> None:
     """Write a new file, in as few system calls as there can be: a kernel has thousands of headers."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(place.name, flags, 0o666, dir_fd=place.directory)
     try:
         while data:
             data = data[os.write(descriptor, data) :]
+        if replaced is not None and stat.S_ISREG(replaced.st_mode):
+            if (replaced.st_uid, replaced.st_gid) != (os.geteuid(), os.getegid()):
+                with contextlib.suppress(OSError):  # it is for root alone
+                    os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode) & 0o777)
     finally:
         os.close(descriptor)
 
 
-def _place(path: str) -> str:
-    """The path to replace: not a symbolic link but its target. Raises `OSError` for a directory."""
-    place = os.path.realpath(path) if os.path.islink(path) else path
-    if os.path.isdir(place):  # found now and not halfway through the renaming
+def _target(place: _Place) -> _Place:
+    """The place to replace: not a symbolic link but its target, unless links are not followed there.
+
+    Raises `OSError` for a directory, which is found now and not halfway through the renaming.
+    """
+    status = place.status()
+    if status is not None and stat.S_ISLNK(status.st_mode) and place.directory is None:
+        if not _may_follow(place.path, status):
+            hint = "it is somebody else's, in a directory that everybody may write to"
+            raise fail("unwritable", "cannot write: this is a symbolic link", place.path, hint)
+        target = os.path.realpath(place.path)
+        place = _Place(target, target)
+        status = place.status()
+    if status is not None and stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     return place
 
 
-def _holds(path: str, data: Data) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read() == data
-    except OSError:
-        return False
+def _may_follow(path: str, link: os.stat_result) -> bool:
+    """Whether a link may be followed, as the kernel decides it where fs.protected_symlinks is set."""
+    directory = os.stat(os.path.dirname(path) or ".")
+    for_all = stat.S_ISVTX | stat.S_IWOTH
+    return directory.st_mode & for_all != for_all or link.st_uid in (os.geteuid(), directory.st_uid)
 
 
-def _unwritable(path: str, error: OSError) -> TpgenError:
-    return fail("unwritable", f"cannot write: {error.strerror or error}", path)
+def _clean(place: _Place) -> None:
+    """Remove what runs that were killed left beside a file, a day after."""
+    directory = place.directory if place.directory is not None else os.path.dirname(place.name) or "."
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            if name.startswith(".tpgen-") and _TEMPORARY.fullmatch(name):
+                left = place.beside(name)
+                status = left.status()
+                if status and status.st_uid == os.geteuid() and status.st_mtime < time.time() - _DAY_SECONDS:
+                    left.unlink()
+
+
+def _unwritable(path: str, error: OSError, what: str = "write") -> TpgenError:
+    return fail("unwritable", f"cannot {what}: {error.strerror or error}", path)

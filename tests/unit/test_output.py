@@ -122,6 +122,75 @@ class TestWritten:
         assert stat.S_ISFIFO(path.stat().st_mode)
 
 
+class TestReplaced:
+    """A file that is replaced keeps what is not its content."""
+
+    @pytest.mark.parametrize("mode", [0o600, 0o640, 0o755, 0o444, 0o666])
+    def test_mode(self, mode: int, tmp_path: Path) -> None:
+        path = tmp_path / "x.h"
+        path.write_text("old")
+        path.chmod(mode)
+        write_files(str(tmp_path), [("x.h", b"new"), ("y.h", b"new")])
+        assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", mode)
+        assert stat.S_IMODE((tmp_path / "y.h").stat().st_mode) == 0o644
+
+    def test_no_set_uid(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.h"
+        path.write_text("old")
+        path.chmod(0o6755)
+        write_file(str(path), b"new")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+    def test_owner(self, tmp_path: Path) -> None:
+        for name in ("x.h", "target.h"):
+            (tmp_path / name).write_text("old")
+            os.chown(tmp_path / name, 12345, 54321)
+        (tmp_path / "link.h").symlink_to("target.h")
+        for name in ("x.h", "link.h", "new.h"):
+            write_file(str(tmp_path / name), b"new")
+        owners = {name: (tmp_path / name).stat()[4:6] for name in ("x.h", "target.h", "new.h")}
+        assert owners == {"x.h": (12345, 54321), "target.h": (12345, 54321), "new.h": (os.geteuid(), os.getegid())}
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+    @pytest.mark.parametrize(
+        ("mode", "owner", "followed"),
+        [(0o1777, 12345, False), (0o1777, 0, True), (0o1777, 777, True), (0o755, 12345, True), (0o1755, 12345, True)],
+    )
+    def test_links_of_others(self, mode: int, owner: int, followed: bool, tmp_path: Path) -> None:
+        """In a directory that everybody may write to, as fs.protected_symlinks has it: mine, or the directory's."""
+        folder = tmp_path / "tmp"
+        folder.mkdir()
+        os.chown(folder, 777, 777)
+        folder.chmod(mode)
+        (tmp_path / "victim").write_text("old")
+        (folder / "x.h").symlink_to(tmp_path / "victim")
+        os.lchown(folder / "x.h", owner, owner)
+        for write in (lambda: write_file(f"{folder}/x.h", b"new"), lambda: write_files(str(folder), [("x.h", b"n")])):
+            if followed:
+                write()
+                assert (tmp_path / "victim").read_text()[:1] == "n"
+                continue
+            with pytest.raises(TpgenError, match=r"x.h: cannot write: this is a symbolic link \[unwritable\]"):
+                write()
+            assert (tmp_path / "victim").read_text() == "old"
+
+    def test_leftovers_of_killed_runs(self, tmp_path: Path) -> None:
+        """They go a day later; nothing that is called otherwise does."""
+        old, young = f".tpgen-{'0' * 16}-0", f".tpgen-{'a' * 16}-12"
+        others = (".tpgen-manifest", ".tpgen-0-0", f".tpgen-{'g' * 16}-0", f"tpgen-{'0' * 16}-0", f"{old}.h")
+        for name in (old, *others):
+            os.utime(aged_file(tmp_path / name), (OLD, OLD))
+        aged_file(tmp_path / young)
+        write_file(str(tmp_path / "x.h"), b"x")
+        assert sorted(os.listdir(tmp_path)) == sorted([young, *others, "x.h"])
+
+
+def aged_file(path: Path) -> Path:
+    path.write_text("half")
+    return path
+
+
 class TestRefused:
     """An error is a TpgenError with the file's path, and what was there before is there afterwards."""
 

@@ -17,11 +17,15 @@ from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position, TpgenError, fail
 from tpgen.kernel.options import PATH, WORD, options_of
 from tpgen.kernel.request import KernelRequest
+from tpgen.output import is_inside
 from tpgen.programs.forms import Form
 
 _GENERATE = ("events", "kernel", "module", "backend", "forms", "options", "directory", "file")
 _KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)}
 # The line that begins a table; one of an array's begins with a quote behind the bracket.
+_TABLE = re.compile(r"[ \t]*\[{1,2}(?P<name>[^][#]*)\]{1,2}[ \t]*(?:#.*)?\r?")
+# Nobody reads more of them at once.
+_MOST_MISTAKES = 100
 _HEADER = re.compile(r"\s*\[{1,2}\s*[\w-][^\]]*\]{1,2}\s*(#.*)?\r?")
 
 
@@ -55,11 +59,15 @@ class Text:
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self._lines = text.split("\n")
+        self._headers: dict[tuple[str, ...], list[int]] = {}
+        for number, line in enumerate(self._lines, 1):
+            if found := _TABLE.fullmatch(line):
+                names = (word.strip(" \t").strip("\"'") for word in found["name"].split("."))
+                self._headers.setdefault(tuple(names), []).append(number)
 
-    def header(self, name: str, number: int = 0) -> int | None:
-        """The line of the table `name`, of the `number`-th if it is an array of tables."""
-        pattern = re.compile(rf"\s*\[\[?\s*{name}\s*\]\]?\s*(#.*)?\r?")
-        lines = [number for number, line in enumerate(self._lines, 1) if pattern.fullmatch(line)]
+    def header(self, *names: str, number: int = 0) -> int | None:
+        """The line of the table of these names, of the `number`-th if it is an array of tables."""
+        lines = self._headers.get(tuple(part for name in names for part in name.split(".")), [])
         return lines[number] if number < len(lines) else None
 
     def find(self, line: int | None, key: str, value: str | None = None) -> Position:
@@ -82,7 +90,8 @@ class Text:
 
     def _table(self, line: int) -> Iterator[tuple[int, str]]:
         """The numbered lines of the table that begins at `line`."""
-        for number, content in enumerate(self._lines[line:], line + 1):
+        for number in range(line + 1, len(self._lines) + 1):
+            content = self._lines[number - 1]
             if _HEADER.fullmatch(content):
                 return
             yield number, content
@@ -101,6 +110,10 @@ def parse(text: str, path: str) -> list[Generate]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(path, text, error) from None
+    except RecursionError:
+        raise fail("toml-syntax", "arrays or tables are nested too deeply", path) from None
+    except ValueError:  # of int(), which takes as long as the square of its digits
+        raise fail("toml-syntax", "a number has too many digits", path) from None
     return _Reader(Text(path, text), data).read()
 
 
@@ -138,7 +151,7 @@ class _Reader:
         return wanted
 
     def _kernel(self, name: str, table: dict[str, Any]) -> KernelRequest:
-        line = self._text.header(rf"kernel\s*\.\s*[\"']?{re.escape(name)}[\"']?")
+        line = self._text.header("kernel", name)
         self._known(table, _KERNEL, line, f" of kernel {name}")
         if not table:
             hint = f"give {', '.join(list(_KERNEL)[:3])}"
@@ -151,7 +164,7 @@ class _Reader:
         )
 
     def _generate(self, number: int, table: dict[str, Any], kernels: Mapping[str, KernelRequest]) -> Generate:
-        line = self._text.header("generate", number)
+        line = self._text.header("generate", number=number)
         self._known(table, _GENERATE, line, " of [[generate]]")
         kernel = self._string(table, "kernel", line)
         if not (events := self._strings(table, "events", line)):
@@ -194,7 +207,13 @@ class _Reader:
         if value is not None and os.path.isabs(value):
             hint = "it is relative to where `tpgen build -o` says, by default to this file"
             self._fail("toml-value", f"{key} is no absolute path", self._text.find(line, key), hint)
-        return None if value is None else os.path.normpath(value)
+        if value is None:
+            return None
+        path = os.path.normpath(value)
+        if not os.path.isabs(path) and path != "." and not is_inside(path):
+            hint = "only `tpgen build -o DIR` names a directory elsewhere"
+            self._fail("toml-value", f"{key} leads out of the project", self._text.find(line, key), hint)
+        return path
 
     def _forms(self, table: dict[str, Any], line: int | None) -> tuple[Form, ...]:
         values = self._strings(table, "forms", line)
@@ -206,11 +225,10 @@ class _Reader:
 
     def _options(self, table: dict[str, Any], line: int | None) -> Mapping[str, OptionValue]:
         value = table.get("options", {})
-        if isinstance(value, dict) and all(isinstance(item, bool | int | str) for item in value.values()):
+        if isinstance(value, dict) and all(map(_is_option_value, value.values())):
             return value
-        self._fail(
-            "toml-value", "options is a table of true, false, numbers and strings", self._text.find(line, "options")
-        )
+        message = "options is a table of true, false, numbers and strings"
+        self._fail("toml-value", message, self._text.find(line, "options"))
         return {}
 
     def _known(self, table: dict[str, Any], keys: Collection[str], line: int | None, of: str) -> None:
@@ -222,3 +240,9 @@ class _Reader:
 
     def _fail(self, code: str, message: str, position: Position, hint: str | None = None) -> None:
         self._wrong.append(Diagnostic(code, message, position, hint))
+        if len(self._wrong) == _MOST_MISTAKES:
+            raise TpgenError(*self._wrong)
+
+
+def _is_option_value(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and abs(value) < 1 << 63)

@@ -1,7 +1,8 @@
 """The manifest: dependencies and outputs of a build. It decides whether there is anything to do.
 
-It lies beside the generated files, as JSON. A file that it does not know is not ours: it is neither overwritten nor
-removed. Every no-op build reads it, so nothing here imports more than it must.
+It lies beside the generated files. A file that it does not know is not ours: it is neither overwritten nor removed. It
+may be somebody else's, committed with a project, so it is signed with a key of this user's; one that is not is a hint.
+Every no-op build reads it, so nothing here imports more than it must.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ from __future__ import annotations
 import json
 import os
 import time
+from stat import S_ISREG
 
 from tpgen.building.states import fingerprints
 from tpgen.cache.fingerprint import MISSING, file_digest, is_young, stamp_of, tree_stamp
+from tpgen.cache.private_files import PrivateFiles
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
+    from typing import Any
+
     from tpgen.cache.fingerprint import Stamp
 
-_FORMAT = 1
+_FORMAT = 2
+_BIGGEST = 1 << 27
+_KEY_BYTES = 32
 
 
 # Plain classes: dataclasses take longer to import than a build with nothing to do takes for all the rest.
@@ -77,17 +84,24 @@ class Inputs:
 
 
 class Manifest:
-    """A build on record. `outputs` are by name below its directory; `complete` is False while they are written."""
+    """A build on record. `outputs` are by name below its directory; `complete` is False while they are written.
 
-    def __init__(self, inputs: Inputs, outputs: dict[str, Output], complete: bool = False) -> None:
+    One that is not `trusted` was not written by this user on this machine: its outputs are a hint and not ours.
+    """
+
+    def __init__(
+        self, inputs: Inputs, outputs: dict[str, Output], complete: bool = False, trusted: bool = True
+    ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.complete = complete
+        self.trusted = trusted
 
     def fresh(self, root: str, arguments: list[str]) -> bool:
         """Whether a build would make the same again, and all outputs are still there."""
         return (
             self.complete
+            and self.trusted
             and self.inputs.arguments == arguments
             and all(self._is_there(root, name) for name in self.outputs)
             and self.inputs.unchanged()
@@ -101,31 +115,48 @@ class Manifest:
         made.stamp = _reliable(now)
         return True
 
-    def made(self, root: str, name: str) -> bool | None:
-        """Whether a file is as the build made it; None where it does not exist, or is not an output of this build."""
-        digest = file_digest(os.path.join(root, name)) if name in self.outputs else None
-        return None if digest is None else digest in self.outputs[name].digests
-
 
 def load(path: str) -> Manifest:
-    """The manifest at `path`; an empty one where there is none, or none that this tpgen understands."""
+    """The manifest at `path`; an empty one where there is none, or none that this tpgen understands.
+
+    One that this user did not write on this machine is only a hint: no more of it is taken than the digests of outputs.
+    """
     try:
-        with open(path, "rb") as file:
-            data = json.load(file)
-        if data["format"] != _FORMAT:
-            return Manifest(Inputs([]), {})
-        inputs = Inputs(data["arguments"])
-        inputs.files = {name: (_loaded_stamp(stamp), digest) for name, (stamp, digest) in data["files"].items()}
-        inputs.trees = {name: (_loaded_stamp(stamp), suffix) for name, (stamp, suffix) in data["trees"].items()}
-        inputs.named_states = dict(data["states"])
-        outputs = {name: Output(digests, _loaded_stamp(stamp)) for name, (digests, stamp) in data["outputs"].items()}
-        return Manifest(inputs, outputs, data["complete"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            if not S_ISREG(os.fstat(file.fileno()).st_mode):
+                return Manifest(Inputs([]), {})
+            signature, _, body = file.read(_BIGGEST).partition(b"\n")
+        data = json.loads(body or signature)  # format 1 was JSON alone
+        key = signing_key()
+        if data["format"] == _FORMAT and key is not None and signature == _signature(key, body):
+            return _loaded(data)
+        return Manifest(Inputs([]), _hints(data["outputs"]), trusted=False)
+    # That the content is anybody's shows in whatever a parser can raise.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Manifest(Inputs([]), {})
 
 
+def _loaded(data: dict[str, Any]) -> Manifest:
+    """The manifest that `dump` wrote."""
+    inputs = Inputs(data["arguments"])
+    inputs.files = {name: (_loaded_stamp(stamp), digest) for name, (stamp, digest) in data["files"].items()}
+    inputs.trees = {name: (_loaded_stamp(stamp), suffix) for name, (stamp, suffix) in data["trees"].items()}
+    inputs.named_states = dict(data["states"])
+    outputs = {name: Output(digests, _loaded_stamp(stamp)) for name, (digests, stamp) in data["outputs"].items()}
+    return Manifest(inputs, outputs, data["complete"])
+
+
+def _hints(outputs: dict[str, Any]) -> dict[str, Output]:
+    """The digests of outputs that anybody may have written. Raises whatever comes of what is no such table."""
+    return {
+        name: Output([digest for digest in digests if isinstance(digest, str)])
+        for name, (digests, _) in outputs.items()
+        if isinstance(digests, list)
+    }
+
+
 def dump(manifest: Manifest) -> bytes:
-    """The manifest as it is on disk."""
+    """The manifest as it is on disk: a line that tells that this user wrote it, then JSON."""
     inputs = manifest.inputs
     data = {
         "format": _FORMAT,
@@ -136,7 +167,34 @@ def dump(manifest: Manifest) -> bytes:
         "files": inputs.files,
         "outputs": {name: (made.digests, made.stamp) for name, made in sorted(manifest.outputs.items())},
     }
-    return json.dumps(data).encode() + b"\n"
+    body = json.dumps(data).encode() + b"\n"
+    key = signing_key(make=True)
+    return (b"unsigned" if key is None else _signature(key, body)) + b"\n" + body
+
+
+def signing_key(make: bool = False) -> bytes | None:
+    """This user's key for manifests, in the cache directory; None where there is none and, with `make`, can be none."""
+    files = PrivateFiles("keys", 1, _KEY_BYTES)
+    try:
+        key = files.read("manifests")
+    except OSError:
+        if not make:
+            return None
+        try:
+            files.write("manifests", os.urandom(_KEY_BYTES))
+            key = files.read("manifests")  # two at once end with the same
+        except OSError:
+            return None
+    return key if len(key) == _KEY_BYTES else None
+
+
+def _signature(key: bytes, body: bytes) -> bytes:
+    """The keyed digest of a manifest."""
+    try:
+        from _blake2 import blake2s  # what hashlib has; that takes as long to import as all the rest
+    except ImportError:
+        from hashlib import blake2s
+    return blake2s(body, key=key).hexdigest().encode()
 
 
 def reliable_stamp(path: str) -> Stamp | None:

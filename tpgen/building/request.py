@@ -7,6 +7,7 @@ imported, not even argparse: the words that it takes to ask for a build are few.
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 from tpgen.building.depfile import checksums, depfile
 from tpgen.building.manifest import dump, load
@@ -82,9 +83,17 @@ class BuildRequest:
         if not manifest.fresh(self.root, self.arguments):
             return False
         if not self.check:
-            _write(self.manifest_path, dump(manifest))
+            self._write_manifest(dump(manifest))
             self.write_side_files(manifest)
         return True
+
+    def _write_manifest(self, data: bytes) -> None:
+        """Write the manifest where it has changed. That it is no symbolic link is known, since it was read."""
+        if _content(self.manifest_path) != data:
+            from tpgen.output import Inside, write_files
+
+            with Inside(self.root) as home:
+                write_files(home, [(os.path.basename(self.manifest_path), data)])
 
     def write_side_files(self, manifest: Manifest) -> None:
         """Write the stamp and the depfile, where they are asked for and not as they should be."""
@@ -122,12 +131,16 @@ def nothing_to_do(words: list[str]) -> bool:
 
 def _write(path: str, data: bytes) -> None:
     """Write a file if that changes it. The writer is imported only then."""
-    try:
-        with open(path, "rb") as file:
-            if file.read() == data:
-                return
-    except OSError:
-        pass
-    from tpgen.output import write_file
+    if _content(path) != data:
+        from tpgen.output import write_file
 
-    write_file(path, data)
+        write_file(path, data)
+
+
+def _content(path: str) -> bytes | None:
+    """The content of a regular file, None where there is none."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return file.read() if S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError:
+        return None

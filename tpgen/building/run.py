@@ -13,11 +13,15 @@ from tpgen.building.config import parse
 from tpgen.building.manifest import Inputs, Manifest
 from tpgen.building.request import BuildRequest
 from tpgen.building.steps import Rendered, differences, render, write
-from tpgen.diagnostics import fail, unreadable
+from tpgen.diagnostics import TpgenError, fail
 from tpgen.kernel.events import KernelEvents
 from tpgen.kernel.options import FILE, PATH, TREES, options_of
 from tpgen.kernel.request import KernelRequest
 from tpgen.opening import Report, open_kernel
+from tpgen.output import Inside
+from tpgen.sources.files import read_bytes
+
+_BIGGEST_TOML = 1 << 22
 
 
 class Defaults(NamedTuple):
@@ -33,7 +37,8 @@ def check(request: BuildRequest, defaults: Defaults, report: Report) -> list[str
     if request.is_done(manifest):
         return []
     rendered, _ = _render(request, defaults, report)
-    return list(differences(request.root, rendered.files, manifest))
+    with Inside(request.root) as home:
+        return list(differences(home, rendered.files, manifest))
 
 
 def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> None:
@@ -49,7 +54,10 @@ def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report
         rendered, inputs = _render(request, defaults, report)
         for note in rendered.notes:
             report(note)
-        for note in write(request.root, request.manifest_path, rendered.files, manifest, inputs, adopt):
+        name = os.path.basename(request.manifest_path)
+        with Inside(request.root) as home:
+            notes = write(home, name, rendered.files, manifest, inputs, adopt)
+        for note in notes:
             report(note)
         request.write_side_files(request.load())
 
@@ -62,7 +70,7 @@ def _locked(toml: str) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            file = stack.enter_context(open(toml, "rb"))
+            file = stack.enter_context(open(os.open(toml, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -82,15 +90,14 @@ def _render(request: BuildRequest, defaults: Defaults, report: Report) -> tuple[
     wanted = parse(_text(request.toml), request.toml)
     wanted = [each if each.module else replace(each, module=defaults.module) for each in wanted]
     kernels = _Kernels(defaults.kernel, os.path.dirname(request.toml), inputs, report)
-    return render(wanted, kernels.open, inputs), inputs
+    return render(wanted, kernels.open, inputs, os.path.basename(request.manifest_path)), inputs
 
 
 def _text(toml: str) -> str:
     try:
-        with open(toml, encoding="utf-8") as file:
-            return file.read()
-    except OSError as error:
-        raise unreadable(toml, error, "docs/build.md explains the file") from None
+        return read_bytes(toml, _BIGGEST_TOML).decode()
+    except TpgenError as error:
+        raise TpgenError(*(d._replace(hint="docs/build.md explains the file") for d in error.diagnostics)) from None
     except UnicodeDecodeError:
         raise fail("toml-syntax", "not UTF-8", toml) from None
 

@@ -17,7 +17,7 @@ from tpgen.cache.fingerprint import digest
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.kernel.events import KernelEvents, split_pattern
 from tpgen.kernel.request import KernelRequest
-from tpgen.output import write_files
+from tpgen.output import Inside, is_inside, write_files
 
 #: Opens the kernel of a `[[generate]]`: by name, from files, or what the command line means.
 Opener = Callable[["str | KernelRequest | None"], KernelEvents]
@@ -34,8 +34,8 @@ class Rendered:
 # --- render
 
 
-def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs) -> Rendered:
-    """Render the files that are wanted. Their dependencies are added to `inputs` before they are read.
+def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs, manifest: str) -> Rendered:
+    """Render the files that are wanted, none of which is the `manifest`. What is read is added to `inputs` before.
 
     Raises `TpgenError`, with a position in tpgen.toml where the mistake can be there.
     """
@@ -48,6 +48,8 @@ def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs) -> Rende
         generated = _generated(each, renderer, open_kernel)
         rendered.notes += generated.notes
         for name, content in _named(each, generated):
+            if not is_inside(name) or name == manifest:
+                raise fail("toml-value", f"{name} cannot be a generated file", each.where("file", each.file))
             if name in owners:
                 other = owners[name].line
                 raise fail(
@@ -116,13 +118,13 @@ def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes]]:
 # --- compare
 
 
-def differences(root: str, wanted: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
+def differences(home: Inside, wanted: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
     """Yield a unified diff from the files on disk to the wanted ones; nothing where they are the same."""
     for name, content in sorted(wanted.items()):
-        yield from _difference(name, _read(os.path.join(root, name)), content)
-    for name in sorted(set(manifest.outputs) - set(wanted)):
-        if manifest.made(root, name):
-            yield from _difference(name, _read(os.path.join(root, name)), None)
+        yield from _difference(name, home.read(name), content)
+    for name in _ours(manifest, wanted):
+        if _as_made(home, name, manifest):
+            yield from _difference(name, home.read(name), None)
 
 
 def _difference(name: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
@@ -138,79 +140,86 @@ def _difference(name: str, old: bytes | None, new: bytes | None) -> Iterator[str
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-def _read(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
+def _ours(manifest: Manifest, wanted: Mapping[str, bytes]) -> list[str]:
+    """The outputs of the last build that are no longer wanted, as far as it is known that this user made them."""
+    return sorted(set(manifest.outputs) - set(wanted)) if manifest.trusted else []
+
+
+def _as_made(home: Inside, name: str, manifest: Manifest) -> bool | None:
+    """Whether a file is as the build made it; None where it does not exist, or is not an output of this build."""
+    if name not in manifest.outputs or (content := home.read(name)) is None:
         return None
+    return digest(content).hex() in manifest.outputs[name].digests
 
 
 # --- write
 
 
 def write(
-    root: str, path: str, wanted: Mapping[str, bytes], old: Manifest, inputs: Inputs, adopt: bool
+    home: Inside, manifest: str, wanted: Mapping[str, bytes], old: Manifest, inputs: Inputs, adopt: bool
 ) -> list[Diagnostic]:
-    """Write the wanted files below `root`, and the manifest at `path`. Returns notes.
+    """Write the wanted files into `home`, and the manifest of that name. Returns notes.
 
     A file is ours if the old manifest knows it, if it is what is wanted already, or with `adopt`. Raises `foreign-file`
     for any other that is in the way. Whenever this is interrupted, the manifest on disk lists every file that may be
     ours, and does not count as complete.
     """
     if not adopt:
-        _refuse_foreign(root, wanted, old)
-    notes = _edited(root, wanted, old)
-    gone = [name for name in old.outputs if name not in wanted and old.made(root, name)]
+        _refuse_foreign(home, wanted, old)
+    notes = _edited(home, wanted, old) if old.trusted else _left(home, wanted, old)
+    gone = [name for name in _ours(old, wanted) if _as_made(home, name, old)]
     digests = {name: digest(content).hex() for name, content in wanted.items()}
-    between = dict(old.outputs)
+    # What is signed must be ours: of a hint nothing goes on.
+    between = dict(old.outputs) if old.trusted else {}
     for name, new in digests.items():
         between[name] = Output([*between[name].digests, new] if name in between else [new])
-    manifest = os.path.basename(path)
-    write_files(root, [(manifest, dump(Manifest(inputs, between)))])
-    write_files(root, wanted.items())
+    write_files(home, [(manifest, dump(Manifest(inputs, between)))])
+    write_files(home, wanted.items())
     for name in gone:
-        _remove(root, name)
-    made = {name: Output([new], reliable_stamp(os.path.join(root, name))) for name, new in digests.items()}
-    write_files(root, [(manifest, dump(Manifest(inputs, made, complete=True)))])
+        home.remove(name)
+    made = {name: Output([new], reliable_stamp(os.path.join(home.root, name))) for name, new in digests.items()}
+    write_files(home, [(manifest, dump(Manifest(inputs, made, complete=True)))])
     return notes
 
 
-def _refuse_foreign(root: str, wanted: Mapping[str, bytes], old: Manifest) -> None:
+def _refuse_foreign(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> None:
     foreign = [
         Diagnostic(
-            "foreign-file", "there is such a file that this build did not write", Position(os.path.normpath(path)), hint
+            "foreign-file", "there is such a file that this build did not write", _position(home, name),
+            "remove it, or overwrite it with --adopt",
         )
         for name, content in sorted(wanted.items())
-        for path, hint in [(os.path.join(root, name), "remove it, or overwrite it with --adopt")]
-        if name not in old.outputs and os.path.lexists(path) and _read(path) != content
-    ]
+        if not (old.trusted and name in old.outputs)
+        and home.exists(name)
+        and home.read(name) != content
+        and not _as_made(home, name, old)
+    ]  # fmt: skip
     if foreign:
         raise TpgenError(*foreign)
 
 
-def _edited(root: str, wanted: Mapping[str, bytes], old: Manifest) -> list[Diagnostic]:
+def _position(home: Inside, name: str) -> Position:
+    return Position(os.path.normpath(os.path.join(home.root, name)))
+
+
+def _edited(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> list[Diagnostic]:
     """Notes on the files that somebody else wrote to since the last build."""
     notes = []
     for name in old.outputs:
-        path = os.path.join(root, name)
-        if old.made(root, name) is False and (name not in wanted or _read(path) != wanted[name]):
+        if _as_made(home, name, old) is False and (name not in wanted or home.read(name) != wanted[name]):
             fate = "it is written anew" if name in wanted else "it is no longer wanted, and left where it is"
             message = f"edited since it was written: {fate}"
-            notes.append(Diagnostic("edited-file", message, Position(os.path.normpath(path)), severity=Severity.NOTE))
+            notes.append(Diagnostic("edited-file", message, _position(home, name), severity=Severity.NOTE))
     return notes
 
 
-def _remove(root: str, name: str) -> None:
-    """Remove a file, and the directories below `root` that are empty then."""
-    try:
-        os.unlink(os.path.join(root, name))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise fail("unwritable", f"cannot remove: {error.strerror or error}", os.path.join(root, name)) from None
-    while (name := os.path.dirname(name)) not in ("", os.pardir):
-        try:
-            os.rmdir(os.path.join(root, name))
-        except OSError:
-            return
+def _left(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> list[Diagnostic]:
+    """A note on the outputs that a manifest of somebody else's has, and nobody wants, where there are any."""
+    left = [
+        name for name in sorted(old.outputs) if name not in wanted and is_inside(name) and home.read(name) is not None
+    ]
+    if not left:
+        return []
+    message = f"{left[0]} and {len(left) - 1} more files are" if len(left) > 1 else f"{left[0]} is"
+    message = f"{message} no longer wanted, and left: the manifest was not written by this user on this machine"
+    return [Diagnostic("foreign-manifest", message, Position(os.path.normpath(home.root)), severity=Severity.NOTE)]

@@ -6,6 +6,7 @@ Runs that find nothing to do take most of their time here, so this module import
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 from tpgen import __version__
 from tpgen.paths import installed_directories
@@ -110,11 +111,11 @@ def digest(data: bytes | memoryview) -> bytes:
 
 
 def file_digest(path: str) -> str | None:
-    """The SHA-256 of a file in hexadecimal, None where it cannot be read."""
+    """The SHA-256 of a regular file in hexadecimal, None where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return digest(file.read()).hex()
-    except OSError:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return digest(file.read()).hex() if S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except (OSError, ValueError):
         return None
 
 
