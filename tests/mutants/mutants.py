@@ -15,6 +15,7 @@ import ast
 import hashlib
 import io
 import itertools
+import json
 import os
 import resource
 import shutil
@@ -25,7 +26,8 @@ import threading
 import tokenize
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -40,8 +42,22 @@ _SWAPS = {
 }  # fmt: skip
 # What a survivor has passed. The wheel is the same code, installed elsewhere.
 EVERY = ["tests/unit", "--deselect=tests/unit/test_packaging.py"]
-# Of one test run: far above what the whole of tests/unit takes, whichever machine it is.
-_CPU_SECONDS = 300
+# What costs more than the rest of its folder, and would be last to notice: only what survives the others meets it.
+_NOT_NEAR = [
+    f"--deselect=tests/unit/{name}"
+    for name in (
+        "catalog/test_hostile.py::test_flipped_bits",
+        "headers/test_conditions.py::test_a_megabyte_of_parentheses_has_no_value",
+        "headers/test_hostile.py::test_a_megabyte_of_nonsense",
+        "headers/test_incremental_edits.py",
+        "kernel/test_one_answer.py",
+        "sources/test_tracefs.py::test_running_kernel",
+    )
+]
+# Of one test run: far above what the tests near a module, and all of tests/unit, take. A change that makes a run use
+# more has been noticed, and so has one that waits for what does not come.
+_NEAR_CPU_SECONDS, _CPU_SECONDS = 120, 600
+_WALL_SECONDS = 3600
 _MEMORY_BYTES = 6 << 30
 
 
@@ -198,44 +214,54 @@ def judges(path: str) -> list[list[str]]:
         for file, text in texts.items()
         if stem in file.stem or module in text or f"from {parent} import {stem}" in text
     ]
-    packages = [unit / name for name in names[:-1] if (unit / name).is_dir()]
-    packages += [unit / "headers"] if parts[0] == "sources" and "headers" in parts else []
-    stages = [[str(file.relative_to(ROOT)) for file in found] for found in (near, dict.fromkeys(packages)) if found]
+    near.sort(key=lambda file: stem not in file.stem)
+    package = next((unit / name for name in ("headers", *names[:1]) if name in names[:-1]), unit)
+    found = [near, [package] if package != unit and package.is_dir() else []]
+    stages = [[*(str(file.relative_to(ROOT)) for file in files), *_NOT_NEAR] for files in found if files]
     return [*stages, EVERY]
 
 
-def noticed(mutant: Mutant, root: Path, quick: bool) -> bool:
-    """Whether a test fails, in a copy of the checkout at `root`."""
+def noticed_by(mutant: Mutant, root: Path, stages: Sequence[Sequence[str]]) -> str:
+    """What fails, in a copy of the checkout at `root`, with the change: a test's name, or "" where none does."""
     module = root / mutant.path
     source = module.read_text()
-    stages = judges(mutant.path)
     try:
         module.write_text(mutant.of(source))
-        return any(not _passes(root, stage) for stage in (stages[:-1] if quick else stages))
+        return next(filter(None, (failure(root, stage) for stage in stages)), "")
     finally:
         module.write_text(source)
 
 
-def _passes(root: Path, selection: Sequence[str]) -> bool:
+def failure(root: Path, selection: Sequence[str]) -> str:
+    """The first test that fails, or how the run ended; "" where all pass."""
     command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *selection)
     with tempfile.TemporaryDirectory() as home:
         # A module that was changed twice in a second would not be compiled again.
         changed = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "HOME": home, "TMPDIR": home}
-        done = subprocess.run(
-            command,
-            cwd=root,
-            env=os.environ | changed,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=_limit,
-            check=False,
-        )
-    return done.returncode == 0
+        try:
+            done = subprocess.run(
+                command,
+                cwd=root,
+                env=os.environ | changed,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                timeout=_WALL_SECONDS,
+                preexec_fn=partial(_limit, _CPU_SECONDS if selection is EVERY else _NEAR_CPU_SECONDS),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "no end"
+    if done.returncode in (0, 5):  # 5: nothing to run
+        return ""
+    failed = (line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR ")))
+    return next(failed, f"status {done.returncode}")
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+def _limit(cpu_seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
 
 
@@ -245,8 +271,82 @@ def copy_checkout(root: Path) -> Path:
     return Path(shutil.copytree(ROOT, root, ignore=ignored, symlinks=True))
 
 
+@dataclass(slots=True)
+class Results:
+    """What was judged, kept in a file of lines of JSON, so that a run that was stopped goes on where it was."""
+
+    path: Path | None
+    noticed: dict[str, str] = field(default_factory=dict)
+    passed: dict[str, set[str]] = field(default_factory=dict)
+
+    def read(self, again: bool) -> None:
+        """Takes what earlier runs wrote; with `again`, only what they noticed."""
+        if self.path is None or not self.path.exists():
+            return
+        for line in self.path.read_text().splitlines():
+            done = json.loads(line)
+            if done["by"]:
+                self.noticed[done["key"]] = done["by"]
+            elif not again:
+                self.passed.setdefault(done["key"], set()).add(done["tests"])
+
+    def add(self, key: str, tests: str, by: str) -> None:
+        """Notes that `by` noticed the change, or that all of `tests` passed."""
+        if by:
+            self.noticed[key] = by
+        else:
+            self.passed.setdefault(key, set()).add(tests)
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps({"key": key, "tests": tests, "by": by}) + "\n")
+
+    def still_to_run(self, mutant: Mutant, quick: bool) -> dict[str, list[list[str]]]:
+        """The tests that did not yet judge the change: those near it, then all."""
+        if mutant.key in self.noticed:
+            return {}
+        *near, every = judges(mutant.path)
+        stages = {"near": near} | ({} if quick else {"every": [every]})
+        return {name: found for name, found in stages.items() if name not in self.passed.get(mutant.key, ())}
+
+
 def main() -> int:
     """Print every survivor, then the rate; fail below the aim."""
+    options = _arguments().parse_args()
+    chosen = sample(options.seed, options.count, options.packages)
+    results = Results(options.results)
+    results.read(options.again)
+    copies: SimpleQueue[Path] = SimpleQueue()
+    writing = threading.Lock()
+
+    def judge(mutant: Mutant) -> bool:
+        for tests, stages in results.still_to_run(mutant, options.quick).items():
+            root = copies.get()
+            try:
+                by = noticed_by(mutant, root, stages)
+            finally:
+                copies.put(root)
+            with writing:
+                results.add(mutant.key, tests, by)
+            if by:
+                break
+        by = results.noticed.get(mutant.key, "")
+        with writing:
+            print(f"{'noticed ' if by else 'SURVIVED'} {mutant.path}:{mutant.line} {mutant.key}", flush=True)
+        return bool(by)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.processes) as pool:
+        for number in range(options.processes):
+            copies.put(root := copy_checkout(Path(folder) / str(number)))
+        if not options.trust and (failed := failure(root, EVERY)):
+            sys.exit(f"tests/unit fails without any change: {failed}")
+        found = list(pool.map(judge, chosen))
+    rate = 100 * sum(found) / max(len(found), 1)
+    print(f"{sum(found)} of {len(found)} changes were noticed: {rate:.1f} %")
+    print(f"{options.count - len(chosen)} of the sample are known to have no effect")
+    return 0 if rate >= options.aim else 1
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("packages", nargs="*", help="only modules below tpgen/ whose path begins so")
     parser.add_argument("--seed", default="2026")
@@ -257,31 +357,11 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="judge by the tests of the module and of its package alone"
     )
-    options = parser.parse_args()
-    chosen = sample(options.seed, options.count, options.packages)
-    copies: SimpleQueue[Path] = SimpleQueue()
-    printing = threading.Lock()
-
-    def judge(mutant: Mutant) -> bool:
-        root = copies.get()
-        try:
-            found = noticed(mutant, root, options.quick)
-        finally:
-            copies.put(root)
-        with printing:
-            print(f"{'noticed ' if found else 'SURVIVED'} {mutant.path}:{mutant.line} {mutant.key}", flush=True)
-        return found
-
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.processes) as pool:
-        for number in range(options.processes):
-            copies.put(root := copy_checkout(Path(folder) / str(number)))
-        if not options.trust and not _passes(root, EVERY):
-            sys.exit("tests/unit fails without any change")
-        results = list(pool.map(judge, chosen))
-    rate = 100 * sum(results) / max(len(results), 1)
-    print(f"{sum(results)} of {len(results)} changes were noticed: {rate:.1f} %")
-    print(f"{options.count - len(chosen)} of the sample are known to have no effect")
-    return 0 if rate >= options.aim else 1
+    parser.add_argument(
+        "--results", type=Path, help="file, outside the checkout, that keeps what was judged: a run goes on from there"
+    )
+    parser.add_argument("--again", action="store_true", help="judge what survived once more, as after adding tests")
+    return parser
 
 
 if __name__ == "__main__":
