@@ -201,7 +201,7 @@ def sample(seed: str, count: int, packages: Sequence[str]) -> list[Mutant]:
 
 
 def judges(path: str) -> list[list[str]]:
-    """Arguments for pytest, those first that cost little and are likely to notice a change of `path`."""
+    """Arguments for pytest: the tests of the module and of its package, if there are any, then all."""
     unit = ROOT / "tests/unit"
     parts = Path(path).parts[1:]
     names = [part.removesuffix(".py") for part in parts if part != "__init__.py"]
@@ -214,11 +214,10 @@ def judges(path: str) -> list[list[str]]:
         for file, text in texts.items()
         if stem in file.stem or module in text or f"from {parent} import {stem}" in text
     ]
-    near.sort(key=lambda file: stem not in file.stem)
-    package = next((unit / name for name in ("headers", *names[:1]) if name in names[:-1]), unit)
-    found = [near, [package] if package != unit and package.is_dir() else []]
-    stages = [[*(str(file.relative_to(ROOT)) for file in files), *_NOT_NEAR] for files in found if files]
-    return [*stages, EVERY]
+    near.sort(key=lambda file: (stem not in file.stem, file.stat().st_size))
+    package = unit / ("headers" if "headers" in names[:-1] else parts[0])
+    near += sorted(set(package.glob("*.py")) - set(near), key=lambda file: file.stat().st_size)
+    return [*([[*(str(file.relative_to(ROOT)) for file in near), *_NOT_NEAR]] if near else []), EVERY]
 
 
 def noticed_by(mutant: Mutant, root: Path, stages: Sequence[Sequence[str]]) -> str:
@@ -226,18 +225,24 @@ def noticed_by(mutant: Mutant, root: Path, stages: Sequence[Sequence[str]]) -> s
     module = root / mutant.path
     source = module.read_text()
     try:
-        module.write_text(mutant.of(source))
+        _put(module, mutant.of(source))
         return next(filter(None, (failure(root, stage) for stage in stages)), "")
     finally:
-        module.write_text(source)
+        _put(module, source)
+
+
+def _put(module: Path, source: str) -> None:
+    """Writes a module that Python is to compile again: one that was changed twice in a second would look unchanged."""
+    module.write_text(source)
+    for compiled in module.parent.glob(f"__pycache__/{module.stem}.*"):
+        compiled.unlink()
 
 
 def failure(root: Path, selection: Sequence[str]) -> str:
     """The first test that fails, or how the run ended; "" where all pass."""
     command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *selection)
     with tempfile.TemporaryDirectory() as home:
-        # A module that was changed twice in a second would not be compiled again.
-        changed = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "HOME": home, "TMPDIR": home}
+        changed = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "", "HOME": home, "TMPDIR": home}
         try:
             done = subprocess.run(
                 command,
