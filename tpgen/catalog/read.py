@@ -185,7 +185,10 @@ class CatalogKernel(KernelEvents):
     def __init__(self, catalog: Catalog, info: KernelInfo, label: str) -> None:
         self.catalog = catalog
         self.info = info
-        self._id = catalog.rows("SELECT id FROM kernel WHERE name = ?", info.name)[0][0]
+        numbers = catalog.rows("SELECT id FROM kernel WHERE name = ?", info.name)
+        if len(numbers) != 1:  # a damaged index finds other rows than the table has
+            raise catalog.malformed(f"{len(numbers)} kernels have the name {info.name!r}")
+        self._id = numbers[0][0]
         self._types: dict[Any, tuple[CType, int]] = {}
         super().__init__(label, info.target, info.release, tuple(self._notes()))
 
