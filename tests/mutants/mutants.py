@@ -26,6 +26,7 @@ import threading
 import tokenize
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -42,10 +43,13 @@ _SWAPS = {
 }  # fmt: skip
 # What a survivor has passed. The wheel is the same code, installed elsewhere.
 EVERY = ["tests/unit", "--deselect=tests/unit/test_packaging.py"]
+# The folder of tests of a package that has none of its name.
+_TESTS_OF = {"sources/headers": "headers", "sources/source_tree": "headers", "diff": "commands"}
 # What costs more than the rest of its folder, and would be last to notice: only what survives the others meets it.
 _NOT_NEAR = [
     f"--deselect=tests/unit/{name}"
     for name in (
+        "cache/test_cache.py",  # of the running kernel, which other processes change
         "catalog/test_hostile.py::test_flipped_bits",
         "headers/test_conditions.py::test_a_megabyte_of_parentheses_has_no_value",
         "headers/test_hostile.py::test_a_megabyte_of_nonsense",
@@ -215,9 +219,14 @@ def judges(path: str) -> list[list[str]]:
         if stem in file.stem or module in text or f"from {parent} import {stem}" in text
     ]
     near.sort(key=lambda file: (stem not in file.stem, file.stat().st_size))
-    package = unit / ("headers" if "headers" in names[:-1] else parts[0])
+    package = unit / _folder_of_tests(parts)
     near += sorted(set(package.glob("*.py")) - set(near), key=lambda file: file.stat().st_size)
     return [*([[*(str(file.relative_to(ROOT)) for file in near), *_NOT_NEAR]] if near else []), EVERY]
+
+
+def _folder_of_tests(parts: Sequence[str]) -> str:
+    folder = "/".join(parts[: min(2, len(parts) - 1)])
+    return _TESTS_OF.get(folder) or _TESTS_OF.get(parts[0]) or (parts[0] if folder else "commands")
 
 
 def noticed_by(mutant: Mutant, root: Path, stages: Sequence[Sequence[str]]) -> str:
@@ -241,7 +250,7 @@ def _put(module: Path, source: str) -> None:
 def failure(root: Path, selection: Sequence[str]) -> str:
     """The first test that fails, or how the run ended; "" where all pass."""
     command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *selection)
-    with tempfile.TemporaryDirectory() as home:
+    with _open_directory() as home:
         changed = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "", "HOME": home, "TMPDIR": home}
         try:
             done = subprocess.run(
@@ -263,6 +272,14 @@ def failure(root: Path, selection: Sequence[str]) -> str:
         return ""
     failed = (line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR ")))
     return next(failed, f"status {done.returncode}")
+
+
+@contextmanager
+def _open_directory() -> Iterator[str]:
+    """A temporary directory that others can read: some tests become nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield folder
 
 
 def _limit(cpu_seconds: int) -> None:
@@ -339,7 +356,7 @@ def main() -> int:
             print(f"{'noticed ' if by else 'SURVIVED'} {mutant.path}:{mutant.line} {mutant.key}", flush=True)
         return bool(by)
 
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.processes) as pool:
+    with _open_directory() as folder, ThreadPoolExecutor(options.processes) as pool:
         for number in range(options.processes):
             copies.put(root := copy_checkout(Path(folder) / str(number)))
         if not options.trust and (failed := failure(root, EVERY)):

@@ -38,3 +38,20 @@ def test_a_field_of_unknown_type(
 ) -> None:
     """Its size and sign are compared as far as both are known."""
     assert breaks_field(Field("f", None, 8, *old), Field("f", None, 8, *new)) == broken
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "broken"),
+    [
+        (("struct", "hist", 8), ("struct", "hist", 8), Programs.NONE),
+        (("struct", "hist", 8), ("struct", "hist", None), Programs.NONE),
+        (("struct", "hist", 4), ("struct", "hist", 8), Programs.CLASSIC),
+        (("struct", "hist", 8), ("union", "hist", 8), Programs.CLASSIC),
+    ],
+)
+def test_a_struct_as_a_field(
+    old: tuple[str, str, int | None], new: tuple[str, str, int | None], broken: Programs
+) -> None:
+    """It is copied whole: as another one, or of another size, it is broken; an unknown size is no difference."""
+    fields = [Field("f", Struct(keyword, name, size, 4), 8, size, None) for keyword, name, size in (old, new)]
+    assert breaks_field(*fields) == broken
