@@ -114,14 +114,18 @@ class AptRoot:
         shown = self._apt("show", "--no-all-versions", package, tool="apt-cache")
         return next(line.split(": ")[1] for line in shown.splitlines() if line.startswith("Version: "))
 
-    def download(self, package: str) -> Path:
-        """The package file, downloaded unless it is there already."""
-        version = self.version(package).replace(":", "%3a")
-        found = list(self.directory.glob(f"{package}_{version}_*.deb"))
-        if not found:
-            self._apt("download", package, cwd=self.directory)
-            found = list(self.directory.glob(f"{package}_{version}_*.deb"))
-        return found[0]
+    def versions(self, package: str) -> list[str]:
+        """Every version of a package that the archives list, newest first."""
+        shown = self._apt("madison", package, tool="apt-cache")
+        return [line.split("|")[1].strip() for line in shown.splitlines() if line]
+
+    def download(self, package: str, version: str | None = None) -> Path:
+        """The package file, downloaded unless it is there already; of the newest version unless one is given."""
+        version = version or self.version(package)
+        name = f"{package}_{version.replace(':', '%3a')}_*.deb"
+        if not list(self.directory.glob(name)):
+            self._apt("download", f"{package}={version}", cwd=self.directory)
+        return next(self.directory.glob(name))
 
     def download_with_dependencies(self, package: str) -> list[Path]:
         """The files of a package and of everything that it depends on."""
@@ -198,9 +202,24 @@ class Tree(Image):
     @property
     def headers(self) -> Path:
         """The source tree: every header, the Makefiles, and the C file that holds the verifier's table of nulls."""
-        tree = self._cache / f"linux-source-{self.version}"
+        return self._source(self.version)
+
+    @property
+    def headers_of_image(self) -> Path:
+        """The source tree of the image, which may be older than the newest; the newest where the archive has no other.
+
+        Updates of a stable kernel change records too.
+        """
+        built_from = "-".join(self.image.name.rsplit("-", 2)[1:])
+        listed = self._apt.versions(f"linux-source-{self.kernel}")
+        return self._source(built_from if built_from in listed else self.version)
+
+    def _source(self, version: str) -> Path:
+        tree = self._cache / f"linux-source-{version}"
         if not tree.exists():
-            package = self._unpacked(f"linux-source-{self.kernel}")
+            package = self._cache / f"linux-source-{self.kernel}-{version}"
+            archive = self._apt.download(f"linux-source-{self.kernel}", version)
+            _extract([["dpkg-deb", "-x", str(archive), "."]], package)
             archive = next(package.glob("usr/src/linux-source-*.tar.xz"))
             wanted = ["--wildcards", "*.h", "*/Makefile", "*/kernel/bpf/btf.c"]
             _extract([["tar", "-xf", str(archive), "--strip-components=1", *wanted]], tree)

@@ -158,7 +158,7 @@ class Case:
         sources += ["--tracefs", str(self.tracefs)]
         if not self.tree.btf[1:]:
             # The raw arguments of its modules' events are nowhere but in the headers.
-            sources += ["--headers", str(self.tree.headers), "--config", str(self.tree.config)]
+            sources += ["--headers", str(self.tree.headers_of_image), "--config", str(self.tree.config)]
         if not self.tree.btf:
             sources += ["--arch", self.tree.arch]
         command = (sys.executable, "-m", "tpgen", *arguments, *sources)
