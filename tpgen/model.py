@@ -220,11 +220,15 @@ class Syscall:
 
 
 class Kind(StrEnum):
-    """Kinds of events: a trace event with a record, a bare tracepoint without one, or a syscalls: event."""
+    """Kinds of events: a trace event with a record, a bare tracepoint without one, or a syscalls: event.
+
+    `DYNAMIC` is a probe or a synthetic event that somebody defined: a record without a tracepoint of its own.
+    """
 
     TRACE_EVENT = "trace_event"
     TRACEPOINT = "tracepoint"
     SYSCALL = "syscall"
+    DYNAMIC = "dynamic"
 
 
 class Origin(StrEnum):

@@ -11,7 +11,7 @@ from typing import Any
 from tpgen.kernel.comparison import Comparison
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
-from tpgen.programs.forms import Form, missing
+from tpgen.programs.forms import Form, missing, unattachable
 from tpgen.programs.sections import ProgramSection, ProgramType, raw_types
 from tpgen.spelling import spell
 from tpgen.target import Target
@@ -116,9 +116,16 @@ def event_text(event: Event, target: Target, comparisons: Iterable[Comparison]) 
     return "\n".join(lines) + "\n"
 
 
+_KINDS = {
+    Kind.TRACE_EVENT: "trace event",
+    Kind.TRACEPOINT: "bare tracepoint",
+    Kind.SYSCALL: "syscall event",
+    Kind.DYNAMIC: "dynamic event, which somebody defined",
+}
+
+
 def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
-    kinds = {Kind.TRACE_EVENT: "trace event", Kind.TRACEPOINT: "bare tracepoint", Kind.SYSCALL: "syscall event"}
-    yield f"  kind     {kinds[event.kind]}" + (f" of module {event.module}" if event.module else "")
+    yield f"  kind     {_KINDS[event.kind]}" + (f" of module {event.module}" if event.module else "")
     if event.class_name and event.class_origin:
         yield f"  class    {event.class_name} (from {event.class_origin})"
     elif event.class_candidates:
@@ -130,10 +137,12 @@ def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
         yield f"  defined  {place.position}{f', where {place.condition}' if place.condition else ''}"
     tracepoint = event.syscall.tracepoint if event.syscall else event.attach_name
     sections = [ProgramSection(kind, tracepoint) for kind in raw_types(event)] if tracepoint else []
-    if event.record is not None and event.system:
+    if event.record is not None and event.system and unattachable(event, Form.CLASSIC) is None:
         sections.append(ProgramSection(ProgramType.TP, event.name, event.system))
     if sections:
         yield f"  attach   {', '.join(section.name for section in sections)}"
+    elif reason := unattachable(event, Form.CLASSIC):
+        yield f"  attach   none: {reason}"
     for comparison in comparisons:
         outcome = f"not compared, {comparison.reason}" if comparison.reason else "agree"
         if comparison.findings:

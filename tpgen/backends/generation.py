@@ -11,7 +11,7 @@ from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.comparison import DOUBTS, errors
 from tpgen.kernel.events import KernelEvents
 from tpgen.model import Event
-from tpgen.programs.forms import lacking
+from tpgen.programs.forms import lacking, unattachable
 
 if TYPE_CHECKING:
     from tpgen.probe import Evidence
@@ -53,7 +53,7 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -
     comparisons = [comparison for key in keys for comparison in kernel.comparisons(key, raw_only)]
     if found := errors(comparisons):
         raise CheckFailed(*found)
-    requests, notes = _requests(events, forms, bool(request.named))
+    requests, notes = _requests(events, forms, bool(request.named), renderer.takes_dynamic_events)
     notes += (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS)
     asked = KernelRequests(kernel.label, kernel.target, kernel.release, tuple(requests), lambda: _raw_evidence(kernel))
     return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests))
@@ -73,8 +73,10 @@ def forms_of(renderer: Loaded, named: Sequence[Form]) -> list[Form]:
     return list(named or renderer.backend.forms)
 
 
-def _requests(events: Sequence[Event], forms: Sequence[Form], named: bool) -> tuple[list[Request], list[Diagnostic]]:
-    """The forms that the events have, and notes on those that they lack.
+def _requests(
+    events: Sequence[Event], forms: Sequence[Form], named: bool, dynamic: bool
+) -> tuple[list[Request], list[Diagnostic]]:
+    """The forms that the events have, and notes on those that they lack. With `dynamic` those of dynamic events count.
 
     Raises `TpgenError` `no-such-form` for a single event without any, or without one that was `named`. What a pattern
     meant as well is left out with a note.
@@ -82,7 +84,11 @@ def _requests(events: Sequence[Event], forms: Sequence[Form], named: bool) -> tu
     requests: list[Request] = []
     notes: list[Diagnostic] = []
     for event in events:
-        reasons = {form: reason for form in forms if (reason := missing(event, form))}
+        reasons = {
+            form: reason
+            for form in forms
+            if (reason := missing(event, form) or (None if dynamic else unattachable(event, form)))
+        }
         requests += [Request(event, form) for form in forms if form not in reasons]
         without = [
             lacking(event, form, reason) for form, reason in reasons.items() if named or len(reasons) == len(forms)

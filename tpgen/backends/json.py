@@ -46,6 +46,7 @@ class JsonBackend:
     forms = (Form.RAW, Form.CLASSIC)
     options: tuple[Option, ...] = ()
     several_kernels = False
+    dynamic_events = True
 
     def render(self, job: Job) -> Iterator[GeneratedFile]:
         yield GeneratedFile("tracepoints.json", _document(job.kernel))

@@ -33,6 +33,7 @@ class PythonBackend:
     forms = (Form.CLASSIC,)
     options: tuple[Option, ...] = ()
     several_kernels = False
+    dynamic_events = True
 
     def render(self, job: Job) -> Iterator[GeneratedFile]:
         kernel = job.kernel

@@ -92,6 +92,11 @@ class Loaded(NamedTuple):
     plugin: Plugin
     backend: Backend
 
+    @property
+    def takes_dynamic_events(self) -> bool:
+        """Whether it is given events without a tracepoint of their own, as it may say: `dynamic_events = True`."""
+        return getattr(self.backend, "dynamic_events", False) is True
+
     def options(self, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """A value for every option of the backend, those that are given and else the defaults. Raises `bad-option`."""
         known = {option.name: option for option in self.backend.options}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tpgen.backends.base import Form, Request
 from tpgen.backends.naming import distinct
 from tpgen.diagnostics import fail
+from tpgen.model import Event
 from tpgen.target import Target
 from tpgen.values import Value, classic_values, raw_values
 
@@ -16,13 +17,23 @@ PREFIXES = {Form.RAW: "raw", Form.CLASSIC: "tp"}
 
 
 def request_names(requests: Sequence[Request]) -> list[str]:
-    """`raw_<event>` and `tp_<event>`; where modules have an event of one name, the module's name stands behind it."""
+    """`raw_<event>` and `tp_<event>`; of several with one name, the module's or the system's stands behind it."""
     plain = [f"{PREFIXES[request.form]}_{request.event.name}" for request in requests]
-    count = Counter(plain)
-    return distinct(
-        f"{name}_{request.event.module}" if count[name] > 1 and request.event.module else name
-        for name, request in zip(plain, requests, strict=True)
-    )
+    apart = told_apart([(name, request.event) for name, request in zip(plain, requests, strict=True)])
+    return distinct(name if word is None else f"{name}_{word}" for name, word in zip(plain, apart, strict=True))
+
+
+def told_apart(named: Sequence[tuple[str, Event]]) -> list[str | None]:
+    """The word that tells each event from others with its name: its module, or the system of one of several without.
+
+    None where the name alone does.
+    """
+    count = Counter(name for name, _ in named)
+    without_module = Counter(name for name, event in named if event.module is None)
+    return [
+        None if count[name] < 2 else event.module or (event.system if without_module[name] > 1 else None)
+        for name, event in named
+    ]
 
 
 def values_of(request: Request, target: Target) -> tuple[Value, ...]:

@@ -218,12 +218,12 @@ class CatalogKernel(KernelEvents):
         return self._keys("")
 
     def _keys(self, condition: str, *values: str) -> list[EventKey]:
-        query = f"SELECT system, name, module FROM event WHERE kernel = ? {condition}ORDER BY id"
+        query = f"SELECT system, name, module, kind FROM event WHERE kernel = ? {condition}ORDER BY id"
         return [self._key(*row) for row in self.catalog.rows(query, self._id, *values)]
 
-    def _key(self, system: Any, name: Any, module: Any) -> EventKey:
+    def _key(self, system: Any, name: Any, module: Any, kind: Any) -> EventKey:
         system, module = (self._opt(validate.word, word) for word in (system, module))
-        return EventKey(system, self._value(validate.event_name, name), module)
+        return EventKey(system, self._value(validate.event_name, name), module, kind == Kind.DYNAMIC)
 
     # --- one event
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NoReturn
 
-from tpgen.layout import LOCATOR_BYTES, MAX_RECORD_BYTES, SLOT_SIZES
+from tpgen.layout import LOCATOR_BYTES, MAX_RECORD_BYTES, SLOT_BYTES, SLOT_SIZES
 from tpgen.model import CType, Field, Kind, Record, Typedef
 from tpgen.target import Target
 from tpgen.typequery import kind_of, size_of, stripped
@@ -146,8 +146,8 @@ def record(found: Record, kind: Kind, target: Target) -> Record:
 
 def _declared_size(field: Field, kind: Kind, target: Target) -> int | None:
     """The size in bytes of the field's type; None where that says nothing of the field's own size."""
-    if field.dynamic:
-        return LOCATOR_BYTES
+    if field.dynamic:  # synthetic events have the locator in a u64
+        return field.size_bytes if kind == Kind.DYNAMIC and field.size_bytes == SLOT_BYTES else LOCATOR_BYTES
     if field.type is None or kind == Kind.SYSCALL:
         return None
     return size_of(field.type, target)

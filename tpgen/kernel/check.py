@@ -63,6 +63,11 @@ def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterat
     if (form := kernel.syscall_format(key)) is not None:
         yield _syscall(kernel, key, form)
         return
+    if key.dynamic:
+        if (form := kernel.format(key)) is not None:
+            reason = None if form.faults else "a dynamic event, of which its format file alone tells"
+            yield Comparison(Subject.RECORD, str(key), form.faults, reason)
+        return
     if kernel.btf(key) is not None:
         yield _raw(kernel, key, raw_only)
     if kernel.sources.tracefs is not None and not raw_only and kernel.bad_format(key) is None:

@@ -21,11 +21,15 @@ _OF_SYSCALLS = ("sys_enter_", "sys_exit_")
 
 
 class EventKey(NamedTuple):
-    """The key of an event within one kernel. `system` is None where unknown, `module` for vmlinux."""
+    """The key of an event within one kernel. `system` is None where unknown, `module` for vmlinux.
+
+    `dynamic` tells a probe or a synthetic event that somebody defined from the tracepoint of its name.
+    """
 
     system: str | None
     name: str
     module: str | None = None
+    dynamic: bool = False
 
     def __str__(self) -> str:
         return f"{self.system}:{self.name}" if self.system else self.name
@@ -95,6 +99,9 @@ class KernelEvents(ABC):
         ]
         if not found:
             raise self._unknown(pattern, system, candidates, module)
+        if system is None and not _GLOB & set(pattern):
+            # `perf probe NAME` makes a probe of the tracepoint's name; who means the probe says its system.
+            return [key for key in found if not key.dynamic] or found
         return found
 
     def select_all(self, patterns: Iterable[str], module: str | None = None) -> list[EventKey]:

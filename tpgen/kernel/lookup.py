@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
@@ -28,6 +28,7 @@ from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
 from tpgen.model import Array, CType, Field, Qualified, Typedef, TypeTag
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
+from tpgen.sources.tracefs import DYNAMIC_SYSTEMS
 from tpgen.target import Target
 
 if TYPE_CHECKING:
@@ -39,6 +40,17 @@ if TYPE_CHECKING:
 SYSCALLS_SYSTEM = "syscalls"
 # To list all events of all images takes as long as to look for half a dozen names.
 _FEW = 6
+
+
+class _EventsOf(NamedTuple):
+    """The events of one name: the keys of those that have a tracepoint, and the systems in tracefs of all others.
+
+    `dynamic` are the systems of probes and synthetic events.
+    """
+
+    traced: tuple[EventKey, ...]
+    systems: tuple[str, ...]
+    dynamic: tuple[str, ...]
 
 
 class Lookup(KernelEvents):
@@ -125,20 +137,41 @@ class Lookup(KernelEvents):
 
     def keys_of(self, name: str) -> list[EventKey]:
         """Every event of exactly this name."""
-        systems = list(self.systems_of(name))
-        keys = []
-        for module in self.modules_of(name):
-            system = self._system_in(systems, module)
-            if system in systems:
-                systems.remove(system)
-            keys.append(EventKey(system or self._header_system(name, module), name, module))
+        known = self._events_of(name)
+        systems, keys = known.systems, [*known.traced]
         keys += [EventKey(system, name) for system in systems]
+        keys += [EventKey(system, name, None, True) for system in known.dynamic]
         if name in self._defined_syscalls and SYSCALLS_SYSTEM not in systems:
             keys.append(EventKey(SYSCALLS_SYSTEM, name))
         if not keys and not self.sources.btfs and not self.sources.tracefs:
             found = dict.fromkeys(EventKey(event.system, name) for event in self._header_events.get(name, ()))
             keys = list(found)
         return keys
+
+    @memoised
+    def _events_of(self, name: str) -> _EventsOf:
+        """Tell the events of a name apart: those with a tracepoint, other ones in tracefs, and dynamic ones."""
+        everywhere = self.systems_of(name)
+        dynamic = tuple(system for system in everywhere if self._is_dynamic(system, name))
+        systems = [system for system in everywhere if system not in dynamic]
+        traced = []
+        for module in self.modules_of(name):
+            system = self._system_in(systems, module)
+            if system in systems:
+                systems.remove(system)
+            traced.append(EventKey(system or self._header_system(name, module), name, module))
+        return _EventsOf(tuple(traced), tuple(systems), dynamic)
+
+    def _is_dynamic(self, system: str, name: str) -> bool:
+        """Whether an event in tracefs is a probe or a synthetic event that somebody defined."""
+        assert self.sources.tracefs is not None
+        listed = self.sources.tracefs.dynamic_events
+        if listed is not None:
+            return (system, name) in listed
+        if system in DYNAMIC_SYSTEMS:
+            return True
+        form = self.format(EventKey(system, name))
+        return form is not None and form.of_probe
 
     @staticmethod
     def _system_in(systems: list[str], module: str | None) -> str | None:
@@ -158,7 +191,9 @@ class Lookup(KernelEvents):
 
     def keys(self) -> list[EventKey]:
         """Every event, sorted by system and name."""
-        _ = self._tracefs_systems  # all are wanted, so list them once
+        systems = self._tracefs_systems  # all are wanted, so list them once
+        if self.sources.tracefs and self.sources.tracefs.dynamic_events is None:
+            self.read_formats([EventKey(system, name) for name, of_name in systems.items() for system in of_name])
         keys = [key for name in self.names for key in self.keys_of(name)]
         return sorted(keys, key=lambda key: (key.system or "", key.name, key.module or ""))
 
@@ -209,6 +244,8 @@ class Lookup(KernelEvents):
 
     def btf(self, key: EventKey) -> BtfTracepoints | None:
         """Return the BTF of the image that has the event's raw tracepoint; None where none has."""
+        if key.dynamic or (key.module is None and key.system in self._events_of(key.name).systems):
+            return None  # the tracepoint of its name is another event's
         return next((btf for btf in self._btfs_of(key.name) if btf.module == key.module), None)
 
     def raw(self, key: EventKey) -> RawPrototype | None:
@@ -224,7 +261,7 @@ class Lookup(KernelEvents):
         likeliest: the one without a condition.
         """
         events = self._header_events.get(key.name)
-        if not events:
+        if not events or key.dynamic:
             return ()
         events = [event for event in events if event.system == key.system] or events
         forms = forms_of(events, lambda name: self._header_classes.get(name, []))

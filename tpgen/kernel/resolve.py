@@ -78,6 +78,8 @@ class Kernel(Lookup):
         if btf is None and (defined := self.defined_syscall(key)):
             given = self._syscall_record(key, _syscall_fields(key.name, defined, self.target), SLOT_BYTES)
             return self._syscall(key, given, Origin.HEADERS, defined.position, None)
+        if key.dynamic:
+            return self._dynamic(key)
         header = forms[0].event if forms else None
         kind = self._kind(key, btf, form, header)
         args, args_origin, names_origin = self._arguments(key, btf, self.header_event(key))
@@ -223,6 +225,28 @@ class Kernel(Lookup):
         assert resolved is not None
         found = next((field.type for field in resolved.fields if field.member_name == shown.member_name), None)
         return found or ctype
+
+    def _dynamic(self, key: EventKey) -> Event:
+        """Return a probe or a synthetic event that somebody defined, of which its format file tells all."""
+        form = self.format(key)
+        record, origin = self._record(key, None, form, ClassChoice(None, None))
+        return Event(
+            system=key.system,
+            name=key.name,
+            module=None,
+            kind=Kind.DYNAMIC,
+            attach_name=None,
+            class_name=None,
+            class_origin=None,
+            class_candidates=(),
+            header=None,
+            args=(),
+            args_origin=origin,
+            names_origin=None,
+            record=record,
+            record_origin=origin,
+            print_fmt=form.print_fmt if form else None,
+        )
 
     def _syscall(
         self, key: EventKey, record: Record, origin: Origin, position: Position | None, print_fmt: str | None

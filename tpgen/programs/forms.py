@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from tpgen.diagnostics import Diagnostic, Severity
-from tpgen.model import Event, Origin, Syscall
+from tpgen.model import Event, Kind, Origin, Syscall
 from tpgen.spelling import spell
 
 
@@ -23,6 +23,8 @@ def missing(event: Event, form: Form) -> str | None:
             return _unidentified(event.syscall)
         if event.args is None:
             return _undecided(event, form) or "its raw arguments are unknown: no BTF and no headers tell them"
+        if event.kind == Kind.DYNAMIC:
+            return "it is a dynamic event, which has a record alone"
         return "it has no raw tracepoint of its own" if event.attach_name is None else None
     if event.record is not None:
         return _unplaced(event)
@@ -32,6 +34,16 @@ def missing(event: Event, form: Form) -> str | None:
     if event.attach_name is not None and event.kind == "tracepoint":
         return "it is a bare tracepoint, which has no record"
     return _undecided(event, form) or "its record is unknown: no tracefs, no BTF and no headers tell it"
+
+
+def unattachable(event: Event, form: Form) -> str | None:
+    """Why no BPF program can be attached to get `event` in `form`, although it has it; None where one can.
+
+    The kernel refuses tp programs at the event of a probe or a synthetic one: with EINVAL, and of these with ENODEV.
+    """
+    if event.kind == Kind.DYNAMIC and form == Form.CLASSIC:
+        return "it is a dynamic event, to which no tp program can be attached; -b python decodes its records"
+    return None
 
 
 def lacking(event: Event, form: Form, reason: str) -> Diagnostic:

@@ -43,6 +43,15 @@ class Format:
     path: str
     faults: tuple[Diagnostic, ...] = ()
 
+    @property
+    def of_probe(self) -> bool:
+        """Whether the record is that of a kprobe, a uprobe, an fprobe, or one at the return of a function.
+
+        Source: FIELD_STRING_IP, FIELD_STRING_FUNC and FIELD_STRING_RETIP in kernel/trace/trace_probe.h.
+        """
+        names = [field.name for field in self.fields[:2]]
+        return names[:1] == ["__probe_ip"] or names == ["__probe_func", "__probe_ret_ip"]
+
 
 @frozen
 class BadFormat:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tpgen.diagnostics import TpgenError, fail, unreadable
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
 #: The system of ftrace's own records (`function`, `print`, …): no tracepoint makes them.
 FTRACE_SYSTEM = "ftrace"
+#: The systems of dynamic events that name none.
+DYNAMIC_SYSTEMS = frozenset(("kprobes", "uprobes", "eprobes", "fprobes", "tracepoints", "synthetic"))
+# Since Linux 5448d44c3855 ("tracing: Add unified dynamic event framework") (in v5.0) the first has them all.
+_DYNAMIC_FILES = (("dynamic_events",), ("kprobe_events", "uprobe_events"))
+# As `p:kprobes/name …`, `r64:group/name …`, `s:synthetic/name …`.
+_DYNAMIC_EVENT = re.compile(r"^[a-z][0-9]*:([^/\s]+)/(\S+)", re.MULTILINE)
 # The longest format files are those with a table in `print fmt`, of some 100 KiB.
 _BIGGEST_FORMAT = 4 << 20
 
@@ -55,6 +63,29 @@ class TraceFs:
                 directory = os.path.join(self._events_dir, system)
                 found += [(system, event) for event in self._directories(directory)]
         return found
+
+    @cached_property
+    def dynamic_events(self) -> frozenset[tuple[str, str]] | None:
+        """The (system, event) pairs of the probes and synthetic events that somebody defined.
+
+        None where no file lists them, as in most copies.
+        """
+        for names in _DYNAMIC_FILES:
+            texts = [self._listed(name) for name in names]
+            if any(text is not None for text in texts):
+                pairs = (_DYNAMIC_EVENT.findall(text) for text in texts if text is not None)
+                return frozenset((system, event) for found in pairs for system, event in found)
+        return None
+
+    def _listed(self, name: str) -> str | None:
+        """The text of a file beside the events directory; None where it cannot be read."""
+        path = os.path.join(os.path.dirname(self._events_dir), name)
+        if not os.path.exists(path):
+            return None
+        try:
+            return read_bytes(path, _BIGGEST_FORMAT).decode("utf-8", "replace")
+        except TpgenError:
+            return None
 
     def systems_of(self, event: str) -> tuple[str, ...]:
         """The systems that have an event of this name; other events are not listed for that."""

@@ -161,10 +161,25 @@ class TestModules:
         assert " [unknown-event]; it is of vmlinux\n" in done.err
 
     def test_two_headers_of_one_name(self, sources: list[str], tmp_path: Path) -> None:
+        """Each is told by its module, and the one of an event alone is called as ever."""
         out = tmp_path / "out"
         done = tpgen("intel_pipe", "--raw", "-o", out, *sources)
-        assert done == refusal("two events make the same file raw_intel_pipe.h [same-name]; pick one with --module")
-        assert not out.exists()
+        assert (done.code, done.out, done.err) == (0, "", "")
+        assert sorted(path.name for path in out.iterdir()) == ["raw_intel_pipe.i915.h", "raw_intel_pipe.xe.h"]
+        assert "raw_intel_pipe_b(" in (out / "raw_intel_pipe.i915.h").read_text()
+        assert "raw_intel_pipe_b(" not in (out / "raw_intel_pipe.xe.h").read_text()
+        every = tmp_path / "every"
+        assert tpgen("*", "-o", every, *sources).code == 0
+        assert {path.name for path in out.iterdir()} < {path.name for path in every.iterdir()}
+        alone = tmp_path / "alone"
+        assert tpgen("intel_pipe", "--raw", "--module", "xe", "-o", f"{alone}/", *sources).code == 0
+        assert [path.name for path in alone.iterdir()] == ["raw_intel_pipe.h"]
+
+    def test_two_structs_of_systemtap(self, sources: list[str], tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        assert tpgen("intel_pipe", "--raw", "-b", "systemtap", "-o", out, *sources).code == 0
+        names = ["stapprobe_intel_pipe.i915.h", "stapprobe_intel_pipe.xe.h"]
+        assert sorted(path.name for path in out.iterdir()) == names
 
 
 # --- usage

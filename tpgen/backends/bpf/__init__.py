@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request, missing
+from tpgen.backends.requests import told_apart
 
 if TYPE_CHECKING:
     from tpgen.backends.bpf.header import Header
@@ -29,9 +30,12 @@ class BpfBackend:
     def render(self, job: Job) -> Iterator[GeneratedFile]:
         from tpgen.backends.bpf.render import text
 
-        for request in job.kernel.requests:
+        requests = job.kernel.requests
+        apart = told_apart([(f"{request.form} {request.event.name}", request.event) for request in requests])
+        for request, word in zip(requests, apart, strict=True):
             made = _header(request, job.kernel.target, job.kernel.release)
-            yield GeneratedFile(f"{made.tag}.h", text(made))
+            # Two events may share a name. Their headers do not go together, so that their contents need not differ.
+            yield GeneratedFile(f"{made.tag}.h" if word is None else f"{made.tag}.{word}.h", text(made))
 
 
 def _header(request: Request, target: Target, release: str | None) -> Header:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.naming import c_identifier
+from tpgen.backends.requests import told_apart
 from tpgen.backends.systemtap.probes import ProbeKind, Stapprobe, member_type, pad_type, parameter_type, plain_type
 from tpgen.backends.templates import template
 from tpgen.layout import SLOT_BYTES, round_up
@@ -24,9 +25,9 @@ _NAMELESS = "{...}"
 
 def headers(kind: ProbeKind, probes: Sequence[Stapprobe], target: Target, flat: bool) -> Iterator[GeneratedFile]:
     """A file for each probe."""
-    for probe in probes:
+    for probe, word in zip(probes, told_apart([(probe.name, probe.event) for probe in probes]), strict=True):
         text = _function(probe) if kind == ProbeKind.LKM else _struct(kind, probe, target, flat)
-        yield GeneratedFile(f"{probe.name}.h", text)
+        yield GeneratedFile(f"{probe.name}.h" if word is None else f"{probe.name}.{word}.h", text)
 
 
 def _function(probe: Stapprobe) -> str:
