@@ -15,7 +15,7 @@ import re
 import stat
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
@@ -258,6 +258,34 @@ def _write_into(path: str, data: bytes) -> list[str]:
     except OSError as error:
         raise _unwritable(path, error) from None
     return [path]
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Yield the path of a new file to fill; it replaces that at `path` when the block ends. Raises `unwritable`.
+
+    What is written to it is on disk by then, whatever happens to the machine.
+    """
+    temporary: _Place | None = None
+    try:
+        target = _target(_Place(path, path))
+        temporary = target.beside(f".tpgen-{os.urandom(8).hex()}-0")
+        _write(temporary, b"", target.status())
+        yield temporary.name
+        descriptor = os.open(temporary.name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary.name, target.name)
+        temporary = None
+        _clean(target)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def _replace(contents: Iterable[tuple[_Place, bool, Data]]) -> list[str]:

@@ -63,7 +63,7 @@ LIBRARIES = {
 }
 
 #: The modules that write files; the command line writes to stdout.
-WRITERS = {"output", "cache.outputs", "cache.private_files", "catalog.write"}
+WRITERS = {"output", "cache.outputs", "cache.private_files"}
 _WRITING = re.compile(
     r"\bopen\([^)]*\"[wax]b?\"|\b(?:write_text|write_bytes|mkstemp)\(|\bos\.(?:replace|rename)\(|O_CREAT"
 )

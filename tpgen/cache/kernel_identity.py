@@ -69,7 +69,7 @@ def _modules() -> list[str] | None:
         with_btf = set(os.listdir(LIVE_BTF))
     except OSError:
         return None
-    found = []
+    found, seen = [], {"vmlinux"}
     for line in sorted(listed):
         name, size, *rest = line.split()
         known = _build_id(_read(_MODULE_NOTE % name) or b"")
@@ -77,6 +77,12 @@ def _modules() -> list[str] | None:
             return None
         taint = rest[-1] if rest and rest[-1].startswith("(") else ""
         found.append(f"{name} {size} {known} {taint}")
+        seen.add(name)
+    # Where the file cannot be read, the build ids of those with BTF are all there is.
+    for name in sorted(with_btf - seen):
+        if (known := _build_id(_read(_MODULE_NOTE % name) or b"")) is None:
+            return None
+        found.append(f"{name} {known}")
     return [*found, *sorted(with_btf)]
 
 

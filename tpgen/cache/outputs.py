@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # All headers of a kernel with all modules are 40 MB.
 _BIGGEST = 1 << 27
-_MOST = 64
+_MOST, _TOTAL = 64, 1 << 28
 # An entry begins with the checksum of the rest.
 _CHECK_BYTES = 4
 _BUFFER = 1 << 16
@@ -43,7 +43,7 @@ class CachedInvocation:
 
     def __init__(self, words: Sequence[str], output: str | None) -> None:
         self.output = output
-        self.files = PrivateFiles("outputs", _MOST, _BIGGEST)
+        self.files = PrivateFiles("outputs", _MOST, _BIGGEST, total=_TOTAL)
         self._words = "\0".join(words)
         self._key: bytes | None = None
 

@@ -117,7 +117,7 @@ def _store(kernel: KernelEvents, sources: Sources) -> None:
 
 def _files() -> PrivateFiles:
     """The directory of catalogs of running kernels, in which an old one stays for a while."""
-    return PrivateFiles("kernels", most=4, biggest=1 << 26)
+    return PrivateFiles("kernels", most=4, biggest=1 << 26, total=1 << 27)
 
 
 def _key() -> str | None:

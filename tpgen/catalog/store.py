@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 
 from tpgen.basics.frozen import frozen
+from tpgen.cache.private_files import make_directory
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import KernelInfo
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
@@ -62,7 +63,7 @@ def make_user_directory() -> None:
     directory = user_catalogs()
     assert directory is not None
     try:
-        os.makedirs(directory, exist_ok=True)
+        make_directory(directory)
     except OSError as error:
         raise fail("unwritable", f"cannot write: {error.strerror or error}", directory) from None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from tpgen.basics.interning import InterningTable
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, STATEMENTS, KernelInfo
-from tpgen.diagnostics import Diagnostic, Position, fail, printable
+from tpgen.diagnostics import Diagnostic, Position, printable
 from tpgen.model import (
     Argument,
     Array,
@@ -34,6 +34,7 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
+from tpgen.output import replacing
 from tpgen.spelling import spell
 
 if TYPE_CHECKING:
@@ -219,23 +220,9 @@ class CatalogWriter:
 
     def save(self, path: str) -> None:
         """Write the file, atomically: what was there before stays until all of it is written. Raises `unwritable`."""
-        import tempfile
-
-        directory = os.path.dirname(os.path.realpath(path))
-        try:
-            descriptor, temporary = tempfile.mkstemp(".tmp", ".tpgen-", directory)
-        except OSError as error:
-            raise fail("unwritable", f"cannot write: {error.strerror or error}", path) from None
-        os.close(descriptor)
-        try:
+        with replacing(path) as temporary:
             self.fill(temporary)
             _settle(temporary)
-            os.replace(temporary, os.path.realpath(path))
-        except OSError as error:
-            raise fail("unwritable", f"cannot write: {error.strerror or error}", path) from None
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
 
     def fill(self, path: str) -> None:
         """Write all into an empty file that nobody else looks at. Raises `OSError`."""
@@ -322,15 +309,10 @@ def _below(path: str, roots: Collection[str]) -> str:
 
 
 def _settle(path: str) -> None:
-    """Take out what differs from one SQLite to the next, let others read the file, and see that it is on disk."""
+    """Take out what differs from one SQLite to the next."""
     with open(path, "r+b") as file:
         file.seek(_VERSION_OFFSET)
         file.write(_VERSION.to_bytes(4, "big"))
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(file.fileno(), 0o666 & ~mask)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 # Of the SQLite that wrote the file last, by https://www.sqlite.org/fileformat.html. It is only for people to look at.

@@ -30,6 +30,7 @@ from tpgen.sources.source_tree.listing import Listing
 
 _MOST_ENTRIES = 16
 _BIGGEST_ENTRY = 1 << 26
+_TOTAL = 1 << 28
 _STAMP_NUMBERS = 4
 
 #: The sections: the facts as they are written and their dependencies, the resolved facts and theirs.
@@ -116,7 +117,7 @@ class HeaderCache:
     decides the facts. `directory` holds the cache files, by default the user's own."""
 
     def __init__(self, root: str, *key: object, directory: str | None = None) -> None:
-        self._files = PrivateFiles("headers", _MOST_ENTRIES, _BIGGEST_ENTRY, directory)
+        self._files = PrivateFiles("headers", _MOST_ENTRIES, _BIGGEST_ENTRY, directory, _TOTAL)
         self._root = root
         asked = installation(), root, os.path.abspath(root), *map(repr, key)
         self._name = hashlib.sha256(repr(asked).encode("utf-8", "backslashreplace")).hexdigest()[:32]
