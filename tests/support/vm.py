@@ -109,6 +109,11 @@ def tp_btf(event: str, image: str, type_id: int, insns: bytes, keep: bool = Fals
     return Line(f"tp_btf{variant} {event} {image} {type_id}", insns, keep)
 
 
+def takes(image: str, type_id: int, insns: bytes) -> Line:
+    """Loads a tp_btf program for a typedef in the BTF of `image`, and does not attach it."""
+    return Line(f"takes {image} {type_id}", insns)
+
+
 def tp(system: str, event: str, insns: bytes, keep: bool = False, variant: str = "") -> Line:
     """Loads a classic program and attaches it through perf_event_open(2)."""
     return Line(f"tp{variant} {system} {event}", insns, keep)

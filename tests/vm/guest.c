@@ -12,6 +12,7 @@
  *	tp_btf_sleepable EVENT IMAGE TYPE AT COUNT KEEP
  *	tp SYSTEM EVENT AT COUNT KEEP
  *	tp_sleepable SYSTEM EVENT AT COUNT KEEP
+ *	takes IMAGE TYPE AT COUNT 0                whether the verifier takes a tp_btf program, which is not attached
  *	act NAME                                   lets a process do something, and tells what it knows of it
  *	seen                                       the map's value in hexadecimal digits; it becomes 0
  *	release                                    detaches what was kept
@@ -217,13 +218,38 @@ static struct outcome raw_tp(enum bpf_prog_type type, unsigned int flags, const 
 	return program < 0 ? failed("load") : attached(program, open_raw_tracepoint(program, event), keep);
 }
 
+/* The BTF of an image, as the kernel is told of it: a descriptor for a module; -1 where the kernel has none. */
+static int attach_btf(const char *image)
+{
+	/* Before Linux 5.11 the kernel takes nothing but 0. */
+	return strcmp(image, "vmlinux") == 0 ? 0 : btf_of(image);
+}
+
+static struct outcome takes(const char *image, unsigned int type, int at, int count)
+{
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_TRACING, .expected_attach_type = BPF_TRACE_RAW_TP };
+	int program, btf = attach_btf(image);
+
+	if (btf < 0)
+		return failed("btf");
+	attr.attach_btf_id = type;
+	attr.attach_btf_obj_fd = btf;
+	attr.insns = (uintptr_t)(code + at);
+	attr.insn_cnt = count;
+	attr.license = (uintptr_t)"GPL";
+	program = bpf(BPF_PROG_LOAD, &attr);
+	if (program < 0)
+		return failed("load");
+	close(program);
+	return done;
+}
+
 static struct outcome tp_btf(unsigned int flags, const char *image, unsigned int type, int at, int count, int keep)
 {
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_TRACING, .prog_flags = flags };
-	int program, btf = 0;
+	int program, btf = attach_btf(image);
 
-	/* For vmlinux the kernel takes 0, and before Linux 5.11 nothing else. */
-	if (strcmp(image, "vmlinux") != 0 && (btf = btf_of(image)) < 0)
+	if (btf < 0)
 		return failed("btf");
 	attr.expected_attach_type = BPF_TRACE_RAW_TP;
 	attr.attach_btf_id = type;
@@ -525,6 +551,8 @@ static struct outcome carry_out(const char *line)
 		return tp(0, first, second, at, count, keep);
 	if (sscanf(line, "tp_sleepable %255s %255s %d %d %d", first, second, &at, &count, &keep) == 5)
 		return tp(BPF_F_SLEEPABLE, first, second, at, count, keep);
+	if (sscanf(line, "takes %255s %u %d %d %d", first, &type, &at, &count, &keep) == 5)
+		return takes(first, type, at, count);
 	if (sscanf(line, "act %255s", first) == 1)
 		return act(first);
 	if (strcmp(line, "formats") == 0)

@@ -23,6 +23,7 @@ from tpgen.sources.bpf_call import bpf, u32, u64
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import BtfTracepoints
+from tpgen.typequery import stripped
 
 #: Loads a program to attach to the type of that id in the BTF of a module, or of vmlinux; returns 0 or an errno.
 Load: TypeAlias = Callable[[str | None, int, bytes], int]
@@ -125,7 +126,7 @@ def _first_value(btf: Btf, type_id: int, depth: int = 0) -> _Place | None:
 
 def _of_numbers(btf: Btf, type_id: int) -> bool:
     array = btf.ctype(type_id)
-    return isinstance(array, Array) and bool(array.length) and isinstance(array.element, Int)
+    return isinstance(array, Array) and bool(array.length) and isinstance(stripped(array.element), Int)
 
 
 # --- programs

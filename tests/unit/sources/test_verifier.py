@@ -83,7 +83,7 @@ def tracepoints(big_endian: bool = False, module: str | None = None) -> tuple[Bt
     task = btf.structure("task", 8, [("a", number, 0), ("b", number, 4)])
     linked = btf.structure("linked", 16, [("next", btf.ptr(task), 0), ("n", wide, 8)])
     bits = btf.bit_fields("bits", 12, [("x", number, 0, 3), ("y", number, 3, 29), ("next", number, 64, 0)])
-    inner = btf.union("", 16, [("none", btf.array(char, 0), 0), ("text", btf.array(char, 16), 0)])
+    inner = btf.union("", 16, [("none", btf.array(char, 0), 0), ("text", btf.array(btf.typedef("u8", char), 16), 0)])
     nested = btf.structure("nested", 24, [("empty", btf.structure("", 0), 8), ("u", inner, 8)])
     empty = btf.structure("empty", 0)
     gone, const = btf.fwd("gone"), btf.typedef("linked_t", btf.qualifier("CONST", linked))
