@@ -93,6 +93,25 @@ def include_directories(root: str, arch: str | None) -> tuple[str, ...]:
     return tuple(found)
 
 
+_MOST_DIRECTORIES = 1024
+
+
+def directories_below(root: str) -> list[str]:
+    """List the directories below `root`, the nearer ones first, and of a very large tree no more than a driver has."""
+    found = [root]
+    for directory in found:
+        if len(found) > _MOST_DIRECTORIES:
+            break
+        try:
+            with os.scandir(directory) as entries:
+                found += sorted(
+                    e.path for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)
+                )
+        except OSError:
+            continue
+    return found[1:]
+
+
 def list_files(root: str, suffix: str, arch: str | None, skipped: list[Diagnostic]) -> list[str]:
     """List every file below `root` with this suffix; of a kernel's arch/ only the directory of `arch`, where known."""
     return sorted(_files(Listing(root, skipped=skipped), suffix, _ARCH_DIRECTORIES.get(arch or "")))

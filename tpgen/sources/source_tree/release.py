@@ -19,6 +19,11 @@ def find_release(root: str) -> str | None:
     return None
 
 
+def is_kernel_tree(root: str) -> bool:
+    """Return whether `root` is the directory of a whole kernel tree, of which the release is known."""
+    return _release_of(root) is not None
+
+
 def _release_of(directory: str) -> str | None:
     version: dict[str, str] = dict(_VERSION.findall(_text(directory, "Makefile")))
     if version.get("VERSION", "").isdigit() and version.get("PATCHLEVEL", "").isdigit():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
@@ -21,6 +22,7 @@ from tpgen.sources.headers.trace_events.units import facts_of
 from tpgen.sources.headers.types.include_graph import IncludePaths
 from tpgen.sources.source_tree.files import Files, GivenFiles
 from tpgen.sources.source_tree.listing import Listing, is_directory, list_headers
+from tpgen.sources.source_tree.release import is_kernel_tree
 from tpgen.target import Target
 
 
@@ -87,7 +89,9 @@ class Analysis:
     @cached_property
     def _resolved_units(self) -> ResolvedUnits:
         listing, previous = self.listing, self._previous
-        include_paths = IncludePaths(self._include_dirs, tuple(listing.directories), listing.root)
+        folder = listing.root if is_directory(listing.root) else os.path.dirname(listing.root) or os.curdir
+        driver = "" if is_kernel_tree(listing.root) else folder
+        include_paths = IncludePaths(self._include_dirs, tuple(listing.directories), listing.root, driver)
         environment = TargetEnvironment(self._target, self._environment)
         if previous is None or previous.resolved_units is None:
             return resolve_units(self._units, include_paths, environment, self._files)

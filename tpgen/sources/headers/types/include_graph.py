@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from tpgen.basics.frozen import frozen
 from tpgen.sources.headers.types.definitions import grouped
 from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolTable
+from tpgen.sources.source_tree.listing import directories_below
 
 # All that Linux 7.2's trace headers include are 2300 headers; a hostile tree ends here.
 MOST_HEADERS = 10_000
@@ -24,11 +26,14 @@ class IncludePaths:
     """The directories of a tree: those that `#include <…>` searches, in order, and every directory with headers.
 
     `root` is the tree's; the directories right in it, such as drivers/ and net/, belong to no single subsystem.
+    `driver` is the directory of a driver that comes without its kernel, and whose Makefile says where its headers are:
+    they are found by the tail of their paths.
     """
 
     include_dirs: tuple[str, ...]
     directories: tuple[str, ...] = ()
     root: str = ""
+    driver: str = ""
 
     def is_public(self, path: str) -> bool:
         """Return whether a header or a directory is for the whole kernel."""
@@ -171,8 +176,23 @@ class IncludeGraph:
                 return beside
         if name not in self._system_includes:
             candidates = (self._number(os.path.join(above, name)) for above in self._include_paths.include_dirs)
-            self._system_includes[name] = next((number for number in candidates if number is not None), None)
+            found = next((number for number in candidates if number is not None), None)
+            self._system_includes[name] = self._by_tail(name) if found is None else found
         return self._system_includes[name]
+
+    def _by_tail(self, name: str) -> int | None:
+        """Return the one header below the driver's directory whose path ends in `name`, directory included."""
+        folder, header = os.path.split(name)
+        if not folder or not self._include_paths.driver:
+            return None
+        folders = self._driver_directories.get(os.path.basename(folder), ())
+        fitting = (self._number(os.path.join(path, header)) for path in folders if path.endswith(f"/{folder}"))
+        found = [number for number in fitting if number is not None]
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _driver_directories(self) -> Mapping[str, Sequence[str]]:
+        return grouped(directories_below(self._include_paths.driver), os.path.basename)
 
     def _number(self, path: str) -> int | None:
         """Return the number of the header at `path`, reading its symbols; None where there is none."""
