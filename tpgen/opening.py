@@ -92,7 +92,8 @@ class Compared(NamedTuple):
 def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str | None, report: Report) -> Compared:
     """Compare the sources of the kernel of a request, for the events that any of the patterns means.
 
-    A catalog has stored its comparisons. Headers alone are compared with the running kernel. Raises `TpgenError`.
+    A catalog has stored its comparisons. Headers alone are compared with the running kernel. Where they are a driver's
+    and no event is named, all of theirs are meant, and what of them cannot be read is an error. Raises `TpgenError`.
     """
     if (catalog := open_catalog(request, report)) is not None:
         keys = catalog.select_all(patterns, module)
@@ -101,7 +102,19 @@ def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str
 
     kernel = open_checked(request, join_live=True)
     headers, keys = kernel.sources.headers, kernel.select_all(patterns, module)
-    return Compared(kernel, keys, check_kernel(kernel, keys), headers.skipped if headers else ())
+    skipped: Sequence[Diagnostic] = headers.skipped if headers else ()
+    if kernel.sources.tree is not None and kernel.sources.tree.of_driver:
+        if list(patterns) == ["*"]:
+            keys = [key for key in keys if kernel.header_forms(key)]
+        skipped = [d._replace(severity=Severity.ERROR) if d.code in _UNREAD else d for d in skipped]
+    return Compared(kernel, keys, check_kernel(kernel, keys), skipped)
+
+
+# What is wrong with a header of which something is left out or guessed.
+_UNREAD = (
+    "header-args-order", "header-field", "header-include-depth", "header-name", "header-open-condition",
+    "header-parameter", "header-stray-directive", "header-unknown-macro",
+)  # fmt: skip
 
 
 def open_sources(

@@ -17,6 +17,7 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
+    from tpgen.diagnostics import Severity
     from tpgen.kernel.comparison import errors
     from tpgen.kernel.report import report
     from tpgen.opening import compare_sources
@@ -25,4 +26,5 @@ def run(options: argparse.Namespace) -> int:
     compared = compare_sources(base.kernel_request(options), patterns, options.module, base.report_note)
     kernel, keys, comparisons, skipped = compared
     sys.stdout.write(report(kernel, keys, comparisons, options.verbose, skipped))
-    return base.EXIT_CHECK_FAILED if errors(comparisons) else base.EXIT_DONE
+    unread = any(diagnostic.severity == Severity.ERROR for diagnostic in skipped)
+    return base.EXIT_CHECK_FAILED if unread or errors(comparisons) else base.EXIT_DONE

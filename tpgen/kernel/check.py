@@ -403,7 +403,9 @@ def _header_record(
     if not in_btf and kernel.format(key) is None:
         from tpgen.sources.headers.types.resolved_facts import unknown_field
 
-        return incomparable("neither BTF nor tracefs was given", unknown_field(declared, kernel.target))
+        asked = bool(kernel.sources.btfs or kernel.sources.tracefs)
+        reason = f"neither BTF nor tracefs {'has it' if asked else 'was given'}"
+        return incomparable(reason, None if asked else unknown_field(declared, kernel.target))
     fields = _as_declared(kernel, key, declared, record, names)
     judge = "BTF" if in_btf else "tracefs"
     findings = _compare_records(str(key), fields, record, declared.position, "the headers", judge)

@@ -26,10 +26,12 @@ from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
-from tpgen.model import Array, CType, Field, Qualified, Typedef, TypeTag
+from tpgen.model import Array, CType, Field, Int, Qualified, Typedef, TypeTag
+from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.sources.tracefs import DYNAMIC_SYSTEMS
 from tpgen.target import Target
+from tpgen.typequery import mapped
 
 if TYPE_CHECKING:
     from tpgen.diagnostics import Diagnostic
@@ -126,8 +128,13 @@ class Lookup(KernelEvents):
     def names(self) -> tuple[str, ...]:
         """The names of all events, sorted."""
         names = {*self._tracefs_systems, *self._btfs_by_name, *self._modules_without_btf, *self._defined_syscalls}
-        # Headers tell of what a kernel could have; where it can be asked itself, it decides.
-        return tuple(sorted(names or self._header_events))
+        # Headers tell of what a kernel could have; where it can be asked itself, it decides. A driver may be loaded.
+        return tuple(sorted(names | self._header_events.keys() if self._of_driver or not names else names))
+
+    @property
+    def _of_driver(self) -> bool:
+        """Whether the headers are those of a driver, and the kernel gets the events with it that it lacks."""
+        return self.sources.tree is not None and self.sources.tree.of_driver
 
     def systems_of(self, name: str) -> tuple[str, ...]:
         """Return the systems that have an event of that name in tracefs."""
@@ -143,7 +150,7 @@ class Lookup(KernelEvents):
         keys += [EventKey(system, name, None, True) for system in known.dynamic]
         if name in self._defined_syscalls and SYSCALLS_SYSTEM not in systems:
             keys.append(EventKey(SYSCALLS_SYSTEM, name))
-        if not keys and not self.sources.btfs and not self.sources.tracefs:
+        if not keys and (self._of_driver or not (self.sources.btfs or self.sources.tracefs)):
             found = dict.fromkeys(EventKey(event.system, name) for event in self._header_events.get(name, ()))
             keys = list(found)
         return keys
@@ -385,6 +392,29 @@ class Lookup(KernelEvents):
         if ctype is None:
             return None
         return _of_base_types(ctype if btf is None else measured(btf.btf.completed(ctype), btf.btf), self.target)
+
+    def compiled_type(self, ctype: CType, key: EventKey) -> CType:
+        """Return `resolved_type` of what the headers declare, with the sign that a char has in this kernel."""
+        found = self.resolved_type(ctype, key) or ctype
+        return found if self._char is None else _with_char(found, self._char)
+
+    @cached_property
+    def _char(self) -> CType | None:
+        """The type char in BTF: signed before Linux 6.2, where the architecture has it so."""
+        btf = self.sources.btfs[0].btf if self.sources.btfs else None
+        ids = btf.own_ids() if btf else ()
+        found = (btf.ctype(each) for each in ids if btf and btf.kind(each) == BtfKind.INT and btf.name(each) == "char")
+        return next(found, None)
+
+
+def _with_char(ctype: CType, char: CType) -> CType:
+    match ctype:
+        case Int(name="char"):
+            return char
+        case Array() | Qualified() | TypeTag() | Typedef():
+            return mapped(ctype, lambda part: _with_char(part, char))
+        case _:
+            return ctype
 
 
 def _of_base_types(ctype: CType, target: Target) -> CType:

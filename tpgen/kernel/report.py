@@ -85,4 +85,4 @@ def _not_taken(skipped: Sequence[Diagnostic]) -> Iterator[str]:
         codes = ", ".join(f"{count} {code}" for code, count in sorted(Counter(d.code for d in skipped).items()))
         yield f"not taken from the headers: {len(skipped)} ({codes})"
         for diagnostic in skipped:
-            yield f"note: {diagnostic}"
+            yield f"{diagnostic.severity}: {diagnostic}"

@@ -152,7 +152,7 @@ class Kernel(Lookup):
         raw = btf.raw(key.name) if btf else None
         if raw is None:
             resolved = self.resolved_event(key)
-            return (resolved.args, Origin.HEADERS, Origin.HEADERS) if resolved else (None, None, None)
+            return (self._of_kernel(key, resolved.args), Origin.HEADERS, Origin.HEADERS) if resolved else (None,) * 3
         if header is None or not self.headers_match or len(header.args) != len(raw.args):
             return raw.args, Origin.BTF, raw.names_origin
         if not all(arg.name for arg in raw.args):
@@ -162,6 +162,12 @@ class Kernel(Lookup):
         if ordered is not None and ordered != raw.args:
             return ordered, Origin.HEADERS, raw.names_origin
         return raw.args, Origin.BTF, raw.names_origin
+
+    def _of_kernel(self, key: EventKey, args: tuple[Argument, ...]) -> tuple[Argument, ...]:
+        """Return the arguments with the types of this kernel's BTF that the headers only name."""
+        if not self.sources.btfs:
+            return args
+        return tuple(replace(arg, type=self.compiled_type(arg.type, key)) for arg in args)
 
     # --- the record
 
@@ -181,7 +187,8 @@ class Kernel(Lookup):
             return self._with_elements(Record(header_bytes(form), None, fields), key, form), Origin.TRACEFS
         if btf is None and (declared := self.resolved_class(key)):
             header = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
-            fields = tuple(replace(field, type=self.resolved_type(field.type, key)) for field in declared.fields)
+            types = (None if field.type is None else self.compiled_type(field.type, key) for field in declared.fields)
+            fields = tuple(replace(each, type=ctype) for each, ctype in zip(declared.fields, types, strict=True))
             return _signed(lay_out(fields, header, self.target)), Origin.HEADERS
         return None, None
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tpgen.basics.frozen import frozen
-from tpgen.diagnostics import Diagnostic, Severity, fail, unreadable
+from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail, unreadable
 from tpgen.paths import LIVE_BTF, live_tracefs
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import is_split
@@ -40,6 +40,7 @@ class KnownClasses(Protocol):
 class SourceTree(NamedTuple):
     """A tree of headers and sources, as far as it is read.
 
+    With `of_driver` these are no tree of the kernel: what the kernel lacks of their events it gets with their driver.
     `makefiles` define names for the modules' files. `null_args` is the verifier's table of arguments that may be NULL,
     None where the tree lacks it. `syscalls` are the system calls that its C files define, None where
     these are not read.
@@ -49,6 +50,7 @@ class SourceTree(NamedTuple):
     makefiles: Makefiles | None = None
     null_args: Mapping[str, int] | None = None
     syscalls: SyscallDefines | None = None
+    of_driver: bool = False
 
 
 @frozen
@@ -122,7 +124,8 @@ def open_files(
     files for BTF and configuration that are not on disk under their names. With `syscalls` the C files beside the
     headers are read for the system calls that they define, which takes seconds.
     """
-    btfs = _open_btf(btf, arch, contents)
+    without_btf: dict[str, Sequence[str]] = {}
+    btfs = _open_btf(btf, arch, contents, without_btf=without_btf)
     if arch is not None:
         target = target_named(arch)
         if btfs and (target.pointer_size, target.big_endian) != (
@@ -137,7 +140,9 @@ def open_files(
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, *headers.paths)))
     tree = _open_tree(headers, target, contents, syscalls)
-    return Sources(label, target, headers.release, btfs=btfs, tracefs=opened, tree=tree)
+    return Sources(
+        label, target, headers.release, btfs=btfs, tracefs=opened, tree=tree, modules_without_btf=without_btf
+    )
 
 
 def _live_btf_paths() -> list[str]:
@@ -172,6 +177,7 @@ def _open_tree(
     from tpgen.sources.headers.read import Headers
     from tpgen.sources.source_tree.makefiles import Makefiles
     from tpgen.sources.source_tree.null_args import read_null_args
+    from tpgen.sources.source_tree.release import is_kernel_tree
 
     (path,) = given.paths
     config = _config(given.config, contents)
@@ -181,7 +187,7 @@ def _open_tree(
         from tpgen.sources.headers.trace_events.syscall_defines import read_syscall_defines
 
         syscalls = read_syscall_defines(path, target, config)
-    return SourceTree(headers, Makefiles(path), read_null_args(path), syscalls)
+    return SourceTree(headers, Makefiles(path), read_null_args(path), syscalls, not is_kernel_tree(path))
 
 
 def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] | None:
@@ -194,15 +200,20 @@ def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] |
 
 
 def _open_btf(
-    paths: Sequence[str], arch: str | None, contents: Mapping[str, bytes] = NO_CONTENTS, one_kernel: bool = False
+    paths: Sequence[str],
+    arch: str | None,
+    contents: Mapping[str, bytes] = NO_CONTENTS,
+    one_kernel: bool = False,
+    without_btf: dict[str, Sequence[str]] | None = None,
 ) -> tuple[BtfTracepoints, ...]:
     """Open the BTF of all `paths`: those that stand alone first, then the split ones on their base.
 
-    With `one_kernel` all are known to be of one kernel.
+    With `one_kernel` all are known to be of one kernel. `without_btf` takes the tracepoints of modules without BTF.
     """
-    from tpgen.sources.images import btf_sections, module_name
+    from tpgen.sources.images import module_name
 
-    blobs = [(path, btf_sections(_read(path, contents), path)) for path in paths]
+    opening = ((path, _sections(path, contents, without_btf)) for path in paths)
+    blobs = [(path, sections) for path, sections in opening if sections is not None]
     arch = arch or next((sections.arch for _, sections in blobs if sections.arch), None)
     alone: list[tuple[str, BtfSections]] = []
     split: list[tuple[str, BtfSections]] = []
@@ -227,6 +238,24 @@ def _open_btf(
             raise fail("btf-wrong-base", f"this module's BTF does not continue that in {base.path}", path, hint)
         opened.append(BtfTracepoints(btf, module_name(path)))
     return tuple(opened)
+
+
+def _sections(
+    path: str, contents: Mapping[str, bytes], without_btf: dict[str, Sequence[str]] | None
+) -> BtfSections | None:
+    """Return the BTF in a file; None for a module without, of which `without_btf` takes the tracepoints' names."""
+    from tpgen.sources.images import btf_sections, module_name, module_tracepoints
+
+    data = _read(path, contents)
+    try:
+        return btf_sections(data, path)
+    except TpgenError as error:
+        if without_btf is None or error.diagnostics[0].code != "image-no-btf":
+            raise
+        if not (tracepoints := module_tracepoints(data, path)):
+            raise
+        without_btf[module_name(path)] = tracepoints
+        return None
 
 
 def _read(path: str, contents: Mapping[str, bytes]) -> bytes:

@@ -33,7 +33,11 @@ def missing(event: Event, form: Form) -> str | None:
         return f"its record is that of one of the classes {classes}: read tracefs as root or give --headers"
     if event.attach_name is not None and event.kind == "tracepoint":
         return "it is a bare tracepoint, which has no record"
-    return _undecided(event, form) or "its record is unknown: no tracefs, no BTF and no headers tell it"
+    if undecided := _undecided(event, form):
+        return undecided
+    if event.class_origin == Origin.HEADERS:
+        return f"no header that could be read has its class {event.class_name}: `tpgen check` tells what could not"
+    return "its record is unknown: no tracefs, no BTF and no headers tell it"
 
 
 def unattachable(event: Event, form: Form) -> str | None:
