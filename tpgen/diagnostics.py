@@ -116,3 +116,22 @@ def shortened(text: str) -> str:
 def printable(text: str) -> str:
     """`text` with what cannot be printed escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """`text` with what cannot be printed escaped, but for tabs and the ends of lines."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c in "\n\t" else printable(c) for c in text)
+
+
+def printable_json(text: str) -> str:
+    """JSON with what cannot be printed, which is in its strings alone, escaped as JSON escapes it."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else _json_escape(c) for c in text)
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

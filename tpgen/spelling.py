@@ -26,6 +26,12 @@ KEYWORDS = frozenset(
     restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof
     _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local""".split()
 )
+#: The other words that no GNU C allows as a name.
+GNU_KEYWORDS = frozenset(
+    """_Pragma __alignof __alignof__ __asm __asm__ __attribute __attribute__ __auto_type __complex __complex__ __const
+    __const__ __extension__ __imag__ __inline __inline__ __int128 __label__ __real__ __restrict __restrict__ __signed
+    __signed__ __thread __typeof __typeof__ __volatile __volatile__""".split()
+)
 
 
 def spell(ctype: CType, name: str = "") -> str:

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, KernelRequests, Option, Request
 from tpgen.basics.interning import InterningTable
+from tpgen.diagnostics import printable_json
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import (
     Array,
@@ -59,7 +60,9 @@ def _document(kernel: KernelRequests) -> str:
     events = ",\n".join(encode(event) for event in _events(kernel.requests, kernel.target, types))
     target = encode(_target(kernel.target, kernel.release))
     table = ",\n".join(map(encode, types.rows))
-    return f'{{"version": {VERSION},\n"target": {target},\n"types": [\n{table}\n],\n"events": [\n{events}\n]}}\n'
+    return printable_json(
+        f'{{"version": {VERSION},\n"target": {target},\n"types": [\n{table}\n],\n"events": [\n{events}\n]}}\n'
+    )
 
 
 def _target(target: Target, release: str | None) -> dict[str, Any]:

@@ -65,11 +65,14 @@ class CachingKernel(KernelEvents):
         return self._kernel.names
 
     def keys_of(self, name: str) -> list[EventKey]:
-        return self._kernel.keys_of(name)
+        keys = self._kernel.keys_of(name)
+        self.notes = self._kernel.notes  # which may have got one about a name
+        return keys
 
     def keys(self) -> list[EventKey]:
         if self._keys is None:
             self._keys = self._kernel.keys()
+            self.notes = self._kernel.notes
         return self._keys
 
     def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from weakref import finalize
 
 from tpgen.basics.memo import memoised
-from tpgen.catalog import validate
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, MOST_PARTS, STATEMENTS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail, unreadable
+from tpgen.kernel import validate
 from tpgen.kernel.comparison import Comparison, Subject
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
@@ -222,7 +222,7 @@ class CatalogKernel(KernelEvents):
         return [self._key(*row) for row in self.catalog.rows(query, self._id, *values)]
 
     def _key(self, system: Any, name: Any, module: Any, kind: Any) -> EventKey:
-        system, module = (self._opt(validate.word, word) for word in (system, module))
+        system, module = self._opt(validate.system_name, system), self._opt(validate.word, module)
         return EventKey(system, self._value(validate.event_name, name), module, kind == Kind.DYNAMIC)
 
     # --- one event
@@ -336,7 +336,7 @@ class CatalogKernel(KernelEvents):
     def _arg(self, expected: int, slot: Any, name: Any, ctype: Any, nullness: Any) -> Argument:
         self._value(validate.number, slot, expected, expected)
         held = self._value(validate.argument_type, self._type(ctype), self.target)
-        return Argument(self._opt(validate.identifier, name), held, expected, self._opt(Nullness, nullness))
+        return Argument(self._opt(validate.c_name, name), held, expected, self._opt(Nullness, nullness))
 
     @memoised
     def _record(self, number: Any) -> Record:
@@ -365,7 +365,7 @@ class CatalogKernel(KernelEvents):
         )
         return Syscall(
             self._value(validate.event_name, tracepoint),
-            self._opt(_count, call),
+            self._opt(validate.count, call),
             None if registers is None else self._registers(registers),
         )
 
@@ -409,7 +409,7 @@ class CatalogKernel(KernelEvents):
         query = "SELECT kind, name, target, size_bytes, align_bytes, signed, length, length_text FROM type WHERE id = ?"
         kind, name, target, size, align, signed, length, length_text = self._one(query, number)
 
-        name_of = self._opt(validate.number_name if kind in ("int", "bool", "float") else validate.identifier, name)
+        name_of = self._opt(validate.number_name if kind in ("int", "bool", "float") else validate.c_name, name)
         of, parts = self._referred(number, target) if target is not None else (Void(), 0)
         parts += 1
         match kind:
@@ -423,9 +423,9 @@ class CatalogKernel(KernelEvents):
             case "ptr" if target is not None:
                 return Pointer(of), parts
             case "array" if target is not None:
-                return Array(of, self._opt(_count, length), self._opt(validate.length_text, length_text)), parts
+                return Array(of, self._opt(validate.count, length), self._opt(validate.length_text, length_text)), parts
             case "struct" | "union":
-                return Struct(kind, name_of, self._opt(_count, size), self._opt(_bytes, align)), 1
+                return Struct(kind, name_of, self._opt(validate.count, size), self._opt(_bytes, align)), 1
             case "enum":
                 whole = None if size is None else self._value(validate.type_size, kind, size)
                 return Enum(name_of, whole, self._opt(validate.flag, signed)), 1
@@ -517,11 +517,6 @@ def _or_none(check: Callable[[Any], _Value], value: Any) -> _Value | None:
 def _bytes(value: Any) -> int:
     """An offset or a size in bytes inside of a record."""
     return validate.number(value, MAX_RECORD_BYTES)
-
-
-def _count(value: Any) -> int:
-    """A size in bytes or a length that BTF keeps in 32 bits."""
-    return validate.number(value, (1 << 32) - 1)
 
 
 def _mask(value: Any) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
 from tpgen.commands.deliver import say
-from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail
+from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail, printable_json
 from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PICK, KernelOption
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
@@ -150,4 +150,4 @@ def print_json(items: list[dict[str, object]]) -> None:
     import json
 
     encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
-    sys.stdout.write("[\n" + ",\n".join(map(encode, items)) + "\n]\n" if items else "[]\n")
+    sys.stdout.write(printable_json("[\n" + ",\n".join(map(encode, items)) + "\n]\n") if items else "[]\n")

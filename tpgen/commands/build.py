@@ -9,7 +9,7 @@ import sys
 from tpgen.building.request import BuildRequest
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import fail
+from tpgen.diagnostics import fail, printable_lines
 
 
 def parser() -> Parser:
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         run.build(request, defaults, options.adopt, base.report_note)
         return base.EXIT_DONE
     stale = run.check(request, defaults, base.report_note)
-    sys.stdout.writelines(stale)
+    sys.stdout.writelines(map(printable_lines, stale))
     return base.EXIT_CHECK_FAILED if stale else base.EXIT_DONE
 
 

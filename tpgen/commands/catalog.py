@@ -60,7 +60,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _place(item: StoredKernel) -> str:
-    return "shipped" if item.shipped else item.path
+    return "shipped" if item.shipped else printable(item.path)
 
 
 def _json(item: StoredKernel) -> dict[str, object]:

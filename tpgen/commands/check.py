@@ -7,6 +7,7 @@ import sys
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.diagnostics import printable_lines
 
 
 def parser() -> Parser:
@@ -25,6 +26,6 @@ def run(options: argparse.Namespace) -> int:
     patterns = options.events or ["*"]
     compared = compare_sources(base.kernel_request(options), patterns, options.module, base.report_note)
     kernel, keys, comparisons, skipped = compared
-    sys.stdout.write(report(kernel, keys, comparisons, options.verbose, skipped))
+    sys.stdout.write(printable_lines(report(kernel, keys, comparisons, options.verbose, skipped)))
     unread = any(diagnostic.severity == Severity.ERROR for diagnostic in skipped)
     return base.EXIT_CHECK_FAILED if unread or errors(comparisons) else base.EXIT_DONE

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.diagnostics import printable_json, printable_lines
 
 if TYPE_CHECKING:
     from tpgen.diff.changes import KernelsDiff
@@ -38,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(found)
     else:
-        sys.stdout.write(diff_text(found, _colours()))
+        colours = _colours()
+        text = diff_text(found, colours)
+        sys.stdout.write(text if colours else printable_lines(text))
     return base.EXIT_CHECK_FAILED if options.exit_code and found.changed else base.EXIT_DONE
 
 
@@ -49,7 +52,7 @@ def _print_json(found: KernelsDiff) -> None:
     from tpgen.diff.render import diff_json
 
     head, events = diff_json(found)
-    sys.stdout.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "events": ')
+    sys.stdout.write(f'{printable_json(json.dumps(head, ensure_ascii=False))[:-1]}, "events": ')
     base.print_json(events)
     sys.stdout.write("}\n")
 

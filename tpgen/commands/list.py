@@ -7,6 +7,7 @@ import sys
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.diagnostics import printable_lines
 
 
 def parser() -> Parser:
@@ -25,5 +26,5 @@ def run(options: argparse.Namespace) -> int:
         base.print_json(list_json(events))
     else:
         base.report(kernel.notes)
-        sys.stdout.write(list_text(events))
+        sys.stdout.write(printable_lines(list_text(events)))
     return base.EXIT_DONE

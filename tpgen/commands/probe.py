@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import fail, unreadable
+from tpgen.diagnostics import fail, printable, printable_json, unreadable
 
 if TYPE_CHECKING:
     from tpgen.probe import Evidence
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"raw tracepoints: {_WORDS[found]}")
         for item in evidence:
-            print(f"  {_WORDS[item.supported]:<8} {item.what}")
+            print(f"  {_WORDS[item.supported]:<8} {printable(item.what)}")
     return {True: base.EXIT_DONE, False: base.EXIT_CHECK_FAILED, None: base.EXIT_UNKNOWN}[found]
 
 
@@ -44,7 +44,7 @@ def _print_json(found: bool | None, evidence: list[Evidence]) -> None:
     import json
 
     items = [{"supported": item.supported, "what": item.what} for item in evidence]
-    print(json.dumps({"supported": found, "evidence": items}, indent=1, ensure_ascii=False))
+    print(printable_json(json.dumps({"supported": found, "evidence": items}, indent=1, ensure_ascii=False)))
 
 
 def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[Evidence]:

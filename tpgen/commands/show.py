@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
     from tpgen.kernel.events import EventKey, KernelEvents
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         return _outcome(kernel, keys)
     base.report(kernel.notes)
     texts = (event_text(event, kernel.target, kernel.comparisons(key)) for key, event in zip(keys, events, strict=True))
-    sys.stdout.write("\n".join(texts))
+    sys.stdout.write(printable_lines("\n".join(texts)))
     return _outcome(kernel, keys)
 
 

@@ -25,6 +25,7 @@ from tpgen.target import Target
 from tpgen.typequery import element_of, has_unknown_length, is_string, renamed, same_type, size_of, stripped
 
 if TYPE_CHECKING:
+    from tpgen.kernel.validate import Refusal
     from tpgen.sources.formats import Format
     from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
     from tpgen.sources.source_tree.makefiles import Define
@@ -54,6 +55,28 @@ def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
 
 def check_event(kernel: Kernel, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
     """Make the comparisons for one event; with `raw_only` those that need no record, which takes reading tracefs."""
+    made = list(_check_event(kernel, key, raw_only))
+    yield from made
+    # What sources contradict each other about is told by that, and breaks rules besides.
+    if not errors(made) and (refused := kernel.refusals(key, raw_only)):
+        yield from (_refused(kernel, key, refusal) for refusal in refused)
+
+
+def _refused(kernel: Kernel, key: EventKey, refusal: Refusal) -> Comparison:
+    """Return the finding that a part of an event breaks a rule for names and numbers."""
+    subject = Subject.SYSCALL if key.system == SYSCALLS_SYSTEM else Subject.RECORD
+    btf, form = kernel.btf(key), None
+    if refusal.part == "args":
+        subject = Subject.RAW if btf else Subject.HEADER_RAW
+    elif btf is None:
+        form = kernel.format(key)
+    where = Position(btf.btf.path) if btf else Position(form.path) if form else None
+    if where is None and (header := kernel.header_event(key)) is not None:
+        where = header.position
+    return Comparison(subject, str(key), (Diagnostic("invalid-fact", f"{key}: {refusal.reason}", where),))
+
+
+def _check_event(kernel: Kernel, key: EventKey, raw_only: bool) -> Iterator[Comparison]:
     # Where in its record a system call has its arguments does not matter for what the registers hold.
     if raw_only and key.system == SYSCALLS_SYSTEM and kernel.btf(key) is None:
         return

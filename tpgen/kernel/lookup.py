@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
+from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.kernel.alternatives import (
     FieldsOf,
     HeaderForm,
@@ -26,6 +27,7 @@ from tpgen.kernel.array_lengths import measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
+from tpgen.kernel.validate import EventValidator, is_word
 from tpgen.model import Array, CType, Field, Int, Qualified, Typedef, TypeTag
 from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
@@ -34,7 +36,6 @@ from tpgen.target import Target
 from tpgen.typequery import mapped
 
 if TYPE_CHECKING:
-    from tpgen.diagnostics import Diagnostic
     from tpgen.sources.formats import BadFormat, Format
     from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefine
@@ -59,8 +60,10 @@ class Lookup(KernelEvents):
     """The sources of one kernel, by event. What takes a while to read is read once, and only where it is needed."""
 
     def __init__(self, sources: Sources) -> None:
-        super().__init__(sources.label, sources.target, sources.release, sources.notes)
+        release = sources.release if sources.release and is_word(sources.release) else None
+        super().__init__(sources.label, sources.target, release, sources.notes)
         self.sources = sources
+        self.validator = EventValidator(sources.target)
         self._images: dict[str, list[BtfTracepoints]] = {}
         self._formats: dict[tuple[str, str], Format | BadFormat] = {}
 
@@ -143,7 +146,29 @@ class Lookup(KernelEvents):
         return self.sources.tracefs.systems_of(name) if self.sources.tracefs else ()
 
     def keys_of(self, name: str) -> list[EventKey]:
-        """Every event of exactly this name."""
+        """Every event of exactly this name, without those whose names follow no rule: they get a note."""
+        return [key for key in self._stated_keys_of(name) if self._is_sound(key)]
+
+    def _is_sound(self, key: EventKey) -> bool:
+        reason = self.validator.key_fault(key)
+        if reason is None:
+            return True
+        note = Diagnostic("invalid-fact", f"an event is refused: {reason}", self._place(key), severity=Severity.NOTE)
+        if note not in self.notes:
+            self.notes += (note,)
+        return False
+
+    def _place(self, key: EventKey) -> Position | None:
+        """The file in which an event is found."""
+        if btf := self.btf(key):
+            return Position(btf.btf.path)
+        if key.system is not None and key.system in self.systems_of(key.name):
+            assert self.sources.tracefs is not None
+            return Position(self.sources.tracefs.root)
+        header = self.header_event(key)
+        return header.position if header else None
+
+    def _stated_keys_of(self, name: str) -> list[EventKey]:
         known = self._events_of(name)
         systems, keys = known.systems, [*known.traced]
         keys += [EventKey(system, name) for system in systems]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tpgen.diagnostics import Position
     from tpgen.kernel.events import EventKey
     from tpgen.kernel.sources import Sources
+    from tpgen.kernel.validate import Refusal
     from tpgen.sources.btf_tracepoints import BtfTracepoints
     from tpgen.sources.formats import Format
     from tpgen.sources.headers.facts import HeaderEvent
@@ -35,6 +36,7 @@ class Kernel(Lookup):
     def __init__(self, sources: Sources) -> None:
         super().__init__(sources)
         self._events: dict[EventKey, Event] = {}
+        self._refusals: dict[EventKey, tuple[Refusal, ...]] = {}
 
     def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
         """Return the resolved events of `keys`; the format files of many are read in one go.
@@ -69,7 +71,19 @@ class Kernel(Lookup):
         args = (replace(arg, nullness=assumed.get(arg.slot, arg.nullness)) for arg in event.args or ())
         return replace(event, args=tuple(args), nullness_origin=Origin.VERIFIER)
 
+    def refusals(self, key: EventKey, raw_only: bool = False) -> tuple[Refusal, ...]:
+        """Return the parts that sources state of an event and that it comes without, since they follow no rule."""
+        if not raw_only:
+            self.event(key)
+        elif key not in self._refusals:
+            self._resolve(key, raw_only)
+        return self._refusals[key]
+
     def _resolve(self, key: EventKey, raw_only: bool = False) -> Event:
+        event, self._refusals[key] = self.validator.validated(self._joined(key, raw_only))
+        return event
+
+    def _joined(self, key: EventKey, raw_only: bool) -> Event:
         btf = self.btf(key)
         forms, form = self.header_forms(key), None if raw_only else self.format(key)
         if btf is None and (shown := self.syscall_format(key)):
@@ -348,6 +362,8 @@ def _syscall_fields(event: str, defined: SyscallDefine, target: Target) -> tuple
 
 
 def header_bytes(form: Format) -> int:
-    """Return the size of the common header, which is padded to the alignment of its int pid."""
+    """Return the size of the common header, which is padded to the alignment of its int pid, where it has one."""
     end = max(((f.offset_bytes or 0) + (f.size_bytes or 0) for f in form.common), default=SLOT_BYTES)
-    return round_up(end, HEADER_ALIGN)
+    first = min((f.offset_bytes for f in form.fields if f.offset_bytes is not None), default=None)
+    padded = round_up(end, HEADER_ALIGN)
+    return end if first is not None and end <= first < padded else padded

@@ -179,7 +179,7 @@ VALUES = {
     ),
     "type name that is code": f"UPDATE type SET name = '{CODE}' WHERE name = 'task_struct'",
     "argument name that is a word of C": f"UPDATE argument SET name = 'while' WHERE prototype = {ARGS} AND slot = 0",
-    "field name that is a word of GNU C": f"UPDATE field SET name = '__asm__' WHERE record = {RECORD} AND position = 0",
+    "field name with a homoglyph": f"UPDATE field SET name = 'р' || 'id' WHERE record = {RECORD} AND position = 0",
     "struct of two words": "UPDATE type SET name = 'a b' WHERE name = 'task_struct'",
     "struct that is a word of C": "UPDATE type SET name = 'return' WHERE name = 'task_struct'",
     "struct that is an attribute": "UPDATE type SET name = '__attribute__' WHERE name = 'task_struct'",

@@ -242,7 +242,7 @@ FIELDS = {
         {CLASSIC: ["~ @8  __data_loc ? a[] → __rel_loc ? a[]"]},
     ),
     "two of a name": (
-        "unsigned int __data_loc_type @8, int type @12", "unsigned int __data_loc_type @12, int type @8",
+        "unsigned int __data_loc_type @8, int type @12", "int type @8, unsigned int __data_loc_type @12",
         {WITHOUT_CORE: ["~ @8 → @12  __data_loc ? type[]", "~ @12 → @8  int type"]},
     ),
 }  # fmt: skip

@@ -1,0 +1,315 @@
+"""Validation: the one set of rules for names, numbers and texts, whichever source they are from.
+
+Every source is somebody else's. What generated code is made of is a number in its range, an ASCII identifier, or a word
+of a fixed set. `EventValidator` holds events that are read from sources against the rules before they leave a kernel;
+a catalog's values are held against them one by one, each before it becomes a fact. Each function returns its value, or
+raises `ValueError` with what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, assert_never
+
+from tpgen.basics.frozen import replace
+from tpgen.layout import LOCATOR_BYTES, MAX_RECORD_BYTES, SLOT_BYTES, SLOT_SIZES
+from tpgen.model import (
+    Argument,
+    Array,
+    CType,
+    Enum,
+    Event,
+    Field,
+    Float,
+    FuncProto,
+    Int,
+    Kind,
+    Pointer,
+    Qualified,
+    Record,
+    Struct,
+    Typedef,
+    TypeTag,
+    Void,
+)
+from tpgen.spelling import GNU_KEYWORDS, KEYWORDS
+from tpgen.target import Target
+from tpgen.typequery import children, kind_of, size_of, stripped
+
+if TYPE_CHECKING:
+    from tpgen.kernel.events import EventKey
+
+#: No tracepoint has more arguments: the kernel's macros count to 12.
+MOST_ARGUMENTS = 12
+#: No kernel's path, message or print fmt is longer, in characters.
+LONGEST_TEXT = 1 << 16
+# An event's name may start with a digit, as those of the ieee 802.15.4 stack do.
+_EVENT = re.compile(r"[A-Za-z0-9_]{1,200}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
+# tracefs allows a dash in a system: xhci-hcd.
+_SYSTEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,200}")
+# A module, a release: 6.12.107+deb13-amd64.
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,200}")
+# What makes up the names of C's own numbers: unsigned long.
+_NUMBER_WORDS = frozenset("_Bool __int128 char double float int long short signed unsigned".split())
+# A member within members: thread_info.status, regs[3].
+_MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\]){0,8}")
+# The length of an array as a header writes it, `sizeof(struct sockaddr_in6)`: it stands in a comment.
+_LENGTH = re.compile(r"(?:[\w\s()+\-&|~%<>,.?:!=]|\*(?!/)|/(?!\*))*", re.ASCII)
+_SIZES = {
+    "int": (1, 2, 4, 8, 16), "bool": (1, 2, 4, 8), "enum": (1, 2, 4, 8), "float": (2, 4, 8, 10, 12, 16),
+}  # fmt: skip
+
+
+def wrong(what: str, value: object) -> NoReturn:
+    """Raise the `ValueError` that `value` is not `what`."""
+    shown = repr(value)
+    raise ValueError(f"{shown if len(shown) < 60 else shown[:60] + '…'} is no {what}")
+
+
+def _matching(pattern: re.Pattern[str], value: Any, what: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        wrong(what, value)
+    return value
+
+
+def event_name(value: Any) -> str:
+    return _matching(_EVENT, value, "name of an event")
+
+
+def system_name(value: Any) -> str:
+    return _matching(_SYSTEM, value, "name of a system")
+
+
+def identifier(value: Any) -> str:
+    """The name of a field. It may be a word of C: dynamic events have fields `int` and `if`."""
+    return _matching(_IDENTIFIER, value, "C identifier")
+
+
+def c_name(value: Any) -> str:
+    """The name of an argument, or of a type that is no number: a word of C is none."""
+    if value in KEYWORDS or value in GNU_KEYWORDS:
+        wrong("C identifier", value)
+    return _matching(_IDENTIFIER, value, "C identifier")
+
+
+def word(value: Any) -> str:
+    """A module, a release, the name of a kernel or an architecture."""
+    return _matching(_WORD, value, "name")
+
+
+def is_word(value: object) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def number_name(value: Any) -> str:
+    """The name of a type of numbers: words of C (`unsigned long`), or one of the compiler's own (`u128`)."""
+    if isinstance(value, str) and 0 < len(words := value.split(" ")) < 5 and _NUMBER_WORDS.issuperset(words):
+        return value
+    return c_name(value)
+
+
+def member_path(value: Any) -> str:
+    return _matching(_MEMBER, value, "member")
+
+
+def length_text(value: Any) -> str:
+    return _matching(_LENGTH, text(value), "length of an array")
+
+
+def text(value: Any) -> str:
+    """Text that is only shown, and escaped where it is: it may hold anything but too much."""
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        wrong("text", value)
+    return value
+
+
+def path(value: Any) -> str:
+    """A path, which stands in messages only; what cannot be printed was escaped when it was written."""
+    if not text(value).isprintable():
+        wrong("path", value)
+    return str(value)
+
+
+def number(value: Any, most: int, least: int = 0) -> int:
+    """An integer in its range."""
+    if type(value) is not int or not least <= value <= most:
+        wrong(f"number from {least} to {most}", value)
+    return int(value)
+
+
+def count(value: Any) -> int:
+    """A size in bytes or a length that BTF keeps in 32 bits."""
+    return number(value, (1 << 32) - 1)
+
+
+def flag(value: Any) -> bool:
+    return number(value, 1) == 1
+
+
+def type_size(kind: str, value: Any) -> int:
+    """The size in bytes of a type of that kind."""
+    if number(value, 16) not in _SIZES[kind]:
+        wrong(f"size of a type of kind {kind}", value)
+    return int(value)
+
+
+def argument_type(ctype: CType, target: Target) -> CType:
+    """A type that fits the u64 in which a raw argument is handed out."""
+    kind = kind_of(ctype)
+    if isinstance(stripped(ctype), Typedef):
+        return ctype  # which no source explained: its whole slot
+    if kind is None or (kind != "ptr" and size_of(ctype, target) not in SLOT_SIZES):
+        wrong("type of a raw argument", ctype)
+    return ctype
+
+
+def record(found: Record, kind: Kind, target: Target) -> Record:
+    """A record whose fields lie one behind the other, with the size of their types, inside of it."""
+    at = found.header_bytes
+    for field in found.fields:
+        if field.offset_bytes is None or field.size_bytes is None:
+            continue
+        if field.offset_bytes < at:
+            wrong(f"offset of field {field.name}, which would overlap", field.offset_bytes)
+        declared = _declared_size(field, kind, target)
+        if declared is not None and declared != field.size_bytes:
+            wrong(f"size of field {field.name}, which is of {declared} bytes by its type", field.size_bytes)
+        at = field.offset_bytes + field.size_bytes
+    if at > (MAX_RECORD_BYTES if found.size_bytes is None else found.size_bytes):
+        wrong("size of a record with these fields", found.size_bytes)
+    return found
+
+
+def _declared_size(field: Field, kind: Kind, target: Target) -> int | None:
+    """The size in bytes of the field's type; None where that says nothing of the field's own size."""
+    if field.dynamic:  # synthetic events have the locator in a u64
+        return field.size_bytes if kind == Kind.DYNAMIC and field.size_bytes == SLOT_BYTES else LOCATOR_BYTES
+    if field.type is None or kind == Kind.SYSCALL:
+        return None
+    return size_of(field.type, target)
+
+
+# --- events of sources
+
+
+class Refusal(NamedTuple):
+    """The part of an event that does not follow the rules (`args`, `record`, `class_name`), and why."""
+
+    part: str
+    reason: str
+
+
+class EventValidator:
+    """Holds the events of one kernel against the rules, each name and type once."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._words: set[object] = {None}
+        self._events: set[object] = set()
+        self._arguments: set[object] = set()
+        self._fields: set[object] = set()
+        # By identity, since types are nested and comparing them takes long; the types stay alive as long as this.
+        self._types: dict[int, CType] = {}
+        self._argument_types: dict[int, CType] = {}
+
+    def key_fault(self, key: EventKey) -> str | None:
+        """Why an event of that key is refused: the name of its system, its module or its own; None for a sound one."""
+        if key.name in self._events and key.system in self._words and key.module in self._words:
+            return None
+        checks: tuple[tuple[Callable[[Any], str], str | None], ...]
+        checks = ((event_name, key.name), (system_name, key.system), (word, key.module))
+        for check, value in checks:
+            if value is not None and (reason := _reason(check, value)):
+                return reason
+        self._events.add(key.name)
+        self._words |= {key.system, key.module}
+        return None
+
+    def validated(self, event: Event) -> tuple[Event, tuple[Refusal, ...]]:
+        """The event without its parts that do not follow the rules, and these."""
+        refused = []
+        if event.args is not None and (reason := _reason(self._check_arguments, event.args)):
+            refused.append(Refusal("args", reason))
+            event = replace(event, args=None, args_origin=None, names_origin=None)
+        if event.record is not None and (reason := _reason(self._check_record, event.record, event.kind)):
+            refused.append(Refusal("record", reason))
+            event = replace(event, record=None, record_origin=None)
+        if reason := _reason(self._check_classes, event):
+            refused.append(Refusal("class_name", reason))
+            event = replace(event, class_name=None, class_origin=None, class_candidates=())
+        return event, tuple(refused)
+
+    def _check_classes(self, event: Event) -> None:
+        for name in (event.class_name, *event.class_candidates):
+            if name is not None and name not in self._events:
+                self._events.add(event_name(name))
+
+    def _check_arguments(self, args: tuple[Argument, ...]) -> None:
+        number(len(args), MOST_ARGUMENTS)
+        for arg in args:
+            if arg.name is not None and arg.name not in self._arguments:
+                self._arguments.add(c_name(arg.name))
+            if id(arg.type) not in self._argument_types:
+                self._check_type(arg.type)
+                self._argument_types[id(arg.type)] = argument_type(arg.type, self._target)
+
+    def _check_record(self, found: Record, kind: Kind) -> None:
+        number(found.header_bytes, MAX_RECORD_BYTES)
+        for field in found.fields:
+            if field.name not in self._fields:
+                self._fields.add(identifier(field.name))
+            if field.type is not None:
+                self._check_type(field.type)
+        record(found, kind, self._target)
+
+    def _check_type(self, ctype: CType) -> None:
+        if id(ctype) not in self._types:
+            _check_own(ctype)
+            for part in children(ctype):
+                self._check_type(part)
+            self._types[id(ctype)] = ctype
+
+
+def _reason(check: Callable[..., object], *values: object) -> str | None:
+    """Why `check` refuses the values; None where it does not."""
+    try:
+        check(*values)
+    except ValueError as error:
+        return str(error)
+    except RecursionError:
+        return "a type nests too deeply"
+    return None
+
+
+def _check_own(ctype: CType) -> None:
+    """Hold the names and numbers of a type against the rules, without those of its parts."""
+    match ctype:
+        case Int() | Float():
+            number_name(ctype.name)
+            kind = "float" if isinstance(ctype, Float) else "bool" if ctype.is_bool else "int"
+            type_size(kind, ctype.size_bytes)
+        case Struct():
+            _optional(c_name, ctype.name)
+            _optional(count, ctype.size_bytes)
+        case Enum():
+            _optional(c_name, ctype.name)
+            if ctype.size_bytes is not None:
+                type_size("enum", ctype.size_bytes)
+        case Array():
+            _optional(count, ctype.length)
+            _optional(length_text, ctype.length_text)
+        case Typedef():
+            c_name(ctype.name)
+        case TypeTag():
+            identifier(ctype.tag)
+        case Void() | Pointer() | Qualified() | FuncProto():
+            pass
+        case _:
+            assert_never(ctype)
+
+
+def _optional(check: Callable[[Any], object], value: object) -> None:
+    if value is not None:
+        check(value)
