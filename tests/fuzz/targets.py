@@ -67,7 +67,7 @@ def btf(data: bytes, folder: Path) -> None:
                     question(number)
         tracepoints.btf.enumerator("BPF_PROG_TYPE_RAW_TRACEPOINT")
         tracepoints.btf.names_fit_base()
-    if every(100, data):
+    if every(500, data):
         described("--btf", _file(folder, "vmlinux.btf", data), "--arch", "x86_64")
 
 
@@ -79,7 +79,7 @@ def images(data: bytes, folder: Path) -> None:
     with _refusals():
         for name in module_tracepoints(data, "vmlinuz"):
             assert name.replace("_", "a").isalnum(), name
-    if every(100, data):
+    if every(500, data):
         described("--btf", _file(folder, "vmlinuz", data))
 
 
@@ -93,7 +93,7 @@ def formats(data: bytes, folder: Path) -> None:
         else:
             refused(TpgenError(found.faults))
             assert all(field.size_bytes is None or field.size_bytes >= 0 for field in found.fields)
-    if every(100, data):
+    if every(500, data):
         for number, (_, _, text) in enumerate(texts[:8]):
             name = text.partition("\n")[0].removeprefix("name: ")
             name = name if name.isidentifier() and len(name) < 100 else f"event_{number}"
@@ -111,7 +111,7 @@ def headers(data: bytes, folder: Path) -> None:
     with _refusals():
         facts = read_text(text, _TARGETS[0], "t.h")
         refused(TpgenError(tuple(facts.skipped)))
-    if every(100, data):
+    if every(500, data):
         kernel = ("--btf", _file(folder, "vmlinux.btf", _BTF), "--arch", "x86_64")
         described("--headers", _file(folder, "include/trace/events/t.h", data), *kernel)
 
@@ -138,7 +138,7 @@ def packages(data: bytes, folder: Path) -> None:
     with _refusals():
         contents = read_packages([str(_file(folder, "kernel.deb", data))])
         assert all(name.isascii() for name in contents.modules_without_btf)
-    if every(100, data):
+    if every(500, data):
         command("catalog", "add", "fuzzed", folder / "kernel.deb", "-o", folder / "made.tpgen")
 
 
@@ -153,7 +153,7 @@ def catalogs(data: bytes, folder: Path) -> None:
                     with _refusals():
                         kernel.events([key])
                         kernel.comparisons(key)
-    if every(50, data):
+    if every(200, data):
         described("--kernel", path)
 
 
@@ -165,7 +165,7 @@ def builds(data: bytes, folder: Path) -> None:
     loaded = manifest.load(str(_file(folder, "project/.tpgen.manifest", known)))
     loaded.fresh(str(folder / "project"), [])
     manifest.dump(loaded)
-    if every(50, data):
+    if every(200, data):
         other = _file(folder, "outside/file", b"not to be touched")
         path = _file(folder, "project/tpgen.toml", toml)
         command("build", path)
