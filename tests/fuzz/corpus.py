@@ -240,8 +240,8 @@ def _builds() -> dict[str, bytes]:
         "usual": toml + "\0" + known % "",
         "outputs-elsewhere": toml + "\0" + outside,
         "output-elsewhere": toml.replace('"out"', '"../outside"'),
-        "deep-json": "\0" + "[" * 100,
-        "deep-toml": "x = " + "[" * 100,
+        "deep-json": "\0" + "[" * 3000,
+        "deep-toml": "x = " + "[" * 3000,
         "many-digits": "x = " + "1" * 3800,
         "many-tables": "".join(f"[a{'.b' * (number % 40)}.c{number}]\n" for number in range(60)),
     }
