@@ -173,7 +173,7 @@ def dump(manifest: Manifest) -> bytes:
 
 
 def signing_key(make: bool = False) -> bytes | None:
-    """Return the user's key for manifests, in the cache directory; None where there is none and, with `make`, can be none."""
+    """Return the user's key for manifests, in the cache directory; None where none can be had."""
     files = PrivateFiles("keys", 1, _KEY_BYTES)
     try:
         key = files.read("manifests")
