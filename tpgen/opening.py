@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.request import KernelRequest
-from tpgen.paths import live_kernel_readable
+from tpgen.paths import live_kernel_askable
 from tpgen.target import target_named
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
     `unknown-kernel`, and what is wrong with the catalog.
     """
     _refuse_useless(request)
-    if request.kernel == "live" or (request.kernel is None and (request.has_files or live_kernel_readable())):
+    if request.kernel == "live" or (request.kernel is None and (request.has_files or live_kernel_askable())):
         return None
     from tpgen.catalog.store import newest_shipped, open_named
 
@@ -58,9 +58,12 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
     newest = newest_shipped(request.arch)
     if newest is None:
         return None
-    message = f"no BTF of a running kernel here: this is {newest.info.name}, the newest that came with tpgen"
-    report(Diagnostic("kernel-shipped", message, None, "--kernel picks another", Severity.NOTE))
-    return newest.open()
+    message = f"neither BTF nor tracefs of a running kernel can be read here: this is {newest.info.name}"
+    hint = "it is the newest that came with tpgen; --kernel picks another"
+    report(Diagnostic("kernel-shipped", message, None, hint, Severity.NOTE))
+    found = newest.open()
+    found.is_stand_in = True
+    return found
 
 
 def open_named(name: str, report: Report) -> KernelEvents:
@@ -138,13 +141,13 @@ def open_sources(
     options = (request.headers, request.config, request.macros(), request.release, not request.no_cache)
     headers = HeaderOptions(*options)
     headers_alone = bool(request.headers) and not (request.btf or request.tracefs)
-    join_live = join_live and headers_alone and live_kernel_readable()
+    join_live = join_live and headers_alone and live_kernel_askable()
     if request.kernel == "live" or (join_live and (request.arch is None or _is_of_this_machine(request.arch))):
         sources = open_live(headers, _known_classes())
     elif request.has_files:
         given = (request.btf, request.tracefs, headers, request.arch)
         sources = open_files(*given, contents=contents or {}, syscalls=syscalls)
-    elif live_kernel_readable():
+    elif live_kernel_askable():
         sources = open_live(known_classes=_known_classes())
     else:
         raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs, --headers or --kernel")
@@ -159,7 +162,7 @@ def _refuse_useless(request: KernelRequest) -> None:
     for given, flag in ((request.config, "--config"), (request.defines, "-D"), (request.undefines, "-U")):
         if given and not request.headers:
             raise fail("usage", f"{flag} decides what of --headers counts", hint="give --headers as well")
-    is_live = request.kernel == "live" or (not (request.kernel or request.has_files) and live_kernel_readable())
+    is_live = request.kernel == "live" or (not (request.kernel or request.has_files) and live_kernel_askable())
     if request.release and (request.kernel or not request.has_files):
         named = f"kernel {request.kernel}" if request.kernel not in (None, "live") else LIVE_LABEL
         raise fail("usage", f"--release is that of files, and {named} has its own", hint="leave --release away")

@@ -19,6 +19,9 @@ LIVE_BTF = "/sys/kernel/btf"
 #: Where tracefs is mounted by itself, and where debugfs shows it.
 MOUNT_POINTS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 
+#: What is mounted where.
+MOUNTS = "/proc/self/mounts"
+
 
 # --- what travels with the package
 
@@ -93,13 +96,18 @@ def live_kernel_readable() -> bool:
     return os.access(os.path.join(LIVE_BTF, "vmlinux"), os.R_OK)
 
 
+def live_kernel_askable() -> bool:
+    """Whether this machine's own kernel can be asked about its events: by BTF, or by tracefs, which is for root."""
+    return live_kernel_readable() or ((path := live_tracefs()) is not None and os.access(path, os.R_OK | os.X_OK))
+
+
 def live_tracefs() -> str | None:
     """The mount point of tracefs on this machine, None where it is not mounted."""
     for path in MOUNT_POINTS:
         if os.path.isdir(os.path.join(path, "events")):
             return path
     try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        with open(MOUNTS, encoding="utf-8", errors="replace") as mounts:
             return next((line.split()[1] for line in mounts if line.split()[2] == "tracefs"), None)
     except OSError:
         return None

@@ -153,7 +153,7 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_note_where_there_is_no_kernel_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest that came with tpgen stands in, and nobody is left to believe that it is the running one."""
-    monkeypatch.setattr(opening, "live_kernel_readable", lambda: False)
+    monkeypatch.setattr(opening, "live_kernel_askable", lambda: False)
     kernel = api.open_kernel()
     assert [note.code for note in kernel.notes] == ["kernel-shipped"]
     assert kernel.label == "debian-7.2-amd64"

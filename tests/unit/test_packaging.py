@@ -112,7 +112,9 @@ def test_installed_command_needs_no_kernel_and_no_root(scripts: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     newest = "debian-7.2-amd64" if os.uname().machine == "x86_64" else "debian-"
-    assert done.stderr.startswith(f"tpgen: note: no BTF of a running kernel here: this is {newest}")
+    assert done.stderr.startswith(
+        f"tpgen: note: neither BTF nor tracefs of a running kernel can be read here: this is {newest}"
+    )
     assert done.stderr.count("\n") == 1
     assert "raw_sched_switch_prev_state(const void *ctx)" in done.stdout  # since Linux 5.18
 

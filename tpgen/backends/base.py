@@ -44,7 +44,8 @@ class KernelRequests(NamedTuple):
     """Requests of one kernel, event by event in the order in which the user asked.
 
     `label` names the kernel in messages, `release` is its uname -r, None where unknown. `raw_evidence` tells, when it
-    is called, whether the kernel supports raw tracepoints: `tpgen.probe.answer` draws the conclusion.
+    is called, whether the kernel supports raw tracepoints: `tpgen.probe.answer` draws the conclusion. With `is_stand_in`
+    nobody named this kernel: it stands for the running one, which cannot be asked.
     """
 
     label: str
@@ -52,6 +53,14 @@ class KernelRequests(NamedTuple):
     release: str | None
     requests: tuple[Request, ...]
     raw_evidence: Callable[[], Sequence[Evidence]] = tuple
+    is_stand_in: bool = False
+
+    @property
+    def release_text(self) -> str | None:
+        """The release as generated files tell it, None where unknown."""
+        return (
+            f"{self.release}, in place of a running kernel that cannot be asked" if self.is_stand_in else self.release
+        )
 
 
 OptionValue: TypeAlias = bool | int | str

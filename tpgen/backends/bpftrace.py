@@ -37,7 +37,7 @@ class BpftraceBackend:
     def render(self, job: Job) -> Iterator[GeneratedFile]:
         requests = with_tracepoints(job.kernel.requests)
         probes = [_probe(request, job.kernel.target) for request in requests]
-        text = template("bpftrace", "tracepoints.bt").render(probes=probes, release=job.kernel.release)
+        text = template("bpftrace", "tracepoints.bt").render(probes=probes, release=job.kernel.release_text)
         yield GeneratedFile("tracepoints.bt", text)
 
 

@@ -56,7 +56,8 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -
     requests, notes = _requests(events, forms, bool(request.named), renderer.takes_dynamic_events)
     notes += (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS)
     notes += [note for note in kernel.notes if note.code == "invalid-fact"]
-    asked = KernelRequests(kernel.label, kernel.target, kernel.release, tuple(requests), lambda: _raw_evidence(kernel))
+    about = (kernel.label, kernel.target, kernel.release)
+    asked = KernelRequests(*about, tuple(requests), lambda: _raw_evidence(kernel), kernel.is_stand_in)
     return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests))
 
 

@@ -44,7 +44,7 @@ class GoBackend:
         names = distinct(map(camel_case, request_names(requests)), _TAKEN)
         types = [_type(name, r, target) for name, r in zip(names, requests, strict=True)]
         text = template("go", "tracepoints.go").render(
-            package=package, types=types, release=job.kernel.release, target=target
+            package=package, types=types, release=job.kernel.release_text, target=target
         )
         yield GeneratedFile("tracepoints.go", text)
 

@@ -41,7 +41,7 @@ class PythonBackend:
         records = [_record(name, r, kernel.target) for name, r in zip(names, kernel.requests, strict=True)]
         text = template("python", "tracepoints.py").render(
             records=records,
-            release=kernel.release,
+            release=kernel.release_text,
             target=kernel.target,
             order=">" if kernel.target.big_endian else "<",
         )

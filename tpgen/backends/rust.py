@@ -50,7 +50,7 @@ class RustBackend:
         text = template("rust", "tracepoints.rs").render(
             modules=modules,
             structs=sorted(map(str, structs)),
-            release=job.kernel.release,
+            release=job.kernel.release_text,
             target=target,
         )
         yield GeneratedFile("tracepoints.rs", text)

@@ -20,9 +20,9 @@ def fingerprints() -> dict[str, Callable[[], str | None]]:
 def _live() -> str | None:
     """The identity of the running kernel; a constant where it cannot be read, since it is not used then."""
     from tpgen.cache import kernel_identity
-    from tpgen.paths import live_kernel_readable
+    from tpgen.paths import live_kernel_askable
 
-    return kernel_identity.current() or (None if live_kernel_readable() else "not readable")
+    return kernel_identity.current() or (None if live_kernel_askable() else "not readable")
 
 
 def _catalogs() -> str:

@@ -46,6 +46,8 @@ class KernelEvents(ABC):
         self.target = target
         self.release = release
         self.notes = notes
+        #: Whether it is taken for a running kernel that cannot be asked, and that may be another.
+        self.is_stand_in = False
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail, unreadable
-from tpgen.paths import LIVE_BTF, live_tracefs
+from tpgen.paths import LIVE_BTF, live_kernel_askable, live_kernel_readable, live_tracefs
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
@@ -99,12 +99,13 @@ def open_live(headers: HeaderOptions | None = None, known_classes: KnownClasses 
 
     Without headers, `known_classes` tell which of several classes an event is of.
 
-    Raises `TpgenError` where the kernel has no BTF.
+    A kernel without BTF is opened as far as tracefs tells of it. Raises `TpgenError` where there is neither.
     """
     uname = os.uname()
-    btfs = _open_btf(_live_btf_paths(), uname.machine, one_kernel=True)
-    target = btfs[0].target
-    tracefs, notes = _open_live_tracefs(target)
+    btfs, notes = _open_live_btf(uname.machine)
+    target = btfs[0].target if btfs else target_named(uname.machine)
+    tracefs, missing = _open_live_tracefs(target)
+    notes += missing
     tree = _open_tree(headers or HeaderOptions(), target)
     known = known_classes if tree is None else None
     return Sources("the running kernel", target, uname.release, btfs, tracefs, tree, notes, known, verifier=Verifier())
@@ -143,6 +144,14 @@ def open_files(
     return Sources(
         label, target, headers.release, btfs=btfs, tracefs=opened, tree=tree, modules_without_btf=without_btf
     )
+
+
+def _open_live_btf(arch: str) -> tuple[tuple[BtfTracepoints, ...], tuple[Diagnostic, ...]]:
+    """Open the BTF of the running kernel; where it has none, but a tracefs that can be read, return why."""
+    if live_kernel_readable() or not live_kernel_askable():
+        return _open_btf(_live_btf_paths(), arch, one_kernel=True), ()
+    message = "the running kernel has no BTF: raw arguments are unknown, and of records what tracefs tells is known"
+    return (), (Diagnostic("btf-missing", message, hint="--headers adds its sources", severity=Severity.NOTE),)
 
 
 def _live_btf_paths() -> list[str]:

@@ -177,7 +177,7 @@ def test_release_of_a_kernel_that_has_its_own() -> None:
 
 @pytest.mark.parametrize("kernel", [(), ("--kernel", "live")], ids=["default", "live"])
 def test_architecture_of_the_running_kernel(kernel: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tpgen.opening.live_kernel_readable", lambda: True)
+    monkeypatch.setattr("tpgen.opening.live_kernel_askable", lambda: True)
     machine = os.uname().machine
     other = "s390x" if machine != "s390x" else "arm64"
     assert "unknown architecture 'bogus'" in tpgen("sched_switch", *kernel, "--arch=bogus").err

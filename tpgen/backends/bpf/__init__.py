@@ -33,7 +33,7 @@ class BpfBackend:
         requests = job.kernel.requests
         apart = told_apart([(f"{request.form} {request.event.name}", request.event) for request in requests])
         for request, word in zip(requests, apart, strict=True):
-            made = _header(request, job.kernel.target, job.kernel.release)
+            made = _header(request, job.kernel.target, job.kernel.release_text)
             # Two events may share a name. Their headers do not go together, so that their contents need not differ.
             yield GeneratedFile(f"{made.tag}.h" if word is None else f"{made.tag}.{word}.h", text(made))
 
