@@ -44,8 +44,8 @@ class KernelRequests(NamedTuple):
     """Requests of one kernel, event by event in the order in which the user asked.
 
     `label` names the kernel in messages, `release` is its uname -r, None where unknown. `raw_evidence` tells, when it
-    is called, whether the kernel supports raw tracepoints: `tpgen.probe.answer` draws the conclusion. With `is_stand_in`
-    nobody named this kernel: it stands for the running one, which cannot be asked.
+    is called, whether the kernel supports raw tracepoints: `tpgen.probe.answer` draws the conclusion.
+    With `is_stand_in` nobody named this kernel: it stands for the running one, which cannot be asked.
     """
 
     label: str
