@@ -106,10 +106,16 @@ def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str
     kernel = open_checked(request, join_live=True)
     headers, keys = kernel.sources.headers, kernel.select_all(patterns, module)
     skipped: Sequence[Diagnostic] = headers.skipped if headers else ()
-    if kernel.sources.tree is not None and kernel.sources.tree.of_driver:
+    tree = kernel.sources.tree
+    if tree is not None and tree.drivers:
         if list(patterns) == ["*"]:
             keys = [key for key in keys if kernel.header_forms(key)]
-        skipped = [d._replace(severity=Severity.ERROR) if d.code in _UNREAD else d for d in skipped]
+        skipped = [
+            d._replace(severity=Severity.ERROR)
+            if d.code in _UNREAD and d.position and tree.is_of_driver(d.position.path)
+            else d
+            for d in skipped
+        ]
     return Compared(kernel, keys, check_kernel(kernel, keys), skipped)
 
 

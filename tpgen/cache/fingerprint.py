@@ -88,7 +88,11 @@ def files_below(*roots: str, suffix: str = "") -> Iterator[str]:
             continue
         with entries:
             for entry in entries:
-                if entry.is_dir():
+                try:
+                    is_directory = entry.is_dir()
+                except OSError:  # a loop of symbolic links leads to nothing that could be read
+                    continue
+                if is_directory:
                     if entry.name not in ("__pycache__", ".git") and not entry.is_symlink():
                         pending.append(entry.path)
                 elif entry.name.endswith(suffix):

@@ -132,12 +132,15 @@ class Lookup(KernelEvents):
         """The names of all events, sorted."""
         names = {*self._tracefs_systems, *self._btfs_by_name, *self._modules_without_btf, *self._defined_syscalls}
         # Headers tell of what a kernel could have; where it can be asked itself, it decides. A driver may be loaded.
-        return tuple(sorted(names | self._header_events.keys() if self._of_driver or not names else names))
+        stated = filter(self._driver_events, self._header_events) if names else self._header_events
+        return tuple(sorted(names.union(stated)))
 
-    @property
-    def _of_driver(self) -> bool:
-        """Whether the headers are those of a driver, and the kernel gets the events with it that it lacks."""
-        return self.sources.tree is not None and self.sources.tree.of_driver
+    def _driver_events(self, name: str) -> list[HeaderEvent]:
+        """Return the definitions of an event in a driver's headers; the kernel gets with it what it lacks of these."""
+        tree = self.sources.tree
+        if tree is None or not tree.drivers:
+            return []
+        return [event for event in self._header_events.get(name, ()) if tree.is_of_driver(event.position.path)]
 
     def systems_of(self, name: str) -> tuple[str, ...]:
         """Return the systems that have an event of that name in tracefs."""
@@ -175,9 +178,10 @@ class Lookup(KernelEvents):
         keys += [EventKey(system, name, None, True) for system in known.dynamic]
         if name in self._defined_syscalls and SYSCALLS_SYSTEM not in systems:
             keys.append(EventKey(SYSCALLS_SYSTEM, name))
-        if not keys and (self._of_driver or not (self.sources.btfs or self.sources.tracefs)):
-            found = dict.fromkeys(EventKey(event.system, name) for event in self._header_events.get(name, ()))
-            keys = list(found)
+        if not keys:
+            is_known = bool(self.sources.btfs or self.sources.tracefs)
+            events = self._driver_events(name) if is_known else self._header_events.get(name, ())
+            keys = list(dict.fromkeys(EventKey(event.system, name) for event in events))
         return keys
 
     @memoised

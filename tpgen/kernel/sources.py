@@ -40,7 +40,7 @@ class KnownClasses(Protocol):
 class SourceTree(NamedTuple):
     """A tree of headers and sources, as far as it is read.
 
-    With `of_driver` these are no tree of the kernel: what the kernel lacks of their events it gets with their driver.
+    Headers at or below `drivers` are in no tree of the kernel: what it lacks of their events it gets with their driver.
     `makefiles` define names for the modules' files. `null_args` is the verifier's table of arguments that may be NULL,
     None where the tree lacks it. `syscalls` are the system calls that its C files define, None where
     these are not read.
@@ -50,7 +50,11 @@ class SourceTree(NamedTuple):
     makefiles: Makefiles | None = None
     null_args: Mapping[str, int] | None = None
     syscalls: SyscallDefines | None = None
-    of_driver: bool = False
+    drivers: tuple[str, ...] = ()
+
+    def is_of_driver(self, path: str) -> bool:
+        """Whether a header is a driver's."""
+        return any(path == root or path.startswith(os.path.join(root, "")) for root in self.drivers)
 
 
 @frozen
@@ -82,6 +86,7 @@ class Sources:
 class HeaderOptions(NamedTuple):
     """The options of trace headers: where they lie, and what decides their `#if`.
 
+    Of several `paths` the first that defines an event counts. All of them are searched for what others include.
     `config` is the kernel's .config or autoconf.h. `defines` have the text of a macro, or None for one that is not
     defined. `release` is that of the kernel, where it is not the one of the tree. With `use_cache` what a directory
     of headers states may come from the user's cache, and is kept there.
@@ -106,7 +111,7 @@ def open_live(headers: HeaderOptions | None = None, known_classes: KnownClasses 
     target = btfs[0].target if btfs else target_named(uname.machine)
     tracefs, missing = _open_live_tracefs(target)
     notes += missing
-    tree = _open_tree(headers or HeaderOptions(), target)
+    tree = _open_tree(headers or HeaderOptions(), target, kernel_release=uname.release)
     known = known_classes if tree is None else None
     return Sources("the running kernel", target, uname.release, btfs, tracefs, tree, notes, known, verifier=Verifier())
 
@@ -176,27 +181,47 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
 
 
 def _open_tree(
-    given: HeaderOptions, target: Target, contents: Mapping[str, bytes] = NO_CONTENTS, with_syscalls: bool = False
+    given: HeaderOptions,
+    target: Target,
+    contents: Mapping[str, bytes] = NO_CONTENTS,
+    with_syscalls: bool = False,
+    kernel_release: str | None = None,
 ) -> SourceTree | None:
+    """Open the trees of headers; a tree of no kernel is compiled for the one of another, or of `kernel_release`."""
     if not given.paths:
         return None
-    if len(given.paths) > 1:
-        hint = "give the directory above, or one after the other"
-        raise fail("usage", "several --headers: one tree is read at a time", hint=hint)
     from tpgen.sources.headers.read import Headers
     from tpgen.sources.source_tree.makefiles import Makefiles
     from tpgen.sources.source_tree.null_args import read_null_args
-    from tpgen.sources.source_tree.release import is_kernel_tree
+    from tpgen.sources.source_tree.release import find_release, is_kernel_tree
 
-    (path,) = given.paths
     config = _config(given.config, contents)
-    headers = Headers(path, target, config, use_cache=given.use_cache, release=given.release, defines=given.defines)
+    releases = [find_release(path) for path in given.paths]
+    of_kernel = given.release or next(filter(None, releases), kernel_release)
+    trees = [
+        Headers(
+            path, target, config, use_cache=given.use_cache, release=given.release or own or of_kernel,
+            defines=given.defines, around=[other for other in given.paths if other != path],
+        )
+        for path, own in zip(given.paths, releases, strict=True)
+    ]  # fmt: skip
     syscalls = None
     if with_syscalls:
         from tpgen.sources.headers.trace_events.syscall_defines import read_syscall_defines
 
-        syscalls = read_syscall_defines(path, target, config)
-    return SourceTree(headers, Makefiles(path), read_null_args(path), syscalls, not is_kernel_tree(path))
+        found = [read_syscall_defines(path, target, config) for path in given.paths]
+        syscalls = next((defines for defines in found if defines.calls), found[0])
+    null_args = next((table for path in given.paths if (table := read_null_args(path)) is not None), None)
+    drivers = tuple(path for path in given.paths if not is_kernel_tree(path))
+    return SourceTree(_joined(trees), Makefiles(*given.paths), null_args, syscalls, drivers)
+
+
+def _joined(trees: Sequence[HeaderReader]) -> HeaderReader:
+    if len(trees) == 1:
+        return trees[0]
+    from tpgen.sources.headers.joined import JoinedHeaders
+
+    return JoinedHeaders(trees)
 
 
 def _config(path: str | None, contents: Mapping[str, bytes]) -> dict[str, str] | None:

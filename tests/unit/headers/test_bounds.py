@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from support.bounds import bounded
 
+from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
+from tpgen.sources.headers.preprocessor.expressions import evaluate
 from tpgen.sources.headers.read import read_text
 from tpgen.sources.headers.types.resolved_facts import unknown_field
+from tpgen.sources.source_tree.null_args import parse_null_args
 from tpgen.target import target_named
 
 X86_64 = target_named("x86_64")
@@ -73,3 +76,51 @@ def test_an_absurd_length_is_unknown(length: str) -> None:
         facts = read_text(event(f"__array(int, x, {length})", before=rings + growing), X86_64)
     assert all(unknown_field(cls, X86_64) for cls in facts.classes)
     assert facts.classes or [d.code for d in facts.skipped] == ["header-expansion-limit"]
+
+
+BLANKS = " " * 300_000
+#: Headers in which one pattern would look again and again at the same text.
+REPEATED = {
+    "a pragma": event(before=f"#pragma pack({BLANKS}\nstruct s {{ int a; }};"),
+    "a word of the family in a line": event(before="EVENT" * 100_000),
+    "a define": event(before=f"#define A{BLANKS}y"),
+    "an expression": event(before=f"#if A{BLANKS}\n#endif"),
+    "includes in a line": event(before="#include <" * 50_000),
+    "defines in a line": event(before="#define z" * 50_000),
+    "blanks behind a member": event(entry=f"__array(int, x, 3{BLANKS})"),
+    "heads of one event": event(before="#ifdef A\nTRACE_EVENT(x, TP_PROTO(\n#endif\n" * 3_000),
+    "macros with two definitions": event(
+        before="".join(
+            f"#ifdef A\n#define M{n} M{n + 1} a\n#else\n#define M{n} M{n + 1} b\n#endif\n" for n in range(3_000)
+        ),
+        proto="M0 int a",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_repetition(name: str) -> None:
+    with bounded():
+        facts = read_text(REPEATED[name], X86_64)
+    assert {event.name for event in facts.events} >= ({"test"} if "two" not in name and "heads" not in name else set())
+
+
+@pytest.mark.parametrize(
+    "text", ["\n" * 200_000, "/*" * 200_000, '{"a", 0x' + "1" * 200_000, '{"a", 0x1' + "|0x1" * 90_000]
+)
+def test_the_table_of_null_arguments(text: str) -> None:
+    with bounded():
+        assert parse_null_args("raw_tp_null_args[] = {" + text) is None
+        assert parse_null_args("raw_tp_null_args[] = {" + text + "\n};") is not None
+
+
+def test_numbers_that_no_type_holds() -> None:
+    """They are unknown, not as long as somebody writes them."""
+    digits = "9" * 6_000
+    before = f"#if {digits} * {digits} && KERNEL_VERSION({digits}, 1, 1)\n#endif\n"
+    before += f"struct s {{ int a; }} __aligned({digits});"
+    text = event("__array(char, x, 1 << 63 << 63 << 63) __field(struct s, s)", before=before)
+    facts = read_text(text, X86_64)
+    assert [field.name for field in facts.classes[0].fields] == ["x", "s"]
+    assert evaluate("1 << 63 << 63", FixedEnvironment({})) is None
+    assert evaluate("(1 << 63) - 1 > 0", FixedEnvironment({})) == 1

@@ -185,14 +185,6 @@ def test_architecture_of_the_running_kernel(kernel: tuple[str, ...], monkeypatch
     assert f"the running kernel is of {machine}, not of {other} [arch-mismatch]" in done.err
 
 
-def test_several_headers_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.h").write_text(HEADER)
-    done = tpgen("list", "--headers", tmp_path, "--headers", tmp_path / "mine.h")
-    assert done == refusal(
-        "several --headers: one tree is read at a time [usage]; give the directory above, or one after the other"
-    )
-
-
 @pytest.mark.parametrize("option", options_of(PATH), ids=lambda option: option.name)
 def test_any_path_is_a_file(option: options.KernelOption) -> None:
     given = argparse.Namespace(**{option.name: ["x"] if option.repeatable else "x"})

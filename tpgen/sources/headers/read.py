@@ -6,7 +6,7 @@ The parsers are imported when there is something to parse, which with a cache th
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ class Headers:
     arch/ only the target's part is read unless `every_arch`. With `config` (`CONFIG_FOO` to `y`, `m` or a value) only
     the branches that this configuration compiles count; without, all branches do, each fact with its condition.
     `defines` come before it, as -D does in C, or -U where the text is None. `release` is that of the kernel where it is
-    not the one of the tree.
+    not the one of the tree. The include/ of the trees `around` are searched behind its own.
 
     With `use_cache`, the facts of a directory are stored in the user's cache directory, and loaded from there for those
     headers whose contents are the same, and whatever else they depend on.
@@ -61,6 +61,7 @@ class Headers:
         use_cache: bool = False,
         release: str | None = None,
         defines: Mapping[str, str | None] | None = None,
+        around: Sequence[str] = (),
     ) -> None:
         self._root = root
         self._target = target
@@ -69,7 +70,8 @@ class Headers:
         is_tree = is_directory(root)
         self._defines = dict(defines or {})
         self._release = release or find_release(root)
-        self._include_dirs = include_directories(root, target.arch)
+        searched = (directory for tree in (root, *around) for directory in include_directories(tree, target.arch))
+        self._include_dirs = tuple(dict.fromkeys(searched))
         self._cache = self._open_cache() if use_cache and is_tree else None
 
     @cached_property

@@ -6,7 +6,7 @@ import re
 
 _ASSIGNMENT = re.compile(r"^(CONFIG_\w+)=(.*)$", re.MULTILINE)
 _DEFINITION = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(?:[ \t]+(.*))?$", re.MULTILINE)
-_COMMENT = re.compile(r"/\*.*?\*/|//.*")
+_COMMENT = re.compile(r"/\*.*?(?:\*/|$)|//.*")
 
 
 def parse_config(text: str) -> dict[str, str]:

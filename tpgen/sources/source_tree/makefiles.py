@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from tpgen.basics.frozen import frozen
@@ -39,10 +40,10 @@ class Define:
 
 
 class Makefiles:
-    """The Makefiles of the tree at `root`, searched at the first query."""
+    """The Makefiles of the trees at `roots`, searched at the first query."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, *roots: str) -> None:
+        self._roots = roots
 
     @memoised
     def defines(self, module: str) -> tuple[Define, ...]:
@@ -69,7 +70,7 @@ class Makefiles:
     def _defines_in(self, directory: str) -> Iterator[Define]:
         """Yield the defines for the files of a directory: those of its Makefile, and inherited ones."""
         for parent in Path(directory).parents:
-            if parent.is_relative_to(self._root):
+            if any(parent.is_relative_to(root) for root in self._roots):
                 yield from _defines(str(parent), ("subdir-ccflags",))
         yield from _defines(directory, ("ccflags", "subdir-ccflags"))
 
@@ -77,7 +78,7 @@ class Makefiles:
     def _directories(self) -> dict[str, list[str]]:
         """The directories that build a module of that name, or an object that is part of another module."""
         found: dict[str, list[str]] = {}
-        for directory, _, names in os.walk(self._root):
+        for directory, _, names in chain.from_iterable(map(os.walk, self._roots)):
             texts = _OBJECTS.findall(_text(directory)) if "Makefile" in names else ()
             for name in dict.fromkeys(name for text in texts for name in text.split() if name.endswith(".o")):
                 found.setdefault(name.removesuffix(".o").replace("-", "_"), []).append(directory)

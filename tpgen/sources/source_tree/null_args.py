@@ -21,16 +21,23 @@ NULLABLE_SUFFIX = "__nullable"
 #: Where a kernel tree has the table.
 PATH = os.path.join("kernel", "bpf", "btf.c")
 
-_TABLE = re.compile(r"\braw_tp_null_args\s*\[\s*\]\s*=\s*\{(.*?)\n\s*\}\s*;", re.DOTALL)
-_ENTRY = re.compile(r'\{\s*"(\w+)"\s*,\s*(0[xX][0-9a-fA-F]+(?:\s*\|\s*0[xX][0-9a-fA-F]+)*)\s*\}')
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+# Linux has a file of 250 KB there.
+_BIGGEST = 1 << 23
+_TABLE = re.compile(r"\braw_tp_null_args\s*+\[\s*+\]\s*+=\s*+\{")
+# Where a line begins with the brace that closes the table.
+_END = re.compile(r"\n[^\S\n]*+\}\s*+;")
+_ENTRY = re.compile(r'\{\s*+"(\w++)"\s*+,\s*+(0[xX][0-9a-fA-F]++(?:\s*+\|\s*+0[xX][0-9a-fA-F]++)*+)\s*+\}')
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
 
 
 def read_null_args(root: str) -> dict[str, int] | None:
     """Read the masks by tracepoint of the tree at `root`; None where it lacks the file or its kernel the table."""
+    path = os.path.join(root, PATH)
     try:
-        with open(os.path.join(root, PATH), encoding="utf-8", errors="replace") as file:
-            return parse_null_args(file.read())
+        if not os.path.isfile(path):  # nothing that never ends
+            return None
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return parse_null_args(file.read(_BIGGEST))
     except OSError:
         return None
 
@@ -41,7 +48,10 @@ def parse_null_args(text: str) -> dict[str, int] | None:
     if table is None:
         return None
     masks: dict[str, int] = {}
-    for name, bits in _ENTRY.findall(_COMMENT.sub(" ", table[1])):
+    end = _END.search(text, table.end())
+    if end is None:
+        return None
+    for name, bits in _ENTRY.findall(_COMMENT.sub(" ", text[table.end() : end.start()])):
         # The verifier takes the first entry of a name.
         masks.setdefault(name, reduce(or_, (int(bit, 16) for bit in bits.split("|"))))
     return masks

@@ -104,7 +104,7 @@ class _Assignment:
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_VERSION = re.compile(r"KERNEL_VERSION\s*\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)")
+_VERSION = re.compile(r"KERNEL_VERSION\s*\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,5})\s*\)")
 _VERSION_TEST = re.compile(rf"LINUX_VERSION_CODE\s*[<>=!]=?\s*{_VERSION.pattern}")
 _NOT_NAMES = frozenset(
     ("defined", "LINUX_VERSION_CODE", "KERNEL_VERSION", "IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE")

@@ -84,7 +84,7 @@ def _code(text: str, directives: list[Directive]) -> str:
     return "".join(pieces)
 
 
-_GUARD = re.compile(r"[ \t]+(\w+)[ \t]*1?[ \t\r]*")
+_GUARD = re.compile(r"[ \t]++(\w++)[ \t]*+1?+[ \t\r]*+")
 
 
 def _guards(lines: Iterable[tuple[int, re.Match[str]]]) -> frozenset[str]:

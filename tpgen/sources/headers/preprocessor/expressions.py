@@ -57,7 +57,7 @@ class Expression:
     """A recursive-descent evaluator of C's preprocessor expressions; every value is an int or None for unknown."""
 
     def __init__(self, text: str, environment: MacroEnvironment) -> None:
-        self._words: list[str] = [match[1] or match[2] for match in _WORDS.finditer(text)]
+        self._words: list[str] = [match[1] or match[2] for match in _WORDS.finditer(text.rstrip())]
         self._at = 0
         self._environment = environment
         if len(self._words) > 1000:
@@ -68,7 +68,8 @@ class Expression:
         value = self._conditional()
         if self._at != len(self._words):
             raise NotAnExpression
-        return value
+        # No type of C holds more: what comes of it in C nobody can tell.
+        return value if value is None or -1 << 64 < value < 1 << 64 else None
 
     def _peek(self) -> str:
         return self._words[self._at] if self._at < len(self._words) else ""

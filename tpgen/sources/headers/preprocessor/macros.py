@@ -60,7 +60,7 @@ class Token(NamedTuple):
 
 def tokenize(text: str, origin: Expansion | None = None) -> list[Token]:
     """Split clean text into preprocessing tokens."""
-    return [Token(word, bool(space), origin) for space, word in _TOKEN.findall(text)]
+    return [Token(word, bool(space), origin) for space, word in _TOKEN.findall(text.rstrip())]
 
 
 def join(tokens: Sequence[Token]) -> str:

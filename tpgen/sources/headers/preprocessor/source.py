@@ -130,7 +130,12 @@ def line_matches(pattern: re.Pattern[AnyStr], text: AnyStr) -> Iterator[tuple[in
     try a pattern at every start of a line.
     """
     newline, blanks = ("\n", " \t\r\f\v") if isinstance(text, str) else (b"\n", b" \t\r\f\v")
+    line_end = 0
     for match in pattern.finditer(text):
+        if match.start() < line_end:
+            continue  # behind another match
+        line_end = text.find(newline, match.end())
+        line_end = len(text) if line_end < 0 else line_end
         start = text.rfind(newline, 0, match.start()) + 1
         if start == match.start() or not text[start : match.start()].strip(blanks):
             yield start, match

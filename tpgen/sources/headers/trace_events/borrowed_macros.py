@@ -17,7 +17,7 @@ from tpgen.sources.headers.preprocessor.macros import Macro, closure, parse_defi
 from tpgen.sources.headers.preprocessor.source import Source, line_matches
 from tpgen.sources.source_tree.files import Files
 
-_INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
+_INCLUDE = re.compile(r'#[ \t]*include[ \t]*(["<])([^">\n]{1,255}+)[">]')
 
 
 class MacroLookup:

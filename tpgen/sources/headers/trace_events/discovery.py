@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import BinaryIO
 
 from tpgen.diagnostics import Diagnostic, Position, Severity, unreadable
 from tpgen.sources.headers.preprocessor.source import Source, line_matches
@@ -106,7 +108,15 @@ def discover_one(path: str, files: Files) -> HeaderTree:
 
 def _contents(path: str) -> bytes:
     with open(path, "rb") as file:
-        return file.read()
+        return _whole(file)
+
+
+def _whole(file: BinaryIO) -> bytes:
+    """Read a header to its end. Raises `OSError` for one that is larger than any."""
+    raw = file.read(_BIGGEST + 1)
+    if len(raw) > _BIGGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return raw
 
 
 def decode(path: str, raw: bytes, skipped: list[Diagnostic]) -> Source:
@@ -136,6 +146,7 @@ _HINTS = (b"EVENT", b"TRACE")
 # Only so much of a header is searched. The largest trace headers have 140 KB and use the family from the first page on;
 # the headers that are larger than this are tables of registers, two thirds of the bytes of all headers.
 _WINDOW = bytearray(1 << 18)
+_BIGGEST = 1 << 26
 
 
 def read_if_used(path: str) -> bytes | None:
@@ -149,7 +160,7 @@ def read_if_used(path: str) -> bytes | None:
             return bytes(memoryview(_WINDOW)[:size])
         os.lseek(descriptor, 0, os.SEEK_SET)
         with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read()
+            return _whole(file)
     finally:
         os.close(descriptor)
 

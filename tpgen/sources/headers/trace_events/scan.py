@@ -202,7 +202,7 @@ class _Scanner:
             for match in _CODE_WORD.finditer(code, at, end):
                 if match[0] in self._macros:
                     break
-                if match[0].isupper() and _EVENT_LIKE.match(code, match.start()):
+                if "EVENT" in match[0] and match[0].isupper() and _begins_invocation(code, match):
                     self._report_unknown(source, match)
             else:
                 break
@@ -418,8 +418,13 @@ class _GivenUp(Exception):
 _DROPPED = re.compile(r"\b(?:TP_fast_assign|TP_printk|TP_perf_assign|TP_CONDITION)\s*+\(")
 # Literals are matched so that the words in them are not.
 _VISIBLE = re.compile(r"\S")
-_EVENT_LIKE = re.compile(r"(?<![^\n])\w*EVENT\w*\s*\(")
 _CODE_WORD = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|\w+""")
+
+
+def _begins_invocation(code: str, word: re.Match[str]) -> bool:
+    """Return whether a word stands at the start of a line and has parentheses behind it."""
+    at_start = not word.start() or code[word.start() - 1] == "\n"
+    return at_start and code.startswith("(", _next_visible(code, word.end()))
 
 
 def _texts(code: str, spans: Iterable[Span]) -> list[str]:

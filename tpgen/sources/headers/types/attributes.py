@@ -13,7 +13,7 @@ _BYTE = re.compile(
     r"__mode\s*\(\s*byte\s*\)|" + _ATTRIBUTE % r"(?:__)?mode(?:__)?\s*\(\s*(?:byte|__byte__)\s*\)",
 )
 _ALIGNED = re.compile(
-    r"__aligned\s*\(\s*(\d+)\s*\)|" + _ATTRIBUTE % r"(?:__)?aligned(?:__)?\s*\(\s*(\d+)\s*\)",
+    r"__aligned\s*\(\s*(\d{1,9})\s*\)|" + _ATTRIBUTE % r"(?:__)?aligned(?:__)?\s*\(\s*(\d{1,9})\s*\)",
 )
 # Attributes that change nothing about a layout.
 _HARMLESS = re.compile(r"__may_alias|__deprecated|" + _ATTRIBUTE % "__may_alias__")

@@ -46,8 +46,8 @@ TAGGED = re.compile(rf"\b(struct|union|enum){_TO_BODY}")
 # The same for one keyword each: a pattern that begins with a plain word is searched for several times as fast.
 _TAGGED = tuple(re.compile(rf"({word})(?<!\w{word}){_TO_BODY}") for word in ("struct", "union", "enum"))
 _TYPEDEF = re.compile(r"typedef(?<!\wtypedef)\b")
-_ALIAS_NAME = re.compile(r"\(\s*\*\s*(\w+)\s*\)\s*\(|(\w+)\s*(?:\[[^\]]*\]\s*)*\Z")
-_PACK = re.compile(r"\s*pack\s*\((?:\s*push\s*,)?(?:\s*pop)?\s*([^)]*?)\s*\)")
+_ALIAS_NAME = re.compile(r"\(\s*+\*\s*+(\w++)\s*+\)\s*+\(|(\w++)\s*+(?:\[[^\]]*+\]\s*+)*+\Z")
+_PACK = re.compile(r"\s*+pack\s*+\((?:\s*+push\s*+,)?+(?:\s*+pop)?+([^)]*+)\)")
 _BRACE = re.compile(r"[{}]")
 _ATTRIBUTE_WORD = re.compile(r"__packed|__randomize_layout|__designated_init|_*cacheline_aligned\w*")
 _LAST_WORD = re.compile(r"(\w+)\s*\Z")
@@ -130,7 +130,7 @@ class Definitions:
     def _pragmas(self) -> list[tuple[int, str]]:
         """The offset of each `#pragma pack` and its alignment, which is empty for `pack()` and `pack(pop)`."""
         found = [(d.start, _PACK.match(d.rest)) for d in self._shape.directives if d.keyword == "pragma"]
-        return [(start, match[1]) for start, match in found if match]
+        return [(start, match[1].strip()) for start, match in found if match]
 
     def aliases(self, name: str) -> list[Alias]:
         """Return the typedefs of `name`."""

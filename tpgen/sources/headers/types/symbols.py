@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tpgen.sources.headers.preprocessor.source import line_matches
 from tpgen.sources.source_tree.files import NO_DIGESTS, Digest, Files
 
-_INCLUDE = re.compile(rb'#[ \t]*include[ \t]*(["<])([^">\n]+)[">]')
+_INCLUDE = re.compile(rb'#[ \t]*include[ \t]*(["<])([^">\n]{1,255}+)[">]')
 # Patterns for the types that a header defines, each with a word without which there are none. No text makes a search
 # quadratic: see the bounds and classes.
 _TYPES = (
