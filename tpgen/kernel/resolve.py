@@ -14,7 +14,7 @@ from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup
 from tpgen.kernel.syscalls import syscall
 from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
-from tpgen.model import SYSCALL_TRACEPOINTS, Argument, CType, Enum, Event, Field, Kind, Origin, Qualified, Record
+from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Array, CType, Enum, Event, Field, Kind, Origin, Qualified, Record
 from tpgen.sources.source_tree.null_args import nullness
 from tpgen.typequery import is_only_named, is_signed, kind_of, size_of
 
@@ -210,7 +210,7 @@ class Kernel(Lookup):
         """Resolve the type of a field that a format file alone describes, where its size is the type's."""
         if field.dynamic or field.type is None:
             return field
-        ctype = _sized(self.resolved_type(field.type, key), field)
+        ctype = _sized(self.resolved_type(field.type, key), field, self.target)
         same_size = ctype is not None and size_of(ctype, self.target) == field.size_bytes
         return replace(field, type=ctype) if same_size else field
 
@@ -331,15 +331,20 @@ def _in_order_of(said: tuple[Argument, ...], args: tuple[Argument, ...]) -> tupl
     return tuple(replace(by_name[arg.name], slot=slot) for slot, arg in enumerate(said))
 
 
-def _sized(ctype: CType | None, field: Field) -> CType | None:
-    """Give an enum that no source defines the size and the sign that tracefs prints of the field."""
+def _sized(ctype: CType | None, field: Field, target: Target) -> CType | None:
+    """Give a type what tracefs prints of the field: an enum that no source defines its size and its sign, the array of
+    a probe, which is printed without a length, as many elements as there are.
+    """
     match ctype:
         case Enum(size_bytes=None):
             return Enum(ctype.name, field.size_bytes, field.signed)
         case Qualified():
-            target = _sized(ctype.target, field)
-            assert target is not None
-            return replace(ctype, target=target)
+            bare = _sized(ctype.target, field, target)
+            assert bare is not None
+            return replace(ctype, target=bare)
+        case Array(length=None | 0, length_text=None) if size := size_of(ctype.element, target):
+            count, rest = divmod(field.size_bytes or 0, size)
+            return ctype if rest or not count else replace(ctype, length=count)
         case _:
             return ctype
 

@@ -6,6 +6,7 @@ The format files are as kernel/trace/trace_kprobe.c and its neighbours print the
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from support.cli import tpgen
 from support.small_kernel import FORMATS, Line, small_btf, write_btf, write_tracefs
 
 PROBE = (Line("unsigned long __probe_ip", 8, 8), Line("u32 flags", 16, 4))
+# The kernel leaves out how many there are.
+ARRAYS = (Line("unsigned long __probe_ip", 8, 8), Line("u16 words[]", 16, 6), Line("s8 bytes[]", 22, 3, 1))
 RETURN = (
     Line("unsigned long __probe_func", 8, 8),
     Line("unsigned long __probe_ret_ip", 16, 8),
@@ -27,6 +30,7 @@ DEFINED = {
     "mine/sched_wakeup": ((Line("s32 pid", 8, 4, 1),), "e:mine/sched_wakeup sched.sched_wakeup pid=$pid:s32"),
     "fprobes/vfs_write__entry": (PROBE, "f:fprobes/vfs_write__entry vfs_write"),
     "tracepoints/sched_migrate": (PROBE, "t:tracepoints/sched_migrate sched_migrate_task"),
+    "probe/arrays": (ARRAYS, "p:probe/arrays _text+1234 words=+0(%di):u16[3] bytes=+0(%si):s8[3]"),
     "synthetic/wake_lat": (SYNTHETIC, "s:synthetic/wake_lat u64 lat; char[] comm"),
 }
 
@@ -110,14 +114,17 @@ def test_of_many_they_are_left_out(sources: tuple[str, ...], tmp_path: Path) -> 
 
 def test_python_decodes_them(sources: tuple[str, ...], tmp_path: Path) -> None:
     """A record of wake_lat: 7 as u64, and text whose place a locator tells, in the low half of a u64."""
-    done = tpgen("synthetic:wake_lat", "probe:sched_switch", "sched_switch", "-b", "python", *sources)
+    done = tpgen("synthetic:wake_lat", "probe:arrays", "probe:sched_switch", "sched_switch", "-b", "python", *sources)
     assert (done.code, done.err) == (0, "")
     module: dict[str, object] = {}
     exec(compile(done.out, "tracepoints.py", "exec"), module)
+    assert {"tp_sched_switch_probe", "tp_sched_switch_sched"} <= module.keys()
     record = bytes(8) + (7).to_bytes(8, "little") + (24 | 3 << 16).to_bytes(8, "little") + b"ab\0"
     made = module["tp_wake_lat"](record)  # type: ignore[operator]
     assert (made.lat, made.comm) == (7, "ab")
-    assert {"tp_sched_switch_probe", "tp_sched_switch_sched"} <= module.keys()
+    record = bytes(16) + struct.pack("<3H3b", 7, 65535, 300, -1, 0, 1)
+    made = module["tp_arrays"](record)  # type: ignore[operator]
+    assert (made.words, made.bytes) == ((7, 65535, 300), (-1, 0, 1))
 
 
 def test_a_catalog_keeps_the_kind(sources: tuple[str, ...], tmp_path: Path) -> None:
