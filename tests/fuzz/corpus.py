@@ -65,7 +65,7 @@ def _doubling() -> bytes:
 def _chain() -> bytes:
     builder = BtfBuilder()
     made = builder.integer("int", 4)
-    for _ in range(330):
+    for _ in range(40):
         made = builder.ptr(made)
     builder.event("e", [("a", made)])
     return builder.blob()

@@ -61,4 +61,4 @@ def described(*words: str | Path) -> None:
     for event in (json.loads(listed.out) if listed.out else [])[:4]:
         name = f"{event['system'] or ''}:{event['name']}"
         for form in ("--raw", "--classic"):
-            compiles(command(name, form, "-o", "-", "--no-cache", *words).out)
+            compiles(command(name, form, "--no-cache", *words).out)

@@ -8,14 +8,14 @@ Source: f_show() in kernel/trace/trace_events.c.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Position
-from tpgen.model import Array, Dynamic, Field, Int, Pointer
+from tpgen.model import Array, CType, Dynamic, Field, Int, Pointer
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import size_of, stripped
@@ -98,9 +98,10 @@ def parse_formats(texts: Sequence[tuple[str, str, str]], target: Target) -> list
     frames = [_frame(system, path, text) for system, path, text in texts]
     lines = _distinct_lines(frame for frame in frames if isinstance(frame, _Frame))
     declarations = _declarations(lines, target)
+    sizes: dict[tuple[str, int], _SizeFault | None] = {}
     fields = {
-        line: found if isinstance(found, _Misfit) else _field(_match(line), found, target)
-        for line, found in declarations.items()
+        line: found if isinstance(found, _Misfit) else _field(match, found, target, sizes)
+        for line, (match, found) in declarations.items()
     }
     blocks: dict[str, _Block] = {}
     return [frame if isinstance(frame, BadFormat) else _format(frame, fields, blocks) for frame in frames]
@@ -115,7 +116,9 @@ def _format(frame: _Frame, fields: Mapping[str, _Line | _Misfit], blocks: dict[s
             position = Position(frame.path, first + number, len("\tfield:") + found.column)
             return BadFormat(frame.system, frame.path, Diagnostic("format-malformed", found.message, position))
     common, own = blocks[frame.common[0]], blocks[frame.own[0]]
-    faults = tuple(_faults(frame, common, own)) if common.suspect or own.suspect or own.start < common.end else ()
+    syscall = frame.system == _SYSCALLS_SYSTEM
+    suspect = common.suspects(syscall) or own.suspects(syscall) or own.start < common.end
+    faults = tuple(_faults(frame, common, own)) if suspect else ()
     return Format(
         frame.system, frame.name, frame.event_id, common.fields, own.fields, frame.print_fmt, frame.path, faults
     )
@@ -139,31 +142,46 @@ class _Misfit(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """The field lines of a block; `suspect` where some contradict themselves or each other.
+    """The field lines of a block, which begins and ends at the offsets `start` and `end`.
 
-    `misfit` is the first line that is none, with its number in the block.
+    `overlaps` is whether a line lies over the one before, `fault` whether one contradicts itself, and `syscall_fault`
+    whether one does so even in the file of a system call. `misfit` is the first line that is none, with its number in
+    the block.
     """
 
     fields: tuple[Field, ...]
     lines: tuple[_Line, ...]
     misfit: tuple[int, _Misfit] | None
-    suspect: bool
-    start: int
-    end: int
+    start: int = 0
+    end: int = 0
+    overlaps: bool = False
+    fault: bool = False
+    syscall_fault: bool = False
+
+    def suspects(self, syscall: bool) -> bool:
+        """Return whether there is a contradiction in it."""
+        return self.overlaps or (self.syscall_fault if syscall else self.fault)
 
 
 def _block(block: str, fields: Mapping[str, _Line | _Misfit]) -> _Block:
     lines: list[_Line] = []
-    start, end, suspect = 1 << 20, 0, False
+    start, end = 1 << 20, 0
+    overlaps = fault = syscall_fault = False
     for number, text in enumerate(_lines(block)):
         line = fields[text]
         if isinstance(line, _Misfit):
-            return _Block((), (), (number, line), False, 0, 0)
+            return _Block((), (), (number, line))
         lines.append(line)
-        assert line.field.offset_bytes is not None and line.field.size_bytes is not None
-        suspect = suspect or line.fault is not None or line.field.offset_bytes < end
-        start, end = min(start, line.field.offset_bytes), line.field.offset_bytes + line.field.size_bytes
-    return _Block(tuple(line.field for line in lines), tuple(lines), None, suspect, start, end)
+        offset, size = line.field.offset_bytes, line.field.size_bytes
+        assert offset is not None and size is not None
+        if line.fault is not None:
+            fault, syscall_fault = True, syscall_fault or line.in_syscalls
+        if offset < end:
+            overlaps = True
+        if offset < start:
+            start = offset
+        end = offset + size
+    return _Block(tuple([line.field for line in lines]), tuple(lines), None, start, end, overlaps, fault, syscall_fault)
 
 
 # --- contradictions
@@ -286,14 +304,18 @@ class _Parsed:
     dynamic: Dynamic | None
 
 
-def _declarations(lines: Sequence[str], target: Target) -> dict[str, tuple[_Parsed, Declaration] | _Misfit]:
-    """The declaration of each field line, with its C type."""
+_Taken = tuple[_Parsed, "Declaration"] | _Misfit
+
+
+def _declarations(lines: Sequence[str], target: Target) -> dict[str, tuple[re.Match[str], _Taken]]:
+    """Map each field line to its parts and to its declaration, with its C type."""
     from tpgen.sources.cdecl import BadDeclaration, parse_declarations
 
-    texts = {line: _without_attributes(_match(line)[1]) for line in lines}
+    matches = {line: _match(line) for line in lines}
+    texts = {line: _without_attributes(match[1]) for line, match in matches.items()}
     parsed = _take_apart(list(dict.fromkeys(texts.values())))
     types = parse_declarations((p.type_text for p in parsed.values() if isinstance(p, _Parsed)), target)
-    typed: dict[str, tuple[_Parsed, Declaration] | _Misfit] = {}
+    typed: dict[str, _Taken] = {}
     for text, p in parsed.items():
         if isinstance(p, _Misfit):
             typed[text] = p
@@ -305,7 +327,7 @@ def _declarations(lines: Sequence[str], target: Target) -> dict[str, tuple[_Pars
             typed[text] = _Misfit(f"not a C type: `{p.type_text}`: it has a name", 1)
         else:
             typed[text] = (p, found)
-    return {line: typed[text] for line, text in texts.items()}
+    return {line: (matches[line], typed[text]) for line, text in texts.items()}
 
 
 def _without_attributes(text: str) -> str:
@@ -355,7 +377,16 @@ def _grammar() -> Lark:
     return Lark.open("format.lark", rel_to=__file__, parser="lalr", transformer=TakeApart(), maybe_placeholders=False)
 
 
-def _field(match: re.Match[str], declaration: tuple[_Parsed, Declaration], target: Target) -> _Line:
+_SizeFault = Callable[[Field], str]
+
+
+def _field(
+    match: re.Match[str],
+    declaration: tuple[_Parsed, Declaration],
+    target: Target,
+    sizes: dict[tuple[str, int], _SizeFault | None],
+) -> _Line:
+    """The field of a line; `sizes` remembers what is wrong with a type of that size."""
     parsed, typed = declaration
     signed = None if match[4] is None else match[4] == "1"
     size = int(match[3])
@@ -363,24 +394,25 @@ def _field(match: re.Match[str], declaration: tuple[_Parsed, Declaration], targe
     if parsed.dynamic:
         fault = None if size in _LOCATOR_SIZES else f"field {field.name} locates dynamic data with {size} bytes"
         return _Line(field, fault, False)
-    fault = _size_fault(field, target)
+    key = (parsed.type_text, size)
+    if key not in sizes:
+        sizes[key] = _size_fault(typed.type, size, target)
+    if (told := sizes[key]) is None:
+        return _Line(field, None, False)
     bare = stripped(typed.type)
     word = isinstance(bare, Pointer) or (isinstance(bare, Int) and bare.name in ("long", "unsigned long"))
-    return _Line(field, fault, word)
+    return _Line(field, told(field), word)
 
 
-def _size_fault(field: Field, target: Target) -> str | None:
-    """How the size of a field contradicts its type, None where it does not as far as the type is known."""
-    assert field.type is not None and field.size_bytes is not None
-    expected = size_of(field.type, target)
-    if expected == field.size_bytes:
+def _size_fault(ctype: CType, size: int, target: Target) -> _SizeFault | None:
+    """How a size contradicts a type, told of a field; None where it does not as far as the type is known."""
+    expected = size_of(ctype, target)
+    if expected == size:
         return None
     if expected is not None:
-        declared = spell(field.type, field.name)
-        return f"`{declared}` has {expected} bytes on {target.arch}, here {field.size_bytes}"
-    if isinstance(array := stripped(field.type), Array):
+        return lambda field: f"`{spell(ctype, field.name)}` has {expected} bytes on {target.arch}, here {size}"
+    if isinstance(array := stripped(ctype), Array):
         parts = size_of(array.element, target) or array.length
-        if parts and field.size_bytes % parts:
-            declared = spell(field.type, field.name)
-            return f"`{declared}` has {field.size_bytes} bytes here, which {parts} does not divide"
+        if parts and size % parts:
+            return lambda field: f"`{spell(ctype, field.name)}` has {size} bytes here, which {parts} does not divide"
     return None
