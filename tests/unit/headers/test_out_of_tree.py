@@ -129,3 +129,32 @@ def test_with_the_configuration(config: str, found: bool, tmp_path: Path) -> Non
     listed = tpgen("list", *SOURCE, "--config", tmp_path / ".config").out
     assert ("ferry_rescue" in listed) == found
     assert "ferry_load_start" in listed
+
+
+COMMON = """
+#ifndef FERRY_COMMON_H
+#define FERRY_COMMON_H
+#define FERRY_FIELDS __field(int, berth) __field(long, tons)
+#endif
+"""
+TIDE = """
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM ferry
+#include <linux/tracepoint.h>
+#include <sys/common.h>
+DECLARE_EVENT_CLASS(ferry_moor, TP_PROTO(int berth), TP_ARGS(berth), TP_STRUCT__entry(FERRY_FIELDS),
+	TP_fast_assign(), TP_printk("x"));
+DEFINE_EVENT(ferry_moor, ferry_moored, TP_PROTO(int berth), TP_ARGS(berth));
+"""
+
+
+def test_fields_of_a_macro_whose_header_the_makefile_finds(tmp_path: Path) -> None:
+    """As ZFS has it: `-I$(src)/include/os/linux/zfs`, and `<sys/trace_common.h>` beside the trace header."""
+    folder = tmp_path / "include" / "os" / "ferry" / "sys"
+    folder.mkdir(parents=True)
+    (folder / "common.h").write_text(COMMON)
+    (folder / "trace_tide.h").write_text(TIDE)
+    (event,) = json.loads(tpgen("show", "ferry_moored", "--json", "--headers", tmp_path, "--arch", "x86_64").out)
+    fields = [(field["name"], field["offset"], field["size"]) for field in event["record"]["fields"]]
+    # Behind the 8 bytes that all records begin with.
+    assert fields == [("berth", 8, 4), ("tons", 16, 8)]

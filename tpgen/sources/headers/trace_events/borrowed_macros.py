@@ -50,8 +50,12 @@ class MacroLookup:
         for quote, name in _includes(source.text):
             if quote == '"':
                 yield os.path.normpath(os.path.join(directory, name))
-            for parent in Path(directory).parents:
+            parents = Path(directory).parents
+            for parent in parents:
                 yield str(parent / "include" / name)
+            if quote == "<":
+                # Of a driver, whose Makefile says where its headers are.
+                yield from (str(parent / name) for parent in parents)
 
     def _including(self, source: Source) -> Iterator[str]:
         directory, name = os.path.split(source.path)
