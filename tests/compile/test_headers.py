@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.compilers import CompileError, Compiler
+from support.compilers import CONVERSIONS, CompileError, Compiler
 
 pytestmark = [pytest.mark.compilers, pytest.mark.kernel_btf]
 
@@ -90,14 +90,15 @@ IS(((struct tp_sched_switch *)ctx)->prev_comm, char[16]);
 @pytest.mark.parametrize("name", HEADERS)
 def test_main_file(compiler: Compiler, target: str, std: str, name: str, switch_headers: Path, tmp_path: Path) -> None:
     """As the main file, where no header is excused for a `#pragma once` or a function that nobody calls."""
-    compiler.compile(switch_headers / name, tmp_path / "unit.o", target=target, std=std)
+    compiler.compile(switch_headers / name, tmp_path / "unit.o", target=target, std=std, options=CONVERSIONS)
 
 
 @pytest.mark.parametrize("std", ["c11", "gnu11", "c23", "gnu23"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_alone(compiler: Compiler, target: str, std: str, unit: str, switch_headers: Path, tmp_path: Path) -> None:
     """Without vmlinux.h and libbpf, together and repeated."""
-    compiler.compile(UNITS[unit], tmp_path / "unit.o", target=target, std=std, include=[switch_headers])
+    include, output = [switch_headers], tmp_path / "unit.o"
+    compiler.compile(UNITS[unit], output, target=target, std=std, include=include, options=CONVERSIONS)
 
 
 # Not as C23: bpftool 7.1 (Debian 12) writes `typedef _Bool bool;` and an enum with `false` and `true`, which C23 has
@@ -119,9 +120,9 @@ def test_with_vmlinux(
         "vmlinux last": RAW + CLASSIC + VMLINUX,
         "vmlinux between": CLASSIC + VMLINUX + RAW,
     }
-    source = texts[order] + USES
-    include, system = [switch_headers], [vmlinux_include]
-    compiler.compile(source, tmp_path / "unit.o", target=target, std=std, include=include, system=system)
+    include, system, output = [switch_headers], [vmlinux_include], tmp_path / "unit.o"
+    compiler.compile(texts[order] + USES, output, target=target, std=std, include=include, system=system)
+    compiler.compile(texts[order], output, target=target, std=std, include=include, system=system, options=CONVERSIONS)
 
 
 @pytest.mark.parametrize("order", ["libbpf first", "libbpf last"])

@@ -13,6 +13,8 @@ from pathlib import Path
 
 TARGETS = ("bpfel", "bpfeb")
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
+# What the generated code passes too; the units around it, and headers of libbpf, need not.
+CONVERSIONS = ("-Wconversion", "-Wshorten-64-to-32")
 # clang 14 knows C23 only under its working title, which clang 22 still takes.
 STANDARDS = {"c11": "c11", "gnu11": "gnu11", "c23": "c2x", "gnu23": "gnu2x"}
 

@@ -53,6 +53,8 @@ _SYSTEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,200}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,200}")
 # What makes up the names of C's own numbers: unsigned long.
 _NUMBER_WORDS = frozenset("_Bool __int128 char double float int long short signed unsigned".split())
+# The words that no C allows as a name: `asm` and `typeof` are GNU's and C23's alone.
+_RESERVED = (KEYWORDS | GNU_KEYWORDS) - {"asm", "typeof"}
 # A member within members: thread_info.status, regs[3].
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\]){0,8}")
 # The length of an array as a header writes it, `sizeof(struct sockaddr_in6)`: it stands in a comment.
@@ -89,7 +91,7 @@ def identifier(value: Any) -> str:
 
 def c_name(value: Any) -> str:
     """The name of an argument, or of a type that is no number: a word of C is none."""
-    if value in KEYWORDS or value in GNU_KEYWORDS:
+    if value in _RESERVED:
         wrong("C identifier", value)
     return _matching(_IDENTIFIER, value, "C identifier")
 

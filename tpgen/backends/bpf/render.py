@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from zlib import crc32
 
 from tpgen.backends.bpf.header import Accessor, ContextMember, ContextStruct, Copy, Header, Test
 from tpgen.backends.prerendered import fill
@@ -14,7 +15,7 @@ _fill = partial(fill, "bpf")
 FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "bool.h": (),
     "copy.h": (("", "fixed", "relative"), ("", "string")),
-    "header.h": (("", "release"),),
+    "header.h": (),
     "prelude.h": (),
     "registers.h": (),
     "sections.h": (),
@@ -26,17 +27,22 @@ FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
 
 
 def text(header: Header) -> str:
-    """The header as C."""
+    """The header as C. Its digest tells it from that of another kernel, which may not stand in the same unit."""
+    struct = _struct(header.tag, header.struct) if header.struct.members else ""
+    accessors = "".join(_functions(header))
+    kernel = f"Linux {header.release}" if header.release is not None else "one kernel, of unknown release"
     return _fill(
         "header.h",
-        ("release" if header.release is not None else "",),
+        (),
         heading=header.heading,
-        release=header.release,
+        kernel=kernel,
+        tag=header.tag,
         guard=f"TPGEN_{header.tag.upper()}_H",
+        digest=f"{crc32(f'{header.heading}{kernel}{struct}{accessors}'.encode()):08x}",
         preamble="".join(_preamble(header)),
         context=header.context,
-        struct=_struct(header.tag, header.struct) if header.struct.members else "",
-        accessors="".join(_functions(header)),
+        struct=struct,
+        accessors=accessors,
     )
 
 
