@@ -1,13 +1,16 @@
-"""Event classes from catalogs, for a running kernel whose own sources leave several possible."""
+"""What catalogs know of a running kernel's events where its own sources leave it open: classes, systems, elements."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tpgen.spelling import spell
+
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
+    from tpgen.model import CType, Field
 
 
 class KnownClasses:
@@ -21,9 +24,12 @@ class KnownClasses:
 
     @cached_property
     def _kernels(self) -> list[CatalogKernel]:
+        from tpgen.catalog.read import Catalog
         from tpgen.catalog.store import stored_kernels
 
-        return [item.open() for item in stored_kernels()[0] if "headers" in item.info.sources]
+        items = [item for item in stored_kernels()[0] if "headers" in item.info.sources]
+        files = {path: Catalog(path) for path in {item.path: None for item in items}}
+        return [files[item.path].kernel(item.info.name) for item in items]
 
     def of(self, name: str, module: str | None, possible: Collection[str]) -> str | None:
         """The class of an event, one of the `possible` ones that fit it equally well; None where no catalog decides.
@@ -36,3 +42,23 @@ class KnownClasses:
         fitting = [(release, known) for release, known in said if known in possible]
         classes = {known for release, known in fitting if release == self._release} or {known for _, known in fitting}
         return classes.pop() if len(classes) == 1 else None
+
+    def system_of(self, name: str, module: str | None) -> str | None:
+        """The system of an event; None where no catalog has it, or two disagree."""
+        systems = {system for kernel in self._kernels if (system := kernel.system_of(name, module)) is not None}
+        return systems.pop() if len(systems) == 1 else None
+
+    def element(self, classes: Iterable[str], field: Field) -> CType | None:
+        """The type of the elements of a dynamic field of a class, or of any of several; None where it is not decided.
+
+        All catalogs that have a field of that name in a class of that name must agree.
+        """
+        assert field.dynamic is not None
+        files = {id(kernel.catalog): kernel for kernel in self._kernels}.values()
+        found = {
+            spell(ctype): ctype
+            for kernel in files
+            for name in classes
+            for ctype in kernel.elements(name, field.name, field.dynamic)
+        }
+        return found.popitem()[1] if len(found) == 1 else None

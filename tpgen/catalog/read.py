@@ -300,6 +300,24 @@ class CatalogKernel(KernelEvents):
         same = [row for row in rows if row[0] == module] or rows
         return self._opt(validate.event_name, same[0][1]) if len(same) == 1 else None
 
+    def system_of(self, name: str, module: str | None) -> str | None:
+        """The system of the event of that name; None where there is none, or several.
+
+        One of another module counts where `module` has none.
+        """
+        query = "SELECT module, system FROM event WHERE kernel = ? AND name = ? AND kind != ? AND kind != ?"
+        rows = self.catalog.rows(query, self._id, name, Kind.DYNAMIC.value, Kind.SYSCALL.value)
+        systems = {system for of, system in rows if of == module} or {system for _, system in rows}
+        return self._opt(validate.word, systems.pop()) if len(systems) == 1 else None
+
+    def elements(self, class_name: str, field: str, dynamic: Dynamic) -> list[CType]:
+        """The types of the elements of a dynamic field, in whichever kernels of this file have a class of that name."""
+        query = (
+            "SELECT DISTINCT f.type FROM class c JOIN field f ON f.record = c.record "
+            "WHERE c.name = ? AND f.name = ? AND f.dynamic = ? AND f.type IS NOT NULL"
+        )
+        return [self._type(number) for (number,) in self.catalog.rows(query, class_name, field, dynamic.value)]
+
     def _flags(self, flags: Any) -> dict[str, Any]:
         named = self._value(validate.text, flags).split()
         if unknown := set(named) - set(FLAGS):

@@ -195,8 +195,14 @@ class Lookup(KernelEvents):
             system = self._system_in(systems, module)
             if system in systems:
                 systems.remove(system)
-            traced.append(EventKey(system or self._header_system(name, module), name, module))
+            system = system or self._header_system(name, module) or self._known_system(name, module)
+            traced.append(EventKey(system, name, module))
         return _EventsOf(tuple(traced), tuple(systems), dynamic)
+
+    def _known_system(self, name: str, module: str | None) -> str | None:
+        """Return the system that catalogs know of the event, where tracefs cannot be read."""
+        known = self.sources.known_classes if self.sources.tracefs is None else None
+        return known.system_of(name, module) if known else None
 
     def _is_dynamic(self, system: str, name: str) -> bool:
         """Whether an event in tracefs is a probe or a synthetic event that somebody defined."""

@@ -194,7 +194,7 @@ class Kernel(Lookup):
             records = [record for name in names if (record := btf.record(name))]
             # Where several classes fit, the record is known all the same if they agree on it.
             if len({placement(record.fields) for record in records}) == 1:
-                return self._with_elements(records[0], key, form), Origin.BTF
+                return self._with_known_elements(self._with_elements(records[0], key, form), names), Origin.BTF
         if form is not None:
             # tracefs does not tell its tail padding.
             fields = tuple(self._of_format(field, key) for field in form.fields)
@@ -220,6 +220,17 @@ class Kernel(Lookup):
         shown = form.fields if form else declared.fields if declared else ()
         by_name = {(field.name, field.dynamic): field for field in shown}
         fields = (self._with_element(field, by_name.get((field.name, field.dynamic)), key) for field in record.fields)
+        return replace(record, fields=tuple(fields))
+
+    def _with_known_elements(self, record: Record, classes: list[str]) -> Record:
+        """Add the element types of dynamic fields that catalogs know, where no source of this kernel tells them."""
+        known = self.sources.known_classes
+        if known is None or not any(field.dynamic and field.type is None for field in record.fields):
+            return record
+        fields = (
+            replace(field, type=known.element(classes, field)) if field.dynamic and field.type is None else field
+            for field in record.fields
+        )
         return replace(record, fields=tuple(fields))
 
     def _with_element(self, field: Field, shown: Field | None, key: EventKey) -> Field:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tpgen.basics.frozen import frozen
@@ -18,6 +18,7 @@ from tpgen.sources.verifier import Verifier
 from tpgen.target import Target, target_named
 
 if TYPE_CHECKING:
+    from tpgen.model import CType, Field
     from tpgen.sources.headers.facts import HeaderFacts, HeaderReader
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefines
     from tpgen.sources.images import BtfSections
@@ -31,10 +32,16 @@ NO_DEFINES: Mapping[str, str | None] = {}
 
 
 class KnownClasses(Protocol):
-    """The classes of events as other kernels have them."""
+    """The events of other kernels, for what this one's sources leave open."""
 
     def of(self, name: str, module: str | None, possible: Collection[str]) -> str | None:
         """Return which of the `possible` classes the event is of; None where that is unknown."""
+
+    def system_of(self, name: str, module: str | None) -> str | None:
+        """Return the event's system; None where that is unknown."""
+
+    def element(self, classes: Iterable[str], field: Field) -> CType | None:
+        """Return the type of a dynamic field's elements in any of these classes; None where that is unknown."""
 
 
 class SourceTree(NamedTuple):
@@ -175,7 +182,7 @@ def _open_live_tracefs(target: Target) -> tuple[TraceFs | None, tuple[Diagnostic
         note = Diagnostic("tracefs-missing", "tracefs is not mounted", hint=hint, severity=Severity.NOTE)
         return None, (note,)
     if not os.access(path, os.R_OK | os.X_OK):
-        message = "tracefs is readable for root only; systems and dynamic fields' types are unknown"
+        message = "tracefs is readable for root only; systems and dynamic fields' types are those that catalogs know"
         return None, (Diagnostic("tracefs-unreadable", message, severity=Severity.NOTE),)
     return TraceFs(path, target), ()
 

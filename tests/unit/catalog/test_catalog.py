@@ -652,3 +652,67 @@ def test_a_kernel_that_was_dropped_is_freed(tmp_path: Path) -> None:
         assert str(catalog) not in open_files()
     finally:
         gc.enable()
+
+
+# --- what tracefs would tell, for a user who may not read it
+
+
+def unprivileged(folder: Path) -> CheckedKernel:
+    """The small kernel, of which this user sees the BTF alone."""
+    sources = replace(small_kernel(folder).sources, tracefs=None, known_classes=KnownClasses("6.18.1"))
+    return CheckedKernel(sources)
+
+
+@pytest.fixture
+def told(home: Path, tmp_path: Path) -> Path:
+    """A catalog of the small kernel with its tracefs, and with a class that headers would have told."""
+    home.mkdir(parents=True)
+    info = KernelInfo("told", X86_64, "6.18.1", sources=("btf", "headers", "tracefs"))
+    return changed(
+        small_catalog(home, info, name="told.tpgen"),
+        "UPDATE class SET name = 'dma_fence', candidates = NULL WHERE candidates IS NOT NULL",
+    )
+
+
+def driver(kernel: CheckedKernel) -> Field:
+    """The field `driver` of dma_fence_init, a `__data_loc char[]`."""
+    (key,) = kernel.keys_of("dma_fence_init")
+    record = kernel.event(key).record
+    assert record is not None
+    return next(field for field in record.fields if field.name == "driver")
+
+
+def test_systems_and_strings_without_tracefs(told: Path, tmp_path: Path) -> None:
+    kernel = unprivileged(tmp_path)
+    assert [key.system for name in ("sched_switch", "dma_fence_init") for key in kernel.keys_of(name)] == [
+        "sched", "dma_fence",
+    ]  # fmt: skip
+    assert kernel.keys_of("pelt_se_tp")[0].system is None  # a bare tracepoint is in no system, and no catalog has one
+    assert kernel.select("sched:*") == [*kernel.keys_of("sched_switch"), *kernel.keys_of("sched_wakeup")]
+    assert driver(kernel).type == Int("char", 1, True)
+
+
+def test_catalogs_that_disagree(told: Path, home: Path, tmp_path: Path) -> None:
+    """Another kernel has the field as bytes, and the event in another system: then neither is known."""
+    info = KernelInfo("other", X86_64, "6.19", sources=("btf", "headers", "tracefs"))
+    changed(
+        small_catalog(home, info, name="other.tpgen"),
+        "UPDATE class SET name = 'dma_fence', candidates = NULL WHERE candidates IS NOT NULL",
+        "UPDATE event SET system = 'zoo' WHERE name = 'sched_switch'",
+        "UPDATE field SET type = (SELECT id FROM type WHERE spelling = 'unsigned int') WHERE name = 'driver'",
+    )
+    kernel = unprivileged(tmp_path)
+    assert kernel.keys_of("sched_switch")[0].system is None
+    assert driver(kernel).type is None
+
+
+def test_without_catalogs_the_name_says_bytes(home: Path, tmp_path: Path) -> None:
+    """A reader of text ends it with NUL. One that cannot know is not called like it."""
+    assert driver(unprivileged(tmp_path)).type is None
+    sources = ("--btf", str(write_btf(tmp_path / "vmlinux")))
+    text = tpgen("dma_fence_init", "--classic", *sources).out
+    assert "long tp_dma_fence_init_driver_read_bytes(const void *ctx, void *dst, unsigned int size)" in text
+    assert "tp_dma_fence_init_driver_read(" not in text
+    with_tracefs = tpgen("dma_fence_init", "--classic", *sources, "--tracefs", str(tmp_path / "tracefs")).out
+    assert "long tp_dma_fence_init_driver_read(const void *ctx, void *dst, unsigned int size)" in with_tracefs
+    assert "_driver_read_bytes(" not in with_tracefs

@@ -76,8 +76,9 @@ def _copy(name: str, field: Field) -> Copy:
     assert field.offset_bytes is not None
     string = is_string(field.type if field.dynamic else element_of(field.type) if field.type else None)
     array = field.dynamic is not None or (field.type is not None and isinstance(stripped(field.type), Array))
+    # What nobody knows to be text is not read as text: whoever takes it for one gets an error instead of no NUL.
     return Copy(
-        f"{name}_read",
+        f"{name}_read_bytes" if field.dynamic and field.type is None else f"{name}_read",
         _field_comment(field),
         field.offset_bytes,
         None if field.dynamic else field.size_bytes,
