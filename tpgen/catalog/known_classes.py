@@ -1,4 +1,4 @@
-"""What catalogs know of a running kernel's events where its own sources leave it open: classes, systems, elements."""
+"""Classes, systems and elements that catalogs know of a running kernel's events, where its own sources leave them open."""
 
 from __future__ import annotations
 
