@@ -1,4 +1,4 @@
-"""Classes, systems and elements that catalogs know of a running kernel's events, where its own sources leave them open."""
+"""Classes, systems and elements of dynamic fields, as catalogs know them, for what a running kernel leaves open."""
 
 from __future__ import annotations
 
