@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,22 @@ def test_every_part_of_the_package_is_in_the_architecture() -> None:
 def test_every_document_is_in_the_list() -> None:
     listed = _LINK.findall((ROOT / "docs" / "README.md").read_text())
     assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= set(listed)
+
+
+_LIMIT = re.compile(r"^\| [^|]+ \| (\d+)(?: (bytes|KiB|MiB|GiB))? \| `([\w.]+):(\w+)` \|$", re.MULTILINE)
+_UNITS = {"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def test_limits_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "limits.md").read_text()
+    found = _LIMIT.findall(text)
+    assert len(found) == text.count("\n| ") - 2
+    for number, unit, module, name in found:
+        assert getattr(import_module(f"tpgen.{module}"), name) == int(number) * _UNITS[unit], name
+
+
+def test_what_the_threat_table_names_is_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    paths = re.findall(r"`((?:tpgen|tests)/[\w./]+)`", text)
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).is_file()]

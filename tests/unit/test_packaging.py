@@ -83,6 +83,29 @@ def test_sdist_holds_the_tests(distributions: Path) -> None:
     assert {"tox.ini", "CHANGELOG.md", "tests/unit/test_packaging.py", "tests/bench/bench.py"} <= names
 
 
+def built(home: Path, umask: int, epoch: int) -> dict[str, bytes]:
+    """The distributions by name, built of a copy of the checkout at `home` whose files are as old as `epoch` says."""
+    tracked = run("git", "ls-files", "-z", cwd=CHECKOUT).split("\0")
+    for name in filter(None, tracked):
+        if (CHECKOUT / name).is_file():
+            copy = home / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes((CHECKOUT / name).read_bytes())
+            copy.chmod(0o777 & ~umask if os.access(CHECKOUT / name, os.X_OK) else 0o666 & ~umask)
+            os.utime(copy, (epoch, epoch))
+    script = f'umask {umask:03o}; unset SOURCE_DATE_EPOCH; exec "$0" -m build --outdir out .'
+    run("sh", "-c", script, sys.executable, cwd=home)
+    return {path.name: path.read_bytes() for path in (home / "out").iterdir()}
+
+
+def test_reproducible(tmp_path: Path) -> None:
+    """Whoever builds it gets the same bytes: in another directory, on another day, under another umask."""
+    first = built(tmp_path / "a", 0o022, 1_500_000_000)
+    second = built(tmp_path / "another" / "place", 0o077, 1_700_000_000)
+    assert len(first) == 2
+    assert first == second
+
+
 def test_installed_command_needs_no_checkout(scripts: Path, tmp_path: Path) -> None:
     where = run(scripts / "python", "-c", "import tpgen; print(tpgen.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(scripts.parent)
