@@ -78,6 +78,28 @@
 #define DECLARE_TRACE_EVENT_CONDITION(name, proto, args, cond) tpgen_tracepoint(name, name, proto, args, 0)
 #define DECLARE_TRACE_EVENT_SYSCALL(name, proto, args) tpgen_tracepoint(name, name, proto, args, 0)
 
+/*
+ * Android's vendor hooks: tracepoints for modules of a phone's vendor, for which the kernel makes nothing of BPF's. Linux
+ * has none; there a word like these is some header's own macro, which comes before this.
+ */
+
+#define DECLARE_HOOK(name, proto, args) tpgen_tracepoint(name, name, proto, args, 0)
+#define DECLARE_RESTRICTED_HOOK(name, proto, args, cond) tpgen_tracepoint(name, name, proto, args, 0)
+
+/* LTTng's own events, which its modules record at the kernel's tracepoints */
+
+#define LTTNG_TRACEPOINT_EVENT(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT, name)
+#define LTTNG_TRACEPOINT_EVENT_MAP(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_MAP, name)
+#define LTTNG_TRACEPOINT_EVENT_CODE(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_CODE, name)
+#define LTTNG_TRACEPOINT_EVENT_CODE_MAP(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_CODE_MAP, name)
+#define LTTNG_TRACEPOINT_EVENT_NOARGS(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_NOARGS, name)
+#define LTTNG_TRACEPOINT_EVENT_CLASS(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_CLASS, name)
+#define LTTNG_TRACEPOINT_EVENT_CLASS_CODE(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_CLASS_CODE, name)
+#define LTTNG_TRACEPOINT_EVENT_CLASS_NOARGS(name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_CLASS_NOARGS, name)
+#define LTTNG_TRACEPOINT_EVENT_INSTANCE(class, name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_INSTANCE, name)
+#define LTTNG_TRACEPOINT_EVENT_INSTANCE_MAP(class, name, ...) tpgen_other(LTTNG_TRACEPOINT_EVENT_INSTANCE_MAP, name)
+#define LTTNG_TRACEPOINT_EVENT_INSTANCE_NOARGS(class, name) tpgen_other(LTTNG_TRACEPOINT_EVENT_INSTANCE_NOARGS, name)
+
 /* Other facilities: ftrace's own records, the hypervisor's events, a remote's, and other views of an existing event */
 
 #define FTRACE_ENTRY(name, ...) tpgen_other(FTRACE_ENTRY, name)

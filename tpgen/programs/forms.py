@@ -25,13 +25,17 @@ def missing(event: Event, form: Form) -> str | None:
             return _undecided(event, form) or "its raw arguments are unknown: no BTF and no headers tell them"
         if event.kind == Kind.DYNAMIC:
             return "it is a dynamic event, which has a record alone"
+        if event.attach_name is None and event.kind == Kind.TRACEPOINT:
+            return (
+                "it is a vendor hook or the like, a tracepoint for which the kernel makes nothing that BPF attaches to"
+            )
         return "it has no raw tracepoint of its own" if event.attach_name is None else None
     if event.record is not None:
         return _unplaced(event)
     if event.class_candidates:
         classes = ", ".join(event.class_candidates)
         return f"its record is that of one of the classes {classes}: read tracefs as root or give --headers"
-    if event.attach_name is not None and event.kind == "tracepoint":
+    if event.kind == Kind.TRACEPOINT:
         return "it is a bare tracepoint, which has no record"
     if undecided := _undecided(event, form):
         return undecided

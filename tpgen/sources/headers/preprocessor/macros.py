@@ -300,6 +300,8 @@ class Expander:
         result: list[Token] = []
         expanded: dict[str, list[Token]] = {}
         body = macro.pieces
+        if _VA_OPT in macro.words:
+            body = _with_options(macro.body, bool(macro.rest and bound.get(macro.rest)))
         pasting = False
         for index, token in enumerate(body):
             text = token.text
@@ -324,6 +326,28 @@ class Expander:
                 result.extend(_spaced(expanded[text], token.spaced))
         result = [token for token in result if token.text]
         return _spaced(result, call.spaced)
+
+
+_VA_OPT = "__VA_OPT__"
+
+
+def _with_options(body: list[Token], has_rest: bool) -> list[Token]:
+    """Return a body with what stands in each `__VA_OPT__(…)`, or where no further arguments are given without it."""
+    result: list[Token] = []
+    depth, optional = 0, False
+    for token in body:
+        if token.text == _VA_OPT and not optional:
+            depth, optional = 0, True
+            continue
+        if optional:
+            depth += (token.text == "(") - (token.text == ")")
+            if not depth:
+                optional = False
+            elif has_rest and (depth > 1 or token.text != "("):
+                result.append(token)
+            continue
+        result.append(token)
+    return result
 
 
 def _taken_apart(token: Token) -> list[Token]:

@@ -140,11 +140,14 @@ def _note(code: str, message: str, position: Position) -> Diagnostic:
 
 # Every word of the family that makes something contains one of these.
 _PARTS = (b"_EVENT", b"DECLARE_TRACE", b"FTRACE_ENTRY")
+# All that a header may use are macros of another one, which it includes; but its system it names itself.
+_SYSTEM = b"TRACE_SYSTEM"
 # Each of those contains one of these. A search for two strings passes 25 000 headers in no time, above all where they
 # are no longer than five characters; only a few thousand headers contain one.
 _HINTS = (b"EVENT", b"TRACE")
-# Only so much of a header is searched. The largest trace headers have 140 KB and use the family from the first page on;
-# the headers that are larger than this are tables of registers, two thirds of the bytes of all headers.
+# Only so much of a header is searched, unless it includes <linux/tracepoint.h>. The largest trace headers have 140 KB
+# and use the family from the first page on; the headers that are larger than this are tables of registers, two thirds
+# of the bytes of all headers.
 _WINDOW = bytearray(1 << 18)
 _BIGGEST = 1 << 26
 
@@ -154,7 +157,7 @@ def read_if_used(path: str) -> bytes | None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         size = os.readv(descriptor, [_WINDOW])
-        if not _uses_family(size):
+        if not _uses_family(size) and (size < len(_WINDOW) or _WINDOW.find(b"tracepoint.h") < 0):
             return None
         if size < len(_WINDOW):
             return bytes(memoryview(_WINDOW)[:size])
@@ -177,7 +180,7 @@ def _uses_family(size: int) -> bool:
 def _vocabulary() -> tuple[tuple[bytes, re.Pattern[bytes]], ...]:
     """Return each hint with a pattern for the words of the family around it, which searches for the plain hint."""
     family = [word.encode() for word in event_family(None)]
-    words = [word for word in family if any(part in word for part in _PARTS)]
+    words = [_SYSTEM, *(word for word in family if any(part in word for part in _PARTS))]
     return tuple((hint, _words_around(hint, [word for word in words if hint in word])) for hint in _HINTS)
 
 

@@ -5,6 +5,7 @@ Units of a previous run that are still valid are reused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
@@ -61,6 +62,14 @@ def extract(
         parsed |= _parse({path: scanned[path]}, target)
     units |= {path: found.unit(parsed[path], orders, tree) for path, found in scanned.items()}
     return [units[path] for path in (*whole, *rest)]
+
+
+_CALL = re.compile(r"^([A-Za-z_]\w*+)[ \t]*+\(", re.MULTILINE)
+
+
+def _calls(source: Source) -> dict[str, None]:
+    """Return the words that a header with a TRACE_SYSTEM invokes: any may be another header's macro for events."""
+    return dict.fromkeys(_CALL.findall(source.clean)) if "TRACE_SYSTEM" in source.text else {}
 
 
 def _parse(scanned: Mapping[str, _Scanned], target: Target) -> dict[str, Parsed]:
@@ -125,7 +134,8 @@ class _Scanner:
             return None if found is None else self._tree.source(found)
 
         found = scan(source, self._family, self._environment, include, None, self._expansions)
-        borrowed = lookup.macros_for(source, found.unknown) if lookup and found.unknown else None
+        unknown = found.unknown or ({} if found.statements else _calls(source))
+        borrowed = lookup.macros_for(source, unknown) if lookup and unknown else None
         if borrowed:
             found = scan(source, self._family, self._environment, include, borrowed, self._expansions)
         files = [

@@ -6,7 +6,7 @@ import re
 
 from tpgen.sources.headers.preprocessor.source import group_end
 
-_WRAPPER = re.compile(r"\s*(?:TP_PROTO|TP_ARGS|TP_STRUCT__entry|PARAMS)\s*(?=\()")
+_WRAPPER = re.compile(r"\s*(?:TP_PROTO|TP_ARGS|TPPROTO|TPARGS|TP_STRUCT__entry|PARAMS)\s*(?=\()")
 _ENTRY = re.compile(r"[\s;]*([A-Za-z_]\w*)\s*")
 
 
@@ -14,7 +14,7 @@ def unwrapped(text: str) -> str:
     """Strip TP_PROTO(), TP_ARGS() or TP_STRUCT__entry() from a text.
 
     The kernel defines all three as what they enclose, so which word is written does not matter, but its place does:
-    sof_intel_ipc_firmware_template (in v6.1) has two of them swapped.
+    sof_intel_ipc_firmware_template (in v6.1) has two of them swapped. Before Linux 2.6.32 they are TPPROTO and TPARGS.
     """
     while match := _WRAPPER.match(text):
         end = group_end(text, match.end())
