@@ -6,7 +6,7 @@ The one module that knows sources, cache and catalog.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
@@ -124,6 +124,13 @@ _UNREAD = (
     "header-args-order", "header-field", "header-include-depth", "header-name", "header-open-condition",
     "header-parameter", "header-stray-directive", "header-unknown-macro",
 )  # fmt: skip
+
+
+def files_read(kernel: KernelEvents) -> Iterable[str]:
+    """The files that the facts of a kernel's headers depend on, as far as they were read; none of one without."""
+    sources: Sources | None = getattr(kernel, "sources", None)  # which a catalog has not
+    tree = sources.tree if sources else None
+    return tree.headers.dependencies() if tree else ()
 
 
 def open_sources(

@@ -16,7 +16,8 @@ def depfile(targets: list[str], inputs: Inputs) -> str:
         **dict.fromkeys(installed_directories(), ""),
         **{tree: suffix for tree, (_, suffix) in inputs.trees.items()},
     }
-    paths = [*inputs.files, *(path for tree in trees for path in sorted(files_below(tree, suffix=trees[tree])))]
+    files = (path for path, (_, digest) in inputs.files.items() if digest is not None)  # make would wait for others
+    paths = [*files, *(path for tree in trees for path in sorted(files_below(tree, suffix=trees[tree])))]
     if "live" in inputs.named_states:
         paths.append("/sys/kernel/notes")
     words = [_escaped(path) for path in dict.fromkeys(paths)]

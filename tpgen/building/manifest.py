@@ -47,6 +47,7 @@ class Inputs:
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
+        self._begun_ns = time.time_ns()
         self.files: dict[str, tuple[Stamp | None, str | None]] = {}
         self.trees: dict[str, tuple[Stamp | None, str]] = {}
         self.named_states: dict[str, str | None] = {}
@@ -55,6 +56,18 @@ class Inputs:
         """Add a file before it is read, or looked for: its stamp is older than its content, never younger."""
         stamp = stamp_of(path)
         self.files[path] = (_reliable(stamp), file_digest(path))
+
+    def add_file_read(self, path: str) -> None:
+        """Add a file that was read already, unless it is known. What changed since the run began counts as changed."""
+        if path in self.files or any(self._is_in(path, *tree) for tree in self.trees.items()):
+            return
+        stamp = stamp_of(path)
+        changed = max(stamp[2:]) > self._begun_ns
+        self.files[path] = (None, "") if changed else (_reliable(stamp), file_digest(path))
+
+    @staticmethod
+    def _is_in(path: str, root: str, tree: tuple[Stamp | None, str]) -> bool:
+        return path.startswith(os.path.join(root, "")) and path.endswith(tuple(tree[1].split(" ")))
 
     def add_tree(self, path: str, suffix: str = "") -> None:
         """Add all files below a directory before they are read."""

@@ -15,11 +15,13 @@ from tpgen.building.request import BuildRequest
 from tpgen.building.steps import Rendered, differences, render, write
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.kernel.events import KernelEvents
-from tpgen.kernel.options import FILE, PATH, TREES, options_of
+from tpgen.kernel.options import FILE, HEADERS, PATH, TREES, options_of
 from tpgen.kernel.request import KernelRequest
-from tpgen.opening import Report, open_kernel
+from tpgen.opening import Report, files_read, open_kernel
 from tpgen.output import Inside
 from tpgen.sources.files import read_bytes
+from tpgen.sources.source_tree.null_args import PATH as NULL_ARGS
+from tpgen.sources.source_tree.release import release_files
 
 _BIGGEST_TOML = 1 << 22
 
@@ -90,7 +92,9 @@ def _render(request: BuildRequest, defaults: Defaults, report: Report) -> tuple[
     wanted = parse(_text(request.toml), request.toml)
     wanted = [each if each.module else replace(each, module=defaults.module) for each in wanted]
     kernels = _Kernels(defaults.kernel, os.path.dirname(request.toml), inputs, report)
-    return render(wanted, kernels.open, inputs, os.path.basename(request.manifest_path)), inputs
+    rendered = render(wanted, kernels.open, inputs, os.path.basename(request.manifest_path))
+    kernels.add_files_read()
+    return rendered, inputs
 
 
 def _text(toml: str) -> str:
@@ -120,6 +124,13 @@ class _Kernels:
             self._open[kernel] = open_kernel(request, self._report)
         return self._open[kernel]
 
+    def add_files_read(self) -> None:
+        """Add the files that opened kernels have read beside those that were asked for: what headers include."""
+        for kernel in self._open.values():
+            for path in files_read(kernel):
+                if os.path.isfile(path):
+                    self._inputs.add_file_read(os.path.abspath(path))
+
     def _request(self, kernel: str | KernelRequest | None) -> KernelRequest:
         if kernel is None:
             return self._default
@@ -133,6 +144,9 @@ class _Kernels:
                     self._inputs.add_file(path)
                 else:
                     self._inputs.add_tree(path, TREES[option.cache])
+                if option.cache == HEADERS:
+                    for other in (os.path.join(path, NULL_ARGS), *release_files(path)):
+                        self._inputs.add_file(other)
         if request.kernel or not request.has_files:
             self._add_named(request.kernel)
 

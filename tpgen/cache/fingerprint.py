@@ -67,7 +67,10 @@ def _with_stamp(path: str, status: os.stat_result) -> str:
 
 
 def tree_stamp(*roots: str, suffix: str = "") -> Stamp:
-    """One stamp for all files below some directories whose names end so; what Python compiled is left out."""
+    """One stamp for all files below some directories whose names end so, in one of several ways between blanks.
+
+    What Python compiled is left out.
+    """
     size = inodes = changed = touched = 0
     for path in files_below(*roots, suffix=suffix):
         if (stamp := stamp_of(path)) != MISSING:
@@ -80,7 +83,7 @@ def tree_stamp(*roots: str, suffix: str = "") -> Stamp:
 def files_below(*roots: str, suffix: str = "") -> Iterator[str]:
     """The files that a stamp of these directories depends on, in no order. Symbolic links to directories are not
     followed."""
-    pending = list(roots)
+    pending, endings = list(roots), tuple(suffix.split(" "))
     while pending:
         try:
             entries = os.scandir(pending.pop())
@@ -95,7 +98,7 @@ def files_below(*roots: str, suffix: str = "") -> Iterator[str]:
                 if is_directory:
                     if entry.name not in ("__pycache__", ".git") and not entry.is_symlink():
                         pending.append(entry.path)
-                elif entry.name.endswith(suffix):
+                elif entry.name.endswith(endings):
                     yield entry.path
 
 

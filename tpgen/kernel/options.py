@@ -30,9 +30,9 @@ TEXT = "text"
 NAMED = "named kernel"
 #: The content of the file.
 FILE = "file"
-#: The files below the directory whose names end as `TREES` has it.
+#: The files below the directory whose names end as `TREES` has it, in one of several ways.
 FORMATS, HEADERS = "format files", "headers"
-TREES = {FORMATS: "format", HEADERS: ".h"}
+TREES = {FORMATS: "format", HEADERS: ".h Makefile"}
 #: The option is about caches itself, and no part of what they depend on.
 UNCACHED = "uncached"
 

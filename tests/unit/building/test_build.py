@@ -348,6 +348,48 @@ class TestStale:
         built()
         assert content_of(project)["complete"] is True
 
+    TREE = """\
+#define TRACE_SYSTEM mine
+#include "more.h"
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+TRACE_EVENT(one, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(__array(char, c, LENGTH)), , );
+#else
+TRACE_EVENT(one, TP_PROTO(long a), TP_ARGS(a), TP_STRUCT__entry(__array(char, c, LENGTH)), , );
+#endif
+"""
+
+    # A file below the tree, its content at first (None: there is none), then; what is given as --headers.
+    @pytest.mark.parametrize("headers", ["tree/drivers", "tree/drivers/mine.h"])
+    @pytest.mark.parametrize(
+        ("name", "before", "after"),
+        [
+            ("Makefile", "VERSION = 6\nPATCHLEVEL = 1\n", "VERSION = 5\nPATCHLEVEL = 10\n"),
+            ("include/config/kernel.release", "6.1.0\n", "5.10.1\n"),
+            ("drivers/more.h", "#define LENGTH 4\n", "#define LENGTH 8\n"),
+            ("drivers/kernel/bpf/btf.c", None, "x"),
+        ],
+    )
+    def test_files_around_headers(self, name: str, before: str | None, after: str, headers: str, project: Path) -> None:
+        """Whatever was read, or looked for, is watched: not the headers alone."""
+        for path, text in (("drivers/mine.h", self.TREE), ("drivers/more.h", "#define LENGTH 4\n"), (name, before)):
+            (project / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
+            if text is not None:
+                (project / "tree" / path).write_text(text)
+        kernel = f'[kernel.t]\nheaders = "{headers}"\narch = "x86_64"\nrelease = "6.2"\n'
+        if name in ("Makefile", "include/config/kernel.release"):
+            kernel = kernel.replace('release = "6.2"\n', "")
+        if headers.endswith(".h") and name.endswith("btf.c"):
+            return
+        (project / "tpgen.toml").write_text(f'{kernel}[[generate]]\nevents = "mine:one"\nkernel = "t"\nforms = "raw"\n')
+        settle(project)
+        built()
+        with nothing_to_do():
+            built()
+        (project / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / "tree" / name).write_text(after)
+        with pytest.raises(Renders), nothing_to_do():
+            built()
+
 
 class TestUnwritable:
     @pytest.mark.parametrize(

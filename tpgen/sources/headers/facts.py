@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from tpgen.basics.frozen import frozen
@@ -69,6 +70,9 @@ class HeaderReader(Protocol):
     @property
     def facts(self) -> HeaderFacts:
         """All facts, with types as they are written."""
+
+    def dependencies(self) -> Iterable[str]:
+        """Return the paths of the files that the facts which were asked for depend on, with some that are missing."""
 
     @property
     def resolved(self) -> HeaderFacts:

@@ -6,7 +6,7 @@ The parsers are imported when there is something to parse, which with a cache th
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -97,6 +97,12 @@ class Headers:
             resolved = self._analysis.resolved
         self._store(self._analysis)
         return resolved
+
+    def dependencies(self) -> Iterable[str]:
+        """Return the paths of the files that the facts which were asked for depend on, with some that are missing."""
+        if "_analysis" in self.__dict__:
+            return self._analysis.dependencies()
+        return self._cache_file.stamps() if self._cache_file is not None else ()
 
     # --- the cache
 

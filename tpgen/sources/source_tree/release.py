@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from tpgen.sources.source_tree.listing import parents
 
+_MAKEFILE = "Makefile"
+_KERNEL_RELEASE, _UTS_RELEASE_H = "include/config/kernel.release", "include/generated/utsrelease.h"
 _VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
 _UTS_RELEASE = re.compile(r'^#define[ \t]+UTS_RELEASE[ \t]+"([^"]+)"', re.MULTILINE)
 
@@ -19,19 +22,25 @@ def find_release(root: str) -> str | None:
     return None
 
 
+def release_files(root: str) -> Iterator[str]:
+    """Yield the paths that `find_release` may look at."""
+    for directory in (os.path.abspath(root), *parents(root)):
+        yield from (os.path.join(directory, name) for name in (_MAKEFILE, _KERNEL_RELEASE, _UTS_RELEASE_H))
+
+
 def is_kernel_tree(root: str) -> bool:
     """Return whether `root` is the directory of a whole kernel tree, of which the release is known."""
     return _release_of(root) is not None
 
 
 def _release_of(directory: str) -> str | None:
-    version: dict[str, str] = dict(_VERSION.findall(_text(directory, "Makefile")))
+    version: dict[str, str] = dict(_VERSION.findall(_text(directory, _MAKEFILE)))
     if version.get("VERSION", "").isdigit() and version.get("PATCHLEVEL", "").isdigit():
         numbers = ".".join(version[part] for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if version.get(part))
         return numbers + version.get("EXTRAVERSION", "")
-    if release := _text(directory, "include/config/kernel.release").strip():
+    if release := _text(directory, _KERNEL_RELEASE).strip():
         return release
-    match = _UTS_RELEASE.search(_text(directory, "include/generated/utsrelease.h"))
+    match = _UTS_RELEASE.search(_text(directory, _UTS_RELEASE_H))
     return match[1] if match else None
 
 
