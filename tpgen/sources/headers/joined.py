@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import chain, compress
 
@@ -28,6 +28,10 @@ class JoinedHeaders:
     def resolved(self) -> HeaderFacts:
         """The facts of all trees in their order, with resolved types."""
         return self._joined(lambda reader: reader.resolved)
+
+    def dependencies(self) -> Iterable[str]:
+        """Return the paths of the files that the facts which were asked for depend on, with some that are missing."""
+        return chain.from_iterable(reader.dependencies() for reader in self._readers)
 
     def _joined(self, facts_of: Callable[[HeaderReader], HeaderFacts]) -> HeaderFacts:
         facts = [facts_of(reader) for reader in self._readers]
