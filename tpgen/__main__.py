@@ -10,6 +10,8 @@ import os
 import sys
 
 _INTERRUPTED = 130
+# Whether a signal came, wherever its exception got lost.
+_seen: list[bool] = []
 
 
 def _leave(*_: object) -> None:
@@ -19,6 +21,7 @@ def _leave(*_: object) -> None:
 
 def _interrupt(*_: object) -> None:
     """Raise once: what cleans up is not interrupted by whoever is impatient."""
+    _seen.append(True)
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -49,7 +52,7 @@ def run() -> int:
         code = main()
         if _HEEDED:  # all is done
             _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
-        return code
+        return _INTERRUPTED if _seen else code
     except KeyboardInterrupt:
         return _INTERRUPTED
 

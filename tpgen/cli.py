@@ -62,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_stdout()
         return EXIT_INTERRUPTED
     except Exception as error:
+        if _is_interrupt(error):
+            _drop_stdout()
+            return EXIT_INTERRUPTED
         return _failed(error)
     finally:
         gc.enable()
@@ -77,6 +80,13 @@ def _open_streams() -> None:
     # As long as the process lives.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether an exception came of Ctrl-C: Python wraps whatever is raised while it makes a class, for one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _failed(error: Exception) -> int:

@@ -110,6 +110,16 @@ class TestLastLine:
         failing(fail("odd", "what a user did"))
         assert self.run() == refusal("what a user did [odd]")
 
+    @pytest.mark.parametrize("wrapped", ["cause", "context"])
+    def test_interrupted_where_python_wraps_exceptions(
+        self, wrapped: str, failing: Callable[[BaseException], None]
+    ) -> None:
+        """As in `__set_name__` of a class that is being made."""
+        error = RuntimeError("Error calling __set_name__")
+        setattr(error, f"__{wrapped}__", KeyboardInterrupt())
+        failing(error)
+        assert self.run() == Done(130, "", "")
+
     def test_memory(self, failing: Callable[[BaseException], None]) -> None:
         failing(MemoryError())
         assert self.run() == refusal("there is not enough memory for this [memory]; give fewer events or files at once")
