@@ -174,7 +174,7 @@ sys.exit(code)
             "import os, signal, sys, tpgen.output as output, tpgen.__main__ as program\n"
             "write, unlink = os.write, os.unlink\n"
             "def interrupted(*_): os.kill(os.getpid(), signal.SIGINT)\n"
-            "def slow(path): interrupted(); unlink(path)\n"
+            "def slow(path, dir_fd=None): interrupted(); unlink(path, dir_fd=dir_fd)\n"
             "output.os.write, output.os.unlink = interrupted, slow\n"
             "sys.exit(program.run())\n"
         )
