@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tpgen.spelling import GNU_KEYWORDS, KEYWORDS
+
 # What C23 made keywords; older C lets the kernel use them as names.
 _KEYWORDS = frozenset(
     "alignas alignof asm bool constexpr false nullptr static_assert thread_local true typeof typeof_unqual".split()
 )
 # What GNU C predefines as macros in some mode or other.
 _MACROS = frozenset("bpf linux unix".split())
+# A dynamic event's field may have any name, `int` and `if` too.
+_UNUSABLE = _KEYWORDS | _MACROS | KEYWORDS | GNU_KEYWORDS
 
 
 def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
@@ -31,4 +35,4 @@ def camel_case(name: str) -> str:
 
 def c_identifier(name: str) -> str:
     """`name` as a member of a struct in any C from C11 to C23."""
-    return f"{name}_" if name in _KEYWORDS or name in _MACROS else name
+    return f"{name}_" if name in _UNUSABLE else name
