@@ -133,13 +133,13 @@ class Kernel(Lookup):
         """Tell an event from a bare tracepoint, which has no record, by the best source that there is."""
         if form is not None or key.system in self.systems_of(key.name):
             return Kind.TRACE_EVENT
-        if self.sources.tracefs is not None and btf is not None and btf.module is None:
+        # __bpf_trace_<name> is of a class, which has no record. That a copy of tracefs lacks a file proves nothing.
+        bare = btf is not None and btf.class_prototype(key.name) is not None and key.name not in btf.classes
+        if bare and self.sources.tracefs is not None and key.module is None:
             return Kind.TRACEPOINT
         if header is not None:
             return header.kind
-        if btf is not None and btf.class_prototype(key.name) is not None and key.name not in btf.classes:
-            return Kind.TRACEPOINT  # __bpf_trace_<name> is its class's function, and the class has no record
-        return Kind.TRACE_EVENT
+        return Kind.TRACEPOINT if bare else Kind.TRACE_EVENT
 
     # --- raw arguments
 

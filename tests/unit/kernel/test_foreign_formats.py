@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.btf_builder import SIGNED, BtfBuilder
 from support.cli import tpgen
-from support.small_kernel import Line, format_text, write_btf
+from support.small_kernel import FORMATS, Line, format_text, write_btf, write_tracefs
 
 COMMON_LONG = "\tfield:unsigned char common_preempt_lazy_count;\toffset:8;\tsize:1;\tsigned:0;\n"
 
@@ -195,3 +195,23 @@ def test_a_system_call_without_tracefs(tmp_path: Path) -> None:
     assert done.code == 2
     hint = "only tracefs tells the events of system calls: read it as root, or give --tracefs"
     assert done.err.endswith(f" [unknown-event]; {hint}\n")
+
+
+# --- a copy of tracefs that lacks files
+
+
+def test_what_a_copy_lacks_is_unknown(tmp_path: Path) -> None:
+    """One file of five was copied. The others have records all the same, and only pelt_se_tp has none."""
+    whole = write_tracefs(tmp_path / "whole")
+    part = write_tracefs(tmp_path / "part", {"sched/sched_switch": FORMATS["sched/sched_switch"]})
+    image = str(write_btf(tmp_path / "vmlinux"))
+    kinds = {}
+    for root in (whole, part):
+        events = json.loads(tpgen("show", "*", "--json", "--btf", image, "--tracefs", str(root)).out)
+        kinds[root] = {event["name"]: event["kind"] for event in events if event["kind"] != "syscall"}
+    assert kinds[part] == kinds[whole]
+    assert [name for name, kind in kinds[part].items() if kind == "tracepoint"] == ["pelt_se_tp"]
+    wakeup = tpgen("sched_wakeup", "--classic", "--btf", image, "--tracefs", str(part))
+    assert (wakeup.code, wakeup.err) == (0, "")
+    assert "tp_sched_wakeup_pfn(" in wakeup.out
+    assert tpgen("check", "--btf", image, "--tracefs", str(part)).code == 0
