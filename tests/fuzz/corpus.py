@@ -194,6 +194,7 @@ def _headers() -> dict[str, bytes]:
     return {
         **{path.name: path.read_bytes() for path in sorted(data.glob("*.h"))},
         "event-many-times": b"EVENT" * 2000,
+        "void-among-parameters": b"DECLARE_TRACE(merge, TP_PROTO(void (*f)(struct ref *, void)), TP_ARGS(f));",
         "pack-and-blanks": b"#pragma pack(" + b" " * 3000 + b"\nTRACE_EVENT(",
     }
 

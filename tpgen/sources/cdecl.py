@@ -318,7 +318,11 @@ class _Converter:
         params = node.args.params if node.args else []
         variadic = bool(params) and isinstance(params[-1], c_ast.EllipsisParam)
         types = tuple(self.ctype(param.type) for param in params if not isinstance(param, c_ast.EllipsisParam))
-        return FuncProto(self.ctype(node.type), () if types == (Void(),) else types, variadic)
+        if types == (Void(),) and not variadic:
+            types = ()
+        if Void() in types:
+            raise ValueError("void among other parameters")
+        return FuncProto(self.ctype(node.type), types, variadic)
 
     def _qualified(self, ctype: CType, qualifiers: list[str]) -> CType:
         for qualifier in ("volatile", "const", "restrict"):

@@ -308,3 +308,8 @@ def test_any_text(text: str) -> None:
 )  # fmt: skip
 def test_canonical_integer(words: str, name: str | None) -> None:
     assert canonical_integer(words) == name
+
+
+@pytest.mark.parametrize("text", ["void (*f)(struct ref *, void)", "void (*f)(void, int)", "void (*f)(void, ...)"])
+def test_void_among_parameters(text: str) -> None:
+    assert parse(text) == BadDeclaration(text, "void among other parameters")
