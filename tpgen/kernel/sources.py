@@ -200,15 +200,19 @@ def _open_tree(
     from tpgen.sources.headers.read import Headers
     from tpgen.sources.source_tree.makefiles import Makefiles
     from tpgen.sources.source_tree.null_args import read_null_args
-    from tpgen.sources.source_tree.release import find_release, is_kernel_tree
+    from tpgen.sources.source_tree.release import find_release, find_version_code, is_kernel_tree
 
     config = _config(given.config, contents)
     releases = [find_release(path) for path in given.paths]
+    defines = given.defines
+    if given.release is None:
+        code = next(filter(None, map(find_version_code, given.paths)), None)
+        defines = {"LINUX_VERSION_CODE": str(code), **defines} if code else defines
     of_kernel = given.release or next(filter(None, releases), kernel_release)
     trees = [
         Headers(
             path, target, config, use_cache=given.use_cache, release=given.release or own or of_kernel,
-            defines=given.defines, around=[other for other in given.paths if other != path],
+            defines=defines, around=[other for other in given.paths if other != path],
         )
         for path, own in zip(given.paths, releases, strict=True)
     ]  # fmt: skip

@@ -102,3 +102,22 @@ def test_pipes_devices_and_loops_in_a_tree(trees: tuple[Path, Path], tmp_path: P
     (tmp_path / "tpgen.toml").write_text(toml)
     built = tpgen("build", tmp_path / "tpgen.toml", "-o", tmp_path / "out")
     assert (built.code, built.err) == (0, ""), built
+
+
+def test_a_release_that_hides_the_sublevel(trees: tuple[Path, Path]) -> None:
+    """Debian calls 6.1.174 `6.1.0-57-amd64`; the configured tree knows better."""
+    driver, kernel = trees
+    text = "".join(f"#if LINUX_VERSION_CODE {sign} KERNEL_VERSION(6, 1, 100)\n{event(name, '__field(int, a)')}#endif\n"
+                   for sign, name in ((">=", "since"), ("<", "before")))  # fmt: skip
+    (driver / "trace.h").write_text(text)
+    (kernel / "Makefile").write_text("include ../common/Makefile\n")
+    (kernel / "include/config").mkdir()
+    (kernel / "include/config/kernel.release").write_text("6.1.0-57-amd64\n")
+    words = ("list", "--headers", driver, "--headers", kernel, *ARCH)
+    assert [name in tpgen(*words).out for name in ("since", "before")] == [True, True]
+    (kernel / "include/generated/uapi/linux").mkdir(parents=True)
+    version = kernel / "include/generated/uapi/linux/version.h"
+    for code, expected in ((0x060163, [False, True]), (0x0601AE, [True, False])):
+        version.write_text(f"#define LINUX_VERSION_CODE {code}\n")
+        assert [name in tpgen(*words, "--no-cache").out for name in ("since", "before")] == expected
+    assert [name in tpgen(*words, "--release", "6.1.4").out for name in ("since", "before")] == [False, True]

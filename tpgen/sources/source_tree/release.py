@@ -33,6 +33,20 @@ def is_kernel_tree(root: str) -> bool:
     return _release_of(root) is not None
 
 
+_VERSION_CODE = re.compile(r"^#define[ \t]+LINUX_VERSION_CODE[ \t]+(\d{1,9})\b", re.MULTILINE)
+
+
+def find_version_code(root: str) -> int | None:
+    """Return LINUX_VERSION_CODE as the kernel that `root` is or lies in was configured; None where it was not.
+
+    Distributions call 6.1.174 `6.1.0-57-amd64`: there only this tells the sublevel.
+    """
+    for directory in (os.path.abspath(root), *parents(root)):
+        if match := _VERSION_CODE.search(_text(directory, "include/generated/uapi/linux/version.h")):
+            return int(match[1])
+    return None
+
+
 def _release_of(directory: str) -> str | None:
     version: dict[str, str] = dict(_VERSION.findall(_text(directory, _MAKEFILE)))
     if version.get("VERSION", "").isdigit() and version.get("PATCHLEVEL", "").isdigit():
