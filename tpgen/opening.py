@@ -52,7 +52,9 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
     from tpgen.catalog.store import newest_shipped, open_named
 
     if request.has_files:
-        raise fail("usage", "--kernel and files: a catalog has its own", hint="give one or the other")
+        lent = "for a driver's headers give --kernel live, or that kernel's BTF or tree"
+        hint = lent if request.headers and not (request.btf or request.tracefs) else "give one or the other"
+        raise fail("usage", "--kernel and files: a catalog has its own", hint=hint)
     if request.kernel is not None:
         return open_named(request.kernel, request.arch)
     newest = newest_shipped(request.arch)
