@@ -456,7 +456,9 @@ NAME_HINT = "cannot be a catalog's name [usage]; letters, digits and `_.+~-`"
 USAGE = {
     "no act": (
         ["catalog"],
-        "the following arguments are required: list|add|export, ... [usage]; `tpgen catalog --help` explains",
+        # Python 3.14 leaves out the dots.
+        f"the following arguments are required: list|add|export{', ...' * (sys.version_info < (3, 14))} [usage]; "
+        "`tpgen catalog --help` explains",
     ),
     "nothing to add": (
         ["catalog", "add", "x"],
