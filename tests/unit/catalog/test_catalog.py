@@ -723,3 +723,9 @@ def test_without_catalogs_the_name_says_bytes(home: Path, tmp_path: Path) -> Non
     with_tracefs = tpgen("dma_fence_init", "--classic", *sources, "--tracefs", str(tmp_path / "tracefs")).out
     assert "long tp_dma_fence_init_driver_read(const void *ctx, void *dst, unsigned int size)" in with_tracefs
     assert "_driver_read_bytes(" not in with_tracefs
+
+
+def test_progress_counts_the_events(tmp_path: Path) -> None:
+    told = []
+    CatalogWriter().add(KernelInfo("one", X86_64), OneEvent(EVENT), progress=lambda *words: told.append(words))
+    assert told == [("one", 1, 1)]

@@ -69,7 +69,7 @@ def test_another_programs_database(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("version", "made"), [(0, "an older"), (2, "a newer"), (99, "a newer")])
+@pytest.mark.parametrize(("version", "made"), [(0, "an older"), (2, "a newer"), ((1 << 24) + 1, "a newer")])
 def test_another_format(version: int, made: str, catalog: Path) -> None:
     changed(catalog, f"PRAGMA user_version = {version}")
     message = (

@@ -9,6 +9,10 @@ from support.btf_builder import BtfBuilder
 from support.cli import tpgen
 from support.small_kernel import FORMATS, Line, small_btf, write_btf, write_tracefs
 
+from tpgen.model import Argument, Nullness, Pointer, Struct
+from tpgen.show import arg_json
+from tpgen.target import target_named
+
 SCHED_SWITCH = """\
 sched:sched_switch
   kind     trace event
@@ -198,3 +202,9 @@ def test_list(tmp_path: Path) -> None:
         ["sched:sched_wakeup", "1", "sched_wakeup_template", "vmlinux"],
         ["syscalls:sys_enter_close", "-", "-", "vmlinux"],
     ]
+
+
+@pytest.mark.parametrize(("said", "nullable"), [(None, None), (Nullness.MAYBE, True), (Nullness.NEVER, False)])
+def test_what_json_says_of_null(said: Nullness | None, nullable: bool | None) -> None:
+    argument = Argument("p", Pointer(Struct("struct", "page")), 0, said)
+    assert arg_json(argument, target_named("x86_64"))["nullable"] is nullable

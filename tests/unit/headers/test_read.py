@@ -324,6 +324,15 @@ def test_a_header_of_two_systems() -> None:
     assert len(facts.classes) == 1
 
 
+def test_an_event_of_two_systems_under_a_condition_of_its_own() -> None:
+    systems = "#ifdef I915\n#define TRACE_SYSTEM i915\n#else\n#define TRACE_SYSTEM xe\n#endif\n"
+    facts = _read(f"{systems}#ifdef DEBUG\n{_EVENT.format(name='e')}#endif\n")
+    assert [(event.system, set((event.condition or "").split(" && "))) for event in facts.events] == [
+        ("i915", {"defined(DEBUG)", "defined(I915)"}),
+        ("xe", {"defined(DEBUG)", "!defined(I915)"}),
+    ]
+
+
 def test_the_condition_of_an_event() -> None:
     text = (
         f"#ifdef CONFIG_A\n{_EVENT.format(name='e')}\n#else\n{_EVENT.format(name='e')}{_EVENT.format(name='f')}#endif\n"

@@ -349,3 +349,22 @@ def test_an_array_without_elements_has_the_size_zero(tmp_path: Path) -> None:
     write(tmp_path, "trace.h", event("__array(u8, a, NONE) __field(u8, b)", before="#define NONE 0\n"))
     write(tmp_path, "x.h", "#define NONE 0")
     assert field_sizes(tmp_path) == [0, 1]
+
+
+# --- bodies and their bounds
+
+
+def test_a_body_ends_right_in_front_of_its_brace() -> None:
+    text = event("__array(char, a, LAST) __array(char, b, sizeof(struct tight))")
+    assert sizes(f"enum {{FIRST=6,LA=2,LAST}};\nstruct tight{{int a;char b[LAST];}};\n{text}") == [3, 8]
+
+
+@pytest.mark.parametrize(("depth", "size"), [(23, 4), (24, None)])
+def test_structs_within_structs(depth: int, size: int | None) -> None:
+    """As deep as no kernel has them, in one more they are not followed."""
+    inner = "int a;"
+    for number in range(depth):
+        inner = f"struct {{ {inner} }} s{number};"
+    facts = read_text(f"struct outer {{ {inner} }};\n" + event("__array(char, a, sizeof(struct outer))"), X86_64)
+    record = lay_out(only_class(facts).fields, 8, X86_64)
+    assert [field.size_bytes for field in record.fields] == [size]

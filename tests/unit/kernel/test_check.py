@@ -279,3 +279,25 @@ def test_packed_struct_is_a_note(tmp_path: Path) -> None:
     done = tpgen("check", "odd", "--btf", write_btf(tmp_path / "vmlinux", b))
     assert (done.code, codes(done)) == (0, [])
     assert "class odd: laid out as the kernel does only if struct wire_header is packed [layout-packed]" in done.out
+
+
+# --- raw arguments that only the typedef has
+
+
+@pytest.mark.parametrize("with_class", [True, False])
+def test_what_nothing_else_states_is_not_compared(with_class: bool, tmp_path: Path) -> None:
+    """Types from the class's function alone can be compared; where there is none, it is said."""
+    b = BtfBuilder()
+    number = b.integer("int", 4, SIGNED)
+    b.event("ev", [("x", number)], names_in=())
+    if with_class:
+        b.event_class("ev", [number])
+    done = check_btf(tmp_path, b)
+    assert (done.code, done.err) == (0, "")
+    (line,) = re.findall(r"^  raw arguments: BTF typedef, functions and class +(\d.*)$", done.out, re.MULTILINE)
+    assert line.split() == (["1", "1", "0", "0"] if with_class else ["0", "0", "0", "1"])
+    assert ("BTF has neither __probestub_, __traceiter_ nor the class's function" in done.out) != with_class
+
+
+def check_btf(folder: Path, builder: BtfBuilder) -> Done:
+    return tpgen("check", "--btf", write_btf(folder / "vmlinux", builder))

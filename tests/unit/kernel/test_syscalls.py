@@ -7,8 +7,10 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from support.btf_builder import BtfBuilder
 
 from tpgen.kernel.syscalls import syscall
+from tpgen.sources.btf import Btf
 from tpgen.target import target_named
 
 _INCLUDE = Path("/usr/include")
@@ -82,3 +84,24 @@ def test_every_call_of_the_running_kernel_has_a_number(tracefs: Path) -> None:
     assert len(names) > 250
     assert None not in numbers
     assert len(set(numbers)) == len(numbers)
+
+
+def test_registers_of_x86_64() -> None:
+    """Offsets by hand; a call of 32 bits has TS_COMPAT, 2, in its thread's status, and one of 64 has 0 there."""
+    b = BtfBuilder()
+    ulong, uint = b.integer("long unsigned int", 8), b.integer("unsigned int", 4)
+    names = ["r10", "r9", "r8", "ax", "cx", "dx", "si", "di", "orig_ax"]
+    b.structure("pt_regs", 72, [(name, ulong, 8 * at) for at, name in enumerate(names)])
+    info = b.structure("thread_info", 16, [("flags", ulong, 0), ("status", uint, 12)])
+    b.structure("task_struct", 40, [("", b.union("", 16, [("thread_info", info, 0)]), 24)])
+    btf = Btf(b.blob(), "blob", arch="x86_64")
+    registers = syscall("sys_enter_read", target_named("x86_64"), btf).registers
+    assert registers is not None
+    assert [(register.offset_bytes, register.size_bytes) for register in registers.args] == [
+        (56, 8), (48, 8), (40, 8), (0, 8), (16, 8), (8, 8),
+    ]  # fmt: skip
+    assert (registers.number.offset_bytes, registers.number.size_bytes) == (64, 8)
+    assert registers.native is not None
+    native = registers.native
+    assert (native.offset_bytes, native.size_bytes, native.of_task, native.mask) == (36, 4, True, 2)
+    assert registers.native_value == 0

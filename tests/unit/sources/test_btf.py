@@ -913,3 +913,18 @@ def normal(declaration: str) -> str:
         run = []
         parts.append("_Bool" if token == "bool" else token)
     return " ".join(parts)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(20, True), (19, False), (16, False)])
+def test_a_member_that_reaches_beyond_its_record(size: int, fits: bool) -> None:
+    """Eight bytes at 12 need twenty."""
+    b = BtfBuilder()
+    b.event_class("c", [], size, [("x", b.integer("long", 8), 12)])
+    tracepoints = BtfTracepoints(Btf(b.blob(), "blob", names=TRACEPOINT_NAMES))
+    if fits:
+        found = tracepoints.record("c")
+        assert found is not None
+        assert found.size_bytes == size
+    else:
+        with pytest.raises(TpgenError, match="member x lies behind the end of type"):
+            tracepoints.record("c")
