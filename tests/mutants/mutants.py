@@ -45,6 +45,8 @@ _SWAPS = {
 EVERY = ["tests/unit", "--deselect=tests/unit/test_packaging.py"]
 # The folder of tests of a package that has none of its name.
 _TESTS_OF = {"sources/headers": "headers", "sources/source_tree": "headers", "diff": "commands"}
+# Of a folder with many tests, those that most of its package runs in.
+_FIRST = {"headers": ("cases", "read", "types")}
 # What costs more than the rest of its folder, and would be last to notice: only what survives the others meets it.
 _NOT_NEAR = [
     f"--deselect=tests/unit/{name}"
@@ -58,6 +60,8 @@ _NOT_NEAR = [
         "sources/test_tracefs.py::test_running_kernel",
     )
 ]
+# The tests that judge a change, one stage after the other.
+_STAGES = ("first", "near", "every")
 # Of one test run: far above what the tests near a module, and all of tests/unit, take. A change that makes a run use
 # more has been noticed, and so has one that waits for what does not come.
 _NEAR_CPU_SECONDS, _CPU_SECONDS = 120, 600
@@ -204,8 +208,8 @@ def sample(seed: str, count: int, packages: Sequence[str]) -> list[Mutant]:
 # --- the judges
 
 
-def judges(path: str) -> list[list[str]]:
-    """Arguments for pytest: the tests of the module and of its package, if there are any, then all."""
+def judges(path: str) -> dict[str, list[str]]:
+    """Arguments for pytest: the tests of the module and those of its package, if there are any, then all."""
     unit = ROOT / "tests/unit"
     parts = Path(path).parts[1:]
     names = [part.removesuffix(".py") for part in parts if part != "__init__.py"]
@@ -218,10 +222,14 @@ def judges(path: str) -> list[list[str]]:
         for file, text in texts.items()
         if stem in file.stem or module in text or f"from {parent} import {stem}" in text
     ]
-    near.sort(key=lambda file: (stem not in file.stem, file.stat().st_size))
     package = unit / _folder_of_tests(parts)
-    near += sorted(set(package.glob("*.py")) - set(near), key=lambda file: file.stat().st_size)
-    return [*([[*(str(file.relative_to(ROOT)) for file in near), *_NOT_NEAR]] if near else []), EVERY]
+    others = [package / f"test_{name}.py" for name in _FIRST.get(package.name, ())]
+    first = [file for file in near if stem in file.stem] or others or near
+    rest = sorted({*near, *package.glob("*.py")} - set(first), key=lambda file: file.stat().st_size)
+    stages = {
+        name: [str(file.relative_to(ROOT)) for file in files] for name, files in (("first", first), ("near", rest))
+    }
+    return {name: [*files, *_NOT_NEAR] for name, files in stages.items() if files} | {"every": EVERY}
 
 
 def _folder_of_tests(parts: Sequence[str]) -> str:
@@ -229,13 +237,13 @@ def _folder_of_tests(parts: Sequence[str]) -> str:
     return _TESTS_OF.get(folder) or _TESTS_OF.get(parts[0]) or (parts[0] if folder else "commands")
 
 
-def noticed_by(mutant: Mutant, root: Path, stages: Sequence[Sequence[str]]) -> str:
+def noticed_by(mutant: Mutant, root: Path, selection: Sequence[str]) -> str:
     """What fails, in a copy of the checkout at `root`, with the change: a test's name, or "" where none does."""
     module = root / mutant.path
     source = module.read_text()
     try:
         _put(module, mutant.of(source))
-        return next(filter(None, (failure(root, stage) for stage in stages)), "")
+        return failure(root, selection)
     finally:
         _put(module, source)
 
@@ -263,6 +271,7 @@ def failure(root: Path, selection: Sequence[str]) -> str:
                 text=True,
                 errors="replace",
                 timeout=_WALL_SECONDS,
+                start_new_session=True,  # Linux shares out its processors among sessions
                 preexec_fn=partial(_limit, _CPU_SECONDS if selection is EVERY else _NEAR_CPU_SECONDS),
                 check=False,
             )
@@ -322,13 +331,13 @@ class Results:
             with self.path.open("a") as file:
                 file.write(json.dumps({"key": key, "tests": tests, "by": by}) + "\n")
 
-    def still_to_run(self, mutant: Mutant, quick: bool) -> dict[str, list[list[str]]]:
-        """The tests that did not yet judge the change: those near it, then all."""
+    def still_to_run(self, mutant: Mutant, until: str) -> dict[str, list[str]]:
+        """The tests that did not yet judge the change, up to those named `until`."""
         if mutant.key in self.noticed:
             return {}
-        *near, every = judges(mutant.path)
-        stages = {"near": near} | ({} if quick else {"every": [every]})
-        return {name: found for name, found in stages.items() if name not in self.passed.get(mutant.key, ())}
+        stages = judges(mutant.path)
+        wanted = _STAGES[: _STAGES.index(until) + 1]
+        return {name: stages[name] for name in wanted if name in stages and name not in self.passed.get(mutant.key, ())}
 
 
 def main() -> int:
@@ -341,10 +350,10 @@ def main() -> int:
     writing = threading.Lock()
 
     def judge(mutant: Mutant) -> bool:
-        for tests, stages in results.still_to_run(mutant, options.quick).items():
+        for tests, selection in results.still_to_run(mutant, options.until).items():
             root = copies.get()
             try:
-                by = noticed_by(mutant, root, stages)
+                by = noticed_by(mutant, root, selection)
             finally:
                 copies.put(root)
             with writing:
@@ -377,7 +386,10 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--aim", type=int, default=95, help="per cent that must be noticed")
     parser.add_argument("--trust", action="store_true", help="do not try whether the tests pass without a change")
     parser.add_argument(
-        "--quick", action="store_true", help="judge by the tests of the module and of its package alone"
+        "--until",
+        choices=_STAGES,
+        default="every",
+        help="judge by the tests of the module, of its package too, or by all",
     )
     parser.add_argument(
         "--results", type=Path, help="file, outside the checkout, that keeps what was judged: a run goes on from there"

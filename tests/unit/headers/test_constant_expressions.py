@@ -71,6 +71,8 @@ def test_the_compiler_agrees() -> None:
         "(u16)32768",
         "(u16)-1",
         "~(u16)1",
+        "~",
+        "LEN + ~",
         "(u8)1",
         "(struct other)1",
         "(u16)",

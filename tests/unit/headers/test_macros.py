@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tpgen.sources.headers.preprocessor import macros
 from tpgen.sources.headers.preprocessor.conditions import PresenceCondition
 from tpgen.sources.headers.preprocessor.directives import structure
 from tpgen.sources.headers.preprocessor.environment import FixedEnvironment
@@ -212,3 +213,13 @@ def test_macros_at_random_like_gcc(tmp_path: Path) -> None:
     for text, expected in compared:
         for opaque in (False, True):
             assert _squeezed(_expand(text, opaque)) == _squeezed(expected), text
+
+
+def test_the_work_of_an_expansion_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that there is may be used up."""
+    monkeypatch.setattr(macros, "_MOST_WORK", 100)
+    expander = Expander({})
+    expander.charge(60)
+    expander.charge(40)
+    with pytest.raises(ExpansionLimit):
+        expander.charge(1)

@@ -368,3 +368,12 @@ def test_structs_within_structs(depth: int, size: int | None) -> None:
     facts = read_text(f"struct outer {{ {inner} }};\n" + event("__array(char, a, sizeof(struct outer))"), X86_64)
     record = lay_out(only_class(facts).fields, 8, X86_64)
     assert [field.size_bytes for field in record.fields] == [size]
+
+
+@pytest.mark.parametrize(("characters", "size"), [(1000, 8), (1001, None)])
+def test_the_longest_member(characters: int, size: int | None) -> None:
+    """More than a thousand characters are no declaration of the kernel's, and are not read."""
+    member = "long " + "m" * (characters - len("long "))
+    facts = read_text(f"struct s {{{member};}};\n" + event("__array(char, a, sizeof(struct s))"), X86_64)
+    record = lay_out(only_class(facts).fields, 8, X86_64)
+    assert [field.size_bytes for field in record.fields] == [size]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tpgen.model import CType, Field, Int, Pointer, Struct
+from tpgen.model import Array, CType, Field, Int, Pointer, Struct
 from tpgen.programs.compat import Programs, breaks_argument, breaks_field
 
 
@@ -54,4 +54,20 @@ def test_a_struct_as_a_field(
 ) -> None:
     """It is copied whole: as another one, or of another size, it is broken; an unknown size is no difference."""
     fields = [Field("f", Struct(keyword, name, size, 4), 8, size, None) for keyword, name, size in (old, new)]
+    assert breaks_field(*fields) == broken
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "broken"),
+    [
+        (4, 4, Programs.NONE),
+        (4, None, Programs.NONE),
+        (None, 4, Programs.NONE),
+        (4, 8, Programs.FIXED),
+        (8, 4, Programs.CLASSIC),
+    ],
+)
+def test_an_array_as_a_field(old: int | None, new: int | None, broken: Programs) -> None:
+    """A longer one is what CO-RE can ask for; a copy of the old size reaches beyond a shorter one."""
+    fields = [Field("f", Array(Int("int", 4, True), length), 8, None, None) for length in (old, new)]
     assert breaks_field(*fields) == broken
