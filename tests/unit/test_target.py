@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from elftools.elf.enums import ENUM_E_MACHINE
+from support.btf_builder import elf
+from support.small_kernel import small_btf, write_btf
 
+from tpgen.kernel.sources import open_files
 from tpgen.model import Int
 from tpgen.target import elf_arch, target_like, target_named
 
@@ -95,3 +100,17 @@ def test_integers(words: str, size: int | None, signed: bool) -> None:
 def test_no_integer(words: str) -> None:
     found = target_named("x86_64").integer(words)
     assert found is None
+
+
+@pytest.mark.parametrize(("machine", "arch"), [(62, "x86_64"), (183, "aarch64"), (243, "riscv64")])
+def test_of_an_image(machine: int, arch: str, tmp_path: Path) -> None:
+    """That of its ELF header, where nothing else is said."""
+    image = tmp_path / "vmlinux"
+    image.write_bytes(elf({".BTF": small_btf().blob()}, machine=machine))
+    sources = open_files([str(image)])
+    assert (sources.target.arch, sources.btfs[0].btf.target.arch) == (arch, arch)
+
+
+def test_of_bare_btf_is_the_one_that_is_named(tmp_path: Path) -> None:
+    sources = open_files([str(write_btf(tmp_path / "btf"))], arch="riscv64")
+    assert (sources.target.arch, sources.btfs[0].btf.target.arch) == ("riscv64", "riscv64")

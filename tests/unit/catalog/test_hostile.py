@@ -219,6 +219,13 @@ VALUES = {
         "INSERT INTO syscall VALUES (5000, 'sys_enter', 3, 5000)",
         "UPDATE event SET syscall = 5000 WHERE name = 'sys_enter_close'",
     ),
+    "syscall's number in two registers": (
+        "INSERT INTO registers VALUES (5000, 0)",
+        "INSERT INTO register VALUES (5000, 'number', 0, 'orig_ax', 0, 8, 0, NULL)",
+        "INSERT INTO register VALUES (5000, 'number', 1, 'ax', 8, 8, 0, NULL)",
+        "INSERT INTO syscall VALUES (5000, 'sys_enter', 3, 5000)",
+        "UPDATE event SET syscall = 5000 WHERE name = 'sys_enter_close'",
+    ),
     "a text of two megabytes": f"UPDATE event SET name = hex(zeroblob(1 << 20)) WHERE id = {SWITCH}",
     # Types that are small in the file and endless in C.
     "a pointer a hundred thousand stars deep": (
