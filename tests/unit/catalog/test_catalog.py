@@ -23,7 +23,7 @@ from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import FLAGS, KernelInfo
 from tpgen.catalog.store import StoredKernel, best, stored_kernels
 from tpgen.catalog.write import CatalogWriter
-from tpgen.diagnostics import Diagnostic, Position, Severity
+from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.kernel.check import CheckedKernel
 from tpgen.kernel.comparison import Comparison, Subject
 from tpgen.kernel.events import EventKey, KernelEvents
@@ -729,3 +729,12 @@ def test_progress_counts_the_events(tmp_path: Path) -> None:
     told = []
     CatalogWriter().add(KernelInfo("one", X86_64), OneEvent(EVENT), progress=lambda *words: told.append(words))
     assert told == [("one", 1, 1)]
+
+
+@pytest.mark.parametrize("name", [None, "three"])
+def test_a_kernel_that_is_not_in_the_file(name: str | None, tmp_path: Path) -> None:
+    path = small_catalog(tmp_path, KernelInfo("one", X86_64), KernelInfo("two", X86_64))
+    with pytest.raises(TpgenError) as caught:
+        Catalog(str(path)).kernel(name)
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.hint) == ("unknown-kernel", "it has one, two")

@@ -272,6 +272,11 @@ class TestGenerate:
     def test_several_events_need_a_directory(self, btf: Path) -> None:
         assert tpgen("sched_*", "--btf", btf) == refusal("2 events are meant [usage]; give -o DIR for the 4 files")
 
+    def test_several_events_in_one_file_need_none(self, btf: Path) -> None:
+        done = tpgen("sched_*", "--raw", "--btf", btf, "-b", "json")
+        assert (done.code, done.err) == (0, "")
+        assert [event["name"] for event in json.loads(done.out)["events"]] == ["sched_switch", "sched_wakeup"]
+
     def test_several_events(self, btf: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
         done = tpgen("sched_*", "--btf", btf, "-o", out)

@@ -12,7 +12,9 @@ from support.cli import Done, tpgen
 from support.small_kernel import GivenHeaders, small_btf, write_btf
 
 from tpgen.kernel.check import CheckedKernel
-from tpgen.kernel.sources import Sources, SourceTree
+from tpgen.kernel.resolve import Kernel
+from tpgen.kernel.sources import HeaderOptions, Sources, SourceTree, open_files
+from tpgen.model import Struct
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.headers.facts import HeaderFacts
@@ -285,3 +287,27 @@ def test_no_define_is_asked_for_where_nothing_differs(tmp_path: Path) -> None:
     done = of_module(tmp_path, {"drivers/gpu/drm/xe/Makefile": XE_MAKEFILE}, "drm_i915_private", "i915")
     assert (done.code, done.err) == (0, "")
     assert "[header-defines]" not in done.out
+
+
+# --- elements
+
+
+def test_elements_that_only_the_headers_define(tmp_path: Path) -> None:
+    """Only the header knows what struct own, of an int and a short, is."""
+    files = {
+        "include/lengths.h": "struct own { int a; short b; };",
+        "include/trace/odd.h": header("odd", "__dynamic_array(struct own, items, 3)"),
+    }
+    b = small_btf()
+    b.event("odd", [("a", INT)])
+    members = [("__data_loc_items", b.integer("u32", 4), 8), ("__data", FLEXIBLE, 12)]
+    b.event_class("odd", [INT], 12, [("ent", ENTRY, 0), *members])
+    check(tmp_path, b, files)
+    tree = HeaderOptions((str(tmp_path / "tree"),))
+    kernel = Kernel(open_files([str(tmp_path / "vmlinux")], headers=tree, arch="x86_64"))
+    (key,) = kernel.keys_of("odd")
+    record = kernel.event(key).record
+    assert record is not None
+    (items,) = record.fields
+    assert isinstance(items.type, Struct)
+    assert (items.dynamic, items.type.name, items.type.size_bytes) == ("data_loc", "own", 8)

@@ -8,16 +8,21 @@ import json
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.cli import refusal, tpgen
 
 from tpgen.api import open_kernel
+from tpgen.cache import fingerprint
 from tpgen.commands import base
 from tpgen.diagnostics import TpgenError
 from tpgen.kernel import options
+from tpgen.kernel import sources as kernel_sources
 from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PATH, PICK, WORD, options_of
 from tpgen.kernel.request import KernelRequest
+from tpgen.kernel.sources import HeaderOptions
+from tpgen.opening import open_sources
 
 ROOT = Path(__file__).parents[3]
 README, DOCS = (ROOT / "README.md").read_text(), ROOT / "docs"
@@ -190,3 +195,32 @@ def test_any_path_is_a_file(option: options.KernelOption) -> None:
     given = argparse.Namespace(**{option.name: ["x"] if option.repeatable else "x"})
     assert KernelRequest.of(vars(given)).has_files
     assert not KernelRequest(kernel="x", arch="x", no_cache=True).has_files
+
+
+@pytest.mark.parametrize("no_cache", [False, True])
+def test_what_was_read_of_headers_is_kept_unless_told_otherwise(
+    no_cache: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "_YOUNG_NS", -(10**18))  # files count as old
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    trace = tmp_path / "tree/include/trace/events/one.h"
+    trace.parent.mkdir(parents=True)
+    trace.write_text("TRACE_EVENT(one, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(), TP_fast_assign(), 1);\n")
+    request = KernelRequest(headers=(str(tmp_path / "tree"),), arch="x86_64", no_cache=no_cache)
+    sources = open_sources(request)
+    assert sources.headers is not None
+    assert [event.name for event in sources.headers.events] == ["one"]
+    assert (tmp_path / "cache/tpgen/headers").exists() != no_cache
+
+
+def test_headers_beside_the_running_kernel_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--kernel live` as well, whatever machine this is."""
+    asked: list[tuple[str, ...]] = []
+
+    def open_live(headers: HeaderOptions | None = None, known_classes: object = None) -> SimpleNamespace:
+        asked.append(headers.paths if headers else ())
+        return SimpleNamespace(headers=None)
+
+    monkeypatch.setattr(kernel_sources, "open_live", open_live)
+    open_sources(KernelRequest(kernel="live", headers=("tree",)))
+    assert asked == [("tree",)]

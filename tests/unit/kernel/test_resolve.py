@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import SIGNED, BtfBuilder
-from support.small_kernel import FORMATS, GivenHeaders, Line, small_btf, write_tracefs
+from support.small_kernel import FORMATS, GivenHeaders, Line, small_btf, write_btf, write_tracefs
 
 from tpgen.backends.base import Form, Job, KernelRequests, Request
 from tpgen.backends.bpf import BpfBackend
 from tpgen.diagnostics import Position, TpgenError
 from tpgen.kernel.events import EventKey, split_pattern
 from tpgen.kernel.resolve import Kernel
-from tpgen.kernel.sources import Sources, SourceTree
+from tpgen.kernel.sources import Sources, SourceTree, open_files
 from tpgen.model import Argument, Array, Dynamic, Event, Field, Int, Kind, Origin, Pointer, Struct, Typedef
 from tpgen.show import event_text
 from tpgen.sources.btf import Btf
@@ -563,3 +563,19 @@ class TestModulesWithoutBtf:
         keys = found.keys_of("sched_switch")
         assert [key.module for key in keys] == [None, "other"]
         assert [(event.args is None, event.ambiguous) for event in found.events(keys)] == [(False, True), (True, True)]
+
+
+def test_an_event_is_ambiguous_where_two_images_have_it(tmp_path: Path) -> None:
+    """The base has `twice` and `once`, the module `twice` again."""
+    base = small_btf()
+    base.event("twice", [("a", 2)])
+    base.event("once", [("a", 2)])
+    module = BtfBuilder(base=base)
+    module.event("twice", [("a", 2)])
+    paths = write_btf(tmp_path / "vmlinux", base), write_btf(tmp_path / "driver", module)
+    kernel = Kernel(open_files([str(path) for path in paths]))
+    keys = kernel.keys()
+    events = {(key.name, key.module): kernel.event(key).ambiguous for key in keys}
+    assert {key: events[key] for key in events if key[0] in ("twice", "once")} == {
+        ("once", None): False, ("twice", None): True, ("twice", "driver"): True,
+    }  # fmt: skip
