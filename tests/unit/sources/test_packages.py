@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import os
 import pty
@@ -20,6 +21,7 @@ from support.packages import make_deb, make_rpm
 from support.small_kernel import small_btf
 
 from tpgen.diagnostics import TpgenError
+from tpgen.sources import packages
 from tpgen.sources.packages import package_files, read_packages
 
 pytestmark = pytest.mark.package_tools
@@ -324,3 +326,20 @@ def test_progress_on_a_terminal_only(home: Path, tmp_path: Path) -> None:
     assert f"writing {home}"[:79] in said
     assert said.endswith("\r\033[K"), "and then it is taken away"
     assert "\n" not in said
+
+
+def test_long_names_do_not_count_as_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands between two files may be 200 bytes here; a name of 120 is not among them."""
+    monkeypatch.setattr(packages, "_MOST_HEADERS", 200)
+    names, contents = [letter * 119 for letter in "ab"], b"x" * 300
+    archive = b"".join(cpio_entry(name, contents) for name in names) + cpio_entry("TRAILER!!!", b"")
+    stream = packages._Metered(io.BytesIO(archive), len(archive))
+    assert [(name[:1], read()) for name, read in packages._cpio_files(stream)] == [("a", contents), ("b", contents)]
+
+
+def cpio_entry(name: str, contents: bytes) -> bytes:
+    """An entry of a cpio archive, new ASCII format: thirteen numbers, the name with its NUL, the contents."""
+    mode, size, name_size = 0o100644 if contents else 0, len(contents), len(name) + 1
+    numbers = (1, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0)
+    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name.encode() + b"\0"
+    return head + bytes(-len(head) % 4) + contents + bytes(-size % 4)
