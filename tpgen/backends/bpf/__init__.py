@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request, missing
-from tpgen.backends.requests import told_apart
 
 if TYPE_CHECKING:
     from tpgen.backends.bpf.header import Header
@@ -31,11 +30,20 @@ class BpfBackend:
         from tpgen.backends.bpf.render import text
 
         requests = job.kernel.requests
-        apart = told_apart([(f"{request.form} {request.event.name}", request.event) for request in requests])
-        for request, word in zip(requests, apart, strict=True):
+        for request, word in zip(requests, _told_apart(requests), strict=True):
             made = _header(request, job.kernel.target, job.kernel.release_text)
             # Two events may share a name. Their headers do not go together, so that their contents need not differ.
             yield GeneratedFile(f"{made.tag}.h" if word is None else f"{made.tag}.{word}.h", text(made))
+
+
+def _told_apart(requests: Sequence[Request]) -> Sequence[str | None]:
+    """The word that tells the file of each request from others of its form and its event's name."""
+    named = [(f"{request.form} {request.event.name}", request.event) for request in requests]
+    if len({name for name, _ in named}) == len(named):
+        return [None] * len(named)
+    from tpgen.backends.requests import told_apart
+
+    return told_apart(named)
 
 
 def _header(request: Request, target: Target, release: str | None) -> Header:
