@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, compress
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.backends.base import Form, GeneratedFile, Job, KernelRequests, OptionValue, Request, missing
@@ -29,36 +30,42 @@ class GenerateRequest(NamedTuple):
 class Generated(NamedTuple):
     """The result of `generate`. `files` is a one-shot iterator that renders each file when it is consumed, which can
     fail as `Loaded.render` says. `events` counts those that the patterns matched, `requests` the forms of them.
+    `refused` are the findings about matched events that therefore have no files.
     """
 
     files: Iterator[GeneratedFile]
     notes: list[Diagnostic]
     events: int
     requests: int
+    refused: list[Diagnostic]
 
 
 class CheckFailed(TpgenError):
     """Raised where the sources contradict each other about an event of the request."""
 
 
-def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest) -> Generated:
+def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, partial: bool = False) -> Generated:
     """Generate the files for `request`. Only what passed its checks reaches a backend.
 
-    Raises `CheckFailed` with all findings; `TpgenError` for a request that cannot be met, `no-such-form` among them.
+    Raises `CheckFailed` with all findings, with `partial` only where every event has one; `TpgenError` for a request
+    that cannot be met, `no-such-form` among them.
     """
     forms = forms_of(renderer, request.named)
     keys = kernel.select_all(request.patterns, request.module)
     raw_only = forms == [Form.RAW]
     events = kernel.events(keys, raw_only=raw_only, nullness=Form.RAW in forms)
-    comparisons = [comparison for key in keys for comparison in kernel.comparisons(key, raw_only)]
-    if found := errors(comparisons):
-        raise CheckFailed(*found)
+    checked = [tuple(kernel.comparisons(key, raw_only)) for key in keys]
+    sound = [not errors(each) for each in checked]
+    refused = errors(chain.from_iterable(checked))
+    if refused and not (partial and any(sound)):
+        raise CheckFailed(*refused)
+    events, checked = list(compress(events, sound)), list(compress(checked, sound))
     requests, notes = _requests(events, forms, bool(request.named), renderer.takes_dynamic_events)
-    notes += (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS)
+    notes += (d for comparison in chain.from_iterable(checked) for d in comparison.findings if d.code in DOUBTS)
     notes += [note for note in kernel.notes if note.code == "invalid-fact"]
     about = (kernel.label, kernel.target, kernel.release)
     asked = KernelRequests(*about, tuple(requests), lambda: _raw_evidence(kernel), kernel.is_stand_in)
-    return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests))
+    return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests), refused)
 
 
 def _raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import fail
+from tpgen.diagnostics import Diagnostic, fail
 
 if TYPE_CHECKING:
     from tpgen.backends.generation import Generated
@@ -86,22 +86,27 @@ def run(options: argparse.Namespace) -> int:
     given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
     request = GenerateRequest(tuple(options.events), options.module, named, given)
     try:
-        generated = generate(renderer, base.open_kernel(options), request)
+        generated = generate(renderer, base.open_kernel(options), request, partial=True)
     except CheckFailed as failed:
-        base.report(failed.diagnostics, excerpts=base.kernel_request(options).has_files)
-        return base.EXIT_CHECK_FAILED
+        return _refused(failed.diagnostics, options)
     files, separate = _apart(generated)
     if separate and options.output is None:
         count = sum(1 for _ in files)
         what = f"{generated.events} events are meant" if generated.events > 1 else f"{count} files are made"
         raise fail("usage", what, hint=f"give -o DIR for the {count} files")
     output = CachedOutput(files, [base.line_of(note) for note in generated.notes], separate)
-    if options.invocation is not None and renderer.plugin.built_in:
+    if options.invocation is not None and renderer.plugin.built_in and not generated.refused:
         known = (*_CACHEABLE, *(_OPTION + option.name for option in renderer.backend.options))
         output = options.invocation.storing(output, options.given, known)
     deliver(output, options.output)
     base.report(generated.notes)
-    return base.EXIT_DONE
+    return _refused(generated.refused, options) if generated.refused else base.EXIT_DONE
+
+
+def _refused(findings: Sequence[Diagnostic], options: argparse.Namespace) -> int:
+    """Report the findings about events that were not generated; the exit status."""
+    base.report(findings, excerpts=base.kernel_request(options).has_files)
+    return base.EXIT_CHECK_FAILED
 
 
 def _apart(generated: Generated) -> tuple[Iterable[tuple[str, str | bytes]], bool]:

@@ -339,6 +339,18 @@ class TestGenerate:
         assert re.findall(r"\[([a-z-]+)\]", done.err) == ["record-fields"]
         assert not (tmp_path / "out").exists()
 
+    def test_of_a_pattern_what_fails_its_check_costs_itself(self, btf: Path, tmp_path: Path) -> None:
+        lines = [Line("char prev_comm[16]", 8, 16), Line("pid_t prev_pid", 24, 4, 1)]
+        root = write_tracefs(tmp_path / "tracefs", FORMATS | {"sched/sched_switch": tuple(lines)})
+        sources = ("--btf", btf, "--tracefs", root)
+        for _ in range(2):  # the second time as the first: nothing of it is kept
+            done = tpgen("sched:*", "--classic", *sources, "-o", tmp_path / "out")
+            assert (done.code, done.out) == (1, "")
+            assert re.findall(r"(\w+:\w+): .*\[([a-z-]+)\]", done.err) == [("sched:sched_switch", "record-fields")]
+        others = {path.rpartition("/")[2] for path in FORMATS if path.startswith("sched/")} - {"sched_switch"}
+        assert others
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {f"tp_{event}.h" for event in others}
+
     def test_raw_alone_does_not_read_the_format(self, btf: Path, tmp_path: Path) -> None:
         root = write_tracefs(tmp_path)
         (root / "events/sched/sched_switch/format").write_text("garbage")
