@@ -96,13 +96,13 @@ def test_no_arguments(tmp_path: Path) -> None:
 
 CLASSIC = {
     "on": "bool", "delta": "signed char", "len": "unsigned short", "ret": "int", "ns": "unsigned long long",
-    "comm_read": "long", "addr_read": "long", "type": "unsigned char", "id_read": "long", "name_read": "long",
+    "comm_read": "long", "addr_read": "long", "type": "unsigned char", "id_read": "long", "name_read_bytes": "long",
     "new": "struct task_struct *", "words_read": "long",
 }  # fmt: skip
 
 
 def test_classic_accessors(tmp_path: Path) -> None:
-    """A value for a scalar, a copy for what is an array, a struct or dynamic."""
+    """A value for a scalar, a copy for what is an array, a struct or dynamic: of bytes, where BTF is all there is."""
     text = header(tmp_path, "odd", "--classic")
     found = accessors(text)
     assert found == {f"tp_odd_{name}": result for name, result in CLASSIC.items()}
