@@ -43,11 +43,13 @@ class TraceFs:
             hint = "give the directory that has events/ in it; as root: mount -t tracefs tracefs /sys/kernel/tracing"
             raise fail("tracefs-missing", "no events in this tracefs directory", root, hint)
 
-    def _directories(self, path: str) -> list[str]:
+    def _directories(self, path: str, may_be_gone: bool = False) -> list[str]:
         try:
             with os.scandir(path) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir())
         except OSError as error:
+            if may_be_gone and isinstance(error, FileNotFoundError):
+                return []
             refused = isinstance(error, PermissionError)
             raise unreadable(path, error, "tracefs is readable for root only" if refused else None) from None
 
@@ -56,12 +58,15 @@ class TraceFs:
         return tuple(self._systems)
 
     def events(self) -> list[tuple[str, str]]:
-        """Every (system, event) that has a format file, in the order of their names; ftrace's own are left out."""
+        """Every (system, event) that has a format file, in the order of their names; ftrace's own are left out.
+
+        A system that is gone by now has none: the kernel lists the directory of removed probes for a while.
+        """
         found = []
         for system in self._systems:
             if system != FTRACE_SYSTEM:
                 directory = os.path.join(self._events_dir, system)
-                found += [(system, event) for event in self._directories(directory)]
+                found += [(system, event) for event in self._directories(directory, may_be_gone=True)]
         return found
 
     @cached_property

@@ -25,12 +25,12 @@ UNKNOWN = "its record is unknown: no tracefs, no BTF and no headers tell it"
     [
         (Kind.TRACEPOINT, "e", BARE),
         (Kind.TRACE_EVENT, "e", UNKNOWN),
-        (Kind.TRACEPOINT, None, UNKNOWN),
+        (Kind.TRACEPOINT, None, BARE),
         (Kind.TRACE_EVENT, None, UNKNOWN),
     ],
 )
 def test_no_record(kind: Kind, attach_name: str | None, reason: str) -> None:
-    """Only what a program attaches to by its name can be known to be a bare tracepoint."""
+    """A vendor hook is a bare tracepoint as well, though no program attaches to it."""
     assert missing(event(kind, attach_name), Form.CLASSIC) == reason
 
 

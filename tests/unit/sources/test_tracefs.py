@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -452,6 +453,14 @@ class TestFiles:
         """Copies often lack the level of `events`."""
         write_tracefs(tmp_path)
         assert tpgen("list", "--tracefs", tmp_path / "events") == tpgen("list", "--tracefs", tmp_path)
+
+    def test_a_system_that_goes_away(self, tmp_path: Path) -> None:
+        """The kernel lists the directory of removed probes for a while."""
+        for system in ("kprobes", "sched"):
+            (tmp_path / "events" / system / "one").mkdir(parents=True)
+        tracefs = TraceFs(str(tmp_path), X86)
+        shutil.rmtree(tmp_path / "events" / "kprobes")
+        assert tracefs.events() == [("sched", "one")]
 
     def test_missing_directory(self, tmp_path: Path) -> None:
         path = tmp_path / "nothing"
