@@ -258,7 +258,7 @@ class Btf:
         if type_id == 0:
             return BtfKind.VOID
         btf, at = self._at(type_id)
-        return kind_of(btf._words[at + 1])
+        return KINDS[btf._words[at + 1] >> 24 & 0x7F]
 
     def name(self, type_id: int) -> str:
         """The name of a type, "" for a nameless one."""
@@ -565,10 +565,11 @@ class Btf:
 
     def validate(self) -> None:
         """Check every type once, those too that no tracepoint uses. Raises what reading a corrupt type raises."""
+        count = self.count
         for type_id in self.own_ids():
             for referred in self._references(type_id):
-                if referred >= self.count:
-                    raise self._bad("btf-bad-id", f"type {type_id} refers to type {referred}, there are {self.count}")
+                if referred >= count:
+                    raise self._bad("btf-bad-id", f"type {type_id} refers to type {referred}, there are {count}")
             self.name(type_id)
             if self.kind(type_id) in _TRANSPARENT:
                 self.strip(type_id)
