@@ -144,7 +144,7 @@ def killed(command: Sequence[str], **pipes: int) -> Iterator[subprocess.Popen[st
 def lines_until(process: subprocess.Popen[str], wanted: Iterable[str]) -> None:
     """Reads what a process prints until each of the patterns has matched a line, in any order."""
     missing, seen = list(wanted), []
-    late = threading.Timer(60, process.kill)
+    late = threading.Timer(600, process.kill)  # of a machine that is busy bpftrace may take a minute to start
     late.start()
     assert process.stdout is not None
     for line in process.stdout:

@@ -67,7 +67,7 @@ class Child:
 
     def wait(self) -> int:
         """The exit status."""
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=600)
 
     def close(self) -> None:
         """Ends the process if it has not ended by itself."""
