@@ -5,6 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ctypes
 
 #: Commands, of enum bpf_cmd.
 PROG_LOAD, OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN, BTF_GET_FD_BY_ID, BTF_GET_NEXT_ID = 5, 15, 17, 19, 23
@@ -24,19 +29,31 @@ def bpf(command: int, attributes: bytes | bytearray) -> int | OSError:
     """
     import ctypes
 
-    machine, narrow = os.uname().machine, sys.maxsize < 1 << 32
-    number = _NUMBERS_32.get(machine) if narrow else None
-    if number is None and (number := _NUMBERS.get(machine)) is None:
+    number = _number()
+    if number is None:
         return OSError(errno.ENOSYS, "the number of bpf(2) is not known for this machine")
-    libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(bytes(attributes), len(attributes))
-    result: int = libc.syscall(number, command, buffer, len(attributes))
+    result: int = _libc().syscall(number, command, buffer, len(attributes))
     if result < 0:
-        number = ctypes.get_errno()
-        return OSError(number, os.strerror(number))
+        error = ctypes.get_errno()
+        return OSError(error, os.strerror(error))
     if isinstance(attributes, bytearray):
         attributes[:] = buffer.raw
     return result
+
+
+def _number() -> int | None:
+    """The number of bpf(2) for this process; None where it is not known."""
+    machine, narrow = os.uname().machine, sys.maxsize < 1 << 32
+    number = _NUMBERS_32.get(machine) if narrow else None
+    return _NUMBERS.get(machine) if number is None else number
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def u32(value: int) -> bytes:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
+from tpgen.basics.memo import memoised
 from tpgen.cache.kernel_identity import may_load_bpf
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import Array, Int, Nullness
@@ -97,31 +98,45 @@ def _places(btf: Btf, types: Iterable[int]) -> Iterator[tuple[int, _Place]]:
     """The slots with a pointer to a struct, each with a value in it."""
     for slot, type_id in enumerate(types):
         pointer = btf.strip(type_id)
-        if btf.kind(pointer) == BtfKind.PTR and (place := _first_value(btf, btf.target_id(pointer))) is not None:
+        if btf.kind(pointer) == BtfKind.PTR and (place := _value(btf, btf.target_id(pointer))) is not None:
             yield slot, place
 
 
-def _first_value(btf: Btf, type_id: int, depth: int = 0) -> _Place | None:
-    """The first value in a struct or union that BTF has and that is no bit-field.
+@memoised
+def _value(btf: Btf, type_id: int) -> _Place | None:
+    """A value of a struct, by which a pointer to it is followed: a number, if there is one.
+
+    Of a pointer that is read, the verifier looks for three types of other names in all of BTF: five times the work.
+    """
+    return _first_value(btf, type_id, numbers=True) or _first_value(btf, type_id, numbers=False)
+
+
+def _first_value(btf: Btf, type_id: int, numbers: bool, depth: int = 0) -> _Place | None:
+    """The first value in a struct or union that BTF has and that is no bit-field; with `numbers` no pointer either.
 
     The verifier lets programs read a pointer as a whole, and any byte of a number.
     """
     type_id = btf.strip(type_id)
-    if btf.kind(type_id) not in (BtfKind.STRUCT, BtfKind.UNION) or depth > _DEEPEST:
+    if (kind := btf.kind(type_id)) not in (BtfKind.STRUCT, BtfKind.UNION) or depth > _DEEPEST:
         return None
     for member in btf.members(type_id):
         offset, bits = divmod(member.offset_bits, 8)
         if bits or member.bit_size:
             continue
-        of = btf.strip(member.type_id)
-        kind = btf.kind(of)
-        if kind == BtfKind.PTR:
-            return _Place(offset, btf.target.pointer_size)
-        if kind in _NUMBERS or (kind == BtfKind.ARRAY and _of_numbers(btf, of)):
-            return _Place(offset, 1)
-        if (inner := _first_value(btf, of, depth + 1)) is not None:
+        if (inner := _member_value(btf, btf.strip(member.type_id), numbers, depth)) is not None:
             return inner._replace(offset_bytes=offset + inner.offset_bytes)
+        if numbers and kind == BtfKind.UNION:  # the verifier takes a byte for that of the first member that has it
+            return None
     return None
+
+
+def _member_value(btf: Btf, type_id: int, numbers: bool, depth: int) -> _Place | None:
+    kind = btf.kind(type_id)
+    if kind == BtfKind.PTR:
+        return None if numbers else _Place(0, btf.target.pointer_size)
+    if kind in _NUMBERS or (kind == BtfKind.ARRAY and _of_numbers(btf, type_id)):
+        return _Place(0, 1)
+    return _first_value(btf, type_id, numbers, depth + 1)
 
 
 def _of_numbers(btf: Btf, type_id: int) -> bool:

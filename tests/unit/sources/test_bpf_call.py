@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tpgen.sources import bpf_call
 from tpgen.sources.bpf_call import bpf
 
 # By uname's machine: the folder below zig's headers, and the file of a process of as many bits as the machine has.
@@ -56,7 +57,7 @@ class Libc:
 
 def asked(machine: str, monkeypatch: pytest.MonkeyPatch, bits: int) -> Libc:
     libc = Libc()
-    monkeypatch.setattr(ctypes, "CDLL", lambda name, use_errno: libc)
+    monkeypatch.setattr(bpf_call, "_libc", lambda: libc)
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
     monkeypatch.setattr(sys, "maxsize", (1 << bits - 1) - 1)
     return libc

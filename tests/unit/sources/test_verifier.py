@@ -23,7 +23,7 @@ LOADS = {0x71: 1, 0x61: 4, 0x79: 8}
 class FakeKernel:
     """A kernel with an answer for each slot: an assumption, or None for what cannot be followed at all.
 
-    `first` is the one place that can be read behind a pointer, an offset and a size, by slot.
+    `first` is the place that is read behind a pointer, an offset and a size, by slot.
     """
 
     def __init__(
@@ -76,7 +76,9 @@ class FakeKernel:
 def tracepoints(big_endian: bool = False, module: str | None = None) -> tuple[BtfTracepoints, int]:
     """An event `ev` with arguments of many types, and the id of its typedef.
 
-    Pointers to structs that begin with an int, a pointer, bit-fields, a union of an array in a struct, nothing.
+    Pointers to structs that begin with an int, a pointer before a number, bit-fields, a union of an array in a struct,
+    nothing, that have pointers alone, and to a union of a pointer and a number, at whose place the verifier sees the
+    first.
     """
     btf = BtfBuilder(big_endian)
     number, char, wide = btf.integer("int", 4, 1), btf.integer("char", 1), btf.integer("long unsigned int", 8)
@@ -86,27 +88,30 @@ def tracepoints(big_endian: bool = False, module: str | None = None) -> tuple[Bt
     inner = btf.union("", 16, [("none", btf.array(char, 0), 0), ("text", btf.array(btf.typedef("u8", char), 16), 0)])
     nested = btf.structure("nested", 24, [("empty", btf.structure("", 0), 8), ("u", inner, 8)])
     empty = btf.structure("empty", 0)
+    pair = btf.structure("pair", 16, [("first", btf.ptr(task), 0), ("second", btf.ptr(task), 8)])
+    either = btf.union("either", 8, [("pointer", btf.ptr(task), 0), ("number", wide, 0)])
     gone, const = btf.fwd("gone"), btf.typedef("linked_t", btf.qualifier("CONST", linked))
     params = [
         ("n", number), ("task", btf.ptr(task)), ("linked", btf.ptr(const)), ("bits", btf.ptr(bits)),
         ("nested", btf.ptr(nested)), ("empty", btf.ptr(empty)), ("text", btf.ptr(char)), ("gone", btf.ptr(gone)),
+        ("pair", btf.ptr(pair)), ("either", btf.ptr(either)),
     ]  # fmt: skip
     typedef = btf.event("ev", params)
     return BtfTracepoints(Btf(btf.blob(), "btf", names=TRACEPOINT_NAMES), module), typedef
 
 
 #: Where those can be read, by slot; all other slots have nothing to follow.
-FIRST = {1: (0, 1), 2: (0, 8), 3: (8, 1), 4: (8, 1)}
+FIRST = {1: (0, 1), 2: (8, 1), 3: (8, 1), 4: (8, 1), 8: (0, 8), 9: (0, 8)}
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize(
     "answers",
     [
-        {1: NEVER, 2: NEVER, 3: NEVER, 4: NEVER},
-        {1: NEVER, 2: MAYBE, 3: ERROR, 4: NEVER},
-        {1: MAYBE, 2: MAYBE, 3: MAYBE, 4: MAYBE},
-        {1: None, 2: NEVER, 3: None, 4: ERROR},
+        {1: NEVER, 2: NEVER, 3: NEVER, 4: NEVER, 8: NEVER, 9: NEVER},
+        {1: NEVER, 2: MAYBE, 3: ERROR, 4: NEVER, 8: MAYBE, 9: ERROR},
+        {1: MAYBE, 2: MAYBE, 3: MAYBE, 4: MAYBE, 8: MAYBE, 9: MAYBE},
+        {1: None, 2: NEVER, 3: None, 4: ERROR, 8: None, 9: NEVER},
     ],
 )
 def test_answers(answers: Mapping[int, Nullness | None], big_endian: bool) -> None:
