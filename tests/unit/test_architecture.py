@@ -40,6 +40,7 @@ sources.verifier
 kernel
 catalog probe show
 opening
+variants
 diff backends catalog.build
 building
 commands api

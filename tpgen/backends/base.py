@@ -15,6 +15,7 @@ from tpgen.target import Target
 
 if TYPE_CHECKING:
     from tpgen.probe import Evidence
+    from tpgen.variants.join import JoinedEvent
 
 #: The version of this interface. It changes when a backend that was written for it would no longer work.
 API = 1
@@ -25,6 +26,7 @@ __all__ = [
     "Form",
     "GeneratedFile",
     "Job",
+    "JoinedRequest",
     "KernelRequests",
     "Option",
     "OptionValue",
@@ -37,6 +39,13 @@ class Request(NamedTuple):
     """A request to render one form of one event that passed its checks, and that has this form (`missing` is None)."""
 
     event: Event
+    form: Form
+
+
+class JoinedRequest(NamedTuple):
+    """A request to render one form of an event of several kernels, which at least one of them has."""
+
+    event: JoinedEvent
     form: Form
 
 
@@ -82,11 +91,13 @@ class Option(NamedTuple):
 class Job(NamedTuple):
     """Everything that one rendering is made from; it may get more members, which no backend has to look at.
 
-    `kernels` is one, but for a backend that says `several_kernels`. `options` has every option of the backend.
+    `kernels` is one, but for a backend that says `several_kernels`. `options` has every option of the backend. `joined`
+    are the requests of several kernels, oldest first, joined by the event's name; none where there is one kernel.
     """
 
     kernels: tuple[KernelRequests, ...]
     options: Mapping[str, OptionValue]
+    joined: tuple[JoinedRequest, ...] = ()
 
     @property
     def kernel(self) -> KernelRequests:

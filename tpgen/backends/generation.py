@@ -64,11 +64,12 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, p
     notes += (d for comparison in chain.from_iterable(checked) for d in comparison.findings if d.code in DOUBTS)
     notes += [note for note in kernel.notes if note.code == "invalid-fact"]
     about = (kernel.label, kernel.target, kernel.release)
-    asked = KernelRequests(*about, tuple(requests), lambda: _raw_evidence(kernel), kernel.is_stand_in)
+    asked = KernelRequests(*about, tuple(requests), lambda: raw_evidence(kernel), kernel.is_stand_in)
     return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests), refused)
 
 
-def _raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:
+def raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:
+    """Whether `kernel` supports raw tracepoints: each look, as `tpgen probe` has it."""
     from tpgen.probe import of_kernel
 
     return of_kernel(kernel)

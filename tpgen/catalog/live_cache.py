@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tpgen.diagnostics import Diagnostic
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.sources import Sources
-    from tpgen.model import Event
+    from tpgen.model import Event, Record
 
 
 def cached_kernel(label: str) -> CatalogKernel | None:
@@ -91,6 +91,9 @@ class CachingKernel(KernelEvents):
 
     def unreadable(self, keys: Iterable[EventKey]) -> Sequence[Diagnostic]:
         return self._kernel.unreadable(keys)
+
+    def records_of(self, class_name: str) -> Sequence[Record]:
+        return self._kernel.records_of(class_name)
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
         return self._kernel.raw_evidence()

@@ -287,6 +287,25 @@ class CatalogKernel(KernelEvents):
                 return
         yield "the catalog has no btf_trace_* prototype", None
 
+    def records_of(self, class_name: str) -> tuple[Record, ...]:
+        numbers = self._class_records.get(class_name, ())
+        vmlinux = {number for module, number in numbers if module is None}
+        records = map(self._record, sorted(vmlinux or {number for _, number in numbers}))
+        return tuple(self._value(validate.record, record, Kind.TRACE_EVENT, self.target) for record in records)
+
+    @cached_property
+    def _class_records(self) -> dict[str, set[tuple[str | None, int]]]:
+        """The records that BTF has for each class of an event, by number, and the modules of the events."""
+        query = (
+            "SELECT DISTINCT c.name, e.module, c.record FROM event e JOIN class c ON c.id = e.class "
+            "JOIN provenance p ON p.id = e.provenance WHERE e.kernel = ? AND p.record = ?"
+        )
+        found: dict[str, set[tuple[str | None, int]]] = {}
+        for name, module, record in self.catalog.rows(query, self._id, Origin.BTF.value):
+            if name is not None and record is not None:
+                found.setdefault(name, set()).add((module, record))
+        return found
+
     def class_in_headers(self, name: str, module: str | None) -> str | None:
         """The class of the event of that name, if headers stated it; None otherwise.
 

@@ -14,7 +14,7 @@ from tpgen.target import Target
 
 if TYPE_CHECKING:
     from tpgen.kernel.comparison import Comparison
-    from tpgen.model import Event
+    from tpgen.model import Event, Record
 
 _GLOB = frozenset("*?[")
 _OF_SYSCALLS = ("sys_enter_", "sys_exit_")
@@ -75,6 +75,13 @@ class KernelEvents(ABC):
 
     def unreadable(self, keys: Iterable[EventKey]) -> Sequence[Diagnostic]:
         """Return what of these events' sources could not be read."""
+        return ()
+
+    def records_of(self, class_name: str) -> Sequence[Record]:
+        """The records that `struct trace_event_raw_<class_name>` has where CO-RE looks for it.
+
+        That is in vmlinux, or else in the modules; there are several where modules define it differently.
+        """
         return ()
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:

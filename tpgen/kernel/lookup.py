@@ -28,7 +28,7 @@ from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
 from tpgen.kernel.validate import EventValidator, is_word
-from tpgen.model import Array, CType, Field, Int, Qualified, Typedef, TypeTag
+from tpgen.model import Array, CType, Field, Int, Qualified, Record, Typedef, TypeTag
 from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
 from tpgen.sources.tracefs import DYNAMIC_SYSTEMS
@@ -283,6 +283,14 @@ class Lookup(KernelEvents):
     def defined_syscall(self, key: EventKey) -> SyscallDefine | None:
         """Return the definition of the system call of a syscalls: event in the tree's C files."""
         return self._defined_syscalls.get(key.name) if key.system == SYSCALLS_SYSTEM else None
+
+    @memoised
+    def records_of(self, class_name: str) -> tuple[Record, ...]:
+        images: tuple[list[BtfTracepoints], list[BtfTracepoints]] = ([], [])
+        for btf in self.sources.btfs:
+            images[btf.module is not None].append(btf)
+        vmlinux, modules = ([record for btf in some if (record := btf.record(class_name))] for some in images)
+        return tuple(dict.fromkeys(vmlinux or modules))
 
     def btf(self, key: EventKey) -> BtfTracepoints | None:
         """Return the BTF of the image that has the event's raw tracepoint; None where none has."""
