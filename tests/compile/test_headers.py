@@ -36,6 +36,7 @@ unsigned long long use(void *plain, const void *constant, unsigned long long *sl
 	sum += raw_sched_switch_preempt(slots) + raw_sched_switch_prev_state(unknown);
 	sum += tp_sched_switch_prev_pid(plain) + tp_sched_switch_next_pid(constant);
 	sum += tp_sched_switch_prev_prio(slots) + tp_sched_switch_next_prio(unknown) + tp_sched_switch_prev_state(plain);
+	sum += raw_sched_switch_has_prev_state() + tp_sched_switch_has_prev_comm();
 	sum += tp_sched_switch_prev_comm_read(constant, comm, sizeof(comm)) + comm[0];
 	sum += tp_sched_switch_next_comm_read(unknown, comm, sizeof(comm)) + comm[0];
 	return sum;
@@ -77,6 +78,8 @@ IS(tp_sched_switch_next_pid(ctx), int);
 IS(tp_sched_switch_prev_prio(ctx), int);
 IS(tp_sched_switch_next_prio(ctx), int);
 IS(tp_sched_switch_prev_state(ctx), long);
+IS(raw_sched_switch_has_prev(), _Bool);
+IS(tp_sched_switch_has_prev_comm(), _Bool);
 IS(((struct raw_sched_switch *)ctx)->preempt, _Bool);
 IS(((struct raw_sched_switch *)ctx)->prev, struct task_struct *);
 IS(((struct raw_sched_switch *)ctx)->prev_state, unsigned int);
@@ -187,6 +190,8 @@ def test_types_with_vmlinux(
         ("tp_sched_switch_prev_pid(ctx)", "tp_sched_switch_nonsense(ctx)"),
         ("sizeof(((struct raw_sched_switch *)ctx)->prev)", "sizeof(((struct raw_sched_switch *)ctx)->nonsense)"),
         ("sizeof(((struct tp_sched_switch *)ctx)->prev_pid)", "sizeof(((struct tp_sched_switch *)ctx)->nonsense)"),
+        ("raw_sched_switch_has_prev_state()", "raw_sched_switch_has_nonsense()"),
+        ("tp_sched_switch_has_prev_pid()", "tp_sched_switch_has_nonsense()"),
         # A raw context is not a classic one: what only the other has is not there either.
         ("raw_sched_switch_preempt(ctx)", "raw_sched_switch_prev_pid(ctx)"),
         ("tp_sched_switch_prev_state(ctx)", "tp_sched_switch_preempt(ctx)"),

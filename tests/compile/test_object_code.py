@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.bpf_asm import Insn, Load, functions, loads, truncates
-from support.compilers import Compiler, disassembly
+from support.bpf_asm import Insn, Load, Machine, functions, loads, truncates
+from support.compilers import COMPILERS, Compiler, disassembly
 from support.libbpf import BpfObject, VerifierError
 
 pytestmark = [pytest.mark.compilers, pytest.mark.kernel_btf]
@@ -99,6 +99,67 @@ def test_plain_loads_are_merged(code: dict[str, tuple[Insn, ...]]) -> None:
     found = loads(code["merge_plain"])
     assert len(found) == 1
     assert not found[0].context
+
+
+# The test in front of the load is not the loop's: a compiler that may move the load has it in front of the loop.
+GUARDED = """
+unsigned long long {name}(void *ctx, int there, unsigned int mask);
+unsigned long long {name}(void *ctx, int there, unsigned int mask)
+{{
+	unsigned long long sum = 0;
+
+	for (; mask; mask >>= 1)
+		if (there && mask & 1)
+			sum += (unsigned long long){call};
+	return sum;
+}}
+"""
+GUARDS = {
+    # The accessor's call, the bytes of the context in front of what it loads, and what it loads.
+    "raw": ("raw_sched_switch_prev_state(ctx)", 24, 8),
+    "classic": ("tp_sched_switch_prev_state(ctx)", 32, 8),
+    "narrow": ("tp_sched_switch_next_prio(ctx)", 60, 4),
+}
+STATE, MASK = 0x402, 0b1011
+
+
+@pytest.fixture(params=GUARDS)
+def guard(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+def guarded(compiler: Compiler, target: str, headers: Path, folder: Path, name: str) -> tuple[Insn, ...]:
+    """The instructions of a loop that loads behind a test."""
+    text = INCLUDES + GUARDED.format(name="guarded", call=GUARDS[name][0])
+    obj = compiler.compile(text, folder / "guarded.o", target=target, include=[headers])
+    return functions(disassembly(obj))["guarded"]
+
+
+def run_guarded(insns: tuple[Insn, ...], context: bytes, there: bool, target: str) -> int:
+    return Machine(insns, context, big_endian=target == "bpfeb", arguments=(there, MASK)).run()
+
+
+def test_load_stays_behind_its_guard(
+    compiler: Compiler, target: str, guard: str, switch_headers: Path, tmp_path: Path
+) -> None:
+    """A loop whose test says that there is no such value does not load it: there is no memory where it would be."""
+    insns = guarded(compiler, target, switch_headers, tmp_path, guard)
+    _, before, size = GUARDS[guard]
+    assert run_guarded(insns, bytes(before), False, target) == 0
+    context = bytes(before) + STATE.to_bytes(size, "big" if target == "bpfeb" else "little")
+    assert run_guarded(insns, context, True, target) == STATE * MASK.bit_count()
+
+
+def test_load_that_is_not_volatile_leaves_its_guard(
+    target: str, guard: str, switch_headers: Path, tmp_path: Path
+) -> None:
+    """clang 14 does move it, and the test above would see it."""
+    for name in ("raw_sched_switch.h", "tp_sched_switch.h"):
+        (tmp_path / name).write_text((switch_headers / name).read_text().replace("__asm__ volatile", "__asm__"))
+    insns = guarded(COMPILERS[0], target, tmp_path, tmp_path, guard)
+    with pytest.raises(AssertionError, match="in no memory that the function may touch"):
+        run_guarded(insns, bytes(GUARDS[guard][1]), False, target)
 
 
 PROGRAM = """

@@ -163,6 +163,8 @@ class Machine:
     ) -> None:
         self._insns = {insn.index: insn for insn in insns}
         self._order = [insn.index for insn in insns]
+        # The last may be a jump back, which nothing follows.
+        self._after = dict(zip(self._order, self._order[1:], strict=False))
         self._stack = bytearray(self._STACK_SIZE)
         self._regions = {self._CONTEXT: bytearray(context), self._STACK_END - self._STACK_SIZE: self._stack}
         self._regions |= memory or {}
@@ -178,8 +180,7 @@ class Machine:
             insn = self._insns[at]
             if insn.text == "exit":
                 return self._registers["r0"]
-            after = self._order[self._order.index(at) + 1]
-            at = self._step(insn, after)
+            at = self._step(insn, self._after.get(at, -1))
         raise AssertionError("the function does not end")
 
     def _step(self, insn: Insn, after: int) -> int:

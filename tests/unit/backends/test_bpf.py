@@ -221,6 +221,40 @@ def test_two_fields_of_one_accessor(tmp_path: Path) -> None:
     assert done == refusal("e: two of its fields make an accessor tp_e_a_read [name-clash]")
 
 
+# --- whether the kernel has it
+
+PRESENCE = re.compile(r"^TPGEN_INLINE _Bool (\w+)\(void\) { return 1; }$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(("form", "prefix", "values"), [("--raw", "raw", RAW), ("--classic", "tp", MEMBERS)])
+def test_presence(form: str, prefix: str, values: dict[str, object], tmp_path: Path) -> None:
+    """A test for every argument and field, by the name that it has in the kernel."""
+    names = [name.removeprefix("__data_loc_") for name in values]
+    assert PRESENCE.findall(header(tmp_path, "odd", form)) == [f"{prefix}_odd_has_{name}" for name in names]
+
+
+def test_presence_of_nothing(tmp_path: Path) -> None:
+    assert "_has_" not in header(tmp_path, "none", "--raw")
+
+
+def test_argument_that_is_called_like_a_test(tmp_path: Path) -> None:
+    """The argument keeps its accessor, the test for the other one gets out of its way."""
+    b = BtfBuilder()
+    number = b.integer("int", 4, SIGNED)
+    b.event("e", [("x", number), ("has_x", number)])
+    text = tpgen("e", "--raw", "--btf", write_btf(tmp_path / "b", b)).out
+    assert list(accessors(text)) == ["raw_e_x", "raw_e_has_x"]
+    assert PRESENCE.findall(text) == ["raw_e_has_x_", "raw_e_has_has_x"]
+
+
+def test_presence_of_two_fields_of_one_name(tmp_path: Path) -> None:
+    """Linux 5.10 has such an event, regcache_sync: the dynamic one's accessor is another, the test is one."""
+    lines = (Line("__data_loc char[] type", 8, 4), Line("int type", 12, 4, 1))
+    text = tpgen("e", "--classic", "--tracefs", write_tracefs(tmp_path, {"s/e": lines})).out
+    assert accessors(text) == {"tp_e_type": "int", "tp_e_type_read": "long"}
+    assert PRESENCE.findall(text) == ["tp_e_has_type"]
+
+
 # --- what SEC() takes
 
 SECTIONS = re.compile(r'^#define (\w+_SEC_\w+) "(.*)"$', re.MULTILINE)

@@ -48,6 +48,7 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
         context="The context: a pad that programs may not read, then the record. Dynamic data lies behind it.",
         struct=_struct(event.record, event.kind, target),
         accessors=accessors,
+        values=[field.name for field in event.record.fields],
         copies=copies,
     )
 

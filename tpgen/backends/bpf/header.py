@@ -7,6 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from tpgen.backends.bpf.types import Spelled, ValueType
+from tpgen.backends.naming import distinct
 from tpgen.diagnostics import fail
 from tpgen.model import Event, Nullness
 
@@ -104,7 +105,8 @@ class Header(NamedTuple):
     """A header. `tag` is its struct's and the file's name, `heading` and `context` comment on the file and the struct.
 
     `release` is the kernel's with the event's module, None where unknown. `from_registers` is set where accessors read
-    the registers of a system call. `tags` are the struct and union tags that the types mention.
+    the registers of a system call. `tags` are the struct and union tags that the types mention. `presence` are the
+    names of the functions that tell whether the kernel has a value.
     """
 
     tag: str
@@ -116,6 +118,7 @@ class Header(NamedTuple):
     tests: tuple[Test, ...]
     accessors: tuple[Accessor, ...]
     copies: tuple[Copy, ...]
+    presence: tuple[str, ...]
     from_registers: bool
     tags: tuple[str, ...]
     uses_bool: bool
@@ -131,18 +134,20 @@ def header(
     context: str,
     struct: ContextStruct,
     accessors: Sequence[Accessor],
+    values: Iterable[str],
     copies: Sequence[Copy] = (),
     tests: Sequence[Test] = (),
     types: Iterable[Spelled] = (),
     from_registers: bool = False,
 ) -> Header:
-    """The header of `event`. `types` are those that it mentions beside the accessors'.
+    """The header of `event`. `values` are the names of its arguments or fields, `types` those that it mentions beside
+    the accessors'.
 
     Raises `TpgenError` `name-clash` where two of its accessors would have one name.
     """
     names = [accessor.name for accessor in accessors] + [copy.name for copy in copies] + [test.name for test in tests]
     names += [accessor.if_name for accessor in accessors if accessor.if_name]
-    if len(set(names)) < len(names):
+    if len(taken := set(names)) < len(names):
         doubled = min(name for name in names if names.count(name) > 1)
         raise fail("name-clash", f"{event.title}: two of its fields make an accessor {doubled}")
     mentioned = {*types, *(accessor.type.type for accessor in accessors)}
@@ -156,10 +161,17 @@ def header(
         tuple(tests),
         tuple(accessors),
         tuple(copies),
+        tuple(presence_names(tag, values, taken)),
         from_registers,
         tuple(sorted({tag for ctype in mentioned for tag in ctype.tags})),
         any(ctype.uses_bool for ctype in mentioned),
     )
+
+
+def presence_names(prefix: str, values: Iterable[str], taken: set[str]) -> list[str]:
+    """The names of the functions that tell whether a kernel has a value, a `_` behind one that an accessor has."""
+    names = [f"{prefix}_has_{name}" for name in dict.fromkeys(values)]
+    return names if taken.isdisjoint(names) else distinct(names, taken)
 
 
 def argument_accessor(

@@ -52,6 +52,7 @@ def raw_header(event: Event, target: Target, release: str | None) -> Header:
         context=context,
         struct=ContextStruct(tuple(members), len(members) * SLOT_BYTES, False, SLOT_BYTES),
         accessors=accessors,
+        values=[arg.name or f"arg{arg.slot}" for arg in event.args or ()],
     )
 
 

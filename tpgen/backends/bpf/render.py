@@ -15,6 +15,7 @@ _fill = partial(fill, "bpf")
 FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "bool.h": (),
     "copy.h": (("", "fixed", "relative"), ("", "string")),
+    "has.h": (),
     "header.h": (),
     "prelude.h": (),
     "registers.h": (),
@@ -80,6 +81,9 @@ def _functions(header: Header) -> Iterator[str]:
     yield from map(_test, header.tests)
     yield from map(_accessor, header.accessors)
     yield from map(_copy, header.copies)
+    if header.presence:
+        tests = [f"TPGEN_INLINE _Bool {name}(void) {{ return 1; }}" for name in header.presence]
+        yield _fill("has.h", (), functions="\n".join(tests))
 
 
 def _member(member: ContextMember) -> str:

@@ -30,7 +30,7 @@ def syscall_header(event: Event, target: Target, release: str | None) -> Header:
     assert regs is not None
     members = (slot_member(regs, "regs", _REGS), slot_member(second, "id" if enters else "ret", _SECOND))
     fields = record.fields[1:]  # the first is the number
-    accessors = _arguments(tag, fields, call.registers, target) if enters else (_result(tag, second),)
+    accessors = list(_arguments(tag, fields, call.registers, target)) if enters else [_result(tag, second)]
     return header(
         event,
         release,
@@ -39,7 +39,8 @@ def syscall_header(event: Event, target: Target, release: str | None) -> Header:
         sections=raw_sections(event, call.tracepoint),
         context=f"The context of every system call: ask {tag}_matches() which it is.",
         struct=ContextStruct(members, 2 * SLOT_BYTES, False, SLOT_BYTES),
-        accessors=tuple(accessors),
+        accessors=accessors,
+        values=[accessor.name.removeprefix(f"{tag}_") for accessor in accessors],
         tests=(_test(tag, call, call.registers, second, enters),),
         types=(regs.type,),
         from_registers=True,
