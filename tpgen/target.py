@@ -102,11 +102,13 @@ def canonical_integer(words: str) -> str | None:
     'unsigned long'
     """
     count = Counter(words.split())
+    if any(times > (2 if word == "long" else 1) for word, times in count.items()):
+        return None
     unsigned, signed = count.pop("unsigned", 0), count.pop("signed", 0) + count.pop("__signed__", 0)
     base = " ".join(word for word in _BASE_ORDER for _ in range(count.pop(word, 0)))
-    if count or (not base and not unsigned and not signed):
+    if count or unsigned + signed > 1 or (base == "_Bool" and signed) or not (base or unsigned or signed):
         return None
-    if base not in ("int", "char", "_Bool", "__int128"):
+    if base.startswith(("short", "long")):
         base = base.removesuffix(" int")
     base = base or "int"
     name = f"unsigned {base}" if unsigned else "signed char" if signed and base == "char" else base

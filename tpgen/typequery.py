@@ -160,6 +160,19 @@ def kind_of(ctype: CType) -> str | None:
             return None
 
 
+def composition_fault(ctype: CType) -> str | None:
+    """Why C does not allow a type to be made of these parts; None where it does. The parts' own parts are not asked."""
+    match ctype:
+        case Array(element=element) if isinstance(stripped(element), Void | FuncProto):
+            return "an array of functions, or of void"
+        case FuncProto(result=result) if isinstance(stripped(result), Array | FuncProto):
+            return "a function that returns an array or a function"
+        case FuncProto(params=params) if any(isinstance(stripped(param), Void) for param in params):
+            return "void among other parameters"
+        case _:
+            return None
+
+
 def is_string(ctype: CType | None) -> bool:
     """Whether elements of this type make a string: the kernel's strings are of plain `char`."""
     return ctype is not None and isinstance(bare := stripped(ctype), Int) and bare.name == "char"

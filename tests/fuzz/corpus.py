@@ -42,6 +42,7 @@ def _btf() -> dict[str, bytes]:
         "prototypes-that-double": _doubling(),
         "chain-of-pointers": _chain(),
         "int-called-void": _int_called_void(),
+        "types-that-c-does-not-have": _not_of_c(),
         "thirty-letters-and-a-dash": _integer("x" * 30 + "-"),
     }
 
@@ -74,6 +75,14 @@ def _chain() -> bytes:
 def _int_called_void() -> bytes:
     builder = BtfBuilder()
     builder.event("e", [("a", builder.ptr(builder.integer("void", 4)))])
+    return builder.blob()
+
+
+def _not_of_c() -> bytes:
+    builder = BtfBuilder()
+    number, array = builder.integer("int", 4), builder.array(0, 3)
+    functions = [builder.func_proto(builder.array(number, 3), []), builder.func_proto(0, [("", array), ("", number)])]
+    builder.event("e", [("a", builder.ptr(made)) for made in (array, *functions)])
     return builder.blob()
 
 
@@ -195,6 +204,7 @@ def _headers() -> dict[str, bytes]:
         **{path.name: path.read_bytes() for path in sorted(data.glob("*.h"))},
         "event-many-times": b"EVENT" * 2000,
         "void-among-parameters": b"DECLARE_TRACE(merge, TP_PROTO(void (*f)(struct ref *, void)), TP_ARGS(f));",
+        "function-of-an-unknown-type": b"DECLARE_TRACE(m, TP_PROTO(void (*f)(struct ref *, x_t)), TP_ARGS(f));",
         "pack-and-blanks": b"#pragma pack(" + b" " * 3000 + b"\nTRACE_EVENT(",
     }
 

@@ -460,7 +460,8 @@ class CatalogKernel(KernelEvents):
             case "ptr" if target is not None:
                 return Pointer(of), parts
             case "array" if target is not None:
-                return Array(of, self._opt(validate.count, length), self._opt(validate.length_text, length_text)), parts
+                array = Array(of, self._opt(validate.count, length), self._opt(validate.length_text, length_text))
+                return self._value(validate.composed, array), parts
             case "struct" | "union":
                 return Struct(kind, name_of, self._opt(validate.count, size), self._opt(_bytes, align)), 1
             case "enum":
@@ -489,7 +490,8 @@ class CatalogKernel(KernelEvents):
             raise self.catalog.malformed(f"type {number} has {len(numbers)} parameters")
         params = [self._referred(number, param) for param in (numbers[:-1] if variadic else numbers)]
         parts += sum(param_parts for _, param_parts in params)
-        return FuncProto(result, tuple(ctype for ctype, _ in params), variadic), parts
+        prototype = FuncProto(result, tuple(ctype for ctype, _ in params), variadic)
+        return self._value(validate.composed, prototype), parts
 
     # --- what was compared
 

@@ -35,7 +35,7 @@ from tpgen.model import (
 )
 from tpgen.spelling import GNU_KEYWORDS, KEYWORDS
 from tpgen.target import Target
-from tpgen.typequery import children, kind_of, size_of, stripped
+from tpgen.typequery import children, composition_fault, kind_of, size_of, stripped
 
 if TYPE_CHECKING:
     from tpgen.kernel.events import EventKey
@@ -157,6 +157,13 @@ def type_size(kind: str, value: Any) -> int:
     return int(value)
 
 
+def composed(ctype: CType) -> CType:
+    """A type of parts that C allows."""
+    if reason := composition_fault(ctype):
+        raise ValueError(f"a type is {reason}, which C does not have")
+    return ctype
+
+
 def argument_type(ctype: CType, target: Target) -> CType:
     """A type that fits the u64 in which a raw argument is handed out."""
     kind = kind_of(ctype)
@@ -271,6 +278,7 @@ class EventValidator:
             _check_own(ctype)
             for part in children(ctype):
                 self._check_type(part)
+            composed(ctype)
             self._types[id(ctype)] = ctype
 
 

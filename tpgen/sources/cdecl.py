@@ -25,7 +25,7 @@ from tpgen.model import (
     Void,
 )
 from tpgen.target import Target
-from tpgen.typequery import mapped
+from tpgen.typequery import composition_fault, mapped
 
 if TYPE_CHECKING:
     from pycparser import c_ast
@@ -299,7 +299,7 @@ class _Converter:
             case _:
                 raise ValueError(f"unexpected {type(node).__name__}")
 
-    def _array(self, node: c_ast.ArrayDecl) -> Array:
+    def _array(self, node: c_ast.ArrayDecl) -> CType:
         from pycparser.c_generator import CGenerator
 
         element = self.ctype(node.type)
@@ -310,9 +310,9 @@ class _Converter:
             raise ValueError(
                 "an array of fewer elements than none" if length < 0 else "an array of more elements than BTF can count"
             )
-        return Array(element, length, None if length is not None else CGenerator().visit(node.dim))
+        return _composed(Array(element, length, None if length is not None else CGenerator().visit(node.dim)))
 
-    def _function(self, node: c_ast.FuncDecl) -> FuncProto:
+    def _function(self, node: c_ast.FuncDecl) -> CType:
         from pycparser import c_ast
 
         params = node.args.params if node.args else []
@@ -320,9 +320,7 @@ class _Converter:
         types = tuple(self.ctype(param.type) for param in params if not isinstance(param, c_ast.EllipsisParam))
         if types == (Void(),) and not variadic:
             types = ()
-        if Void() in types:
-            raise ValueError("void among other parameters")
-        return FuncProto(self.ctype(node.type), types, variadic)
+        return _composed(FuncProto(self.ctype(node.type), types, variadic))
 
     def _qualified(self, ctype: CType, qualifiers: list[str]) -> CType:
         for qualifier in ("volatile", "const", "restrict"):
@@ -333,6 +331,13 @@ class _Converter:
                 raise ValueError("the kernel does not use _Atomic")
             ctype = TypeTag(self._tags[min(count, len(self._tags)) - 1], ctype)
         return ctype
+
+
+def _composed(ctype: CType) -> CType:
+    """The type, whose parts C allows; raises `ValueError` where it does not."""
+    if reason := composition_fault(ctype):
+        raise ValueError(reason)
+    return ctype
 
 
 def _constant(node: c_ast.Node) -> int | None:

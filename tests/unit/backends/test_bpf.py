@@ -188,6 +188,16 @@ def test_syscall(tmp_path: Path) -> None:
     assert "TPGEN_SLOT(int fd, 4);" in text
 
 
+def test_function_of_an_unknown_type(tmp_path: Path) -> None:
+    """A parameter of which nobody knows more than a typedef's name cannot be declared, and so neither the function."""
+    (tmp_path / "t.h").write_text(
+        "DECLARE_TRACE(merge, TP_PROTO(void (*f)(struct ref *, x_t), int (*g)(x_t *)), TP_ARGS(f, g));"
+    )
+    done = tpgen("merge", "--raw", "--headers", tmp_path / "t.h", "--no-cache")
+    assert (done.code, accessors(done.out)) == (0, {"raw_merge_f": "void *", "raw_merge_g": "raw_merge_g_t"})
+    assert "typedef int (*raw_merge_g_t)(void *);" in done.out
+
+
 @pytest.mark.compilers
 @pytest.mark.parametrize("target", ["bpfel", "bpfeb"])
 @pytest.mark.parametrize("std", ["c11", "c2x"])

@@ -234,6 +234,17 @@ VALUES = {
         "INSERT INTO type SELECT x, 'ptr', NULL, x - 1, NULL, NULL, NULL, NULL, NULL, '' FROM n",
         f"UPDATE argument SET type = 200000 WHERE prototype = {ARGS} AND slot = 0",
     ),
+    "an array of void": (
+        "INSERT INTO type VALUES (100000, 'void', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '')",
+        "INSERT INTO type VALUES (100001, 'array', NULL, 100000, NULL, NULL, NULL, 3, NULL, '')",
+        f"UPDATE argument SET type = 100001 WHERE prototype = {ARGS} AND slot = 0",
+    ),
+    "a function that takes void and void": (
+        "INSERT INTO type VALUES (100000, 'void', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '')",
+        "INSERT INTO type VALUES (100001, 'func_proto', NULL, 100000, NULL, NULL, NULL, NULL, NULL, '')",
+        "INSERT INTO type_param VALUES (100001, 0, 100000), (100001, 1, 100000)",
+        f"UPDATE argument SET type = 100001 WHERE prototype = {ARGS} AND slot = 0",
+    ),
     "a function that doubles forty times": (
         "INSERT INTO type VALUES (100000, 'void', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '')",
         "WITH RECURSIVE n(x) AS (SELECT 100001 UNION ALL SELECT x + 1 FROM n WHERE x < 100040) "

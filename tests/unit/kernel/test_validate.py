@@ -116,6 +116,31 @@ def test_hostile_names(case: str, source: str, place: str, tmp_path: Path) -> No
     judge(tmp_path, name, SOURCES[source](tmp_path, **{place: name}))
 
 
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    {
+        "an array of void": "an array of functions, or of void",
+        "a function that returns an array": "a function that returns an array or a function",
+        "a function that takes void": "void among other parameters",
+    }.items(),
+)
+def test_types_that_c_does_not_have(parts: str, reason: str, tmp_path: Path) -> None:
+    b = BtfBuilder()
+    int_ = b.integer("int", 4, SIGNED)
+    made = {
+        "an array of void": b.array(0, 3),
+        "a function that returns an array": b.func_proto(b.array(int_, 3), [("", int_)]),
+        "a function that takes void": b.func_proto(int_, [("", b.qualifier("CONST", 0)), ("", int_)]),
+    }
+    b.event("fine", [("a", b.ptr(made[parts]))])
+    b.event("sound", [("a", int_)])
+    (tmp_path / "vmlinux").write_bytes(b.blob())
+    done = tpgen("fine", "-b", "bpf", "--btf", tmp_path / "vmlinux")
+    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
+    assert f"a type is {reason}, which C does not have" in done.err
+    assert tpgen("sound", "--btf", tmp_path / "vmlinux").code == 0
+
+
 #: By table, the name in the row that is changed, and the column.
 ROWS = {
     "event": ("sched_switch", "system"),

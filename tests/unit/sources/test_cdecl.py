@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from itertools import product
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -306,11 +310,46 @@ def test_any_text(text: str) -> None:
         "signed char": "signed char", "unsigned char": "unsigned char", "__signed__ char": "signed char",
         "_Bool": "_Bool", "__int128": "__int128", "__int128 unsigned": "unsigned __int128",
         "": None, "foo": None, "long foo": None, "long char": None, "short long": None, "long long long": None,
-        "unsigned _Bool": None, "float": None,
+        "unsigned _Bool": None, "float": None, "int int": None, "unsigned unsigned": None, "signed _Bool": None,
     }.items(),
 )  # fmt: skip
 def test_canonical_integer(words: str, name: str | None) -> None:
     assert canonical_integer(words) == name
+
+
+def test_canonical_integer_by_gcc() -> None:
+    """All of up to four words: gcc says which of them make a type, and which of them are the same."""
+    known = ("unsigned", "signed", "short", "long", "_Bool", "char", "int", "__int128")
+    texts = [" ".join(words) for count in (1, 2, 3, 4) for words in product(known, repeat=count)]
+    done = gcc("".join(f"extern {text} a{number};\n" for number, text in enumerate(texts)))
+    wrong = {int(line.split(":")[1]) - 1 for line in done.stderr.splitlines() if ": error: " in line}
+    sound = [number for number in range(len(texts)) if number not in wrong]
+    assert [number for number, text in enumerate(texts) if canonical_integer(text)] == sound
+    names = (text for number in sound for text in (texts[number], str(canonical_integer(texts[number]))))
+    assert gcc("".join(f"extern {name} a{at // 2};\n" for at, name in enumerate(names))).stderr == ""
+
+
+def gcc(text: str) -> subprocess.CompletedProcess[str]:
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    command = ("gcc", "-fsyntax-only", "-fmax-errors=0", "-fdiagnostics-color=never", "-x", "c", "-")
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    {
+        "void a[3]": "an array of functions, or of void",
+        "int (*f)(void [3])": "an array of functions, or of void",
+        "int f[2](int)": "an array of functions, or of void",
+        "int (*f)(int)[3]": "a function that returns an array or a function",
+        "int (*f)(int)(int)": "a function that returns an array or a function",
+        "int (*f)(const void)": "void among other parameters",
+    }.items(),
+)
+def test_types_that_c_does_not_have(text: str, reason: str) -> None:
+    assert gcc(f"void g({text});").returncode != 0
+    assert parse(text) == BadDeclaration(text, reason)
 
 
 @pytest.mark.parametrize("text", ["void (*f)(struct ref *, void)", "void (*f)(void, int)", "void (*f)(void, ...)"])

@@ -68,7 +68,9 @@ def portable(ctype: CType) -> CType:
             # By-value structs are incomplete here, and nobody calls a kernel function through its pointer.
             if any(isinstance(stripped(part), Struct) for part in children(ctype)):
                 return Void()
-            return mapped(ctype, portable)
+            plain = mapped(ctype, portable)
+            assert isinstance(plain, FuncProto)
+            return Void() if Void() in plain.params else plain
         case _:
             assert_never(ctype)
 
