@@ -95,6 +95,9 @@ class CachingKernel(KernelEvents):
     def records_of(self, class_name: str) -> Sequence[Record]:
         return self._kernel.records_of(class_name)
 
+    def tells_null(self) -> bool | None:
+        return self._kernel.tells_null()
+
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
         return self._kernel.raw_evidence()
 

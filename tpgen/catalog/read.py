@@ -279,6 +279,18 @@ class CatalogKernel(KernelEvents):
         best = (origin for origin in (Origin.VERIFIER, Origin.HEADERS) if origin in sources)
         return next(best, names_origin)
 
+    def tells_null(self) -> bool | None:
+        """Look for what the verifier told, or its table, and for arguments whose names have the suffix."""
+        from tpgen.sources.source_tree.null_args import NULLABLE_SUFFIX
+
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM event e JOIN argument a ON a.prototype = e.prototype WHERE e.kernel = ? "
+            "AND (a.nullness IS NOT NULL OR substr(a.name, ?) = ?))"
+        )
+        if "btf" not in self.info.sources:
+            return None
+        return bool(self.catalog.rows(query, self._id, -len(NULLABLE_SUFFIX), NULLABLE_SUFFIX)[0][0])
+
     def raw_evidence(self) -> Iterator[tuple[str, bool | None]]:
         """Arguments in a catalog are from BTF only where the kernel has raw tracepoints."""
         for event in (self._event(key) for key in self.keys()):

@@ -21,12 +21,15 @@ class Consequence(StrEnum):
     """Kinds of programs that a change breaks, in the order of a report."""
 
     RAW = "raw"
+    TP_BTF = "tp_btf"
     CLASSIC = "classic"
     WITHOUT_CORE = "classic-without-core"
     WITH_CORE = "classic-with-core"
     HARMLESS = "harmless"
 
 
+# What raw_tp programs use, tp_btf programs use as well.
+_RAW = {Programs.RAW: Consequence.RAW, Programs.RAW_TP: Consequence.RAW, Programs.TP_BTF: Consequence.TP_BTF}
 _CLASSIC = {
     Programs.CLASSIC: Consequence.CLASSIC, Programs.FIXED: Consequence.WITHOUT_CORE,
     Programs.CORE: Consequence.WITH_CORE,
@@ -35,7 +38,7 @@ _CLASSIC = {
 
 def consequences(breaks: Programs) -> tuple[Consequence, ...]:
     """The one or two consequences of breaking these programs."""
-    raw = (Consequence.RAW,) if breaks & Programs.RAW else ()
+    raw = (_RAW[breaks & Programs.RAW],) if breaks & Programs.RAW else ()
     classic = (_CLASSIC[breaks & Programs.CLASSIC],) if breaks & Programs.CLASSIC else ()
     return raw + classic or (Consequence.HARMLESS,)
 

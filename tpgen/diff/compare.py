@@ -8,14 +8,13 @@ from functools import cached_property
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError
 from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Side, What, has_record, is_placed
 from tpgen.diff.matching import Pair, paired
+from tpgen.diff.nullness import Assumptions, left_out, nullness_change
 from tpgen.kernel.events import EventKey, KernelEvents
-from tpgen.model import Argument, Event, Field, Kind, Nullness, Record
-from tpgen.programs.compat import Programs, breaks_argument, breaks_field
+from tpgen.model import Argument, Event, Field, Kind, Record
+from tpgen.programs.compat import Programs, breaks_argument, breaks_field, is_same_number
 from tpgen.programs.forms import Form
+from tpgen.sources.source_tree.null_args import NULLABLE_SUFFIX
 from tpgen.typequery import same_type, stripped
-
-#: How much a tp_btf program has to know of a pointer before the verifier lets it follow it.
-_CAUTION = tuple(Nullness)
 
 
 def diff(
@@ -37,6 +36,7 @@ def diff(
         pairs = [(old, new) for old, new in pairs if old in wanted[0] or new in wanted[1]]
     comparison = _Comparison(before, after, all(any(key.module for key in known) for known in keys))
     events = sorted(comparison.events(pairs), key=_order)
+    notes = (*notes, *left_out(events, names))
     sides = (Side(names[0], before.target, before.release), Side(names[1], after.target, after.release))
     return KernelsDiff(*sides, tuple(events), notes)
 
@@ -102,6 +102,7 @@ class _Comparison:
     def __init__(self, before: KernelEvents, after: KernelEvents, modules_known: bool) -> None:
         self._before = before
         self._after = after
+        self._assumed = Assumptions(before), Assumptions(after)
         self._modules_known = modules_known
 
     def events(self, pairs: Sequence[Pair]) -> Iterator[EventDiff]:
@@ -110,6 +111,8 @@ class _Comparison:
         for old_key, new_key in pairs:
             old = next(olds) if old_key is not None else None
             new = next(news) if new_key is not None else None
+            if old is not None and new is not None:
+                old, new = self._assumed[0].added(old), self._assumed[1].added(new)
             if old is not None and new is not None and _is_renamed(old, new) is False:
                 yield self._compared(old, None)
                 yield self._compared(None, new)
@@ -224,26 +227,33 @@ def argument_changes(old: Sequence[Argument], new: Sequence[Argument]) -> Iterat
 def _argument(before: Argument, after: Argument) -> Iterator[Change]:
     if before.slot != after.slot:
         yield Change(What.ARGUMENT_MOVED, Programs.RAW, before, after)
-    if not same_type(before.type, after.type) or breaks_argument(before.type, after.type):
-        yield Change(What.ARGUMENT_RETYPED, breaks_argument(before.type, after.type), before, after)
-    elif before.name != after.name and None not in (before.name, after.name):
+    renamed = before.name != after.name and None not in (before.name, after.name)
+    breaks = breaks_argument(before.type, after.type)
+    if not same_type(before.type, after.type) or breaks:
+        if renamed and not is_same_number(before.type, after.type):
+            breaks = Programs.RAW  # neither name nor value is what it was
+        yield Change(What.ARGUMENT_RETYPED, breaks, before, after)
+    elif renamed:
         yield Change(What.ARGUMENT_RENAMED, Programs.NONE, before, after)
-    if before.nullness and after.nullness and before.nullness != after.nullness:
-        stricter = _CAUTION.index(after.nullness) > _CAUTION.index(before.nullness)
-        yield Change(What.ARGUMENT_NULLNESS, Programs.RAW if stricter else Programs.NONE, before, after)
+    yield from nullness_change(before, after)
 
 
 def _matched(
     old: Sequence[Argument], new: Sequence[Argument]
 ) -> list[tuple[Argument, Argument | None] | tuple[None, Argument]]:
-    by_name = {arg.name: arg for arg in new if arg.name is not None}
-    named = {arg.slot: by_name.get(arg.name or "") for arg in old}
+    by_name = {_bare_name(arg): arg for arg in new if arg.name is not None}
+    named = {arg.slot: by_name.get(_bare_name(arg)) for arg in old}
     taken = {arg.slot for arg in named.values() if arg is not None}
     by_slot = {arg.slot: arg for arg in new if arg.slot not in taken}
     return [
         *((arg, named[arg.slot] or by_slot.pop(arg.slot, None)) for arg in old),
         *((None, arg) for arg in by_slot.values()),
     ]
+
+
+def _bare_name(arg: Argument) -> str:
+    """The name of an argument without the suffix that only tells that it may be NULL."""
+    return (arg.name or "").removesuffix(NULLABLE_SUFFIX)
 
 
 # --- fields

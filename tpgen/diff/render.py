@@ -86,6 +86,7 @@ def _thing_json(thing: Thing, target: Target) -> dict[str, Any] | str | None:
 
 _HEADINGS = {
     Consequence.RAW: "breaks raw programs",
+    Consequence.TP_BTF: "breaks tp_btf programs only",
     Consequence.CLASSIC: "breaks classic programs",
     Consequence.WITHOUT_CORE: "breaks classic programs without CO-RE only",
     Consequence.WITH_CORE: "breaks classic programs with CO-RE only",
@@ -256,9 +257,11 @@ def _summary(found: KernelsDiff) -> Iterator[str]:
     if found.changed:
         broken = counts.consequences
         yield (
-            f"events that break raw programs: {broken[Consequence.RAW]}, classic ones: {broken[Consequence.CLASSIC]},"
-            f" those without CO-RE only: {broken[Consequence.WITHOUT_CORE]}, those with CO-RE only:"
-            f" {broken[Consequence.WITH_CORE]}; with harmless changes only: {broken[Consequence.HARMLESS]}"
+            f"events that break raw programs: {broken[Consequence.RAW]}, "
+            f"tp_btf ones only: {broken[Consequence.TP_BTF]}, classic ones: {broken[Consequence.CLASSIC]}, "
+            f"those without CO-RE only: {broken[Consequence.WITHOUT_CORE]}, "
+            f"those with CO-RE only: {broken[Consequence.WITH_CORE]}; "
+            f"with harmless changes only: {broken[Consequence.HARMLESS]}"
         )
     for number, form in ((counts.unknown_raw, "raw arguments"), (counts.unknown_layout, "layout")):
         if number:

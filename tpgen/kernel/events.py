@@ -88,6 +88,13 @@ class KernelEvents(ABC):
         """Whether the kernel's data tells that it has raw tracepoints: each look, and None where it is undecided."""
         return ()
 
+    def tells_null(self) -> bool | None:
+        """Whether the verifier expects that a raw argument is NULL, by the kernel's own evidence; None where unknown.
+
+        Where it is False, a tp_btf program may follow every pointer untested.
+        """
+        return None
+
     def select(self, pattern: str, module: str | None = None) -> list[EventKey]:
         """The events that `pattern` means: `name`, `system:name`, or either with `*`, `?` and `[…]`.
 

@@ -31,6 +31,7 @@ from tpgen.kernel.validate import EventValidator, is_word
 from tpgen.model import Array, CType, Field, Int, Qualified, Record, Typedef, TypeTag
 from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
+from tpgen.sources.source_tree.null_args import has_suffix
 from tpgen.sources.tracefs import DYNAMIC_SYSTEMS
 from tpgen.target import Target
 from tpgen.typequery import mapped
@@ -238,6 +239,14 @@ class Lookup(KernelEvents):
             self.read_formats([EventKey(system, name) for name, of_name in systems.items() for system in of_name])
         keys = [key for name in self.names for key in self.keys_of(name)]
         return sorted(keys, key=lambda key: (key.system or "", key.name, key.module or ""))
+
+    def tells_null(self) -> bool | None:
+        """Look for the table's type, and for the suffix in the names of arguments, in the kernel's BTF."""
+        vmlinux = self.sources.btfs[0] if self.sources.btfs else None
+        if vmlinux is None or vmlinux.module is not None:
+            return None
+        prototypes = map(vmlinux.raw, vmlinux.events)
+        return vmlinux.has_null_table or any(has_suffix(arg) for raw in prototypes if raw for arg in raw.args)
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
         return self.sources.btfs[0].raw_evidence() if self.sources.btfs else ()

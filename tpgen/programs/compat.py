@@ -1,9 +1,9 @@
 """Compatibility of a program made for one type with a value of another one.
 
 A raw argument is a u64 whose upper bytes are zero, so a narrower value is read rightly through a wider type as long as
-it has no sign. A field is read with the size that its type had. CO-RE finds a member by its name and refuses it when
-its kind is another one, or when its size is and it is not an unsigned integer: bpf_core_fields_are_compat() and
-bpf_core_calc_field_relo() of libbpf.
+it has no sign, and as long as it is still a value of that kind: a blk_status_t is no errno. A field is read with the
+size that its type had. CO-RE finds a member by its name and refuses it when its kind is another one, or when its size
+is and it is not an unsigned integer: bpf_core_fields_are_compat() and bpf_core_calc_field_relo() of libbpf.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ _NUMBERS = ("int", "enum")
 class Programs(Flag):
     """Programs at an event, by what they rely on.
 
-    `RAW`: raw_tp and tp_btf, on the argument in each slot. `FIXED`: tp, on the record's offsets as they were compiled
-    in. `CORE`: tp, on offsets that CO-RE finds at load by the name `trace_event_raw_<class>` and the members' names.
+    `RAW`: raw_tp and tp_btf, on the argument in each slot; `TP_BTF` alone is what only the verifier asks of a program
+    that follows one. `FIXED`: tp, on the record's offsets as they were compiled in. `CORE`: tp, on offsets that CO-RE
+    finds at load by the name `trace_event_raw_<class>` and the members' names.
     """
 
     NONE = 0
-    RAW = auto()
+    RAW_TP = auto()
+    TP_BTF = auto()
+    RAW = RAW_TP | TP_BTF
     FIXED = auto()
     CORE = auto()
     CLASSIC = FIXED | CORE
@@ -34,12 +37,25 @@ def breaks_argument(old: CType, new: CType) -> Programs:
     """The programs that take the value of another argument for one of their type `old`, when it is of type `new`."""
     kinds = kind_of(old), kind_of(new)
     if kinds[0] in _NUMBERS and kinds[1] in _NUMBERS:
-        kept = _number_is_kept(stripped(old), stripped(new))
+        kept = _number_is_kept(stripped(old), stripped(new)) and _kind_of_value_is_kept(old, new)
     elif kinds == ("ptr", "ptr"):
         kept = _pointee_is_kept(old, new)
     else:
         kept = same_type(old, new) and _bytes(old) == _bytes(new)
     return Programs.NONE if kept else Programs.RAW
+
+
+def is_same_number(old: CType, new: CType) -> bool:
+    """Whether the bits of two numbers are the same: whether one with another name can be the same value renamed."""
+    match stripped(old), stripped(new):
+        case Int() as a, Int() as b:
+            return a.size_bytes == b.size_bytes and _same_sign(a, b) and (a.name == _BOOL) == (b.name == _BOOL)
+        case Enum(), Enum():
+            return True
+        case Int() | Enum(), Int() | Enum():
+            return False
+        case _:
+            return True
 
 
 def breaks_field(old: Field, new: Field) -> Programs:
@@ -56,6 +72,8 @@ def breaks_field(old: Field, new: Field) -> Programs:
 
 
 def _breaks_member(old: CType, new: CType) -> Programs:
+    if not _kind_of_value_is_kept(old, new):
+        return Programs.CLASSIC
     match stripped(old), stripped(new):
         case Int() as a, Int() as b:
             if not _same_sign(a, b):
@@ -102,6 +120,34 @@ def _number_is_kept(old: CType, new: CType) -> bool:
     return new.size_bytes < old.size_bytes and not new.signed
 
 
+def _kind_of_value_is_kept(old: CType, new: CType) -> bool:
+    """Whether a number is still of the kind that the name of its type tells: pid_t, blk_status_t, __be32.
+
+    A name alone for the same bits is a better declaration of the same value, unless it tells the order of its bytes.
+    """
+    if not isinstance(stripped(old), Int) or not isinstance(stripped(new), Int):
+        return True
+    before, after = (_typedefs(ctype) - _PLAIN for ctype in (old, new))
+    if not after:
+        return before.isdisjoint(_BYTE_ORDERS)
+    if not before.isdisjoint(after):
+        return True
+    return not before and after.isdisjoint(_BYTE_ORDERS) and is_same_number(old, new)
+
+
+_BOOL = "_Bool"
+_SIZES = (8, 16, 32, 64)
+# Other names of C's integers, which tell no more than size and sign.
+_PLAIN = frozenset(
+    (*(f"{prefix}{sign}{size}" for prefix in ("", "__") for sign in "us" for size in _SIZES),
+     *(f"{sign}int{size}_t" for sign in ("", "u", "u_") for size in _SIZES),
+     *(f"u{name}" for name in ("char", "short", "int", "long", "_char", "_short", "_int", "_long")),
+     "unchar", "bool", "size_t", "ssize_t", "intptr_t", "uintptr_t", "ptrdiff_t",
+     *(f"__kernel_{name}_t" for name in ("long", "ulong", "size", "ssize", "ptrdiff", "uintptr"))),
+)  # fmt: skip
+_BYTE_ORDERS = frozenset(f"__{order}{size}" for order in ("be", "le") for size in _SIZES[1:])
+
+
 def _same_sign(old: Int | Enum, new: Int | Enum) -> bool:
     """Whether two numbers of one size are read alike. BTF does not tell the sign of an enum or of a plain char."""
     if isinstance(old, Enum) or isinstance(new, Enum):
@@ -126,7 +172,7 @@ def _same_values(old: CType | None, new: CType | None) -> bool:
     assert old is not None and new is not None
     match stripped(old), stripped(new):
         case (Int() | Enum()) as a, (Int() | Enum()) as b:
-            return a.size_bytes == b.size_bytes and _same_sign(a, b)
+            return a.size_bytes == b.size_bytes and _same_sign(a, b) and _kind_of_value_is_kept(old, new)
         case Pointer() as a, Pointer() as b:
             return _pointee_is_kept(a, b)
         case Array() as a, Array() as b:

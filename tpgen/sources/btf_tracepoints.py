@@ -110,6 +110,14 @@ class BtfTracepoints:
         """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
         return "bpf_raw_event_map" in self._structs
 
+    @property
+    def has_null_table(self) -> bool:
+        """Whether the kernel's verifier has the table of raw arguments that may be NULL, whose type is in its BTF.
+
+        Since Linux 838a10bd2ebf ("bpf: Augment raw_tp arguments with PTR_MAYBE_NULL") (in v6.13).
+        """
+        return self.btf.has_string("bpf_raw_tp_null_args")
+
     def raw_evidence(self) -> Iterator[tuple[str, bool | None]]:
         """Tell whether the kernel supports raw tracepoints: each thing looked at, and None where it decides nothing."""
         enumerator = "BPF_PROG_TYPE_RAW_TRACEPOINT"

@@ -187,10 +187,12 @@ _ROWS: dict[tuple[str, str], tuple[str, str, list[str], Consequence]] = {
     ("tcp_send_reset", "raw"): (
         "6.1", "6.12",
         [
+            "argument-nullness 0 const struct sock *sk → 0 const struct sock *sk",
             "argument-renamed 1 const struct sk_buff *skb → 1 const struct sk_buff *skb__nullable",
+            "argument-nullness 1 const struct sk_buff *skb → 1 const struct sk_buff *skb__nullable",
             "argument-added 2 const enum sk_rst_reason reason",
         ],
-        Consequence.HARMLESS,
+        Consequence.TP_BTF,
     ),
     ("kmem_cache_alloc", "raw"): (
         "5.10", "6.1",

@@ -25,6 +25,7 @@ from tpgen.programs.compat import Programs, breaks_argument, breaks_field
 from tpgen.programs.forms import Form
 
 RAW, CLASSIC = "breaks raw programs", "breaks classic programs"
+TP_BTF = "breaks tp_btf programs only"
 WITHOUT_CORE, WITH_CORE = f"{CLASSIC} without CO-RE only", f"{CLASSIC} with CO-RE only"
 HARMLESS = "harmless"
 
@@ -34,7 +35,11 @@ INTEGERS = {
     "char": (1, SIGNED), "u8": (1, 0), "int": (4, SIGNED), "unsigned int": (4, 0), "long": (8, SIGNED),
     "unsigned long": (8, 0), "long long": (8, SIGNED), "u64": (8, 0), "_Bool": (1, BOOL),
 }  # fmt: skip
-TYPEDEFS = {"gfp_t": "unsigned int", "pid_t": "int"}
+TYPEDEFS = {
+    "gfp_t": "unsigned int", "pid_t": "int", "blk_status_t": "u8", "vm_fault_t": "unsigned int", "__be32": "__u32",
+    "__le32": "__u32", "__u32": "unsigned int", "bool": "_Bool", "sector_t": "u64", "fsblock_t": "u64",
+    "size_t": "unsigned long",
+}  # fmt: skip
 
 
 class Kernel(BtfBuilder):
@@ -197,6 +202,27 @@ ARGUMENTS = {
     ),
     "a narrow one that fits a signed one": ("int a", "u8 a", {HARMLESS: ["~ ctx[0]  int a → u8 a"]}),
     "a wider one": ("unsigned int a", "unsigned long a", {RAW: ["~ ctx[0]  unsigned int a → unsigned long a"]}),
+    # Of u8, which an int has room for, but no negative number: 10 is BLK_STS_IOERR where it was -EIO.
+    "block_rq_complete's errno became a status": (
+        "struct request *rq, int error", "struct request *rq, blk_status_t error",
+        {RAW: ["~ ctx[1]  int error → blk_status_t error"]},
+    ),
+    "a status became an errno": ("blk_status_t e", "int e", {RAW: ["~ ctx[0]  blk_status_t e → int e"]}),
+    "another kind of value, of the same bits": (
+        "sector_t at", "fsblock_t at", {RAW: ["~ ctx[0]  sector_t at → fsblock_t at"]},
+    ),
+    "another order of bytes": ("__be32 ip", "__le32 ip", {RAW: ["~ ctx[0]  __be32 ip → __le32 ip"]}),
+    "an order of bytes": ("__u32 ip", "__be32 ip", {RAW: ["~ ctx[0]  __u32 ip → __be32 ip"]}),
+    "no more order of bytes": ("__be32 ip", "unsigned int ip", {RAW: ["~ ctx[0]  __be32 ip → unsigned int ip"]}),
+    "another name of the same bits": ("unsigned long n", "size_t n", {}),
+    "a kind for a wider number": (
+        "unsigned long a", "vm_fault_t a", {RAW: ["~ ctx[0]  unsigned long a → vm_fault_t a"]},
+    ),
+    "another name and another number": ("int nsegs", "bool is_last", {RAW: ["~ ctx[0]  int nsegs → bool is_last"]}),
+    "another name and an enum": ("int usage", "enum why why", {RAW: ["~ ctx[0]  int usage → enum why why"]}),
+    "an enum for another": ("enum e a", "enum f a", {HARMLESS: ["~ ctx[0]  enum e a → enum f a"]}),
+    "another name, the same bits": ("long a", "long long b", {HARMLESS: ["~ ctx[0]  long a → long long b"]}),
+    "through a pointer": ("__be32 *p", "__u32 *p", {RAW: ["~ ctx[0]  __be32 *p → __u32 *p"]}),
 }  # fmt: skip
 
 
@@ -204,6 +230,77 @@ ARGUMENTS = {
 def test_arguments(tmp_path: Path, case: str) -> None:
     before, after, expected = ARGUMENTS[case]
     assert said(tmp_path, Declared(before), Declared(after)) == expected
+
+
+# --- what the verifier assumes about NULL: tests/vm has kernels judge it
+
+SKB, NULLABLE = "struct sk_buff *skb", "struct sk_buff *skb__nullable"
+NULL_TABLE = "bpf_raw_tp_null_args"
+
+
+def test_a_pointer_that_may_be_null_now_breaks_tp_btf_alone(tmp_path: Path) -> None:
+    """As with tcp_send_reset: a kernel without table and without suffix holds each pointer for valid."""
+    assert said(tmp_path, Declared(SKB), Declared(f"{NULLABLE}, int reason")) == {
+        TP_BTF: [
+            f"~ ctx[0]  {SKB} → {NULLABLE}", f"~ ctx[0]  {NULLABLE}: never NULL → maybe NULL", "+ ctx[1]  int reason",
+        ],
+    }  # fmt: skip
+    assert said(tmp_path, Declared(NULLABLE), Declared(SKB)) == {
+        HARMLESS: [f"~ ctx[0]  {NULLABLE} → {SKB}", f"~ ctx[0]  {SKB}: maybe NULL → never NULL"],
+    }
+
+
+def test_an_argument_is_the_same_with_the_suffix_wherever_it_moves(tmp_path: Path) -> None:
+    old, new = Declared(f"{SKB}, int a, int b"), Declared(f"int b, int a, {NULLABLE}")
+    assert said(tmp_path, old, new) == {
+        RAW: [
+            f"~ ctx[0] → ctx[2]  {SKB} → {NULLABLE}", f"~ ctx[2]  {NULLABLE}: never NULL → maybe NULL",
+            "~ ctx[2] → ctx[0]  int b",
+        ],
+    }  # fmt: skip
+
+
+def test_what_raw_tp_survives_is_told_in_json(tmp_path: Path) -> None:
+    old, new = (kernel(tmp_path / arg, event=Declared(arg)) for arg in (SKB, NULLABLE))
+    found = json.loads(tpgen("diff", old, new, "--json").out)
+    assert found["counts"]["consequences"] == {
+        "raw": 0, "tp_btf": 1, "classic": 0, "classic-without-core": 0, "classic-with-core": 0, "harmless": 0,
+    }  # fmt: skip
+    (event,) = found["events"]
+    assert event["consequences"] == ["tp_btf"]
+    changes = {change["change"]: change for change in event["changes"]}
+    assert changes["argument-renamed"]["consequences"] == ["harmless"]
+    assert changes["argument-nullness"]["consequences"] == ["tp_btf"]
+    assert [changes["argument-nullness"][side]["nullable"] for side in ("before", "after")] == [False, True]
+
+
+def test_a_catalog_keeps_the_evidence(tmp_path: Path) -> None:
+    old, new = (kernel(tmp_path / arg, event=Declared(arg)) for arg in (SKB, NULLABLE))
+    out = tpgen("diff", catalog("old", "--btf", old), catalog("new", "--btf", new)).out
+    assert list(sections(out)) == [TP_BTF]
+
+
+def test_a_verifier_with_a_table_that_nobody_has_is_unknown(tmp_path: Path) -> None:
+    """Its BTF has the type of the table, but not what is in it."""
+    b = Kernel()
+    b.structure("trace_entry", 8)
+    b.structure(NULL_TABLE, 16)
+    add(b, {"event": Declared(SKB)})
+    new, old = write_btf(tmp_path / "new", b), kernel(tmp_path / "old", event=Declared(SKB))
+    note = (
+        f"tpgen: note: what the verifier of {new} assumes about NULL is not known; it is not compared in 1 of the"
+        f" events of which {old} tells [diff-left-out]; as root the running kernel is asked; of another one its source"
+        " tree tells, as --headers\n"
+    )
+    for pair in ((old, new), (new, old)):
+        done = tpgen("diff", *pair)
+        assert (sections(done.out), done.err) == ({}, note)
+    assert tpgen("diff", new, new).err == ""
+
+
+def test_to_what_no_program_can_follow_nothing_is_assumed(tmp_path: Path) -> None:
+    old, new = Declared("void *p, long *n, int a"), Declared("void *p, long *n__nullable, int a")
+    assert said(tmp_path, old, new) == {HARMLESS: ["~ ctx[1]  long *n → long *n__nullable"]}
 
 
 # --- the record
@@ -231,6 +328,11 @@ FIELDS = {
     "a longer array": ("char[8] rwbs @8", "char[10] rwbs @8", {WITHOUT_CORE: ["~ @8  char rwbs[8] → char rwbs[10]"]}),
     "a shorter array": ("char[10] rwbs @8", "char[8] rwbs @8", {CLASSIC: ["~ @8  char rwbs[10] → char rwbs[8]"]}),
     "an array of other elements": ("int[4] a @8", "u8[16] a @8", {CLASSIC: ["~ @8  int a[4] → u8 a[16]"]}),
+    "an errno that became a status": (
+        "int error @8", "blk_status_t error @8", {CLASSIC: ["~ @8  int error → blk_status_t error"]},
+    ),
+    "another kind of value": ("sector_t at @8", "fsblock_t at @8", {CLASSIC: ["~ @8  sector_t at → fsblock_t at"]}),
+    "a kind that lost its name": ("gfp_t a @8", "unsigned int a @8", {}),
     "a qualified pointee": ("void *a @8", "const void *a @8", {HARMLESS: ["~ @8  void *a → const void *a"]}),
     "another struct": (
         "struct page *a @8", "struct folio *a @8",
@@ -482,8 +584,8 @@ breaks classic programs without CO-RE only
 
 {old} → {new}: 3 common events, 2 changed (1 in the number of raw arguments, 0 in a type of one, 1 in layout); \
 0 gone, 0 new
-events that break raw programs: 1, classic ones: 0, those without CO-RE only: 1, those with CO-RE only: 0; \
-with harmless changes only: 0
+events that break raw programs: 1, tp_btf ones only: 0, classic ones: 0, those without CO-RE only: 1, \
+those with CO-RE only: 0; with harmless changes only: 0
 """
     )
 
@@ -500,7 +602,7 @@ def test_json(pair: tuple[Path, Path]) -> None:
             "another_layout": 1, "unknown_raw": 0, "unknown_layout": 0,
             "syscalls": {"common": 0, "changed": 0, "gone": 0, "new": 0},
             "consequences": {
-                "raw": 1, "classic": 0, "classic-without-core": 1, "classic-with-core": 0, "harmless": 0,
+                "raw": 1, "tp_btf": 0, "classic": 0, "classic-without-core": 1, "classic-with-core": 0, "harmless": 0,
             },
         },
         "events": [

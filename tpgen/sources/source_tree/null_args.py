@@ -64,18 +64,27 @@ def nullness(event: str, arg: Argument, in_module: bool | None, masks: Mapping[s
     verifier knows nothing, so it expects NULL anywhere. `in_module` is None where it is unknown whose the event is.
     To what is no struct no program can follow a pointer, so the verifier assumes nothing of it.
     """
-    if arg.name is not None and arg.name.endswith(NULLABLE_SUFFIX):
+    if has_suffix(arg):
         return Nullness.MAYBE
     if masks is None:
         return None
     digit = masks.get(event, 0) >> 4 * arg.slot & 0xF
     if digit & 3:
         return Nullness.ERROR if digit & 2 else Nullness.MAYBE
-    if not _to_struct(arg) or (event not in masks and in_module is None):
+    if not points_to_struct(arg) or (event not in masks and in_module is None):
         return None
     return Nullness.MAYBE if event not in masks and in_module else Nullness.NEVER
 
 
-def _to_struct(arg: Argument) -> bool:
+def has_suffix(arg: Argument) -> bool:
+    """Whether the name of the argument has the suffix of those that may be NULL.
+
+    Since Linux 8aeaed21befc ("bpf: Support __nullable argument suffix for tp_btf") (in v6.12).
+    """
+    return arg.name is not None and arg.name.endswith(NULLABLE_SUFFIX)
+
+
+def points_to_struct(arg: Argument) -> bool:
+    """Whether a tp_btf program can follow the argument, so that the verifier assumes something of it."""
     pointer = stripped(arg.type)
     return isinstance(pointer, Pointer) and isinstance(stripped(pointer.target), Struct)
