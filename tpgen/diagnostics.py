@@ -81,8 +81,20 @@ def unforeseen(error: Exception) -> TpgenError:
     """The `TpgenError` for an exception that nobody expected: want of memory, or a fault of tpgen itself."""
     if isinstance(error, MemoryError):
         return fail("memory", "there is not enough memory for this", hint="give fewer events or files at once")
-    hint = "a fault of tpgen: please report it, with the command and its input (TPGEN_DEBUG=1 shows the traceback)"
+    where = _where_to_report()
+    hint = f"a fault of tpgen: please report it {where}, with the command, its input, and what TPGEN_DEBUG=1 adds"
     return fail("internal", described(error), hint=hint)
+
+
+def _where_to_report() -> str:
+    """The address for reports that the installed package names, or where it is written what to do."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        urls = dict(url.split(", ", 1) for url in metadata("tpgen").get_all("Project-URL") or [])
+    except (PackageNotFoundError, ValueError):
+        urls = {}
+    return f"at {urls['Issues']}" if "Issues" in urls else "as SECURITY.md of its sources says"
 
 
 def described(error: BaseException) -> str:

@@ -140,6 +140,9 @@ def run_and_leave(words: Sequence[str], folder: Path, moment: int, number: int, 
             os.dup2(file.fileno(), stream.fileno())
     os.environ.update(XDG_CACHE_HOME=str(folder / "cache"), XDG_DATA_HOME=str(folder / "data"))
     sys.argv[1:] = words
+    # Also where nohup, or the background of a script, has it ignored.
+    signal.signal(signal.SIGINT, program._leave)
+    program._HEEDED = True
     sys.addaudithook(hook)
     code = program.run()
     moment = 0

@@ -140,7 +140,7 @@ _UNITS = {"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 def test_limits_are_those_of_the_code() -> None:
     text = (ROOT / "docs" / "limits.md").read_text()
     found = _LIMIT.findall(text)
-    assert len(found) == text.count("\n| ") - 2
+    assert len(found) == text.count("\n| ") - 2 * text.count("\n| what |")
     for number, unit, module, name in found:
         assert getattr(import_module(f"tpgen.{module}"), name) == int(number) * _UNITS[unit], name
 

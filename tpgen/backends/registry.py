@@ -9,8 +9,10 @@ built-in backends are asked for. From there on all go the same way: `Plugin.load
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
+from _thread import allocate_lock
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -74,7 +76,7 @@ class Plugin(NamedTuple):
     def _theirs(self, what: str) -> Iterator[None]:
         """Run another package's code: what it prints goes to stderr, and what it raises is its fault."""
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with contextlib.redirect_stdout(sys.stderr), _descriptor_redirected:
                 yield
         except (KeyboardInterrupt, GeneratorExit, TpgenError):
             raise
@@ -138,6 +140,46 @@ class Loaded(NamedTuple):
             if problem:
                 raise self.plugin.broken(problem)
             yield file
+
+
+class _DescriptorRedirected:
+    """Descriptor 1 leads to stderr as long as another package's code runs, in whichever threads.
+
+    So what its child processes print, and what it writes to the descriptor itself, is no product either.
+    """
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._inside = 0
+        self._stdout: int | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._flush()
+                with contextlib.suppress(OSError):  # one of the two is closed
+                    self._stdout = os.dup(1)
+                    os.dup2(2, 1)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._stdout is not None:
+                try:
+                    self._flush()
+                finally:
+                    os.dup2(self._stdout, 1)
+                    os.close(self._stdout)
+                    self._stdout = None
+
+    @staticmethod
+    def _flush() -> None:
+        if sys.__stdout__ is not None and not sys.__stdout__.closed:
+            sys.__stdout__.flush()
+
+
+_descriptor_redirected = _DescriptorRedirected()
 
 
 def _check_value(option: Option, value: OptionValue) -> None:

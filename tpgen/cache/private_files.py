@@ -80,7 +80,9 @@ class PrivateFiles:
         return temporary
 
     def place(self, temporary: str, name: str) -> None:
-        """Rename a file that `new` made to its name. Raises `OSError`."""
+        """Rename a file that `new` made to its name. Raises `OSError`, also where it is too large to be read again."""
+        if os.lstat(temporary).st_size > self._biggest:
+            raise OSError("larger than the cache takes")
         os.replace(temporary, self.path(name))
         self._clean()
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from tpgen.model import Event, Record
 
 
+# How many kernels stay, and their bytes.
+_MOST, _BIGGEST, _TOTAL = 4, 1 << 26, 1 << 27
+
+
 def cached_kernel(label: str) -> CatalogKernel | None:
     """The running kernel from the cache, under a label for messages; None where it is not there."""
     files = _files()
@@ -126,7 +130,7 @@ def _store(kernel: KernelEvents, sources: Sources) -> None:
 
 def _files() -> PrivateFiles:
     """The directory of catalogs of running kernels, in which an old one stays for a while."""
-    return PrivateFiles("kernels", most=4, biggest=1 << 26, total=1 << 27)
+    return PrivateFiles("kernels", _MOST, _BIGGEST, total=_TOTAL)
 
 
 def _key() -> str | None:

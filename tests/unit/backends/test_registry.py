@@ -322,6 +322,40 @@ def test_what_a_plugin_prints_is_no_product(environment: Environment, btf: Path)
     assert json.loads(tpgen("backends", "--json").out)
 
 
+@pytest.mark.parametrize("output", ["", "-o"])
+def test_what_its_processes_print(output: str, environment: Environment, btf: Path, tmp_path: Path) -> None:
+    """It is no product, nor is what it writes to descriptor 1 or to Python's own stdout; the products stay in order."""
+    environment.install(
+        "loud",
+        "    def render(self, job):\n"
+        "        for name in 'ab':\n"
+        "            os.write(1, b'written ')\n"
+        "            os.system('printf of-a-child')\n"
+        "            print(' kept', file=sys.__stdout__)\n"
+        "            yield GeneratedFile(name, name + '\\n')\n",
+        head="import os, sys\n" + HEAD,
+    )
+    command = (sys.executable, "-m", "tpgen", "sched_switch", "--raw", "-b", "loud", "--btf", str(btf))
+    command += (output, f"{tmp_path}/out/") if output else ()
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path / "site"), str(CHECKOUT)))}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert (done.returncode, done.stderr) == (0, "written of-a-child kept\n" * 2)
+    files = {path.name: path.read_text() for path in tmp_path.glob("out/*")}
+    assert (done.stdout, files) == (("", {"a": "a\n", "b": "b\n"}) if output else ("a\n\nb\n", {}))
+
+
+def test_its_processes_where_streams_are_closed(environment: Environment, btf: Path, tmp_path: Path) -> None:
+    environment.install(
+        "loud",
+        "    def render(self, job): os.system('echo x'); yield GeneratedFile('a', 'a\\n')\n",
+        head="import os\n" + HEAD,
+    )
+    command = f"{sys.executable} -m tpgen sched_switch --raw -b loud --btf {btf} -o {tmp_path}/out/ >&- 2>&-"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path / "site"), str(CHECKOUT)))}
+    assert subprocess.run(command, shell=True, env=env, check=False).returncode == 0
+    assert (tmp_path / "out" / "a").read_text() == "a\n"
+
+
 def test_ctrl_c_is_nobodys_fault(environment: Environment, btf: Path) -> None:
     environment.install("slow", "    def render(self, job): raise KeyboardInterrupt\n")
     assert tpgen("sched_switch", "-b", "slow", "--btf", btf) == Done(130, "", "")

@@ -40,6 +40,14 @@ def test_bound_in_bytes(tmp_path: Path) -> None:
     assert names(kept) == ["large"], "what was just written stays"
 
 
+def test_what_would_never_be_read_is_not_kept(tmp_path: Path) -> None:
+    kept = files(tmp_path)
+    kept.write("x", bytes(10_000))
+    with pytest.raises(OSError, match="larger"):
+        kept.write("x", bytes(10_001))
+    assert (names(kept), kept.read("x")) == (["x"], bytes(10_000))
+
+
 def test_bound_in_number(tmp_path: Path) -> None:
     kept = files(tmp_path, most=3)
     for number in range(6):

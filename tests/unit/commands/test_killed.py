@@ -18,3 +18,4 @@ def test_killed(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "killed: " in done.stdout
+    sys.stdout.write(done.stdout)

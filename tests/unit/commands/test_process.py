@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from email.message import Message
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,32 @@ class TestLastLine:
         assert "[internal]; a fault of tpgen: please report it" in done.err
         assert len(done.err) < 400
 
+    @pytest.mark.parametrize(
+        ("urls", "where"),
+        [
+            (["Homepage, https://a.example", "Issues, https://a.example/issues"], "at https://a.example/issues"),
+            (["Homepage, https://a.example"], "as SECURITY.md of its sources says"),
+            ([], "as SECURITY.md of its sources says"),
+        ],
+    )
+    def test_where_to_report(
+        self, urls: list[str], where: str, failing: Callable[[BaseException], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The address is that of the package that is installed."""
+        package = Message()
+        for url in urls:
+            package["Project-URL"] = url
+        monkeypatch.setattr("importlib.metadata.metadata", lambda _: package)
+        failing(KeyError("odd"))
+        assert f"please report it {where}, with the command" in self.run().err
+
+    def test_where_to_report_of_what_is_not_installed(
+        self, failing: Callable[[BaseException], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("importlib.metadata.distribution", lambda _: (_ for _ in ()).throw(PackageNotFoundError()))
+        failing(KeyError("odd"))
+        assert "please report it as SECURITY.md of its sources says" in self.run().err
+
     def test_traceback_for_who_wants_it(
         self, failing: Callable[[BaseException], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -137,6 +165,7 @@ class TestInterrupted:
     # last.
     SCRIPT = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever it is for the tests
 at, seen = int(sys.argv.pop(1)), [0]
 def hook(event, args):
     seen[0] += 1
@@ -171,7 +200,9 @@ sys.exit(code)
     def test_twice(self, tmp_path: Path) -> None:
         """Who is impatient does not keep it from cleaning up."""
         script = (
-            "import os, signal, sys, tpgen.output as output, tpgen.__main__ as program\n"
+            "import os, signal, sys\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whatever it is for the tests
+            "import tpgen.output as output, tpgen.__main__ as program\n"
             "write, unlink = os.write, os.unlink\n"
             "def interrupted(*_): os.kill(os.getpid(), signal.SIGINT)\n"
             "def slow(path, dir_fd=None): interrupted(); unlink(path, dir_fd=dir_fd)\n"
