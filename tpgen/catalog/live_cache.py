@@ -1,7 +1,8 @@
 """The running kernel's catalog in the user's cache: stored by a run that resolves all events, read by later ones.
 
 It is valid as long as `kernel_identity.current` and the installation are what they were. A run that asks for a few
-events resolves no others for the sake of it.
+events resolves no others for the sake of it, and one that shows nothing of NULL does not ask the verifier about all of
+them: its catalog leaves that open.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tpgen.basics.frozen import replace
 from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard
@@ -20,6 +22,7 @@ from tpgen.paths import CATALOG_SUFFIX
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
+    from tpgen.catalog.schema import KernelInfo
     from tpgen.diagnostics import Diagnostic
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.sources import Sources
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 # How many kernels stay, and their bytes.
 _MOST, _BIGGEST, _TOTAL = 4, 1 << 26, 1 << 27
+
+# Begins the name of a file of which the verifier was not asked.
+_UNASKED = "unasked-"
 
 
 def cached_kernel(label: str) -> CatalogKernel | None:
@@ -38,15 +44,25 @@ def cached_kernel(label: str) -> CatalogKernel | None:
         names = [name for name in os.listdir(files.directory or "") if name.endswith(CATALOG_SUFFIX)]
         if not names or (key := _key()) is None:
             return None
-        for name in names:
-            # The checksum of a file is in its name, since a catalog with a flipped bit may still be one.
-            if name.startswith(key) and name == _file_name(key, files.read(name)):
-                from tpgen.catalog.read import Catalog
-
-                return Catalog(files.path(name)).kernel(None, label)
+        for stem in (key, _UNASKED + key):
+            for name in names:
+                # The checksum of a file is in its name, since a catalog with a flipped bit may still be one.
+                if name.startswith(stem) and name == _file_name(stem, files.read(name)):
+                    return _opened(files.path(name), label, asked=stem == key)
     except (OSError, TpgenError):
         pass
     return None
+
+
+def _opened(path: str, label: str, asked: bool) -> CatalogKernel:
+    from tpgen.catalog.read import Catalog
+
+    kernel = Catalog(path).kernel(None, label)
+    if asked:
+        return kernel
+    from tpgen.catalog.unasked import UnaskedKernel
+
+    return UnaskedKernel(kernel, _store)
 
 
 class CachingKernel(KernelEvents):
@@ -83,8 +99,17 @@ class CachingKernel(KernelEvents):
         events = self._kernel.events(keys, raw_only, nullness)
         if not raw_only and not self._stored and keys == self._keys:
             self._stored = True
-            _store(self, self._kernel.sources)
+            self._store(nullness)
         return events
+
+    def _store(self, nullness: bool) -> None:
+        from tpgen.catalog.write import info_of
+
+        info = info_of(self._kernel.sources, "live", build_id=kernel_identity.build_id())
+        open_question = not nullness and "verifier" in info.sources
+        if open_question:
+            info = replace(info, sources=tuple(word for word in info.sources if word != "verifier"))
+        _store(self, info, asked=not open_question)
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
         if raw_only:
@@ -106,9 +131,9 @@ class CachingKernel(KernelEvents):
         return self._kernel.raw_evidence()
 
 
-def _store(kernel: KernelEvents, sources: Sources) -> None:
-    """Store the catalog of `kernel`, if that can be done."""
-    from tpgen.catalog.write import CatalogWriter, info_of
+def _store(kernel: KernelEvents, info: KernelInfo, asked: bool) -> None:
+    """Store the catalog of `kernel`, if that can be done, with what only the verifier tells where it was `asked`."""
+    from tpgen.catalog.write import CatalogWriter
 
     files, key = _files(), _key()
     if key is None:
@@ -117,10 +142,10 @@ def _store(kernel: KernelEvents, sources: Sources) -> None:
         temporary = files.new(key)
         try:
             writer = CatalogWriter()
-            writer.add(info_of(sources, "live", build_id=kernel_identity.build_id()), kernel)
+            writer.add(info, kernel, nullness=asked)
             writer.fill(temporary)
             with open(temporary, "rb") as file:
-                name = _file_name(key, file.read())
+                name = _file_name(key if asked else _UNASKED + key, file.read())
             files.place(temporary, name)
         finally:
             discard(temporary)
@@ -143,6 +168,6 @@ def _key() -> str | None:
     return hashlib.sha256(f"{identity}\0{installation()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _file_name(key: str, content: bytes) -> str:
+def _file_name(stem: str, content: bytes) -> str:
     """The name of the file with that content."""
-    return f"{key}-{zlib.crc32(content):08x}{CATALOG_SUFFIX}"
+    return f"{stem}-{zlib.crc32(content):08x}{CATALOG_SUFFIX}"

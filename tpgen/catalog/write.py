@@ -91,10 +91,16 @@ class CatalogWriter:
         self._registers = _Interned(self._registers_row)
 
     def add(
-        self, info: KernelInfo, kernel: KernelEvents, roots: Collection[str] = (), progress: Progress | None = None
+        self,
+        info: KernelInfo,
+        kernel: KernelEvents,
+        roots: Collection[str] = (),
+        progress: Progress | None = None,
+        nullness: bool = True,
     ) -> None:
         """Add all events of `kernel`, from whatever it takes them, with the outcome of all comparisons.
 
+        Without `nullness` they come without what only the running kernel's verifier tells.
         Paths below one of `roots` are written without it, so that no catalog says where on whose machine the sources
         lay. Raises `TpgenError` where the sources are broken, and then the writer must not be used any more.
         """
@@ -105,7 +111,7 @@ class CatalogWriter:
         self._kernels.append(about)
         self._notes += ((number, at, n.code, n.message, n.hint) for at, n in enumerate(kernel.notes))
         keys = kernel.keys()
-        events = kernel.events(keys)
+        events = kernel.events(keys, nullness=nullness)
         for done, (key, event) in enumerate(zip(keys, events, strict=True), 1):
             self._add_event(number, event, tuple(kernel.comparisons(key)), roots)
             if progress:

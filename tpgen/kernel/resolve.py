@@ -66,10 +66,7 @@ class Kernel(Lookup):
     def _asked(self, key: EventKey, event: Event) -> Event:
         """Return the event with what the running kernel's verifier says of its arguments."""
         btf, verifier = self.btf(key), self.sources.verifier
-        if verifier is None or btf is None or not (assumed := verifier.assumptions(btf, key.name)):
-            return event
-        args = (replace(arg, nullness=assumed.get(arg.slot, arg.nullness)) for arg in event.args or ())
-        return replace(event, args=tuple(args), nullness_origin=Origin.VERIFIER)
+        return event if verifier is None or btf is None else verifier.with_assumptions(btf, event)
 
     def refusals(self, key: EventKey, raw_only: bool = False) -> tuple[Refusal, ...]:
         """Return the parts that sources state of an event and that it comes without, since they follow no rule."""

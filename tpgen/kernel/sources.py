@@ -166,6 +166,12 @@ def _open_live_btf(arch: str) -> tuple[tuple[BtfTracepoints, ...], tuple[Diagnos
     return (), (Diagnostic("btf-missing", message, hint="--headers adds its sources", severity=Severity.NOTE),)
 
 
+def open_modules_btf(modules: Collection[str | None]) -> Mapping[str | None, BtfTracepoints]:
+    """Open the running kernel's BTF of these modules alone, and of vmlinux, which is None. Raises `TpgenError`."""
+    paths = [os.path.join(LIVE_BTF, name) for name in ("vmlinux", *sorted(filter(None, modules)))]
+    return {btf.module: btf for btf in _open_btf(paths, os.uname().machine, one_kernel=True)}
+
+
 def _live_btf_paths() -> list[str]:
     """vmlinux first, then the modules in a stable order."""
     try:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
+from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
 from tpgen.cache.kernel_identity import may_load_bpf
 from tpgen.layout import SLOT_BYTES
-from tpgen.model import Array, Int, Nullness
+from tpgen.model import Array, Event, Int, Nullness, Origin
 from tpgen.sources import bpf_call
 from tpgen.sources.bpf_call import bpf, u32, u64
 from tpgen.sources.btf import Btf
@@ -61,6 +62,13 @@ class Verifier:
             except OSError:
                 self._known[key] = {}
         return self._known[key]
+
+    def with_assumptions(self, tracepoints: BtfTracepoints, event: Event) -> Event:
+        """Return the event with what is assumed of its arguments."""
+        if not (assumed := self.assumptions(tracepoints, event.name)):
+            return event
+        args = (replace(arg, nullness=assumed.get(arg.slot, arg.nullness)) for arg in event.args or ())
+        return replace(event, args=tuple(args), nullness_origin=Origin.VERIFIER)
 
     def _asked(self, tracepoints: BtfTracepoints, event: str) -> Mapping[int, Nullness]:
         """Ask the kernel. Raises `OSError` where it neither takes nor refuses a program."""

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,12 @@ from tpgen.commands import generate
 from tpgen.commands.base import Parser
 from tpgen.kernel.check import CheckedKernel
 from tpgen.kernel.events import KernelEvents
+from tpgen.sources.verifier import Verifier
 
 if TYPE_CHECKING:
     from tpgen.cache.outputs import Content
+    from tpgen.model import Nullness
+    from tpgen.sources.btf_tracepoints import BtfTracepoints
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("tracefs")]
 ROOT = Path(__file__).parents[3]
@@ -387,6 +390,27 @@ def test_a_cached_kernel_says_the_same(cache: Path) -> None:
     ):
         assert tpgen(*words) == tpgen(*words, "--no-cache")
     assert tpgen("list") == cold
+
+
+def test_the_verifier_is_asked_once_and_not_for_a_list(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored by a run that shows nothing of NULL leaves it open; the next that shows it for all stores it."""
+    real = [tpgen("show", *words, "--json", "--no-cache").out for words in (["sched_pi_setprio"], ["*"])]
+    asked = []
+    assumptions = Verifier.assumptions
+
+    def counted(self: Verifier, tracepoints: BtfTracepoints, event: str) -> Mapping[int, Nullness]:
+        asked.append(event)
+        return assumptions(self, tracepoints, event)
+
+    monkeypatch.setattr(Verifier, "assumptions", counted)
+    listed = tpgen("list")
+    assert asked == []
+    assert tpgen("show", "sched_pi_setprio", "--json").out == real[0]
+    assert asked == ["sched_pi_setprio"]
+    assert tpgen("show", "*", "--json").out == real[1]
+    del asked[:]
+    assert [tpgen("show", "*", "--json").out, tpgen("list")] == [real[1], listed]
+    assert asked == []
 
 
 def test_a_kernel_on_its_way_into_the_cache_answers_all_that_its_sources_do() -> None:
