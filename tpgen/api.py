@@ -16,7 +16,7 @@ from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.generation import CheckFailed
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.comparison import errors
-from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.events import EventKey, KernelEvents, is_glob
 from tpgen.kernel.request import KernelRequest
 from tpgen.model import Event
 from tpgen.probe import Evidence
@@ -25,8 +25,8 @@ from tpgen.target import Target
 from tpgen.values import Value
 
 __all__ = [
-    "CheckFailed", "Diagnostic", "Event", "Evidence", "Form", "GeneratedFile", "Kernel", "Target", "TpgenError",
-    "Tracepoint", "Value", "open_kernel",
+    "CheckFailed", "Diagnostic", "Event", "Evidence", "Form", "GeneratedFile", "GeneratedFiles", "Kernel", "Target",
+    "TpgenError", "Tracepoint", "Value", "open_kernel",
 ]  # fmt: skip
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -47,8 +47,8 @@ def open_kernel(
 ) -> Kernel:
     """Open the kernel that is named, as for `--kernel`, or described by files, as for the options of their names.
 
-    Without either it is the running one, or else the newest that came with tpgen, which a note then reports. Raises
-    `TpgenError`.
+    Without either it is the running one, or else the newest that came with tpgen, which a note then reports. Headers
+    that are broken cost themselves, and are among the notes. Raises `TpgenError`.
     """
     from tpgen.opening import open_kernel
 
@@ -60,7 +60,7 @@ def open_kernel(
     notes: list[Diagnostic] = []
     request = KernelRequest.of({"kernel": name, **several, **texts, **words, "no_cache": not use_cache})
     events = open_kernel(request, notes.append)
-    return Kernel(events, (*notes, *events.notes))
+    return Kernel(events, (*notes, *events.notes, *events.broken_headers()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,17 @@ class Tracepoint:
             raise CheckFailed(*found)
         made = raw_values if form == Form.RAW else classic_values
         return made(self.event, self._kernel.target)
+
+
+class GeneratedFiles(list[GeneratedFile]):
+    """Generated files. `notes` tell what of the tracepoints that patterns meant was left out, and why.
+
+    The severity of one is `error` where sources contradict each other about a tracepoint.
+    """
+
+    def __init__(self, files: Iterable[GeneratedFile], notes: tuple[Diagnostic, ...]) -> None:
+        super().__init__(files)
+        self.notes = notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +146,21 @@ class Kernel:
         forms: Sequence[Form] = (),
         module: str | None = None,
         options: Mapping[str, OptionValue] | None = None,
-    ) -> list[GeneratedFile]:
+    ) -> GeneratedFiles:
         """The files that a backend makes of the tracepoints; in all of its forms if none is named.
 
-        Raises `TpgenError`, `CheckFailed` among them.
+        What a pattern means as well, and has no such form or fails its check, is left out, and `notes` of the result
+        say so. Raises `TpgenError`; `CheckFailed` where sources contradict each other about a tracepoint that is named
+        in full, or about all.
         """
-        from tpgen.backends.generation import GenerateRequest, generate
+        from tpgen.backends.generation import GenerateRequest, forms_of, generate
         from tpgen.backends.registry import find
 
         renderer = find(backend)
         request = GenerateRequest(patterns or ("*",), module, tuple(forms), renderer.options(options or {}))
-        return list(generate(renderer, self._events, request).files)
+        raw_only = forms_of(renderer, request.named) == [Form.RAW]
+        named = self._events.select_all((pattern for pattern in patterns if not is_glob(pattern)), module)
+        if found := errors(comparison for key in named for comparison in self._events.comparisons(key, raw_only)):
+            raise CheckFailed(*found)
+        generated = generate(renderer, self._events, request, partial=True)
+        return GeneratedFiles(generated.files, (*generated.notes, *generated.refused))

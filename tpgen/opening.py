@@ -144,7 +144,7 @@ def open_sources(
     """Open the sources of a request; `contents` are those of files that are not on disk under their names.
 
     With `syscalls` the C files beside the headers are read as well. Raises `TpgenError` where the sources contradict
-    each other or are broken.
+    each other.
     """
     from tpgen.kernel.sources import HeaderOptions, open_files, open_live
 
@@ -166,9 +166,6 @@ def open_sources(
         sources = open_live(known_classes=_known_classes())
     else:
         raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs, --headers or --kernel")
-    broken = [d for d in sources.headers.skipped if d.severity == Severity.ERROR] if sources.headers else []
-    if broken:
-        raise TpgenError(*broken)
     return sources
 
 

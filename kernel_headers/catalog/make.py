@@ -80,7 +80,8 @@ def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, package
     _unpack(source, tree)
     request = KernelRequest(headers=(str(tree),), arch=kernel["arch"], no_cache=True)
     paths = tuple(map(str, packages))
-    add_kernel(writer, Entry(request, paths, kernel["name"], distribution="debian", syscalls=True), print)
+    if unread := add_kernel(writer, Entry(request, paths, kernel["name"], distribution="debian", syscalls=True), print):
+        sys.exit("\n".join(map(str, unread)))
 
 
 def _unpack(package: Path, tree: Path) -> None:

@@ -56,13 +56,16 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, p
     events = kernel.events(keys, raw_only=raw_only, nullness=Form.RAW in forms)
     checked = [tuple(kernel.comparisons(key, raw_only)) for key in keys]
     sound = [not errors(each) for each in checked]
-    refused = errors(chain.from_iterable(checked))
+    lost = kernel.lost(request.patterns)
+    refused = [*errors(chain.from_iterable(checked)), *(d for d in lost if d.severity == Severity.ERROR)]
     if refused and not (partial and any(sound)):
         raise CheckFailed(*refused)
     events, checked = list(compress(events, sound)), list(compress(checked, sound))
-    requests, notes = _requests(events, forms, bool(request.named), renderer.takes_dynamic_events)
+    one = len(keys) == 1
+    requests, notes = _requests(events, forms, one, bool(request.named), renderer.takes_dynamic_events)
     notes += (d for comparison in chain.from_iterable(checked) for d in comparison.findings if d.code in DOUBTS)
     notes += [note for note in kernel.notes if note.code == "invalid-fact"]
+    notes += (d for d in lost if d.severity == Severity.NOTE)
     about = (kernel.label, kernel.target, kernel.release)
     asked = KernelRequests(*about, tuple(requests), lambda: raw_evidence(kernel), kernel.is_stand_in)
     return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests), refused)
@@ -84,12 +87,12 @@ def forms_of(renderer: Loaded, named: Sequence[Form]) -> list[Form]:
 
 
 def _requests(
-    events: Sequence[Event], forms: Sequence[Form], named: bool, dynamic: bool
+    events: Sequence[Event], forms: Sequence[Form], one: bool, named: bool, dynamic: bool
 ) -> tuple[list[Request], list[Diagnostic]]:
     """The forms that the events have, and notes on those that they lack. With `dynamic` those of dynamic events count.
 
-    Raises `TpgenError` `no-such-form` for a single event without any, or without one that was `named`. What a pattern
-    meant as well is left out with a note.
+    Raises `TpgenError` `no-such-form` where `one` event was meant, and it lacks all, or one that was `named`. What a
+    pattern meant as well is left out with a note.
     """
     requests: list[Request] = []
     notes: list[Diagnostic] = []
@@ -103,7 +106,7 @@ def _requests(
         without = [
             lacking(event, form, reason) for form, reason in reasons.items() if named or len(reasons) == len(forms)
         ]
-        if without and len(events) == 1:
+        if without and one:
             raise TpgenError(*(diagnostic._replace(severity=Severity.ERROR) for diagnostic in without))
         notes += without
     return requests, notes

@@ -13,7 +13,7 @@ from tpgen.building.config import parse
 from tpgen.building.manifest import Inputs, Manifest
 from tpgen.building.request import BuildRequest
 from tpgen.building.steps import Rendered, differences, render, write
-from tpgen.diagnostics import TpgenError, fail
+from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.events import KernelEvents
 from tpgen.kernel.options import FILE, HEADERS, PATH, TREES, options_of
 from tpgen.kernel.request import KernelRequest
@@ -33,35 +33,45 @@ class Defaults(NamedTuple):
     module: str | None = None
 
 
-def check(request: BuildRequest, defaults: Defaults, report: Report) -> list[str]:
-    """The unified diff of what a build would change, by lines; nothing where it would change nothing."""
+class Checked(NamedTuple):
+    """The unified diff of what a build would change, by lines, and the findings about events that it leaves out."""
+
+    diff: list[str]
+    refused: list[Diagnostic]
+
+
+def check(request: BuildRequest, defaults: Defaults, report: Report) -> Checked:
+    """Compare what a build would write with what there is."""
     manifest = request.load()
     if request.is_done(manifest):
-        return []
+        return Checked([], [])
     rendered, _ = _render(request, defaults, report)
     with Inside(request.root) as home:
-        return list(differences(home, rendered.files, manifest))
+        return Checked(list(differences(home, rendered.files, manifest)), rendered.refused)
 
 
-def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> None:
+def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> list[Diagnostic]:
     """Write what is wanted, unless whoever had the lock has done so meanwhile. Raises `TpgenError`.
 
-    With `adopt`, files that are in the way are overwritten.
+    With `adopt`, files that are in the way are overwritten. Returns the findings about events that were left out since
+    their sources contradict each other: then neither stamp nor depfile is written, and the next build tries again.
     """
     with _locked(request.toml):
         manifest = request.load()
         if request.is_done(manifest):
-            return
+            return []
         _refuse_other_toml(request, manifest)
         rendered, inputs = _render(request, defaults, report)
         for note in rendered.notes:
             report(note)
         name = os.path.basename(request.manifest_path)
         with Inside(request.root) as home:
-            notes = write(home, name, rendered.files, manifest, inputs, adopt)
+            notes = write(home, name, rendered.files, manifest, inputs, adopt, complete=not rendered.refused)
         for note in notes:
             report(note)
-        request.write_side_files(request.load())
+        if not rendered.refused:
+            request.write_side_files(request.load())
+        return rendered.refused
 
 
 @contextlib.contextmanager

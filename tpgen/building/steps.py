@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tpgen.backends.generation import Generated, GenerateRequest, generate
+from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest, generate
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate
 from tpgen.building.manifest import Inputs, Manifest, Output, dump, reliable_stamp
@@ -25,10 +25,14 @@ Opener = Callable[["str | KernelRequest | None"], KernelEvents]
 
 @dataclass(slots=True)
 class Rendered:
-    """The files that are wanted, by their names below the directory of the build, and notes about them."""
+    """The files that are wanted, by their names below the directory of the build, and notes about them.
+
+    `refused` are the findings about events that therefore have no files, each once.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[Diagnostic] = field(default_factory=list)
+    refused: list[Diagnostic] = field(default_factory=list)
 
 
 # --- render
@@ -47,6 +51,7 @@ def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs, manifest
             _add_plugin(renderer, inputs)
         generated = _generated(each, renderer, open_kernel)
         rendered.notes += generated.notes
+        rendered.refused += (finding for finding in generated.refused if finding not in rendered.refused)
         for name, content in _named(each, generated):
             if not is_inside(name) or name == manifest:
                 raise fail("toml-value", f"{name} cannot be a generated file", each.where("file", each.file))
@@ -84,7 +89,9 @@ def _generated(each: Generate, renderer: Loaded, open_kernel: Opener) -> Generat
             split_pattern(pattern)
     request = GenerateRequest(each.events, each.module, each.forms, options)
     try:
-        return generate(renderer, kernel, request)
+        return generate(renderer, kernel, request, partial=True)
+    except CheckFailed as failed:
+        return Generated(iter(()), [], 0, 0, list(failed.diagnostics))
     except TpgenError:
         for pattern in each.events:  # whose fault is it?
             with _at(each.where("events", pattern)):
@@ -108,6 +115,8 @@ def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes]]:
             yield os.path.normpath(os.path.join(each.directory, file.name)), file.data
         return
     files = list(generated.files)
+    if not files and generated.refused:
+        return
     bytes_among = any(isinstance(file.content, bytes) for file in files)
     if len(files) != 1 and (generated.events > 1 or bytes_among or not files):
         message = f"{len(files)} files are made, which cannot be the one file {each.file}"
@@ -156,13 +165,19 @@ def _as_made(home: Inside, name: str, manifest: Manifest) -> bool | None:
 
 
 def write(
-    home: Inside, manifest: str, wanted: Mapping[str, bytes], old: Manifest, inputs: Inputs, adopt: bool
+    home: Inside,
+    manifest: str,
+    wanted: Mapping[str, bytes],
+    old: Manifest,
+    inputs: Inputs,
+    adopt: bool,
+    complete: bool = True,
 ) -> list[Diagnostic]:
     """Write the wanted files into `home`, and the manifest of that name. Returns notes.
 
-    A file is ours if the old manifest knows it, if it is what is wanted already, or with `adopt`. Raises `foreign-file`
-    for any other that is in the way. Whenever this is interrupted, the manifest on disk lists every file that may be
-    ours, and does not count as complete.
+    Where they are not `complete`, the next build has something to do. A file is ours if the old manifest knows it, if
+    it is what is wanted already, or with `adopt`. Raises `foreign-file` for any other that is in the way. Whenever this
+    is interrupted, the manifest on disk lists every file that may be ours, and does not count as complete.
     """
     if not adopt:
         _refuse_foreign(home, wanted, old)
@@ -178,7 +193,7 @@ def write(
     for name in gone:
         home.remove(name)
     made = {name: Output([new], reliable_stamp(os.path.join(home.root, name))) for name, new in digests.items()}
-    write_files(home, [(manifest, dump(Manifest(inputs, made, complete=True)))])
+    write_files(home, [(manifest, dump(Manifest(inputs, made, complete)))])
     return notes
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tpgen.basics.frozen import replace
 from tpgen.catalog.write import CatalogWriter, info_of
-from tpgen.diagnostics import fail
+from tpgen.diagnostics import Diagnostic, fail
 from tpgen.kernel.request import KernelRequest
 from tpgen.opening import Report, open_catalog, open_sources
 
@@ -59,14 +59,19 @@ class _Silent(Progress):
     """Shows nothing."""
 
 
-def add_kernel(writer: CatalogWriter, entry: Entry, report: Report, progress: Progress | None = None) -> None:
+def add_kernel(
+    writer: CatalogWriter, entry: Entry, report: Report, progress: Progress | None = None
+) -> list[Diagnostic]:
     """Add a kernel to a catalog. `report` gets what a user should know about it.
+
+    Returns what of its sources could not be read, and which the catalog therefore lacks.
 
     Raises `TpgenError`: `usage` where the entry contradicts itself, and whatever opening the kernel raises.
     """
     progress = progress or _Silent()
     info, kernel = _open(entry, report, progress)
     writer.add(info, kernel, entry.directories, progress.events)
+    return [*kernel.broken_headers(), *kernel.unreadable(kernel.keys())]
 
 
 def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo, KernelEvents]:

@@ -19,7 +19,7 @@ from tpgen.basics.memo import memoised
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, MOST_PARTS, STATEMENTS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail, unreadable
 from tpgen.kernel import validate
-from tpgen.kernel.comparison import Comparison, Subject
+from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
 from tpgen.model import (
@@ -177,6 +177,10 @@ def _check_head(path: str) -> None:
 
 
 _EVENT_COLUMNS = "kind, attach_name, class, provenance, prototype, print_fmt, syscall, header, line, col, flags"
+
+
+# The findings about a format file that could not be read.
+_UNREADABLE = ("format-malformed", "unreadable")
 
 
 class CatalogKernel(KernelEvents):
@@ -540,6 +544,14 @@ class CatalogKernel(KernelEvents):
             where = Position(self._value(validate.path, path), self._opt(_line, line), self._opt(_line, column))
         said = self._value(validate.word, code), self._value(validate.text, message)
         return Diagnostic(*said, where, self._opt(validate.text, hint), self._value(Severity, severity))
+
+    def unreadable(self, keys: Iterable[EventKey]) -> list[Diagnostic]:
+        query = (
+            "SELECT DISTINCT e.name FROM finding f JOIN event e ON e.id = f.event "
+            "WHERE e.kernel = ? AND f.code IN (?, ?)"
+        )
+        names = {name for (name,) in self.catalog.rows(query, self._id, *_UNREADABLE)}
+        return [d for key in keys if key.name in names for d in errors(self.comparisons(key)) if d.code in _UNREADABLE]
 
     # --- values
 

@@ -145,6 +145,15 @@ def selected(kernel: KernelEvents, options: argparse.Namespace) -> list[EventKey
     return kernel.select_all(options.events or ["*"], options.module)
 
 
+def outcome(kernel: KernelEvents, keys: list[EventKey], options: argparse.Namespace) -> int:
+    """Report the sources of these events that could not be read, and return the exit status."""
+    from tpgen.diagnostics import Severity
+
+    unread = [*kernel.lost(options.events or ["*"]), *kernel.unreadable(keys)]
+    report(unread)
+    return EXIT_CHECK_FAILED if any(found.severity == Severity.ERROR for found in unread) else EXIT_DONE
+
+
 def print_json(items: list[dict[str, object]]) -> None:
     """Print an array, one item per line: as quick as compact JSON, and grep and diff can still be used on it."""
     import json

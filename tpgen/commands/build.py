@@ -35,12 +35,15 @@ def run(options: argparse.Namespace) -> int:
 
     request = build_request(options)
     defaults = run.Defaults(base.kernel_request(options), options.module)
-    if not options.check:
-        run.build(request, defaults, options.adopt, base.report_note)
-        return base.EXIT_DONE
-    stale = run.check(request, defaults, base.report_note)
-    sys.stdout.writelines(map(printable_lines, stale))
-    return base.EXIT_CHECK_FAILED if stale else base.EXIT_DONE
+    stale: list[str] = []
+    if options.check:
+        stale, refused = run.check(request, defaults, base.report_note)
+        sys.stdout.writelines(map(printable_lines, stale))
+    else:
+        refused = run.build(request, defaults, options.adopt, base.report_note)
+    # A place may be one that a catalog states, which is no file to show lines of.
+    base.report(refused, excerpts=False)
+    return base.EXIT_CHECK_FAILED if stale or refused else base.EXIT_DONE
 
 
 def build_request(options: argparse.Namespace) -> BuildRequest:

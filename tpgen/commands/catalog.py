@@ -100,20 +100,21 @@ def _add(options: argparse.Namespace) -> int:
     if not options.packages and not request.kernel and not request.has_files:
         raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
     entry = Entry(request, tuple(options.packages), options.name, options.distribution)
-    with _Line() as line:
-        _write(path, entry, line)
-    return base.EXIT_DONE
+    return _write(path, entry)
 
 
-def _write(path: str, entry: Entry, line: _Line) -> None:
-    """Write a catalog of one kernel."""
+def _write(path: str, entry: Entry) -> int:
+    """Write a catalog of one kernel, with what of it could be read; the exit status."""
     from tpgen.catalog.build import add_kernel
     from tpgen.catalog.write import CatalogWriter
 
     writer = CatalogWriter()
-    add_kernel(writer, entry, base.report_note, line)
-    line.stage(f"writing {path}")
-    writer.save(path)
+    with _Line() as line:
+        unread = add_kernel(writer, entry, base.report_note, line)
+        line.stage(f"writing {path}")
+        writer.save(path)
+    base.report(unread)
+    return base.EXIT_CHECK_FAILED if unread else base.EXIT_DONE
 
 
 # --- export
@@ -130,9 +131,7 @@ def _export_parser() -> Parser:
 def _export(options: argparse.Namespace) -> int:
     from tpgen.catalog.build import Entry
 
-    with _Line() as line:
-        _write(options.output, Entry(base.kernel_request(options)), line)
-    return base.EXIT_DONE
+    return _write(options.output, Entry(base.kernel_request(options)))
 
 
 class _Line:

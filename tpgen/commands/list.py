@@ -21,10 +21,11 @@ def run(options: argparse.Namespace) -> int:
     from tpgen.show import list_json, list_text
 
     kernel = base.open_kernel(options)
-    events = kernel.events(base.selected(kernel, options), nullness=False)
+    keys = base.selected(kernel, options)
+    events = kernel.events(keys, nullness=False)
     if options.json:
         base.print_json(list_json(events))
     else:
         base.report(kernel.notes)
         sys.stdout.write(printable_lines(list_text(events)))
-    return base.EXIT_DONE
+    return base.outcome(kernel, keys, options)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.target import Target
 
 if TYPE_CHECKING:
@@ -84,6 +84,23 @@ class KernelEvents(ABC):
         """
         return ()
 
+    def broken_headers(self) -> Sequence[Diagnostic]:
+        """Return what is wrong with headers of the kernel: what else they hold is read, and so are all others."""
+        return ()
+
+    def lost(self, patterns: Iterable[str]) -> list[Diagnostic]:
+        """Return what broken headers may have cost of the events that `patterns` mean.
+
+        That is errors where a pattern may mean several; about events that are named in full it is a note.
+        """
+        broken = self.broken_headers()
+        if not broken or any(map(is_glob, patterns)):
+            return list(broken)
+        first, more = broken[0], len(broken) - 1
+        if more:
+            first = first._replace(hint=f"{more} more fault{'s' * (more > 1)} in headers: `tpgen check` tells them")
+        return [first._replace(severity=Severity.NOTE)]
+
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
         """Whether the kernel's data tells that it has raw tracepoints: each look, and None where it is undecided."""
         return ()
@@ -103,7 +120,7 @@ class KernelEvents(ABC):
         from fnmatch import fnmatchcase
 
         system, name = split_pattern(pattern)
-        if _GLOB & set(pattern):
+        if is_glob(pattern):
             candidates = [key for key in self.keys() if fnmatchcase(key.name, name)]
         else:
             candidates = self.keys_of(name)
@@ -114,8 +131,9 @@ class KernelEvents(ABC):
             and (module is None or key.module == (None if module == "vmlinux" else module))
         ]
         if not found:
-            raise self._unknown(pattern, system, candidates, module)
-        if system is None and not _GLOB & set(pattern):
+            unknown = self._unknown(pattern, system, candidates, module)
+            raise TpgenError(*self.lost((pattern,)), *unknown.diagnostics)
+        if system is None and not is_glob(pattern):
             # `perf probe NAME` makes a probe of the tracepoint's name; who means the probe says its system.
             return [key for key in found if not key.dynamic] or found
         return found
@@ -151,6 +169,11 @@ class KernelEvents(ABC):
 
         name = pattern.rpartition(":")[2]
         return difflib.get_close_matches(name, self.names, n=3, cutoff=0.7)
+
+
+def is_glob(pattern: str) -> bool:
+    """Whether a pattern may mean several names."""
+    return not _GLOB.isdisjoint(pattern)
 
 
 def split_pattern(pattern: str) -> tuple[str | None, str]:

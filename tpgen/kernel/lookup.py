@@ -285,6 +285,10 @@ class Lookup(KernelEvents):
         """Return the reasons why format files of these events cannot be read."""
         return [reason for key in keys if (reason := self.bad_format(key)) is not None]
 
+    def broken_headers(self) -> list[Diagnostic]:
+        headers = self.sources.headers
+        return [found for found in headers.skipped if found.severity == Severity.ERROR] if headers else []
+
     def syscall_format(self, key: EventKey) -> Format | None:
         """Return the format of a syscalls: event, which has no tracepoint of its own; None for any other event."""
         return self.format(key) if key.system == SYSCALLS_SYSTEM and self.btf(key) is None else None

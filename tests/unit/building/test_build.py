@@ -660,10 +660,11 @@ def test_as_a_library(project: Path) -> None:
     (project / "tpgen.toml").write_text('[[generate]]\nevents = "sched_switch"\nforms = "raw"\n')
     request, defaults = BuildRequest("tpgen.toml"), run.Defaults(KernelRequest(btf=("vmlinux",)))
     notes: list[Diagnostic] = []
-    assert run.check(request, defaults, notes.append)[:2] == ["--- /dev/null\n", "+++ b/raw_sched_switch.h\n"]
+    assert run.check(request, defaults, notes.append).diff[:2] == ["--- /dev/null\n", "+++ b/raw_sched_switch.h\n"]
     run.build(request, defaults, adopt=False, report=notes.append)
     assert (project / "raw_sched_switch.h").read_text() == tpgen("sched_switch", "--raw", "--btf", "vmlinux").out
-    assert run.check(request, defaults, notes.append) == notes == []
+    assert run.check(request, defaults, notes.append) == ([], [])
+    assert notes == []
 
 
 def test_cmake_dir() -> None:
