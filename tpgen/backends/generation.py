@@ -61,8 +61,8 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, p
     if refused and not (partial and any(sound)):
         raise CheckFailed(*refused)
     events, checked = list(compress(events, sound)), list(compress(checked, sound))
-    one = len(keys) == 1
-    requests, notes = _requests(events, forms, one, bool(request.named), renderer.takes_dynamic_events)
+    one, takes_dynamic = len(keys) == 1, renderer.takes_dynamic_events
+    requests, notes = _requests(events, forms, one, bool(request.named), takes_dynamic, kernel.is_stored)
     notes += (d for comparison in chain.from_iterable(checked) for d in comparison.findings if d.code in DOUBTS)
     notes += [note for note in kernel.notes if note.code == "invalid-fact"]
     notes += (d for d in lost if d.severity == Severity.NOTE)
@@ -87,12 +87,12 @@ def forms_of(renderer: Loaded, named: Sequence[Form]) -> list[Form]:
 
 
 def _requests(
-    events: Sequence[Event], forms: Sequence[Form], one: bool, named: bool, dynamic: bool
+    events: Sequence[Event], forms: Sequence[Form], one: bool, named: bool, dynamic: bool, is_stored: bool
 ) -> tuple[list[Request], list[Diagnostic]]:
     """The forms that the events have, and notes on those that they lack. With `dynamic` those of dynamic events count.
 
-    Raises `TpgenError` `no-such-form` where `one` event was meant, and it lacks all, or one that was `named`. What a
-    pattern meant as well is left out with a note.
+    With `is_stored` they are from a catalog. Raises `TpgenError` `no-such-form` where `one` event was meant, and it
+    lacks all, or one that was `named`. What a pattern meant as well is left out with a note.
     """
     requests: list[Request] = []
     notes: list[Diagnostic] = []
@@ -104,7 +104,9 @@ def _requests(
         }
         requests += [Request(event, form) for form in forms if form not in reasons]
         without = [
-            lacking(event, form, reason) for form, reason in reasons.items() if named or len(reasons) == len(forms)
+            lacking(event, form, reason, is_stored)
+            for form, reason in reasons.items()
+            if named or len(reasons) == len(forms)
         ]
         if without and one:
             raise TpgenError(*(diagnostic._replace(severity=Severity.ERROR) for diagnostic in without))

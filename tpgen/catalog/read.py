@@ -1,28 +1,25 @@
 """Reading a catalog: the same events that the sources had, from a file that may come from anywhere.
 
-The file is opened read-only and must be just what `write` makes: its tables, word by word, and in them nothing that
+The file must be just what `write` makes: its tables, word by word (`file` sees to that), and in them nothing that
 `validate` refuses. Anything else is one `TpgenError` with the code `catalog-malformed` or `catalog-foreign`.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import quote
-from weakref import finalize
 
 from tpgen.basics.memo import memoised
-from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, MOST_PARTS, STATEMENTS, KernelInfo
-from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail, unreadable
+from tpgen.catalog.file import CatalogFile
+from tpgen.catalog.schema import FLAGS, MOST_PARTS, KernelInfo
+from tpgen.diagnostics import Diagnostic, Position, Severity, fail
 from tpgen.kernel import validate
 from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
 from tpgen.model import (
+    Alternative,
     Argument,
     Array,
     CType,
@@ -51,59 +48,9 @@ from tpgen.target import Target
 
 _Value = TypeVar("_Value")
 
-#: Ten times what six kernels take. A file can say of itself that it is larger than any disk.
-_BIGGEST_FILE = 1 << 28
-_BIGGEST_VALUE = 1 << 20
-# Steps of SQLite's machine; to read six kernels takes a thousandth of them. A corrupt tree of pages may have no end.
-_STEPS, _MOST_STEPS = 1_000_000, 2_000
 
-
-class Catalog:
-    """An opened catalog file. `path` names it in messages.
-
-    Raises `TpgenError`: `unreadable`; `catalog-foreign` for a file that is no catalog; `catalog-format` for one of
-    another version of the format; `catalog-malformed` for one that is damaged or was changed, also later, by whoever
-    finds it so.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        _check_head(path)
-        try:
-            # Nobody changes a catalog in place, so there is nothing to lock and no journal to play back.
-            uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-        except (sqlite3.Error, ValueError) as error:
-            raise self.malformed(str(error)) from None
-        # Python's connections refer to themselves, so that nothing but a garbage collection would close them.
-        finalize(self, self._connection.close)
-        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BIGGEST_VALUE)
-        self._connection.set_progress_handler(_Steps(), _STEPS)
-        self.rows("PRAGMA trusted_schema = OFF")
-        found = {sql for (sql,) in self.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-        if found != set(STATEMENTS):
-            raise self.malformed("its tables are not those that tpgen makes")
-
-    def malformed(self, what: str) -> TpgenError:
-        return fail("catalog-malformed", f"damaged or changed catalog: {what}", self.path)
-
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows that a query finds. Raises `catalog-malformed`."""
-        try:
-            return self._connection.execute(query, values).fetchall()
-        except (sqlite3.Error, ValueError, OverflowError) as error:  # of text that is no UTF-8, ValueError
-            raise self.malformed(str(error)) from None
-
-    def close(self) -> None:
-        """Close the file; its kernels can be read no more."""
-        self._connection.close()
-
-    def value(self, check: Callable[..., _Value], *values: Any) -> _Value:
-        """The value that `check`, a function of `validate`, returns. Raises `catalog-malformed`."""
-        try:
-            return check(*values)
-        except (ValueError, RecursionError) as error:
-            raise self.malformed(str(error)) from None
+class Catalog(CatalogFile):
+    """An opened catalog, with its kernels. Raises what `CatalogFile` does, also later, by whoever finds it so."""
 
     @cached_property
     def kernels(self) -> tuple[KernelInfo, ...]:
@@ -125,17 +72,6 @@ class Catalog:
         return CatalogKernel(self, self.kernels[names.index(name)], label or name)
 
 
-class _Steps:
-    """Interrupt a connection after too many steps. A method of the catalog, which owns it, would never be freed."""
-
-    def __init__(self) -> None:
-        self._done = 0
-
-    def __call__(self) -> bool:
-        self._done += 1
-        return self._done > _MOST_STEPS
-
-
 _KERNEL = (
     "SELECT name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources FROM kernel"
 )
@@ -151,32 +87,9 @@ def _kernel_info(row: tuple[Any, ...]) -> KernelInfo:
     return KernelInfo(validate.word(name), target, release, distribution, build_id, known)
 
 
-def _check_head(path: str) -> None:
-    """Refuse what is no catalog before SQLite looks at it."""
-    try:
-        # A FIFO must not be waited for.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status, head = os.fstat(file.fileno()), file.read(100)
-    except OSError as error:
-        raise unreadable(path, error) from None
-    if not stat.S_ISREG(status.st_mode) or not head.startswith(b"SQLite format 3\0"):
-        raise fail("catalog-foreign", "not a catalog", path, "`tpgen catalog export` makes one")
-    user_version, application = int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big")
-    if application != APPLICATION_ID:
-        raise fail("catalog-foreign", "an SQLite file, but not a catalog", path, "`tpgen catalog export` makes one")
-    if user_version != FORMAT:
-        made = "a newer" if user_version > FORMAT else "an older"
-        message = f"made by {made} tpgen: format {user_version}, this one reads {FORMAT}"
-        raise fail("catalog-format", message, path, "make it again with this tpgen")
-    page_size = int.from_bytes(head[16:18], "big")
-    pages = int.from_bytes(head[28:32], "big") * (1 << 16 if page_size == 1 else page_size)
-    if status.st_size != pages:
-        raise fail("catalog-malformed", f"{status.st_size} bytes long instead of {pages}", path, "was it cut?")
-    if status.st_size > _BIGGEST_FILE:
-        raise fail("catalog-malformed", f"larger than {_BIGGEST_FILE >> 20} MiB", path)
-
-
-_EVENT_COLUMNS = "kind, attach_name, class, provenance, prototype, print_fmt, syscall, header, line, col, flags"
+_EVENT_COLUMNS = (
+    "kind, attach_name, class, provenance, prototype, print_fmt, syscall, header, line, col, alternatives, flags"
+)
 
 
 # The findings about a format file that could not be read.
@@ -195,6 +108,7 @@ class CatalogKernel(KernelEvents):
         self._id = numbers[0][0]
         self._types: dict[Any, tuple[CType, int]] = {}
         super().__init__(label, info.target, info.release, tuple(self._notes()))
+        self.is_stored = True
 
     def _notes(self) -> Iterator[Diagnostic]:
         query = "SELECT code, message, hint FROM note WHERE kernel = ? ORDER BY position"
@@ -248,11 +162,10 @@ class CatalogKernel(KernelEvents):
     @memoised
     def _event(self, key: EventKey) -> Event:
         kind, attach, of_class, provenance, prototype, print_fmt, syscall, *rest = self._row(_EVENT_COLUMNS, key)
-        header, line, column, flags = rest
+        header, line, column, alternatives, flags = rest
         event_kind = self._value(Kind, kind)
         class_name, candidates, record = self._class(of_class, event_kind)
         class_origin, args_origin, names_origin, record_origin = self._provenance(provenance)
-        places = (self._opt(_line, line), self._opt(_line, column))
         args = None if prototype is None else self._args(prototype)
         return Event(
             system=key.system,
@@ -263,7 +176,7 @@ class CatalogKernel(KernelEvents):
             class_name=class_name,
             class_origin=class_origin,
             class_candidates=candidates,
-            header=None if header is None else Position(self._value(validate.path, self._header(header)), *places),
+            header=None if header is None else self._position(header, line, column),
             args=args,
             args_origin=args_origin,
             names_origin=names_origin,
@@ -272,6 +185,7 @@ class CatalogKernel(KernelEvents):
             print_fmt=None if print_fmt is None else self._print_fmt(print_fmt),
             syscall=None if syscall is None else self._syscall(syscall),
             nullness_origin=self._nullness_origin(args, names_origin),
+            alternatives=() if alternatives is None else self._alternatives(alternatives),
             **self._flags(flags),
         )
 
@@ -372,8 +286,19 @@ class CatalogKernel(KernelEvents):
         row = self._one("SELECT class, arguments, names, record FROM provenance WHERE id = ?", number)
         return tuple(self._opt(Origin, origin) for origin in row)
 
-    def _header(self, number: Any) -> Any:
-        return self._one("SELECT path FROM header WHERE id = ?", number)[0]
+    def _position(self, header: Any, line: Any, column: Any) -> Position:
+        (path,) = self._one("SELECT path FROM header WHERE id = ?", header)
+        return Position(self._value(validate.path, path), self._opt(_line, line), self._opt(_line, column))
+
+    @memoised
+    def _alternatives(self, number: Any) -> tuple[Alternative, ...]:
+        query = "SELECT header, line, col, condition FROM alternative WHERE id = ? ORDER BY position"
+        rows = self.catalog.rows(query, number)
+        if not rows:
+            raise self.catalog.malformed(f"no alternatives of number {number}")
+        return tuple(
+            Alternative(self._position(*place), self._opt(validate.condition, condition)) for *place, condition in rows
+        )
 
     def _print_fmt(self, number: Any) -> str:
         return self._value(validate.text, self._one("SELECT text FROM print_fmt WHERE id = ?", number)[0])

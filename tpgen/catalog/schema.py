@@ -12,7 +12,7 @@ from tpgen.target import Target
 #: What file(1) and we know a catalog by: "tpgn" as PRAGMA application_id.
 APPLICATION_ID = 0x7470676E
 #: PRAGMA user_version. A change of any table makes it one more.
-FORMAT = 1
+FORMAT = 2
 
 # --- what the tables may hold; `read` refuses anything else
 
@@ -156,6 +156,15 @@ CREATE TABLE checked (
   reason TEXT,
   PRIMARY KEY (id, position)
 ) WITHOUT ROWID;
+CREATE TABLE alternative (
+  id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  header INTEGER NOT NULL REFERENCES header,
+  line INTEGER,
+  col INTEGER,
+  condition TEXT,
+  PRIMARY KEY (id, position)
+) WITHOUT ROWID;
 CREATE TABLE event (
   id INTEGER PRIMARY KEY,
   kernel INTEGER NOT NULL REFERENCES kernel,
@@ -169,6 +178,7 @@ CREATE TABLE event (
   header INTEGER REFERENCES header,
   line INTEGER,
   col INTEGER,
+  alternatives INTEGER,
   provenance INTEGER NOT NULL REFERENCES provenance,
   print_fmt INTEGER REFERENCES print_fmt,
   checked INTEGER,

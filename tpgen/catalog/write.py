@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
+from tpgen.basics.frozen import replace
 from tpgen.basics.interning import InterningTable
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, STATEMENTS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, printable
 from tpgen.model import (
+    Alternative,
     Argument,
     Array,
     CType,
@@ -78,6 +81,7 @@ class CatalogWriter:
         self._arguments: list[tuple[Any, ...]] = []
         self._fields: list[tuple[Any, ...]] = []
         self._checks: list[tuple[Any, ...]] = []
+        self._alternative_rows: list[tuple[Any, ...]] = []
         self._register_rows: list[tuple[Any, ...]] = []
         self._types = _Interned(self._type_row)
         self._prototypes = _Interned(self._prototype_row)
@@ -87,6 +91,7 @@ class CatalogWriter:
         self._headers = _Interned(lambda path: (path,))
         self._print_fmts = _Interned(lambda text: (text,))
         self._checked = _Interned(self._checked_row)
+        self._alternatives = _Interned(self._alternatives_row)
         self._syscalls = _Interned(self._syscall_row)
         self._registers = _Interned(self._registers_row)
 
@@ -109,7 +114,7 @@ class CatalogWriter:
         abi = (target.arch, target.pointer_size, int(target.big_endian), target.long_long_align)
         about = (info.name, info.release, info.distribution, *abi, info.build_id, " ".join(info.sources))
         self._kernels.append(about)
-        self._notes += ((number, at, n.code, n.message, n.hint) for at, n in enumerate(kernel.notes))
+        self._notes += ((number, at, *_note(note, roots)) for at, note in enumerate(kernel.notes))
         keys = kernel.keys()
         events = kernel.events(keys, nullness=nullness)
         for done, (key, event) in enumerate(zip(keys, events, strict=True), 1):
@@ -135,6 +140,7 @@ class CatalogWriter:
             self._headers.id_of(where and _below(where.path, roots)),
             where and where.line,
             where and where.column,
+            self._alternatives.id_of(tuple(_without_roots(place, roots) for place in event.alternatives) or None),
             self._provenances.id_of((event.class_origin, event.args_origin, event.names_origin, event.record_origin)),
             self._print_fmts.id_of(event.print_fmt),
             self._checked.id_of(tuple((c.subject.value, c.reason) for c in comparisons) or None),
@@ -167,6 +173,14 @@ class CatalogWriter:
     def _checked_row(self, checks: tuple[tuple[str, str | None], ...]) -> tuple[Any, ...]:
         number = self._checked.next
         self._checks += ((number, at, subject, reason) for at, (subject, reason) in enumerate(checks))
+        return ()
+
+    def _alternatives_row(self, places: tuple[Alternative, ...]) -> tuple[Any, ...]:
+        number = self._alternatives.next
+        self._alternative_rows += (
+            (number, at, self._headers.id_of(where.path), where.line, where.column, condition and printable(condition))
+            for at, (where, condition) in enumerate((place.position, place.condition) for place in places)
+        )
         return ()
 
     def _syscall_row(self, call: Syscall) -> tuple[Any, ...]:
@@ -271,6 +285,7 @@ class CatalogWriter:
         yield "register", self._register_rows
         yield "syscall", _numbered(self._syscalls.rows)
         yield "checked", self._checks
+        yield "alternative", self._alternative_rows
         yield "event", _numbered(self._events)
         yield "finding", self._findings
 
@@ -301,17 +316,32 @@ def _numbered(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(number, *row) for number, row in enumerate(rows, 1)]
 
 
+def _note(note: Diagnostic, roots: Collection[str]) -> tuple[Any, ...]:
+    return note.code, _text_below(note.message, roots), note.hint and _text_below(note.hint, roots)
+
+
 def _finding(found: Diagnostic, roots: Collection[str]) -> tuple[Any, ...]:
     where = found.position or Position("")
-    message = printable(", ".join((found.message, *found.chain)))
-    hint, path = found.hint and printable(found.hint), _below(where.path, roots) or None
+    message = printable(_text_below(", ".join((found.message, *found.chain)), roots))
+    hint, path = found.hint and printable(_text_below(found.hint, roots)), _below(where.path, roots) or None
     return found.severity.value, found.code, message, hint, path, where.line, where.column
+
+
+def _without_roots(place: Alternative, roots: Collection[str]) -> Alternative:
+    return replace(place, position=place.position._replace(path=_below(place.position.path, roots)))
 
 
 def _below(path: str, roots: Collection[str]) -> str:
     """`path` as seen from the nearest of `roots` that it lies below, with what cannot be printed escaped."""
     above = [root for root in roots if root and path.startswith(os.path.join(root, ""))]
     return printable(os.path.relpath(path, max(above, key=len)) if above else path)
+
+
+def _text_below(text: str, roots: Collection[str]) -> str:
+    """`text` with the paths in it as seen from the nearest of `roots` that they lie below."""
+    for root in sorted(filter(None, roots), key=len, reverse=True):
+        text = re.sub(rf"(?<![\w/.-]){re.escape(os.path.join(root, ''))}", "", text)
+    return text
 
 
 def _settle(path: str) -> None:

@@ -48,6 +48,8 @@ class KernelEvents(ABC):
         self.notes = notes
         #: Whether it is taken for a running kernel that cannot be asked, and that may be another.
         self.is_stand_in = False
+        #: Whether its sources were read before and are not at hand, so that no option changes what they decide.
+        self.is_stored = False
 
     @property
     @abstractmethod

@@ -129,8 +129,17 @@ def text(value: Any) -> str:
 
 def path(value: Any) -> str:
     """A path, which stands in messages only; what cannot be printed was escaped when it was written."""
+    return _printable(value, "path")
+
+
+def condition(value: Any) -> str:
+    """The condition of an #if, which stands in messages only."""
+    return _printable(value, "condition")
+
+
+def _printable(value: Any, what: str) -> str:
     if not text(value).isprintable():
-        wrong("path", value)
+        wrong(what, value)
     return str(value)
 
 

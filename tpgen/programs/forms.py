@@ -54,11 +54,14 @@ def unattachable(event: Event, form: Form) -> str | None:
     return None
 
 
-def lacking(event: Event, form: Form, reason: str) -> Diagnostic:
-    """The note that `event` lacks a form for `reason`, with a code of its own where headers leave it open."""
+def lacking(event: Event, form: Form, reason: str, is_stored: bool = False) -> Diagnostic:
+    """The note that `event` lacks a form for `reason`, with a code of its own where headers leave it open.
+
+    With `is_stored` the event is from a catalog, which can only be made again.
+    """
     message = f"no {form} form of {event.title}: {reason}"
     if _is_undecided(event, form):
-        return Diagnostic("header-alternatives", message, None, _what_decides(event), Severity.NOTE)
+        return Diagnostic("header-alternatives", message, None, _what_decides(event, is_stored), Severity.NOTE)
     return Diagnostic("no-such-form", message, severity=Severity.NOTE)
 
 
@@ -91,7 +94,7 @@ _NOT_MACROS = frozenset(
 )
 
 
-def _what_decides(event: Event) -> str:
+def _what_decides(event: Event, is_stored: bool) -> str:
     """The options that decide between the definitions of `event` in headers."""
     conditions = " ".join(place.condition or "" for place in event.alternatives)
     words = set("".join(c if c.isalnum() or c == "_" else " " for c in conditions).split())
@@ -102,7 +105,8 @@ def _what_decides(event: Event) -> str:
     options += [f"-D {name} or -U {name}" for name in others[:1]]
     if len({place.position.path for place in event.alternatives}) > 1 or not options:
         options.append("the header that is meant as --headers")
-    return f"give {', '.join(options)}; or the BTF of the kernel"
+    when = "make the catalog again and " if is_stored else ""
+    return f"{when}give {', '.join(options)}; or the BTF of the kernel"
 
 
 def _unidentified(call: Syscall) -> str | None:

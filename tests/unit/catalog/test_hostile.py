@@ -69,11 +69,11 @@ def test_another_programs_database(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("version", "made"), [(0, "an older"), (2, "a newer"), ((1 << 24) + 1, "a newer")])
+@pytest.mark.parametrize(("version", "made"), [(1, "an older"), (3, "a newer"), ((1 << 24) + 1, "a newer")])
 def test_another_format(version: int, made: str, catalog: Path) -> None:
     changed(catalog, f"PRAGMA user_version = {version}")
     message = (
-        f"made by {made} tpgen: format {version}, this one reads 1 [catalog-format]; make it again with this tpgen"
+        f"made by {made} tpgen: format {version}, this one reads 2 [catalog-format]; make it again with this tpgen"
     )
     assert everything(catalog) == refusal(f"{catalog}: {message}")
 
@@ -151,9 +151,19 @@ VALUES = {
     "class that is not there": f"UPDATE event SET class = 4711 WHERE id = {SWITCH}",
     "prototype that is text": f"UPDATE event SET prototype = 'x' WHERE id = {SWITCH}",
     "path of two lines": ("INSERT INTO header VALUES (1, 'a' || char(10))", "UPDATE event SET header = 1"),
+    "definition that is not there": "UPDATE event SET alternatives = 7",
+    "definition in no header": (
+        "INSERT INTO alternative VALUES (7, 0, 4711, 1, 1, NULL)",
+        "UPDATE event SET alternatives = 7",
+    ),
+    "condition of two lines": (
+        "INSERT INTO header VALUES (1, 'a.h')",
+        "INSERT INTO alternative VALUES (7, 0, 1, 1, 1, 'A' || char(10) || 'B')",
+        "UPDATE event SET alternatives = 7",
+    ),
     "line before the first": "UPDATE event SET header = 1, line = -1",
     "two events of one key": "INSERT INTO event SELECT id + 1000, kernel, system, name, module, kind, attach_name, "
-    "class, prototype, header, line, col, provenance, print_fmt, checked, flags, syscall FROM event",
+    "class, prototype, header, line, col, alternatives, provenance, print_fmt, checked, flags, syscall FROM event",
     "release that ends a comment": "UPDATE kernel SET release = '6.1 */ int evil; /*'",
     "release with a newline": "UPDATE kernel SET release = '6.1' || char(10)",
     "architecture that is code": f"UPDATE kernel SET arch = '{CODE}'",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import SIGNED, BtfBuilder
-from support.cli import refusal, tpgen
+from support.cli import Done, refusal, tpgen
 from support.small_kernel import GivenHeaders, Line, write_tracefs
 
 from tpgen.kernel.check import CheckedKernel, check_kernel
@@ -473,6 +473,31 @@ class TestCommands:
         (tmp_path / "config").write_text("#define WITH_WEIGHT 1\n")
         done = tpgen("ferry_load", "--classic", "--headers", header, "--config", tmp_path / "config")
         assert "weight" in done.out
+
+    def test_a_catalog_keeps_them(self, header: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With their places below the directory that was given, whatever the machine."""
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        catalog, directory = tmp_path / "tpgen" / "catalog" / "ferry.tpgen", tmp_path / "tree"
+        directory.mkdir()
+        header.rename(directory / "trace.h")
+        done = tpgen("catalog", "add", "ferry", "--headers", directory, "--arch", "x86_64")
+        assert done == Done(0, "", "")
+        (shown,) = json.loads(tpgen("show", "ferry_load", "--json", "--kernel", catalog).out)
+        assert shown["alternatives"] == [
+            {"header": "trace.h", "line": 5, "condition": "defined(WITH_WEIGHT)"},
+            {"header": "trace.h", "line": 8, "condition": "!defined(WITH_WEIGHT)"},
+        ]
+        done = tpgen("ferry_load", "--classic", "--kernel", catalog)
+        places = "trace.h:5:1 where defined(WITH_WEIGHT); trace.h:8:1 where !defined(WITH_WEIGHT)"
+        assert done == refusal(
+            "no classic form of ferry:ferry_load: headers define its record differently, and nothing decides which"
+            f" counts: {places} [header-alternatives]; make the catalog again and give -D WITH_WEIGHT or "
+            "-U WITH_WEIGHT; or the BTF of the kernel"
+        )
+        assert str(tmp_path).encode() not in catalog.read_bytes()
+        again = tmp_path / "again.tpgen"
+        assert tpgen("catalog", "export", catalog, "-o", again).code == 0
+        assert tpgen("ferry_load", "--classic", "--kernel", again) == done
 
     def test_show_and_check(self, header: Path) -> None:
         done = tpgen("show", "ferry_load", "--headers", header)

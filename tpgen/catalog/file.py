@@ -1,0 +1,106 @@
+"""Opening a catalog: an SQLite file that may come from anywhere, with just the tables that `write` makes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+from weakref import finalize
+
+from tpgen.catalog.schema import APPLICATION_ID, FORMAT, STATEMENTS
+from tpgen.diagnostics import TpgenError, fail, unreadable
+
+_Value = TypeVar("_Value")
+
+#: Ten times what six kernels take. A file can say of itself that it is larger than any disk.
+_BIGGEST_FILE = 1 << 28
+_BIGGEST_VALUE = 1 << 20
+# Steps of SQLite's machine; to read six kernels takes a thousandth of them. A corrupt tree of pages may have no end.
+_STEPS, _MOST_STEPS = 1_000_000, 2_000
+
+
+class CatalogFile:
+    """An opened file with the tables of a catalog. `path` names it in messages.
+
+    Raises `TpgenError`: `unreadable`; `catalog-foreign` for a file that is no catalog; `catalog-format` for one of
+    another version of the format; `catalog-malformed` for one that is damaged or was changed, also later, by whoever
+    finds it so.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        _check_head(path)
+        try:
+            # Nobody changes a catalog in place, so there is nothing to lock and no journal to play back.
+            uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        except (sqlite3.Error, ValueError) as error:
+            raise self.malformed(str(error)) from None
+        # Python's connections refer to themselves, so that nothing but a garbage collection would close them.
+        finalize(self, self._connection.close)
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BIGGEST_VALUE)
+        self._connection.set_progress_handler(_Steps(), _STEPS)
+        self.rows("PRAGMA trusted_schema = OFF")
+        found = {sql for (sql,) in self.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+        if found != set(STATEMENTS):
+            raise self.malformed("its tables are not those that tpgen makes")
+
+    def malformed(self, what: str) -> TpgenError:
+        return fail("catalog-malformed", f"damaged or changed catalog: {what}", self.path)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows that a query finds. Raises `catalog-malformed`."""
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except (sqlite3.Error, ValueError, OverflowError) as error:  # of text that is no UTF-8, ValueError
+            raise self.malformed(str(error)) from None
+
+    def close(self) -> None:
+        """Close the file; its kernels can be read no more."""
+        self._connection.close()
+
+    def value(self, check: Callable[..., _Value], *values: Any) -> _Value:
+        """The value that `check`, a function of `validate`, returns. Raises `catalog-malformed`."""
+        try:
+            return check(*values)
+        except (ValueError, RecursionError) as error:
+            raise self.malformed(str(error)) from None
+
+
+class _Steps:
+    """Interrupt a connection after too many steps. A method of the catalog, which owns it, would never be freed."""
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    def __call__(self) -> bool:
+        self._done += 1
+        return self._done > _MOST_STEPS
+
+
+def _check_head(path: str) -> None:
+    """Refuse what is no catalog before SQLite looks at it."""
+    try:
+        # A FIFO must not be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status, head = os.fstat(file.fileno()), file.read(100)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if not stat.S_ISREG(status.st_mode) or not head.startswith(b"SQLite format 3\0"):
+        raise fail("catalog-foreign", "not a catalog", path, "`tpgen catalog export` makes one")
+    user_version, application = int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big")
+    if application != APPLICATION_ID:
+        raise fail("catalog-foreign", "an SQLite file, but not a catalog", path, "`tpgen catalog export` makes one")
+    if user_version != FORMAT:
+        made = "a newer" if user_version > FORMAT else "an older"
+        message = f"made by {made} tpgen: format {user_version}, this one reads {FORMAT}"
+        raise fail("catalog-format", message, path, "make it again with this tpgen")
+    page_size = int.from_bytes(head[16:18], "big")
+    pages = int.from_bytes(head[28:32], "big") * (1 << 16 if page_size == 1 else page_size)
+    if status.st_size != pages:
+        raise fail("catalog-malformed", f"{status.st_size} bytes long instead of {pages}", path, "was it cut?")
+    if status.st_size > _BIGGEST_FILE:
+        raise fail("catalog-malformed", f"larger than {_BIGGEST_FILE >> 20} MiB", path)
