@@ -25,8 +25,8 @@ from tpgen.target import Target
 from tpgen.values import Value
 
 __all__ = [
-    "CheckFailed", "Diagnostic", "Event", "Evidence", "Form", "GeneratedFile", "GeneratedFiles", "Kernel", "Target",
-    "TpgenError", "Tracepoint", "Value", "open_kernel",
+    "CheckFailed", "Diagnostic", "Event", "Evidence", "Form", "GeneratedFile", "GeneratedFiles", "Kernel", "Kernels",
+    "Target", "TpgenError", "Tracepoint", "Value", "join_kernels", "open_kernel", "open_kernels",
 ]  # fmt: skip
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -61,6 +61,30 @@ def open_kernel(
     request = KernelRequest.of({"kernel": name, **several, **texts, **words, "no_cache": not use_cache})
     events = open_kernel(request, notes.append)
     return Kernel(events, (*notes, *events.notes, *events.broken_headers()))
+
+
+def open_kernels(*names: str, arch: str | None = None, use_cache: bool = True) -> Kernels:
+    """Open all kernels that are named, as for several `--kernel`: `"live"`, `"6.12"`, `"debian-*-amd64"`.
+
+    Raises `TpgenError`.
+    """
+    from tpgen.opening import open_kernels
+
+    notes: list[Diagnostic] = []
+    words = {"kernel": names, "arch": arch, "no_cache": not use_cache}
+    opened = open_kernels(KernelRequest.several(words), notes.append)
+    own = (note for events in opened.values() for note in events.notes)
+    return Kernels(opened, tuple(dict.fromkeys((*notes, *own))))
+
+
+def join_kernels(kernels: Iterable[Kernel] | Mapping[str, Kernel]) -> Kernels:
+    """The kernels, at least one, to be generated for together; by the names of the mapping where it is one."""
+    from tpgen.opening import apart
+
+    named = kernels.items() if isinstance(kernels, Mapping) else ((None, kernel) for kernel in kernels)
+    opened = [(name, kernel) for name, kernel in named]
+    notes = (note for _, kernel in opened for note in kernel.notes)
+    return Kernels(apart((name, kernel._events) for name, kernel in opened), tuple(dict.fromkeys(notes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +177,47 @@ class Kernel:
         say so. Raises `TpgenError`; `CheckFailed` where sources contradict each other about a tracepoint that is named
         in full, or about all.
         """
-        from tpgen.backends.generation import GenerateRequest, forms_of, generate
+        return join_kernels([self]).generate(*patterns, backend=backend, forms=forms, module=module, options=options)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Open kernels, oldest first, to be generated for together. `notes` report what of them could not be read."""
+
+    _events: Mapping[str, KernelEvents] = field(repr=False)
+    notes: tuple[Diagnostic, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that tell the kernels apart, as generated files have them."""
+        return tuple(self._events)
+
+    def __getitem__(self, name: str) -> Kernel:
+        return Kernel(self._events[name], self._events[name].notes)
+
+    def generate(
+        self,
+        *patterns: str,
+        backend: str = "bpf",
+        forms: Sequence[Form] = (),
+        module: str | None = None,
+        options: Mapping[str, OptionValue] | None = None,
+    ) -> GeneratedFiles:
+        """The files that are right on each of the kernels. Of several, the backend has to be one that joins them.
+
+        Otherwise as `Kernel.generate`.
+        """
+        from tpgen.backends.generation import GenerateRequest, forms_of
+        from tpgen.backends.joining import generate_for
         from tpgen.backends.registry import find
+        from tpgen.variants.select import select_keys
 
         renderer = find(backend)
         request = GenerateRequest(patterns or ("*",), module, tuple(forms), renderer.options(options or {}))
         raw_only = forms_of(renderer, request.named) == [Form.RAW]
-        named = self._events.select_all((pattern for pattern in patterns if not is_glob(pattern)), module)
-        if found := errors(comparison for key in named for comparison in self._events.comparisons(key, raw_only)):
+        named = select_keys(self._events, (pattern for pattern in patterns if not is_glob(pattern)), module)
+        asked = ((self._events[name], key) for name, keys in named.items() for key in keys)
+        if found := errors(comparison for kernel, key in asked for comparison in kernel.comparisons(key, raw_only)):
             raise CheckFailed(*found)
-        generated = generate(renderer, self._events, request, partial=True)
+        generated = generate_for(renderer, self._events, request, partial=True)
         return GeneratedFiles(generated.files, (*generated.notes, *generated.refused))

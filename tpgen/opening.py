@@ -16,7 +16,7 @@ from tpgen.target import target_named
 
 if TYPE_CHECKING:
     from tpgen.catalog.known_classes import KnownClasses
-    from tpgen.catalog.read import CatalogKernel
+    from tpgen.catalog.read import Catalog, CatalogKernel
     from tpgen.kernel.check import CheckedKernel
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.events import EventKey, KernelEvents
@@ -38,6 +38,63 @@ def open_kernel(request: KernelRequest, report: Report) -> KernelEvents:
     from tpgen.catalog.live_cache import CachingKernel, cached_kernel
 
     return cached_kernel(LIVE_LABEL) or CachingKernel(open_sources(request))
+
+
+def open_kernels(requests: Iterable[KernelRequest], report: Report) -> dict[str, KernelEvents]:
+    """Open the kernels of several requests, as `open_kernel` does, and as `apart` tells them."""
+    return apart((None, open_kernel(request, report)) for request in expanded(requests))
+
+
+def expanded(requests: Iterable[KernelRequest]) -> list[KernelRequest]:
+    """The requests, with one for each stored kernel in place of one that names them by a glob, each once.
+
+    Raises `unknown-kernel` where a glob means none.
+    """
+    found: dict[KernelRequest, None] = {}
+    for request in requests:
+        if request.kernel is None or not request.names_several:
+            found[request] = None
+        else:
+            from tpgen.catalog.store import names_like
+
+            names = names_like(request.kernel, request.arch)
+            found |= dict.fromkeys(request._replace(kernel=name) for name in names)
+    return list(found)
+
+
+def apart(opened: Iterable[tuple[str | None, KernelEvents]]) -> dict[str, KernelEvents]:
+    """The kernels by names of their own, each once: those that are given, else of the catalog, else the release.
+
+    The oldest is the first, by the releases; in the order that they have where a release is not known.
+    """
+    kernels: dict[object, tuple[str, KernelEvents]] = {}
+    for name, kernel in opened:
+        kernels.setdefault(_identity(kernel), (name or _name_of(kernel), kernel))
+    found = list(kernels.values())
+    if len(found) > 1 and all(kernel.release for _, kernel in found):
+        from tpgen.catalog.store import release_numbers
+
+        found.sort(key=lambda pair: (release_numbers(pair[1].release), pair[1].release, pair[0]))
+    named: dict[str, KernelEvents] = {}
+    for name, kernel in found:
+        number = sum(other == name or other.startswith(f"{name} #") for other in named)
+        named[f"{name} #{number + 1}" if number else name] = kernel
+    return named
+
+
+def _identity(kernel: KernelEvents) -> object:
+    """The identity of a kernel: its place in a catalog, or that it is the running one."""
+    if kernel.label == LIVE_LABEL:
+        return LIVE_LABEL
+    catalog: Catalog | None = getattr(kernel, "catalog", None)
+    return id(kernel) if catalog is None else (os.path.realpath(catalog.path), kernel.label)
+
+
+def _name_of(kernel: KernelEvents) -> str:
+    """The name of a kernel beside others, which says nothing of this machine: files have paths in their label."""
+    if kernel.label == LIVE_LABEL or not hasattr(kernel, "catalog"):
+        return kernel.release or "unknown release"
+    return kernel.label
 
 
 def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, Request, missing
-from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest, forms_of, raw_evidence
+from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest, forms_of, generate, raw_evidence
 from tpgen.backends.registry import Loaded
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.comparison import DOUBTS, errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Event
 from tpgen.programs.forms import lacking, unattachable
-from tpgen.variants.join import JoinedEvent, KernelView, join
+
+if TYPE_CHECKING:
+    from tpgen.variants.join import JoinedEvent
 
 
-class _Selected(NamedTuple):
-    """An event of a kernel that a request means, with the findings about it."""
-
-    view: KernelView
-    findings: tuple[Diagnostic, ...]
+def generate_for(
+    renderer: Loaded, kernels: Mapping[str, KernelEvents], request: GenerateRequest, partial: bool = False
+) -> Generated:
+    """Generate the files for one kernel, or those that are right on each of several, as `generate_joined` does."""
+    if len(kernels) > 1:
+        return generate_joined(renderer, kernels, request, partial)
+    (kernel,) = kernels.values()
+    return generate(renderer, kernel, request, partial)
 
 
 def generate_joined(
@@ -31,24 +37,33 @@ def generate_joined(
     An event counts where any kernel has it; it is refused where the sources of one contradict each other about it.
     Raises `usage` for a backend that makes files for one kernel, and otherwise as `generate` does.
     """
+    from tpgen.variants.join import KernelView, join
+    from tpgen.variants.select import grouped, select
+
     if not renderer.backend.several_kernels:
         hint = "give one --kernel; bpf makes one header for several"
         raise fail("usage", f"backend {renderer.plugin.name} makes files for one kernel", hint=hint)
     _refuse_mixed(kernels)
     forms = forms_of(renderer, request.named)
-    selected = _selected(kernels, request, Form.RAW in forms)
-    events, refused = [], []
-    for group in _grouped(selected):
-        findings = [finding for each in group for finding in each.findings if finding.severity == Severity.ERROR]
-        refused += findings
-        if not findings:
-            names = {each.view.kernel for each in group}
-            lacking = [name for name in kernels if name not in names]
-            events.append(join([each.view for each in group], lacking))
+    selected = select(kernels, request.patterns, request.module, nullness=Form.RAW in forms)
+    records_of = {name: cache(kernel.records_of) for name, kernel in kernels.items()}
+    events, refused, doubts = [], [], []
+    for group in grouped(selected):
+        found = [finding for each in group for finding in _findings(kernels[each.kernel], each.key)]
+        doubts += [finding for finding in found if finding.severity != Severity.ERROR]
+        if errors_found := [finding for finding in found if finding.severity == Severity.ERROR]:
+            refused += errors_found
+        else:
+            views = [
+                KernelView(each.kernel, each.event, kernels[each.kernel].target, records_of[each.kernel])
+                for each in group
+            ]
+            names = {view.kernel for view in views}
+            events.append(join(views, [name for name in kernels if name not in names]))
     if refused and not (partial and events):
         raise CheckFailed(*refused)
     joined, notes = _requests(events, forms, bool(request.named))
-    notes += (finding for each in selected for finding in each.findings if finding.code in DOUBTS)
+    notes += doubts
     notes += (note for kernel in kernels.values() for note in kernel.notes if note.code == "invalid-fact")
     asked = tuple(_of_kernel(kernel, name, joined) for name, kernel in kernels.items())
     files = renderer.render(Job(asked, request.options, tuple(joined)))
@@ -60,50 +75,15 @@ def _refuse_mixed(kernels: Mapping[str, KernelEvents]) -> None:
     kinds = {(kernel.target.big_endian, kernel.target.pointer_size): name for name, kernel in kernels.items()}
     if len(kinds) > 1:
         one, other, *_ = kinds.values()
-        hint = "a program is made for one byte order and one size of pointers"
+        hint = "a program is made for one byte order and one size of pointers: --arch names one for all"
         raise fail("usage", f"{one} and {other} are too different for one file", hint=hint)
 
 
-def _selected(kernels: Mapping[str, KernelEvents], request: GenerateRequest, nullness: bool) -> list[_Selected]:
-    """The events of all kernels that the patterns mean. Raises `unknown-event` for a pattern that none has."""
-    keys: dict[str, dict[EventKey, None]] = {name: {} for name in kernels}
-    for pattern in request.patterns:
-        unknown = []
-        for name, kernel in kernels.items():
-            try:
-                keys[name] |= dict.fromkeys(kernel.select(pattern, request.module))
-            except TpgenError as error:
-                if [d.code for d in error.diagnostics] != ["unknown-event"]:
-                    raise
-                unknown.append(error)
-        if len(unknown) == len(kernels):
-            raise unknown[-1]
-    return [each for name, kernel in kernels.items() for each in _of(name, kernel, list(keys[name]), nullness)]
-
-
-def _of(name: str, kernel: KernelEvents, keys: list[EventKey], nullness: bool) -> Iterator[_Selected]:
-    for key, event in zip(keys, kernel.events(keys, nullness=nullness), strict=True):
-        comparisons = tuple(kernel.comparisons(key))
-        doubts = (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS)
-        findings = tuple(dict.fromkeys((*errors(comparisons), *doubts)))
-        yield _Selected(KernelView(name, event, kernel.target, kernel.records_of), findings)
-
-
-def _grouped(selected: Sequence[_Selected]) -> Iterator[list[_Selected]]:
-    """The events that are one to a program: of one name, and where a kernel has several, of one system and module."""
-    yield from _split(selected, (lambda event: event.name, lambda event: event.system, lambda event: event.module))
-
-
-def _split(selected: Sequence[_Selected], keys: Sequence[Callable[[Event], str | None]]) -> Iterator[list[_Selected]]:
-    """Split events by the first of `keys`, and by the next wherever a kernel still has several in one group."""
-    groups: dict[str | None, list[_Selected]] = {}
-    for each in selected:
-        groups.setdefault(keys[0](each.view.event), []).append(each)
-    for group in groups.values():
-        if len({each.view.kernel for each in group}) < len(group) and len(keys) > 1:
-            yield from _split(group, keys[1:])
-        else:
-            yield group
+def _findings(kernel: KernelEvents, key: EventKey) -> tuple[Diagnostic, ...]:
+    """The findings about an event that refuse it, and those that only raise doubts."""
+    comparisons = tuple(kernel.comparisons(key))
+    doubts = (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS)
+    return tuple(dict.fromkeys((*errors(comparisons), *doubts)))
 
 
 def _requests(

@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tpgen.backends.base import OptionValue
 from tpgen.basics.frozen import frozen
@@ -20,7 +20,7 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.output import is_inside
 from tpgen.programs.forms import Form
 
-_GENERATE = ("events", "kernel", "module", "backend", "forms", "options", "directory", "file")
+_GENERATE = ("events", "kernel", "kernels", "module", "backend", "forms", "options", "directory", "file")
 _KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)}
 # The line that begins a table; one of an array's begins with a quote behind the bracket.
 _TABLE = re.compile(r"[ \t]*\[{1,2}(?P<name>[^][#]*)\]{1,2}[ \t]*(?:#.*)?\r?")
@@ -29,16 +29,27 @@ _MOST_MISTAKES = 100
 _HEADER = re.compile(r"\s*\[{1,2}\s*[\w-][^\]]*\]{1,2}\s*(#.*)?\r?")
 
 
+class NamedKernel(NamedTuple):
+    """A kernel by a word in the file: the name of a `[kernel.NAME]`, or what --kernel takes.
+
+    The paths of the request are as in the file, relative to its directory or absolute.
+    """
+
+    word: str
+    request: KernelRequest
+    is_table: bool
+    position: Position
+
+
 @frozen
 class Generate:
-    """One `[[generate]]`. `kernel` is a name or a path for --kernel, or a request whose paths are as in the file,
-    relative to its directory or absolute; None is what the command line means.
+    """One `[[generate]]`. `kernels` are those that the file names for it; none are what the command line means.
 
     `forms` are () and `file` is None where the file does not have them.
     """
 
     events: tuple[str, ...]
-    kernel: str | KernelRequest | None
+    kernels: tuple[NamedKernel, ...]
     module: str | None
     backend: str
     forms: tuple[Form, ...]
@@ -73,7 +84,8 @@ class Text:
     def find(self, line: int | None, key: str, value: str | None = None) -> Position:
         """The position of `key` in the table that begins at `line`, or of a string in its value; else of the table."""
         if line is None:
-            return self._first(re.compile(rf"\s*\[*\s*(?P<at>{re.escape(key)})\b"))
+            named = None if value is None else self._string(list(self._table(0)), value)
+            return named or self._first(re.compile(rf"\s*\[*\s*(?P<at>{re.escape(key)})\b"))
         pattern = re.compile(rf"\s*(?P<at>[\"']?{re.escape(key)}[\"']?)\s*[.=]")
         table = list(self._table(line))
         for at, (number, content) in enumerate(table):
@@ -135,7 +147,7 @@ class _Reader:
         self._wrong: list[Diagnostic] = []
 
     def read(self) -> list[Generate]:
-        self._known(self._data, ("generate", "kernel"), None, "")
+        self._known(self._data, ("generate", "kernel", "kernels"), None, "")
         tables, kernels = self._data.get("generate"), self._data.get("kernel", {})
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             position = self._text.find(None, "generate")
@@ -145,7 +157,8 @@ class _Reader:
             self._fail("toml-value", "a kernel is a table: [kernel.NAME]", self._text.find(None, "kernel"))
             kernels = {}
         known = {name: self._kernel(name, table) for name, table in kernels.items()}
-        wanted = [self._generate(number, table, known) for number, table in enumerate(tables)]
+        default = self._named(self._data, None, known)
+        wanted = [self._generate(number, table, known, default) for number, table in enumerate(tables)]
         if self._wrong:
             raise TpgenError(*self._wrong)
         return wanted
@@ -163,17 +176,38 @@ class _Reader:
             }
         )
 
-    def _generate(self, number: int, table: dict[str, Any], kernels: Mapping[str, KernelRequest]) -> Generate:
+    def _named(
+        self, table: dict[str, Any], line: int | None, known: Mapping[str, KernelRequest]
+    ) -> tuple[NamedKernel, ...]:
+        """The kernels that a `[[generate]]` names by `kernel` or `kernels`, or the file itself by `kernels`."""
+        kernel = None if table is self._data else self._string(table, "kernel", line)
+        if kernel is not None and "kernels" in table:
+            self._fail("toml-value", "kernel and kernels exclude each other", self._text.find(line, "kernels"))
+        words = self._strings(table, "kernels", line) if kernel is None else (kernel,)
+        if "kernels" in table and not words:
+            self._fail("toml-value", "kernels names none", self._text.find(line, "kernels"), "name one")
+        return tuple(
+            NamedKernel(
+                word,
+                known.get(word) or KernelRequest(kernel=word),
+                word in known,
+                self._text.find(line, "kernels" if kernel is None else "kernel", word),
+            )
+            for word in dict.fromkeys(words)
+        )
+
+    def _generate(
+        self, number: int, table: dict[str, Any], known: Mapping[str, KernelRequest], default: tuple[NamedKernel, ...]
+    ) -> Generate:
         line = self._text.header("generate", number=number)
         self._known(table, _GENERATE, line, " of [[generate]]")
-        kernel = self._string(table, "kernel", line)
         if not (events := self._strings(table, "events", line)):
             self._fail("toml-value", "a [[generate]] needs events", self._text.find(line, "events"))
         if "file" in table and "directory" in table:
             self._fail("toml-value", "file and directory exclude each other", self._text.find(line, "file"))
         return Generate(
             events=events,
-            kernel=kernels.get(kernel, kernel) if kernel is not None else None,
+            kernels=self._named(table, line, known) or default,
             module=self._string(table, "module", line),
             backend=self._string(table, "backend", line) or "bpf",
             forms=self._forms(table, line),

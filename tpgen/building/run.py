@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tpgen.basics.frozen import replace
-from tpgen.building.config import parse
+from tpgen.building.config import NamedKernel, parse
 from tpgen.building.manifest import Inputs, Manifest
 from tpgen.building.request import BuildRequest
 from tpgen.building.steps import Rendered, differences, render, write
@@ -17,7 +17,7 @@ from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.events import KernelEvents
 from tpgen.kernel.options import FILE, HEADERS, PATH, TREES, options_of
 from tpgen.kernel.request import KernelRequest
-from tpgen.opening import Report, files_read, open_kernel
+from tpgen.opening import Report, expanded, files_read, open_kernel
 from tpgen.output import Inside
 from tpgen.sources.files import read_bytes
 from tpgen.sources.source_tree.null_args import PATH as NULL_ARGS
@@ -27,9 +27,9 @@ _BIGGEST_TOML = 1 << 22
 
 
 class Defaults(NamedTuple):
-    """The kernel and the module of every `[[generate]]` that names none."""
+    """The kernels and the module of every `[[generate]]` that names none."""
 
-    kernel: KernelRequest
+    kernels: tuple[KernelRequest, ...]
     module: str | None = None
 
 
@@ -101,7 +101,7 @@ def _render(request: BuildRequest, defaults: Defaults, report: Report) -> tuple[
     inputs.add_named_state("program")
     wanted = parse(_text(request.toml), request.toml)
     wanted = [each if each.module else replace(each, module=defaults.module) for each in wanted]
-    kernels = _Kernels(defaults.kernel, os.path.dirname(request.toml), inputs, report)
+    kernels = _Kernels(defaults.kernels, os.path.dirname(request.toml), inputs, report)
     rendered = render(wanted, kernels.open, inputs, os.path.basename(request.manifest_path))
     kernels.add_files_read()
     return rendered, inputs
@@ -119,20 +119,25 @@ def _text(toml: str) -> str:
 class _Kernels:
     """Opens the kernels of a tpgen.toml in `directory`, each once, and adds what they depend on to the inputs."""
 
-    def __init__(self, default: KernelRequest, directory: str, inputs: Inputs, report: Report) -> None:
-        self._default = default
+    def __init__(self, defaults: Sequence[KernelRequest], directory: str, inputs: Inputs, report: Report) -> None:
+        self._defaults = defaults
         self._directory = directory
         self._inputs = inputs
         self._report = report
-        self._open: dict[str | KernelRequest | None, KernelEvents] = {}
+        self._open: dict[KernelRequest, KernelEvents] = {}
 
-    def open(self, kernel: str | KernelRequest | None) -> KernelEvents:
-        """The kernel of a name or of files as tpgen.toml has them, or the default one."""
-        if kernel not in self._open:
-            request = self._request(kernel)
+    def open(self, named: NamedKernel | None) -> list[tuple[str | None, KernelEvents]]:
+        """The kernels of a word in tpgen.toml, or else the default ones, by the name of their table if any."""
+        requests = self._defaults if named is None else [self._request(named.request)]
+        for request in requests:
             self._add_inputs(request)
-            self._open[kernel] = open_kernel(request, self._report)
-        return self._open[kernel]
+        name = named.word if named and named.is_table else None
+        return [(name, self._opened(request)) for request in expanded(requests)]
+
+    def _opened(self, request: KernelRequest) -> KernelEvents:
+        if request not in self._open:
+            self._open[request] = open_kernel(request, self._report)
+        return self._open[request]
 
     def add_files_read(self) -> None:
         """Add the files that opened kernels have read beside those that were asked for: what headers include."""
@@ -141,11 +146,8 @@ class _Kernels:
                 if os.path.isfile(path):
                     self._inputs.add_file_read(os.path.abspath(path))
 
-    def _request(self, kernel: str | KernelRequest | None) -> KernelRequest:
-        if kernel is None:
-            return self._default
-        request = KernelRequest(kernel=kernel) if isinstance(kernel, str) else kernel
-        return request.below(self._directory)._replace(no_cache=self._default.no_cache)
+    def _request(self, request: KernelRequest) -> KernelRequest:
+        return request.below(self._directory)._replace(no_cache=self._defaults[0].no_cache)
 
     def _add_inputs(self, request: KernelRequest) -> None:
         for option in options_of(PATH):

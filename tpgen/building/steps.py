@@ -6,21 +6,24 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest, generate
+from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest
+from tpgen.backends.joining import generate_for
 from tpgen.backends.registry import Loaded, find
-from tpgen.building.config import Generate
+from tpgen.building.config import Generate, NamedKernel
 from tpgen.building.manifest import Inputs, Manifest, Output, dump, reliable_stamp
 from tpgen.cache.fingerprint import digest
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.kernel.events import KernelEvents, split_pattern
-from tpgen.kernel.request import KernelRequest
+from tpgen.opening import apart
 from tpgen.output import Inside, is_inside, write_files
+from tpgen.variants.select import select_keys
 
-#: Opens the kernel of a `[[generate]]`: by name, from files, or what the command line means.
-Opener = Callable[["str | KernelRequest | None"], KernelEvents]
+#: Opens the kernels that a word in tpgen.toml means, each with a name if it has one there; those of the command line
+#: without a word.
+Opener = Callable[["NamedKernel | None"], Sequence[tuple["str | None", KernelEvents]]]
 
 
 @dataclass(slots=True)
@@ -38,7 +41,7 @@ class Rendered:
 # --- render
 
 
-def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs, manifest: str) -> Rendered:
+def render(wanted: list[Generate], open_kernels: Opener, inputs: Inputs, manifest: str) -> Rendered:
     """Render the files that are wanted, none of which is the `manifest`. What is read is added to `inputs` before.
 
     Raises `TpgenError`, with a position in tpgen.toml where the mistake can be there.
@@ -49,7 +52,7 @@ def render(wanted: list[Generate], open_kernel: Opener, inputs: Inputs, manifest
         renderer = _backend(each)
         if not renderer.plugin.built_in:
             _add_plugin(renderer, inputs)
-        generated = _generated(each, renderer, open_kernel)
+        generated = _generated(each, renderer, open_kernels)
         rendered.notes += generated.notes
         rendered.refused += (finding for finding in generated.refused if finding not in rendered.refused)
         for name, content in _named(each, generated):
@@ -79,24 +82,35 @@ def _add_plugin(renderer: Loaded, inputs: Inputs) -> None:
         inputs.add_file(os.path.abspath(module.__file__))
 
 
-def _generated(each: Generate, renderer: Loaded, open_kernel: Opener) -> Generated:
+def _generated(each: Generate, renderer: Loaded, open_kernels: Opener) -> Generated:
     with _at(each.where("options")):
         options = renderer.options(each.options)
-    with _at(each.where("kernel", each.kernel if isinstance(each.kernel, str) else None)):
-        kernel = open_kernel(each.kernel)
+    kernels = _opened(each, open_kernels)
     for pattern in each.events:
         with _at(each.where("events", pattern)):
             split_pattern(pattern)
     request = GenerateRequest(each.events, each.module, each.forms, options)
     try:
-        return generate(renderer, kernel, request, partial=True)
+        return generate_for(renderer, kernels, request, partial=True)
     except CheckFailed as failed:
         return Generated(iter(()), [], 0, 0, list(failed.diagnostics))
-    except TpgenError:
+    except TpgenError as error:
         for pattern in each.events:  # whose fault is it?
             with _at(each.where("events", pattern)):
-                kernel.select(pattern, each.module)
+                select_keys(kernels, [pattern], each.module)
+        if len(kernels) > 1 and each.kernels and {diagnostic.code for diagnostic in error.diagnostics} == {"usage"}:
+            with _at(each.kernels[0].position):  # what cannot be joined
+                raise
         raise
+
+
+def _opened(each: Generate, open_kernels: Opener) -> Mapping[str, KernelEvents]:
+    """The kernels of a `[[generate]]` by their names."""
+    opened: list[tuple[str | None, KernelEvents]] = []
+    for named in each.kernels or (None,):
+        with _at(named.position if named else each.where("kernel")):
+            opened += open_kernels(named)
+    return apart(opened)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,10 @@ import sys
 from tpgen.cache.fingerprint import path_stamp
 from tpgen.paths import LIVE_BTF, catalog_files, live_kernel_readable, live_tracefs, user_catalogs
 
+TYPE_CHECKING = False  # as in typing, whose import is not worth it
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _NOTES, _MODULES = "/sys/kernel/notes", "/proc/modules"
 _MODULE_NOTE = "/sys/module/%s/notes/.note.gnu.build-id"
 _NT_GNU_BUILD_ID = 3
@@ -32,6 +36,21 @@ def current() -> str | None:
     about = os.uname()
     facts = (*modules, *_tracefs(), *_catalogs(), f"may load: {may_load_bpf()}")
     return "\n".join((image, about.release, about.version, about.machine, *facts))
+
+
+def of(names: Sequence[str]) -> str | None:
+    """The identity of the kernels that have these names, as for `--kernel`; of the running one where there are none.
+
+    None where one of them could be another without a sign of it. Which catalogs there are, and the machine, decide what
+    a name means; the shipped ones are part of the installation.
+    """
+    if not names:
+        return current()
+    live = current() if "live" in names else ""
+    if live is None:
+        return None
+    files = [path_stamp(name) for name in names if os.path.exists(name)]
+    return "\n".join((live, os.uname().machine, *files, *_catalogs()))
 
 
 def may_load_bpf() -> bool:

@@ -1,9 +1,9 @@
-"""Cache of generated output, keyed by kernel identity, fingerprint of the installation and command line.
+"""Cache of generated output, keyed by identity of the kernels, fingerprint of the installation and command line.
 
-What a run makes of the running kernel follows from these three and from nothing else, so an entry has all of them in
-full and is valid for ever. It is only stored for a command line of which every option is known to be decided by its own
-text (`CachedInvocation.storing`): an option that is not known here makes a run uncached, never stale. Whatever is wrong
-with the cache, the kernel is asked instead.
+What a run makes of the running kernel, or of such as are named, follows from these three and from nothing else, so an
+entry has all of them in full and is valid for ever. It is only stored for a command line of which every option is known
+to be decided by its own text and by what the kernels are (`CachedInvocation.storing`): an option that is not known here
+makes a run uncached, never stale. Whatever is wrong with the cache, the kernel is asked instead.
 
 Nothing here imports what a run without an entry needs: to find one takes less than to start.
 """
@@ -15,7 +15,7 @@ import zlib
 from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard
-from tpgen.kernel.options import KERNEL_OPTIONS, TEXT
+from tpgen.kernel.options import KERNEL_OPTIONS, NAMED, TEXT
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
@@ -32,17 +32,22 @@ _MOST, _TOTAL = 64, 1 << 28
 _CHECK_BYTES = 4
 _BUFFER = 1 << 16
 
-#: The options of the kernel that nothing but their own text decides about, by name.
-_CACHEABLE = {option.name for option in KERNEL_OPTIONS if option.cache == TEXT}
+#: The options of the kernel that nothing but their own text, and the identity of what it names, decides about, by name.
+_CACHEABLE = {option.name for option in KERNEL_OPTIONS if option.cache in (TEXT, NAMED)}
 # With these there never is an entry, which takes less to see than to look for one.
-_UNCACHED = tuple(option.flag for option in KERNEL_OPTIONS if option.cache != TEXT)
+_UNCACHED = tuple(option.flag for option in KERNEL_OPTIONS if option.cache not in (TEXT, NAMED))
+_NAMING = tuple(option.flag for option in KERNEL_OPTIONS if option.cache == NAMED)
 
 
 class CachedInvocation:
-    """A command line whose output can be in the cache. `output` is the value of -o, which is no part of the key."""
+    """A command line whose output can be in the cache. `output` is the value of -o, which is no part of the key.
 
-    def __init__(self, words: Sequence[str], output: str | None) -> None:
+    `kernels` are those that it names; without any it is about the running one.
+    """
+
+    def __init__(self, words: Sequence[str], output: str | None, kernels: Sequence[str] = ()) -> None:
         self.output = output
+        self.kernels = kernels
         self.files = PrivateFiles("outputs", _MOST, _BIGGEST, total=_TOTAL)
         self._words = "\0".join(words)
         self._key: bytes | None = None
@@ -51,6 +56,7 @@ class CachedInvocation:
     def of(cls, words: Iterable[str]) -> CachedInvocation | None:
         """The invocation with these words; None where its output is never cached."""
         left: list[str] = []
+        kernels: list[str] = []
         output: str | None = None
         rest = iter(words)
         for word in rest:
@@ -65,7 +71,12 @@ class CachedInvocation:
                 output = word[2:]
             else:
                 left.append(word)
-        return None if output == "" else cls(left, output)  # which is an error, and told by who parses options
+                if name in _NAMING:
+                    kernels.append(value)
+                    if word == name:
+                        kernels[-1] = next(rest, "")
+                        left.append(kernels[-1])
+        return None if output == "" else cls(left, output, kernels)  # which is an error, and told by who parses options
 
     def lookup(self) -> CachedOutput | None:
         """The stored output; None where there is none."""
@@ -89,6 +100,8 @@ class CachedInvocation:
         """
         if not _CACHEABLE.union(known).issuperset(given):
             return output
+        if output.separate and self.kernels:  # of all events: it is made of a catalog in seconds, and takes much room
+            return output
         return CachedOutput(self._storing(output), output.notes, output.separate)
 
     def _storing(self, output: CachedOutput) -> Iterator[tuple[str, Content]]:
@@ -104,9 +117,9 @@ class CachedInvocation:
     def key(self) -> bytes:
         """The full key of the entry. Raises `OSError` where this kernel cannot be told from others."""
         if self._key is None:
-            identity = kernel_identity.current()
+            identity = kernel_identity.of(self.kernels)
             if identity is None:
-                raise OSError("the running kernel has no identity")
+                raise OSError("the kernel has no identity")
             self._key = "\0".join((identity, installation(), self._words)).encode("utf-8", "surrogateescape")
         return self._key
 

@@ -88,6 +88,27 @@ def path_of(name: str) -> str:
 # --- which is meant
 
 
+def names_like(pattern: str, arch: str | None = None) -> list[str]:
+    """The names of the stored kernels that a glob means, oldest first; with `arch` those of that architecture alone.
+
+    Raises `unknown-kernel` where there is none.
+    """
+    from fnmatch import fnmatchcase
+
+    known, broken = stored_kernels()
+    wanted = target_named(arch).arch if arch else None
+    found = [
+        item.info for item in known if fnmatchcase(item.info.name, pattern) and wanted in (None, item.info.target.arch)
+    ]
+    if not found and broken:
+        raise TpgenError(*broken)
+    if not found:
+        of_arch = f" for {arch}" if arch else ""
+        raise fail("unknown-kernel", f"no kernel is called {pattern!r}{of_arch}", hint=_known(pattern, known))
+    found.sort(key=lambda info: (release_numbers(info.release), info.name))
+    return list(dict.fromkeys(info.name for info in found))
+
+
 def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     """The kernel that `--kernel` means: a catalog file, or a stored one, for this machine unless `arch` names another.
 
@@ -107,9 +128,12 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
 
 
 def _known(wanted: str, known: Iterable[StoredKernel]) -> str:
+    from fnmatch import fnmatchcase
+
+    known = list(known)
     names = [item.info.name for item in known]
-    elsewhere = [item.info.name for item in known if _fits(item.info, wanted, None)]
-    if elsewhere:
+    elsewhere = [name for item, name in zip(known, names, strict=True) if _fits(item.info, wanted, None)]
+    if elsewhere := elsewhere or [name for name in names if fnmatchcase(name, wanted)]:
         return f"for another architecture there is {', '.join(elsewhere)}"
     return f"there is {', '.join(['live', *names])}, or give a catalog file"
 
@@ -128,7 +152,7 @@ def best(wanted: str, known: Iterable[StoredKernel], arch: str | None) -> Stored
         [item for item in known if _fits(item.info, wanted, arch or "")],
     )
     fitting = next(filter(None, choices), [])
-    return max(fitting, key=lambda item: (_numbers(item.info.release), not item.shipped), default=None)
+    return max(fitting, key=lambda item: (release_numbers(item.info.release), not item.shipped), default=None)
 
 
 def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
@@ -143,8 +167,8 @@ def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
     distribution, wanted = (first, rest) if rest and not first[0:1].isdigit() else (None, wanted)
     if not _RELEASE.fullmatch(wanted) or distribution not in (None, info.distribution):
         return False
-    numbers = _numbers(wanted)
-    return arch in (None, info.target.arch) and _numbers(info.release)[: len(numbers)] == numbers
+    numbers = release_numbers(wanted)
+    return arch in (None, info.target.arch) and release_numbers(info.release)[: len(numbers)] == numbers
 
 
 def newest_shipped(arch: str | None = None) -> StoredKernel | None:
@@ -153,7 +177,7 @@ def newest_shipped(arch: str | None = None) -> StoredKernel | None:
     for wanted in (target_named(arch).arch,) if arch else (machine(), "x86_64"):
         fitting = [item for item in shipped if item.info.target.arch == wanted]
         if fitting:
-            return max(fitting, key=lambda item: _numbers(item.info.release))
+            return max(fitting, key=lambda item: release_numbers(item.info.release))
     return None
 
 
@@ -169,7 +193,7 @@ def _arch(name: str) -> str | None:
         return None
 
 
-def _numbers(release: str | None) -> tuple[int, ...]:
+def release_numbers(release: str | None) -> tuple[int, ...]:
     """The numbers that a release begins with: (6, 12, 107) of 6.12.107+deb13-amd64."""
     found = _RELEASE.match(release or "")
     return tuple(map(int, found[0].split("."))) if found else ()

@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
 from tpgen.commands.deliver import say
 from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail, printable_json
-from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PICK, KernelOption
+from tpgen.kernel.options import FLAG, KERNEL_OPTIONS, PICK, KernelOption
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.events import EventKey, KernelEvents
+    from tpgen.variants.select import Selected
 
 # No header or tpgen.toml is larger.
 _MOST_OF_AN_EXCERPT = 1 << 26
@@ -50,17 +51,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise fail("usage", message, hint=f"`{self.prog} --help` explains")
-
-
-class _Once(argparse.Action):
-    """Refuses to be given twice, where the last would win without a word."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        if getattr(namespace, self.dest) is not None:
-            raise fail("usage", f"{option} is given twice", hint="one run reads one kernel")
-        setattr(namespace, self.dest, values)
 
 
 _MACROS = ("defines", "undefines")
@@ -98,8 +88,7 @@ def _add(to: argparse._ActionsContainer, option: KernelOption) -> None:
     elif option.repeatable:
         to.add_argument(option.flag, action="append", default=[], metavar=option.metavar, **about)
     else:
-        action = _Once if option.kind == KERNEL else "store"
-        to.add_argument(option.flag, action=action, metavar=option.metavar, **about)
+        to.add_argument(option.flag, metavar=option.metavar, **about)
 
 
 # --- the kernel
@@ -108,6 +97,11 @@ def _add(to: argparse._ActionsContainer, option: KernelOption) -> None:
 def open_kernel(options: argparse.Namespace) -> KernelEvents:
     """Open the kernel that the source options mean: from a catalog, from the cache or from its sources."""
     return opening.open_kernel(kernel_request(options), report_note)
+
+
+def open_kernels(options: argparse.Namespace) -> dict[str, KernelEvents]:
+    """Open the kernels that the source options mean, oldest first, by names that tell them apart; mostly it is one."""
+    return opening.open_kernels(kernel_requests(options), report_note)
 
 
 def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
@@ -121,8 +115,17 @@ def kernel_named(name: str) -> KernelEvents:
 
 
 def kernel_request(options: argparse.Namespace) -> KernelRequest:
-    """The kernel that the source options mean."""
-    return KernelRequest.of(vars(options))
+    """The kernel that the source options mean. Raises `usage` where they mean several, which are for other commands."""
+    requests = opening.expanded(kernel_requests(options))
+    if len(requests) > 1:
+        names = ", ".join(filter(None, (request.kernel for request in requests)))
+        raise fail("usage", f"this reads one kernel, not {len(requests)}", hint=f"name one of {names}")
+    return requests[0]
+
+
+def kernel_requests(options: argparse.Namespace) -> tuple[KernelRequest, ...]:
+    """The kernels that the source options mean, as they are named: by a glob, one can stand for several."""
+    return KernelRequest.several(vars(options))
 
 
 def given(options: argparse.Namespace) -> list[tuple[str, str]]:
@@ -152,6 +155,12 @@ def outcome(kernel: KernelEvents, keys: list[EventKey], options: argparse.Namesp
     unread = [*kernel.lost(options.events or ["*"]), *kernel.unreadable(keys)]
     report(unread)
     return EXIT_CHECK_FAILED if any(found.severity == Severity.ERROR for found in unread) else EXIT_DONE
+
+
+def outcomes(kernels: Mapping[str, KernelEvents], selected: Sequence[Selected], options: argparse.Namespace) -> int:
+    """Report the sources of the selected events of several kernels, as `outcome` does; returns the exit status."""
+    keys = {name: [each.key for each in selected if each.kernel == name] for name in kernels}
+    return max(outcome(kernel, keys[name], options) for name, kernel in kernels.items())
 
 
 def print_json(items: list[dict[str, object]]) -> None:

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from tpgen.building import run
 
     request = build_request(options)
-    defaults = run.Defaults(base.kernel_request(options), options.module)
+    defaults = run.Defaults(base.kernel_requests(options), options.module)
     stale: list[str] = []
     if options.check:
         stale, refused = run.check(request, defaults, base.report_note)

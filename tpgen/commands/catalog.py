@@ -123,7 +123,7 @@ def _write(path: str, entry: Entry) -> int:
 def _export_parser() -> Parser:
     description = "Write a kernel as a catalog file, for --kernel FILE."
     made = Parser("tpgen catalog export", description=description, allow_abbrev=False)
-    made.add_argument("kernel", metavar="NAME", help="live, a name as for --kernel, or a catalog file")
+    made.add_argument("kernel", nargs=1, metavar="NAME", help="live, a name as for --kernel, or a catalog file")
     made.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
     return made
 

@@ -7,7 +7,9 @@ import sys
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import printable_lines
+from tpgen.diagnostics import Severity, TpgenError, printable_lines
+from tpgen.kernel.request import KernelRequest
+from tpgen.opening import compare_sources, expanded
 
 
 def parser() -> Parser:
@@ -18,13 +20,29 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.diagnostics import Severity
+    requests = expanded(base.kernel_requests(options))
+    if len(requests) == 1:
+        return _check(requests[0], options)
+    codes, unknown = [], []
+    for request in requests:
+        try:
+            codes.append(_check(request, options))
+        except TpgenError as error:
+            if [diagnostic.code for diagnostic in error.diagnostics] != ["unknown-event"]:
+                raise
+            unknown.append(error)
+    if not codes:
+        raise unknown[-1]
+    base.report([d._replace(severity=Severity.NOTE) for error in unknown for d in error.diagnostics])
+    return max(codes)
+
+
+def _check(request: KernelRequest, options: argparse.Namespace) -> int:
+    """Compare the sources of one kernel; returns the exit status."""
     from tpgen.kernel.comparison import errors
     from tpgen.kernel.report import report
-    from tpgen.opening import compare_sources
 
-    patterns = options.events or ["*"]
-    compared = compare_sources(base.kernel_request(options), patterns, options.module, base.report_note)
+    compared = compare_sources(request, options.events or ["*"], options.module, base.report_note)
     kernel, keys, comparisons, skipped = compared
     sys.stdout.write(printable_lines(report(kernel, keys, comparisons, options.verbose, skipped)))
     unread = any(diagnostic.severity == Severity.ERROR for diagnostic in skipped)

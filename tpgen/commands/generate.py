@@ -74,7 +74,8 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.backends.generation import CheckFailed, GenerateRequest, generate
+    from tpgen.backends.generation import CheckFailed, GenerateRequest
+    from tpgen.backends.joining import generate_for
     from tpgen.cache.outputs import CachedOutput
     from tpgen.commands.deliver import deliver
     from tpgen.programs.forms import Form
@@ -86,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
     given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
     request = GenerateRequest(tuple(options.events), options.module, named, given)
     try:
-        generated = generate(renderer, base.open_kernel(options), request, partial=True)
+        kernels = base.open_kernels(options)
+        generated = generate_for(renderer, kernels, request, partial=True)
     except CheckFailed as failed:
         return _refused(failed.diagnostics, options)
     files, separate = _apart(generated)
@@ -105,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _refused(findings: Sequence[Diagnostic], options: argparse.Namespace) -> int:
     """Report the findings about events that were not generated; the exit status."""
-    base.report(findings, excerpts=base.kernel_request(options).has_files)
+    base.report(findings, excerpts=base.kernel_requests(options)[0].has_files)
     return base.EXIT_CHECK_FAILED
 
 

@@ -53,12 +53,12 @@ def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[E
     from tpgen.kernel.sources import open_files
     from tpgen.paths import LIVE_BTF, live_kernel_readable
 
-    base.kernel_request(options)  # which looks at the values
+    kernel = base.kernel_request(options).kernel
     release: str | None
     files = options.btf or options.tracefs or options.headers or options.symbols or options.release
-    if options.kernel == "live" and files:
+    if kernel == "live" and files:
         raise fail("usage", "--kernel live is asked itself", hint="leave the files away")
-    if options.kernel not in (None, "live") and (known := base.open_catalog(options)) is not None:
+    if kernel not in (None, "live") and (known := base.open_catalog(options)) is not None:
         yield probe.catalog(known)
         release = known.release
     elif files:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
 from tpgen.diagnostics import printable_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tpgen.kernel.events import KernelEvents
 
 
 def parser() -> Parser:
@@ -20,7 +26,10 @@ def parser() -> Parser:
 def run(options: argparse.Namespace) -> int:
     from tpgen.show import event_json, event_text
 
-    kernel = base.open_kernel(options)
+    kernels = base.open_kernels(options)
+    if len(kernels) > 1:
+        return _side_by_side(kernels, options)
+    (kernel,) = kernels.values()
     keys = base.selected(kernel, options)
     events = kernel.events(keys)
     if options.json:
@@ -30,3 +39,17 @@ def run(options: argparse.Namespace) -> int:
     texts = (event_text(event, kernel.target, kernel.comparisons(key)) for key, event in zip(keys, events, strict=True))
     sys.stdout.write(printable_lines("\n".join(texts)))
     return base.outcome(kernel, keys, options)
+
+
+def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespace) -> int:
+    """Show the events of several kernels; returns the exit status."""
+    from tpgen.variants.select import select
+    from tpgen.variants.side_by_side import events_json, events_text
+
+    selected = select(kernels, options.events, options.module)
+    if options.json:
+        base.print_json(events_json(selected, {name: kernel.target for name, kernel in kernels.items()}))
+    else:
+        base.report(list(dict.fromkeys(note for kernel in kernels.values() for note in kernel.notes)))
+        sys.stdout.write(printable_lines(events_text(selected, list(kernels))))
+    return base.outcomes(kernels, selected, options)

@@ -56,8 +56,9 @@ class KernelOption:
 
 _ROWS = (
     # name, flag, kind, repeatable, metavar, cache role, help
-    ("kernel", "--kernel", KERNEL, False, "K", NAMED,
-     "live: the running one, the default where it has BTF; 6.12 or the like; a catalog file"),
+    ("kernel", "--kernel", KERNEL, True, "K", NAMED,
+     "live: the running one, the default where it has BTF; 6.12 or the like; a catalog file; 'debian-*-amd64': all of "
+     "such names; repeatable"),
     ("btf", "--btf", PATH, True, "FILE", FILE,
      "BTF of a kernel or module: raw, vmlinux, .ko or vmlinuz; repeatable"),
     ("tracefs", "--tracefs", PATH, False, "DIR", FORMATS, "a tracefs mount, or a copy of one"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tpgen.diagnostics import fail, shortened
 from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options_of
 
+_GLOB = frozenset("*?[")
 _MACRO = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -39,10 +40,24 @@ class KernelRequest(NamedTuple):
         values: dict[str, Any] = {}
         for option in options_of(KERNEL, PATH, WORD, FLAG):
             if (value := given.get(option.name)) is not None:
-                values[option.name] = value = tuple(value) if option.repeatable else value
-                if "" in (value if option.repeatable else (value,)):
+                values[option.name] = value = tuple(value) if _takes_several(option) else value
+                if "" in (value if _takes_several(option) else (value,)):
                     raise fail("usage", f"{option.flag} with an empty value", hint=f"give {option.metavar}")
         return cls(**values)
+
+    @classmethod
+    def several(cls, given: Mapping[str, Any]) -> tuple[KernelRequest, ...]:
+        """The requests that these values make, of which `kernel` has a list of names: one for each, or one without.
+
+        Raises `usage` for an empty value.
+        """
+        names: Sequence[str | None] = given.get("kernel") or [None]
+        return tuple(cls.of({**given, "kernel": name}) for name in dict.fromkeys(names))
+
+    @property
+    def names_several(self) -> bool:
+        """Whether the name is a glob, for the stored kernels of such names: there is no catalog file of that name."""
+        return self.kernel is not None and bool(_GLOB & set(self.kernel)) and not os.path.exists(self.kernel)
 
     @property
     def has_files(self) -> bool:
@@ -66,14 +81,19 @@ class KernelRequest(NamedTuple):
     def values_of(self, option: KernelOption) -> tuple[str, ...]:
         """The values of an option that has a field here and takes any."""
         value = getattr(self, option.name)
-        return value if option.repeatable else (value,) if value else ()
+        return value if _takes_several(option) else (value,) if value else ()
 
     def below(self, directory: str) -> KernelRequest:
         """The request with its relative paths as seen from `directory`; a kernel's name is a path where a file is."""
         values: dict[str, Any] = {}
         for option in options_of(PATH):
             if paths := tuple(os.path.join(directory, path) for path in self.values_of(option)):
-                values[option.name] = paths if option.repeatable else paths[0]
+                values[option.name] = paths if _takes_several(option) else paths[0]
         if self.kernel and os.path.isfile(path := os.path.join(directory, self.kernel)):
             values["kernel"] = path
         return self._replace(**values)
+
+
+def _takes_several(option: KernelOption) -> bool:
+    """Whether a request has a tuple of the option's values: it is of one kernel, however many are named."""
+    return option.repeatable and option.kind != KERNEL

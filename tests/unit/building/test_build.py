@@ -658,7 +658,7 @@ class TestWords:
 def test_as_a_library(project: Path) -> None:
     """Without a command line: what is not said by tpgen.toml is a request for a kernel, in the caller's terms."""
     (project / "tpgen.toml").write_text('[[generate]]\nevents = "sched_switch"\nforms = "raw"\n')
-    request, defaults = BuildRequest("tpgen.toml"), run.Defaults(KernelRequest(btf=("vmlinux",)))
+    request, defaults = BuildRequest("tpgen.toml"), run.Defaults((KernelRequest(btf=("vmlinux",)),))
     notes: list[Diagnostic] = []
     assert run.check(request, defaults, notes.append).diff[:2] == ["--- /dev/null\n", "+++ b/raw_sched_switch.h\n"]
     run.build(request, defaults, adopt=False, report=notes.append)

@@ -17,7 +17,15 @@ WRONG = {
     "value": (G + "events = [1\n", "2: unclosed array [toml-syntax]"),
     "nothing": ("", "there is no [[generate]], which says what is wanted [toml-value]"),
     "no array": ("[generate]\nevents = 'e'\n", "1:2: there is no [[generate]], which says what is wanted [toml-value]"),
-    "unknown table": (G + "events = 'e'\n[kernels]\n", "3:2: unknown key kernels [toml-key]; did you mean kernel?"),
+    "unknown table": (G + "events = 'e'\n[kernle]\n", "3:2: unknown key kernle [toml-key]; did you mean kernel?"),
+    "table of kernels": (
+        G + "events = 'e'\n[kernels]\n", "3:2: kernels is an array of strings that are not empty [toml-value]"
+    ),
+    "no kernels": ("kernels = []\n" + G + "events = 'e'\n", "1:1: kernels names none [toml-value]; name one"),
+    "kernel and kernels": (
+        G + "events = 'e'\nkernel = 'a'\nkernels = ['b']\n",
+        "4:1: kernel and kernels exclude each other [toml-value]",
+    ),
     "unknown key": (
         G + "# event = 'e'\n\n  event = 'e'\nevents = 'e'\n",
         "4:3: unknown key event of [[generate]] [toml-key]; did you mean events?",
@@ -28,8 +36,8 @@ WRONG = {
     ),
     "unlike any key": (
         G + "events = 'e'\nzzz = 1\n",
-        "3:1: unknown key zzz of [[generate]] [toml-key]; there is events, kernel, module, backend, forms, options, "
-        "directory, file",
+        "3:1: unknown key zzz of [[generate]] [toml-key]; there is events, kernel, kernels, module, backend, forms, "
+        "options, directory, file",
     ),
     "unknown key of a kernel": (
         "[kernel.a]\nbtf = 'x'\n[kernel.b]\nbft = 'x'\n" + G + "events = 'e'\n",
@@ -65,6 +73,17 @@ WRONG = {
         "3:1: backend bpf has no option flat [bad-option]; it has ",
     ),
     "unknown kernel": (G + "events = 'e'\nkernel = 'nokernel'\n", "3:10: "),
+    "unknown kernel of several": (
+        G + "events = 'e'\nkernels = [\n  '6.12',\n  'nokernel',\n]\n", "5:3: no kernel 'nokernel' [unknown-kernel]; "
+    ),
+    "glob without a kernel": (
+        "kernels = '*-zzz'\n" + G + "events = 'e'\n",
+        "1:11: no kernel is called '*-zzz' [unknown-kernel]; there is live, ",
+    ),
+    "backend for one kernel": (
+        G + "events = 'sched_switch'\nkernels = ['6.1', '6.12']\nbackend = 'go'\n",
+        "3:12: backend go makes files for one kernel [usage]; ",
+    ),
     "unknown event": (
         KERNEL + G + "kernel = 'board'\nevents = [\n  'sched_switch', # first\n  'sched_wakup',\n]\n",
         "7:3: no event 'sched_wakup' in vmlinux [unknown-event]; did you mean sched_wakeup?",

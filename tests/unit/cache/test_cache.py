@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.catalogs import small_catalog
 from support.cli import Done, tpgen
 
 from tpgen.backends.base import Option
@@ -130,7 +131,8 @@ NOT_KEPT = [
     ("sched_switch", "--no-cache"),
     ("sched_switch", "--btf", "/sys/kernel/btf/vmlinux"),
     ("sched_switch", "--config=x", "--headers=x"),
-    ("sched_switch", "--kernel=live"),
+    ("sched_switch", "--kernel=live", "--headers=x"),
+    ("sched_switch", "--kernel"),
     ("no_such_event",),
     ("sched_switch", "--", "no_such_event"),
     ("sched_switch", "-o"),
@@ -151,6 +153,9 @@ KEPT = [
     ("-b", "go", "--package=yours"),
     ("--flat", "-bsystemtap"),
     ("-b", "bpf", "--module=vmlinux", "--classic"),
+    ("--kernel=live",),
+    ("--kernel", "6.12"),
+    ("--kernel", "6.12", "--arch=arm64"),
 ]
 
 
@@ -286,6 +291,37 @@ def test_another_kernel_is_another_key(changed: str, cache: Path, monkeypatch: p
     )
     believed()
     assert len(list((cache / "outputs").iterdir())) == (2 if changed == "identity" else 1)
+
+
+def test_a_named_kernel_is_kept_by_what_its_name_means(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog file that is replaced, one that is added and another machine each make another entry."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    entries = []
+
+    def run() -> str:
+        done = tpgen("sched_switch", "--raw", "--kernel", "board.tpgen")
+        assert done.code == 0, done.err
+        assert tpgen("sched_switch", "--raw", "--kernel", "board.tpgen") == done
+        entries.append(len(list((cache / "outputs").iterdir())))
+        return done.out
+
+    small_catalog(tmp_path).rename("board.tpgen")
+    first = run()
+    assert tpgen("catalog", "export", "6.1", "-o", "board.tpgen").code == 0
+    assert run() != first
+    assert tpgen("catalog", "add", "mine", "--kernel", "board.tpgen").code == 0
+    run()
+    monkeypatch.setattr("tpgen.cache.kernel_identity.current", lambda: None)
+    run()
+    assert entries == [1, 2, 3, 3], "of the running kernel, which is not named, nothing depends"
+
+
+def test_all_events_of_a_named_kernel_are_not_kept(cache: Path, tmp_path: Path) -> None:
+    assert tpgen("sched:*", "--kernel", "6.12", "-o", tmp_path / "all").code == 0
+    assert not (cache / "outputs").exists()
 
 
 def test_old_entries_go(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

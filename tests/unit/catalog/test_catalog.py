@@ -476,8 +476,8 @@ USAGE = {
     "name of a path": (["catalog", "add", "a/b", "--kernel", "live"], f"'a/b' {NAME_HINT}"),
     "name taken": (["catalog", "add", "live", "--kernel", "live"], f"'live' {NAME_HINT}"),
     "two kernels": (
-        ["list", "--kernel", "a", "--kernel", "b"],
-        "--kernel is given twice [usage]; one run reads one kernel",
+        ["probe", "--kernel", "a", "--kernel", "b"],
+        "this reads one kernel, not 2 [usage]; name one of a, b",
     ),
     "both": (
         ["list", "--kernel", "a", "--btf", "b"],

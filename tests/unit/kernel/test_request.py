@@ -50,7 +50,7 @@ def test_the_request_has_a_field_for_each() -> None:
 def test_the_command_line_has_each() -> None:
     parsed = vars(base.parser("x", "").parse_args([]))
     assert sorted(parsed) == sorted(option.name for option in KERNEL_OPTIONS)
-    assert KernelRequest.of(parsed) == KernelRequest()
+    assert KernelRequest.several(parsed) == (KernelRequest(),)
 
 
 def test_values_reach_the_request() -> None:
@@ -60,6 +60,14 @@ def test_values_reach_the_request() -> None:
     assert (request.kernel, request.headers, request.no_cache) == ("a kernel", ("a headers",), True)
     for option in options_of(KERNEL, PATH, WORD):
         assert request.values_of(option)[0] == f"a {option.name}"
+
+
+def test_a_request_for_each_kernel() -> None:
+    """Whatever else is said is said of each; a name that is given twice is one."""
+    parsed = vars(base.parser("x", "").parse_args("--kernel a --arch arm64 --kernel b --kernel a".split()))
+    assert KernelRequest.several(parsed) == tuple(KernelRequest(name, arch="arm64") for name in "ab")
+    with pytest.raises(TpgenError, match="--kernel with an empty value"):
+        KernelRequest.several({"kernel": ["a", ""]})
 
 
 def test_the_api_has_a_keyword_for_each() -> None:

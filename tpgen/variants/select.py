@@ -1,0 +1,75 @@
+"""Selection among several kernels: the events that patterns mean on any of them, and which are one to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tpgen.diagnostics import TpgenError
+from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.model import Event
+
+
+class Selected(NamedTuple):
+    """An event of the kernel of that name."""
+
+    kernel: str
+    key: EventKey
+    event: Event
+
+
+def select_keys(
+    kernels: Mapping[str, KernelEvents], patterns: Iterable[str], module: str | None = None
+) -> dict[str, list[EventKey]]:
+    """The events of each kernel that any of the patterns means. Raises `unknown-event` for a pattern that none has."""
+    found: dict[str, dict[EventKey, None]] = {name: {} for name in kernels}
+    for pattern in patterns:
+        unknown = []
+        for name, kernel in kernels.items():
+            try:
+                found[name] |= dict.fromkeys(kernel.select(pattern, module))
+            except TpgenError as error:
+                if [diagnostic.code for diagnostic in error.diagnostics] != ["unknown-event"]:
+                    raise
+                unknown.append(error)
+        if len(unknown) == len(kernels):
+            raise unknown[-1]  # the newest kernel's
+    return {name: list(keys) for name, keys in found.items()}
+
+
+def select(
+    kernels: Mapping[str, KernelEvents],
+    patterns: Iterable[str],
+    module: str | None = None,
+    *,
+    nullness: bool = True,
+) -> list[Selected]:
+    """The events of all kernels that any of the patterns means, kernel by kernel, as `KernelEvents.events` has them."""
+    return [
+        Selected(name, key, event)
+        for name, keys in select_keys(kernels, patterns, module).items()
+        for key, event in zip(keys, kernels[name].events(keys, nullness=nullness), strict=True)
+    ]
+
+
+def grouped(selected: Sequence[Selected]) -> Iterator[list[Selected]]:
+    """The events that are one to a program: of one name, and where a kernel has several, of one system and module.
+
+    They come in the order of the newest kernel's, then of what only older ones have.
+    """
+    newest = {kernel: number for number, kernel in enumerate(dict.fromkeys(each.kernel for each in selected))}
+    order = sorted(selected, key=lambda each: -newest[each.kernel])
+    for group in _split(order, (lambda event: event.name, lambda event: event.system, lambda event: event.module)):
+        yield sorted(group, key=lambda each: newest[each.kernel])
+
+
+def _split(selected: Sequence[Selected], keys: Sequence[Callable[[Event], str | None]]) -> Iterator[list[Selected]]:
+    """Split events by the first of `keys`, and by the next wherever a kernel still has several in one group."""
+    groups: dict[str | None, list[Selected]] = {}
+    for each in selected:
+        groups.setdefault(keys[0](each.event), []).append(each)
+    for group in groups.values():
+        if len({each.kernel for each in group}) < len(group) and len(keys) > 1:
+            yield from _split(group, keys[1:])
+        else:
+            yield group
