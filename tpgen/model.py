@@ -56,13 +56,14 @@ class Struct:
     """A struct or a union (`keyword`), opaque: a tracepoint hands out its address or its bytes.
 
     `name` is None for an anonymous one; `size_bytes` and `align_bytes` are None when unknown or not asked for (behind a
-    pointer).
+    pointer). `forward` tells one that BTF has as declared only, which is another kind to a relocation.
     """
 
     keyword: str
     name: str | None
     size_bytes: int | None = None
     align_bytes: int | None = None
+    forward: bool = False
 
 
 @frozen

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, Request, missing
+from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, Request
 from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest, forms_of, generate, raw_evidence
 from tpgen.backends.registry import Loaded
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.comparison import DOUBTS, errors
 from tpgen.kernel.events import EventKey, KernelEvents
-from tpgen.model import Event
-from tpgen.programs.forms import lacking, unattachable
+from tpgen.programs.forms import lacking
 
 if TYPE_CHECKING:
     from tpgen.variants.join import JoinedEvent
@@ -37,8 +36,9 @@ def generate_joined(
     An event counts where any kernel has it; it is refused where the sources of one contradict each other about it.
     Raises `usage` for a backend that makes files for one kernel, and otherwise as `generate` does.
     """
-    from tpgen.variants.join import KernelView, join
+    from tpgen.variants.join import join
     from tpgen.variants.select import grouped, select
+    from tpgen.variants.views import KernelView
 
     if not renderer.backend.several_kernels:
         hint = "give one --kernel; bpf makes one header for several"
@@ -63,6 +63,7 @@ def generate_joined(
     if refused and not (partial and events):
         raise CheckFailed(*refused)
     joined, notes = _requests(events, forms, bool(request.named))
+    notes += (note for each in joined for note in _omitted(each))
     notes += doubts
     notes += (note for kernel in kernels.values() for note in kernel.notes if note.code == "invalid-fact")
     asked = tuple(_of_kernel(kernel, name, joined) for name, kernel in kernels.items())
@@ -96,7 +97,7 @@ def _requests(
     requests: list[JoinedRequest] = []
     notes: list[Diagnostic] = []
     for event in events:
-        reasons = {form: _reason(event.event, form) for form in forms if not event.having(form)}
+        reasons = {form: reason for form in forms if (reason := event.why_not(form)) is not None}
         requests += [JoinedRequest(event, form) for form in forms if form not in reasons]
         without = [
             lacking(event.event, form, reason)
@@ -109,11 +110,14 @@ def _requests(
     return requests, notes
 
 
-def _reason(event: Event, form: Form) -> str:
-    """Why the newest kernel does not have the event in a form that no kernel has it in."""
-    reason = missing(event, form) or unattachable(event, form)
-    assert reason is not None
-    return reason
+def _omitted(request: JoinedRequest) -> Iterator[Diagnostic]:
+    """Notes on the arguments or fields that have no accessor."""
+    event = request.event
+    if event.event.syscall is None or request.form == Form.CLASSIC:
+        found = event.arguments() if request.form == Form.RAW else event.record()
+        for each in found.omitted:
+            message = f"no accessor of {event.event.title} ({request.form}) for {each.name}: {each.reason}"
+            yield Diagnostic("not-joined", message, severity=Severity.NOTE)
 
 
 def _of_kernel(kernel: KernelEvents, name: str, joined: Sequence[JoinedRequest]) -> KernelRequests:

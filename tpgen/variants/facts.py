@@ -98,13 +98,16 @@ class FieldPlace:
     """The place of a field of the classic record on `kernels`, where any of the conjunctions `when` holds.
 
     Without any it is there everywhere. `member` is what a relocation finds it by; None where it is at the offset of
-    `field` on all of the kernels. `field` is that of the newest of them.
+    `field` on all of the kernels. `field` is that of the newest of them. `type` is the type of a scalar there, None for
+    one whose bytes are copied; `size_bytes` is the size of a field that is no dynamic one, where all have the same.
     """
 
     kernels: tuple[str, ...]
     when: tuple[Conjunction, ...]
     member: Member | None
     field: Field
+    type: CType | None
+    size_bytes: int | None
 
 
 @frozen
@@ -113,6 +116,7 @@ class JoinedArgument:
 
     Of `places` the first one counts whose condition holds; where none does it is absent. `struct` is the tag of what
     it points to where kernels have pointers to several structs under one name. `nullness` is the strictest.
+    `unseen` are kernels that have it, but no BTF from which a loader could tell.
     """
 
     name: str
@@ -120,6 +124,7 @@ class JoinedArgument:
     type: CType
     places: tuple[ArgumentPlace, ...]
     nullness: Nullness | None
+    unseen: tuple[str, ...] = ()
 
     @property
     def is_everywhere(self) -> bool:
@@ -130,12 +135,18 @@ class JoinedArgument:
 class JoinedField:
     """A field of the classic record by name. Of `places` the first one counts whose condition holds.
 
-    `type` is that in which all kernels' values fit; None for a field whose bytes are copied.
+    `type` is that in which all kernels' values fit; None for a field whose bytes are copied, which are a string where
+    `is_string`, and of which nobody knows what they are where not `is_known`. `struct` and `unseen` are as for an
+    argument.
     """
 
     name: str
+    struct: str | None
     type: CType | None
     places: tuple[FieldPlace, ...]
+    is_string: bool = False
+    is_known: bool = True
+    unseen: tuple[str, ...] = ()
 
     @property
     def is_everywhere(self) -> bool:

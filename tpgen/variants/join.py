@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from tpgen.model import Event, Record
+from tpgen.basics.memo import memoised
+from tpgen.model import Event
 from tpgen.programs.forms import Form, missing, unattachable
-from tpgen.target import Target
+from tpgen.variants.arguments import join_arguments
 from tpgen.variants.facts import JoinedArguments, JoinedRecord
-
-#: Returns the records that the kernel's BTF has for an event class: several where images define it differently.
-RecordsOf = Callable[[str], Sequence[Record]]
-
-
-class KernelView(NamedTuple):
-    """An event as one kernel has it, and what else relocations see there.
-
-    `kernel` is a short name of the kernel, another one for each.
-    """
-
-    kernel: str
-    event: Event
-    target: Target
-    records_of: RecordsOf
+from tpgen.variants.records import join_record
+from tpgen.variants.views import KernelView
 
 
-class JoinedEvent(NamedTuple):
+class JoinedEvent:
     """An event of several kernels. `views` are those that have it, oldest first; `lacking` names the others."""
 
-    views: tuple[KernelView, ...]
-    lacking: tuple[str, ...] = ()
+    def __init__(self, views: tuple[KernelView, ...], lacking: tuple[str, ...] = ()) -> None:
+        self.views = views
+        self.lacking = lacking
 
     @property
     def event(self) -> Event:
@@ -51,19 +39,38 @@ class JoinedEvent(NamedTuple):
         found = ((view.kernel, _reason(view.event, form)) for view in self.views)
         return {kernel: reason for kernel, reason in found if reason is not None}
 
+    def why_not(self, form: Form) -> str | None:
+        """Why there is no `form` of the event for these kernels; None where there is."""
+        having = self.having(form)
+        if not having:
+            return _reason(self.event, form)
+        if form == Form.RAW and len(calls := {_call(view.event) for view in having}) > 1:
+            assert None not in calls
+            return "the number, the registers or the arguments of the system call are not the same on all kernels"
+        return None
+
+    @memoised
     def arguments(self) -> JoinedArguments:
         """Join the raw arguments of the kernels that have them."""
-        raise NotImplementedError
+        return join_arguments(self.having(Form.RAW))
 
+    @memoised
     def record(self) -> JoinedRecord:
         """Join the classic records of the kernels that have one."""
-        raise NotImplementedError
+        return join_record(self.having(Form.CLASSIC))
 
 
 def join(views: Sequence[KernelView], lacking: Sequence[str] = ()) -> JoinedEvent:
     """Join the events that `views` have, which share a name. `views` are sorted, oldest first, and at least one."""
     assert len({view.event.name for view in views}) == 1
     return JoinedEvent(tuple(views), tuple(lacking))
+
+
+def _call(event: Event) -> object:
+    """The facts by which a raw program knows a system call and reads its arguments; None for other events."""
+    if event.syscall is None or event.record is None:
+        return None
+    return event.syscall, tuple((field.name, field.size_bytes, field.signed) for field in event.record.fields)
 
 
 def _reason(event: Event, form: Form) -> str | None:

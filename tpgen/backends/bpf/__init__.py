@@ -24,9 +24,24 @@ class BpfBackend:
     description = "C headers for BPF programs: structs, assertions and accessors, one header per event and form"
     forms = (Form.RAW, Form.CLASSIC)
     options: tuple[Option, ...] = ()
-    several_kernels = False
+    several_kernels = True
 
     def render(self, job: Job) -> Iterator[GeneratedFile]:
+        if job.joined:
+            return self._for_several(job)
+        return self._for_one(job)
+
+    def _for_several(self, job: Job) -> Iterator[GeneratedFile]:
+        from tpgen.backends.bpf.portable import portable_header
+        from tpgen.backends.bpf.render import text
+
+        named = [Request(request.event.event, request.form) for request in job.joined]
+        kernels = {kernel.label: kernel.release_text or kernel.label for kernel in job.kernels}
+        for (event, form), word in zip(job.joined, _told_apart(named), strict=True):
+            made = portable_header(event, form, kernels)
+            yield GeneratedFile(f"{made.tag}.h" if word is None else f"{made.tag}.{word}.h", text(made))
+
+    def _for_one(self, job: Job) -> Iterator[GeneratedFile]:
         from tpgen.backends.bpf.render import text
 
         requests = job.kernel.requests

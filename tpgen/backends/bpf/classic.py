@@ -35,7 +35,7 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
         if value is not None and not value.by_bytes:
             assert field.offset_bytes is not None and field.size_bytes is not None
             bits = bits_at(field.offset_bytes, field.size_bytes)
-            accessors.append(Accessor(name, _field_comment(field), value, bits))
+            accessors.append(Accessor(name, field_comment(field), value, bits))
         else:
             copies.append(_copy(name, field))
     program = ProgramSection(ProgramType.TP, event.name, event.system).name if event.system else "classic"
@@ -44,7 +44,7 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
         release,
         tag,
         heading=f"the classic record, as {program} programs are given it.",
-        sections=_classic_sections(event),
+        sections=classic_sections(event),
         context="The context: a pad that programs may not read, then the record. Dynamic data lies behind it.",
         struct=_struct(event.record, event.kind, target),
         accessors=accessors,
@@ -53,7 +53,7 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
     )
 
 
-def _classic_sections(event: Event) -> Iterable[SectionMacro]:
+def classic_sections(event: Event) -> Iterable[SectionMacro]:
     """Sections of classic programs, as far as it is known which system the event is of."""
     if event.system is not None:
         section = ProgramSection(ProgramType.TP, event.name, event.system)
@@ -80,7 +80,7 @@ def _copy(name: str, field: Field) -> Copy:
     # What nobody knows to be text is not read as text: whoever takes it for one gets an error instead of no NUL.
     return Copy(
         f"{name}_read_bytes" if field.dynamic and field.type is None else f"{name}_read",
-        _field_comment(field),
+        field_comment(field),
         field.offset_bytes,
         None if field.dynamic else field.size_bytes,
         field.dynamic == Dynamic.REL_LOC,
@@ -88,7 +88,7 @@ def _copy(name: str, field: Field) -> Copy:
     )
 
 
-def _field_comment(field: Field) -> str:
+def field_comment(field: Field) -> str:
     if field.dynamic is None:
         return f"Field {declared(field.type, field.name)}" if field.type else f"Field {field.name}"
     element = spelled(field.type).text if field.type else "elements of unknown type"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
 from tpgen.backends.bpf.types import Spelled, ValueType
 from tpgen.backends.naming import distinct
 from tpgen.diagnostics import fail
-from tpgen.model import Event, Nullness
+from tpgen.model import Dynamic, Event, Nullness
 
 
 class Load(NamedTuple):
@@ -41,8 +41,15 @@ def bits_at(offset: int, size: int) -> str:
     return f"({' | '.join(term + shift for term, shift in zip(terms, shifts, strict=True))})"
 
 
+class Choice(NamedTuple):
+    """The expression `bits` of a value on the kernels where `condition`, which is C, holds."""
+
+    condition: str
+    bits: str
+
+
 class Accessor(NamedTuple):
-    """The accessor `name`, which returns `bits` as a value of `type`.
+    """The accessor `name`, which returns `bits` as a value of `type`; with `choices` those of the first that holds.
 
     `if_name` is the macro that hands out a pointer where it is one, None for what is no pointer. With `errors` it
     tells pointers from errors as well as from NULL.
@@ -54,10 +61,27 @@ class Accessor(NamedTuple):
     bits: str
     if_name: str | None = None
     errors: bool = False
+    choices: tuple[Choice, ...] = ()
+
+
+class CopyChoice(NamedTuple):
+    """The bytes of the member of the local struct `record` on the kernels where `condition` holds, on all without one.
+
+    They are `length` bytes, which is C, or those that the member locates where it is `dynamic`.
+    """
+
+    condition: str | None
+    record: str
+    member: str
+    length: str
+    dynamic: Dynamic | None
 
 
 class Copy(NamedTuple):
-    """An accessor that copies bytes: fixed ones at `offset`, or those that the locator at `offset` points to."""
+    """An accessor that copies bytes: fixed ones at `offset`, or those that the locator at `offset` points to.
+
+    With `choices` it copies those of the first that holds.
+    """
 
     name: str
     comment: str
@@ -65,6 +89,14 @@ class Copy(NamedTuple):
     size_bytes: int | None
     relative: bool
     is_string: bool
+    choices: tuple[CopyChoice, ...] = ()
+
+
+class Presence(NamedTuple):
+    """The function that tells whether the kernel has a value, by a `condition` that is C."""
+
+    name: str
+    condition: str
 
 
 class Test(NamedTuple):
@@ -105,8 +137,8 @@ class Header(NamedTuple):
     """A header. `tag` is its struct's and the file's name, `heading` and `context` comment on the file and the struct.
 
     `release` is the kernel's with the event's module, None where unknown. `from_registers` is set where accessors read
-    the registers of a system call. `tags` are the struct and union tags that the types mention. `presence` are the
-    names of the functions that tell whether the kernel has a value.
+    the registers of a system call. `tags` are the struct and union tags that the types mention. A header for `several`
+    kernels has no struct, but `local_types`, and its first lines have `notes`.
     """
 
     tag: str
@@ -118,10 +150,13 @@ class Header(NamedTuple):
     tests: tuple[Test, ...]
     accessors: tuple[Accessor, ...]
     copies: tuple[Copy, ...]
-    presence: tuple[str, ...]
+    presence: tuple[Presence, ...]
     from_registers: bool
     tags: tuple[str, ...]
     uses_bool: bool
+    several: bool
+    local_types: str
+    notes: tuple[str, ...]
 
 
 def header(
@@ -139,9 +174,12 @@ def header(
     tests: Sequence[Test] = (),
     types: Iterable[Spelled] = (),
     from_registers: bool = False,
+    conditions: Mapping[str, str] | None = None,
+    local_types: str = "",
+    notes: Iterable[str] = (),
 ) -> Header:
     """The header of `event`. `values` are the names of its arguments or fields, `types` those that it mentions beside
-    the accessors'.
+    the accessors'. It is for several kernels with `conditions`, by which a value is there that not all of them have.
 
     Raises `TpgenError` `name-clash` where two of its accessors would have one name.
     """
@@ -161,11 +199,20 @@ def header(
         tuple(tests),
         tuple(accessors),
         tuple(copies),
-        tuple(presence_names(tag, values, taken)),
+        tuple(_presence(tag, values, taken, conditions or {})),
         from_registers,
         tuple(sorted({tag for ctype in mentioned for tag in ctype.tags})),
         any(ctype.uses_bool for ctype in mentioned),
+        conditions is not None,
+        local_types,
+        tuple(notes),
     )
+
+
+def _presence(prefix: str, values: Iterable[str], taken: set[str], conditions: Mapping[str, str]) -> Iterator[Presence]:
+    values = list(dict.fromkeys(values))
+    for value, name in zip(values, presence_names(prefix, values, taken), strict=True):
+        yield Presence(name, conditions.get(value, "1"))
 
 
 def presence_names(prefix: str, values: Iterable[str], taken: set[str]) -> list[str]:

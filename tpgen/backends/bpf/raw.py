@@ -22,7 +22,8 @@ from tpgen.target import Target
 from tpgen.typequery import size_of, stripped
 from tpgen.values import WRITABLE_TRACEPOINTS
 
-_NULLNESS = {
+#: The words of a comment for what the verifier assumes of an argument.
+NULLNESS = {
     Nullness.NEVER: "; never NULL to the verifier",
     Nullness.MAYBE: "; maybe NULL to the verifier",
     Nullness.ERROR: "; maybe an error, so a number to the verifier",
@@ -38,7 +39,7 @@ def raw_header(event: Event, target: Target, release: str | None) -> Header:
         value = _argument_type(arg, target)
         name = c_identifier(arg.name or f"arg{arg.slot}")
         members.append(slot_member(value, name, arg.slot * SLOT_BYTES))
-        comment = f"Argument {arg.slot}: {declared(arg.type, arg.name or '')}{_NULLNESS[arg.nullness]}"
+        comment = f"Argument {arg.slot}: {declared(arg.type, arg.name or '')}{NULLNESS[arg.nullness]}"
         bits = bits_at(arg.slot * SLOT_BYTES, SLOT_BYTES)
         accessors.append(argument_accessor(tag, arg.name or name, comment, value, bits, arg.nullness))
     assert event.attach_name is not None

@@ -6,35 +6,51 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from zlib import crc32
 
-from tpgen.backends.bpf.header import Accessor, ContextMember, ContextStruct, Copy, Header, Test
+from tpgen.backends.bpf.header import (
+    Accessor,
+    Choice,
+    ContextMember,
+    ContextStruct,
+    Copy,
+    CopyChoice,
+    Header,
+    Presence,
+    Test,
+)
+from tpgen.backends.bpf.types import ValueType
 from tpgen.backends.prerendered import fill
+from tpgen.model import Dynamic
 
 _fill = partial(fill, "bpf")
 
 #: The sets of flags of every template: one flag of each row, or none where the row has "".
 FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "bool.h": (),
+    "choice.h": (("", "bool"),),
+    "copies.h": (("", "guarded"),),
     "copy.h": (("", "fixed", "relative"), ("", "string")),
-    "has.h": (),
-    "header.h": (),
+    "copy_member.h": (("", "fixed", "relative"), ("", "string"), ("", "guarded")),
+    "has.h": (("", "several"),),
+    "header.h": (("", "several"),),
+    "portable.h": (),
     "prelude.h": (),
     "registers.h": (),
     "sections.h": (),
     "struct.h": (("", "packed", "aligned"), ("", "sized")),
     "tags.h": (),
     "test.h": (),
-    "accessor.h": (("", "own", "typedef"), ("", "bytes", "bool"), ("", "if_pointer", "if_valid")),
+    "accessor.h": (("", "own", "typedef"), ("", "bytes", "bool", "chosen"), ("", "if_pointer", "if_valid")),
 }
 
 
 def text(header: Header) -> str:
     """The header as C. Its digest tells it from that of another kernel, which may not stand in the same unit."""
-    struct = _struct(header.tag, header.struct) if header.struct.members else ""
+    struct = _struct(header.tag, header.struct) if header.struct.members else header.local_types
     accessors = "".join(_functions(header))
     kernel = f"Linux {header.release}" if header.release is not None else "one kernel, of unknown release"
     return _fill(
         "header.h",
-        (),
+        ("several",) if header.several else (),
         heading=header.heading,
         kernel=kernel,
         tag=header.tag,
@@ -44,12 +60,15 @@ def text(header: Header) -> str:
         context=header.context,
         struct=struct,
         accessors=accessors,
+        notes="".join(f" * {note}\n" for note in header.notes),
     )
 
 
 def _preamble(header: Header) -> Iterator[str]:
     """Declarations and macros in front of the struct."""
     yield _fill("prelude.h")
+    if header.several:
+        yield _fill("portable.h")
     if header.from_registers:
         yield _fill("registers.h")
     if header.uses_bool:
@@ -82,8 +101,15 @@ def _functions(header: Header) -> Iterator[str]:
     yield from map(_accessor, header.accessors)
     yield from map(_copy, header.copies)
     if header.presence:
-        tests = [f"TPGEN_INLINE _Bool {name}(void) {{ return 1; }}" for name in header.presence]
-        yield _fill("has.h", (), functions="\n".join(tests))
+        flags = ("several",) if header.several else ()
+        yield _fill("has.h", flags, functions="\n".join(map(_presence, header.presence)))
+
+
+def _presence(presence: Presence) -> str:
+    head, condition = f"TPGEN_INLINE _Bool {presence.name}(void)", presence.condition
+    if condition == "1":
+        return f"{head} {{ return 1; }}"
+    return f"{head}\n{{\n\treturn {condition};\n}}"
 
 
 def _member(member: ContextMember) -> str:
@@ -114,7 +140,7 @@ def _accessor(accessor: Accessor) -> str:
     alias = f"{name}_t" if own or spelling.wraps_its_name else None
     flags = (
         "own" if own else "typedef" if alias else "",
-        "bytes" if ctype.by_bytes else "bool" if ctype.is_bool else "",
+        "chosen" if accessor.choices else "bytes" if ctype.by_bytes else "bool" if ctype.is_bool else "",
         "" if not accessor.if_name else "if_valid" if accessor.errors else "if_pointer",
     )
     return _fill(
@@ -130,10 +156,40 @@ def _accessor(accessor: Accessor) -> str:
         narrow=ctype.narrow,
         bits=accessor.bits,
         if_name=accessor.if_name,
+        choices="".join(_choice(choice, ctype, alias or spelling.text) for choice in accessor.choices),
+    )
+
+
+def _choice(choice: Choice, ctype: ValueType, result: str) -> str:
+    flags = ("bool",) if ctype.is_bool else ()
+    about = {"condition": choice.condition, "narrow": ctype.narrow, "bits": choice.bits, "result": result}
+    return _fill("choice.h", flags, **about)
+
+
+def _copies(copy: Copy) -> str:
+    guarded = "guarded" if copy.choices[0].condition else ""
+    reads = "".join(_copy_member(choice, copy.is_string) for choice in copy.choices)
+    return _fill("copies.h", (guarded,), comment=copy.comment, name=copy.name, reads=reads)
+
+
+def _copy_member(choice: CopyChoice, is_string: bool) -> str:
+    return _fill(
+        "copy_member.h",
+        (
+            "relative" if choice.dynamic == Dynamic.REL_LOC else "" if choice.dynamic else "fixed",
+            "string" if is_string else "",
+            "guarded" if choice.condition else "",
+        ),
+        condition=choice.condition,
+        record=choice.record,
+        member=choice.member,
+        length=choice.length,
     )
 
 
 def _copy(copy: Copy) -> str:
+    if copy.choices:
+        return _copies(copy)
     fixed = copy.size_bytes is not None
     flags = ("fixed" if fixed else "relative" if copy.relative else "", "string" if copy.is_string else "")
     return _fill(
