@@ -161,6 +161,7 @@ def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str
         keys = catalog.select_all(patterns, module)
         return Compared(catalog, keys, catalog.all_comparisons(keys), ())
     from tpgen.kernel.check import check_kernel
+    from tpgen.sources.headers.left_out import placed
 
     kernel = open_checked(request, join_live=True)
     headers, keys = kernel.sources.headers, kernel.select_all(patterns, module)
@@ -175,6 +176,9 @@ def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str
             else d
             for d in skipped
         ]
+        if not keys and not any(d.severity == Severity.ERROR for d in skipped):
+            hint = "; ".join((f"looked at: {tree.looked_at(kernel.target)}", *map(placed, kernel.left_out())))
+            raise fail("unknown-event", f"no events in {', '.join(tree.roots)}", hint=hint)
     return Compared(kernel, keys, check_kernel(kernel, keys), skipped)
 
 

@@ -24,6 +24,7 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
+    from tpgen.kernel.events import is_glob
     from tpgen.show import list_json, list_text
 
     kernels = base.open_kernels(options)
@@ -36,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
         base.print_json(list_json(events))
     else:
         base.report(kernel.notes)
+        if any(map(is_glob, options.events or ["*"])):
+            base.report(kernel.left_out())
         sys.stdout.write(printable_lines(list_text(events)))
     return base.outcome(kernel, keys, options)
 

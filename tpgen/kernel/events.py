@@ -90,6 +90,14 @@ class KernelEvents(ABC):
         """Return what is wrong with headers of the kernel: what else they hold is read, and so are all others."""
         return ()
 
+    def left_out(self) -> Sequence[Diagnostic]:
+        """Return notes on what headers of the kernel hold that looks like events and is not among them."""
+        return ()
+
+    def clues(self, name: str) -> list[str]:
+        """Return what may explain that the kernel has no event `name`."""
+        return [] if self.names else ["it has no events"]
+
     def lost(self, patterns: Iterable[str]) -> list[Diagnostic]:
         """Return what broken headers may have cost of the events that `patterns` mean.
 
@@ -161,10 +169,11 @@ class KernelEvents(ABC):
         if call and not any(name.startswith(_OF_SYSCALLS) for name in self.names):
             hint = "only tracefs tells the events of system calls: read it as root, or give --tracefs"
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
-        notes = "; ".join(note.message for note in self.notes)
         near = self._near_misses(pattern)
-        hint = _or("did you mean", near, "?") if near else notes or "`tpgen list` lists all events"
-        return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
+        said = [_or("did you mean", near, "?")] if near else [note.message for note in self.notes]
+        hint = "; ".join((*said, *self.clues(split_pattern(pattern)[1]))) or "`tpgen list` lists all events"
+        what = f"event {pattern!r}" if self.names else "events"
+        return fail("unknown-event", f"no {what} {where}", hint=hint)
 
     def _near_misses(self, pattern: str) -> list[str]:
         import difflib

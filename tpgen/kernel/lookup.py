@@ -289,6 +289,20 @@ class Lookup(KernelEvents):
         headers = self.sources.headers
         return [found for found in headers.skipped if found.severity == Severity.ERROR] if headers else []
 
+    def left_out(self) -> list[Diagnostic]:
+        from tpgen.sources.headers.left_out import joined_notes
+
+        return list(joined_notes(self.sources.headers.skipped)) if self.sources.headers else []
+
+    def clues(self, name: str) -> list[str]:
+        from tpgen.sources.headers.left_out import UNKNOWN_MACRO, other_event, placed
+
+        looked_at = [] if self.names else [f"looked at: {self.sources.looked_at()}"]
+        headers = self.sources.headers
+        if headers and (other := other_event(headers.skipped, name)):
+            return [*looked_at, placed(other)]
+        return [*looked_at, *(placed(note) for note in self.left_out() if not self.names or note.code == UNKNOWN_MACRO)]
+
     def syscall_format(self, key: EventKey) -> Format | None:
         """Return the format of a syscalls: event, which has no tracepoint of its own; None for any other event."""
         return self.format(key) if key.system == SYSCALLS_SYSTEM and self.btf(key) is None else None

@@ -47,10 +47,10 @@ class KnownClasses(Protocol):
 class SourceTree(NamedTuple):
     """A tree of headers and sources, as far as it is read.
 
-    Headers at or below `drivers` are in no tree of the kernel: what it lacks of their events it gets with their driver.
-    `makefiles` define names for the modules' files. `null_args` is the verifier's table of arguments that may be NULL,
-    None where the tree lacks it. `syscalls` are the system calls that its C files define, None where
-    these are not read.
+    `roots` are the trees, directories and headers that were given. Headers at or below `drivers` are in no tree of the
+    kernel: what it lacks of their events it gets with their driver. `makefiles` define names for the modules' files.
+    `null_args` is the verifier's table of arguments that may be NULL, None where the tree lacks it. `syscalls` are the
+    system calls that its C files define, None where these are not read.
     """
 
     headers: HeaderReader
@@ -58,10 +58,22 @@ class SourceTree(NamedTuple):
     null_args: Mapping[str, int] | None = None
     syscalls: SyscallDefines | None = None
     drivers: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+
+    def looked_at(self, target: Target) -> str:
+        """Say how many headers were looked at for events."""
+        from tpgen.sources.source_tree.listing import is_directory, list_headers
+
+        counts = (len(list_headers(root, target.arch).paths) if is_directory(root) else 1 for root in self.roots)
+        return _counted(sum(counts), "header")
 
     def is_of_driver(self, path: str) -> bool:
         """Whether a header is a driver's."""
         return any(path == root or path.startswith(os.path.join(root, "")) for root in self.drivers)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 @frozen
@@ -88,6 +100,12 @@ class Sources:
     def headers(self) -> HeaderFacts | None:
         """The facts of the trace headers, with types as they are written."""
         return self.tree.headers.facts if self.tree else None
+
+    def looked_at(self) -> str:
+        """Say how many files of each sort were looked at for events."""
+        btfs = f"{len(self.btfs)} {'file' if len(self.btfs) == 1 else 'files'} with BTF" if self.btfs else None
+        formats = _counted(len(self.tracefs.events()), "format file") if self.tracefs else None
+        return ", ".join(filter(None, (btfs, formats, self.tree.looked_at(self.target) if self.tree else None)))
 
 
 class HeaderOptions(NamedTuple):
@@ -230,7 +248,7 @@ def _open_tree(
         syscalls = next((defines for defines in found if defines.calls), found[0])
     null_args = next((table for path in given.paths if (table := read_null_args(path)) is not None), None)
     drivers = tuple(path for path in given.paths if not is_kernel_tree(path))
-    return SourceTree(_joined(trees), Makefiles(*given.paths), null_args, syscalls, drivers)
+    return SourceTree(_joined(trees), Makefiles(*given.paths), null_args, syscalls, drivers, tuple(given.paths))
 
 
 def _joined(trees: Sequence[HeaderReader]) -> HeaderReader:
