@@ -169,3 +169,9 @@ def compiler(request: pytest.FixtureRequest) -> Compiler:
     """Each of the compilers in turn."""
     found: Compiler = request.param
     return found
+
+
+@pytest.fixture
+def no_shipped_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation of which no catalog knows what BTF alone leaves open."""
+    monkeypatch.setattr("tpgen.catalog.known_classes.shipped_catalogs", lambda: str(tmp_path / "none"))

@@ -219,12 +219,13 @@ def open_sources(
     headers_alone = bool(request.headers) and not (request.btf or request.tracefs)
     join_live = join_live and headers_alone and live_kernel_askable()
     if request.kernel == "live" or (join_live and (request.arch is None or _is_of_this_machine(request.arch))):
-        sources = open_live(headers, _known_classes())
+        sources = open_live(headers, _known_classes(os.uname().release))
     elif request.has_files:
         given = (request.btf, request.tracefs, headers, request.arch)
-        sources = open_files(*given, contents=contents or {}, syscalls=syscalls)
+        known = _known_classes(request.release, shipped_only=True)
+        sources = open_files(*given, contents=contents or {}, syscalls=syscalls, known_classes=known)
     elif live_kernel_askable():
-        sources = open_live(known_classes=_known_classes())
+        sources = open_live(known_classes=_known_classes(os.uname().release))
     else:
         raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs, --headers or --kernel")
     return sources
@@ -253,8 +254,8 @@ def _is_of_this_machine(arch: str) -> bool:
         return False
 
 
-def _known_classes() -> KnownClasses:
-    """The classes in the catalogs on hand, for the running kernel."""
+def _known_classes(release: str | None, shipped_only: bool = False) -> KnownClasses:
+    """The classes in the catalogs on hand, for a kernel of that release."""
     from tpgen.catalog.known_classes import KnownClasses
 
-    return KnownClasses(os.uname().release)
+    return KnownClasses(release, shipped_only)

@@ -138,6 +138,21 @@ def is_only_named(ctype: CType) -> bool:
             return False
 
 
+def only_named(ctype: CType, target: Target) -> CType:
+    """The type of another kernel as `target` has it: of typedefs, enums and structs only the names are left."""
+    match ctype:
+        case Typedef():
+            return Typedef(ctype.name)
+        case Enum(name=str(name)):
+            return Enum(name)
+        case Struct(name=str(name)):
+            return Struct(ctype.keyword, name)
+        case Int(name="long" | "unsigned long"):
+            return replace(ctype, size_bytes=target.pointer_size)
+        case _:
+            return mapped(ctype, lambda part: only_named(part, target))
+
+
 def element_of(ctype: CType) -> CType:
     """The type of an array's elements, through any number of dimensions; any other type itself."""
     while isinstance(array := stripped(ctype), Array):

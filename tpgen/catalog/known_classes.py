@@ -1,35 +1,45 @@
-"""Classes, systems and elements of dynamic fields, as catalogs know them, for what a running kernel leaves open."""
+"""Classes, systems and elements of dynamic fields, as catalogs know them, for what BTF alone leaves open."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tpgen.diagnostics import TpgenError
+from tpgen.paths import catalog_files, shipped_catalogs, user_catalogs
 from tpgen.spelling import spell
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel
-    from tpgen.model import CType, Field
+    from tpgen.model import CType, Field, Record
 
 
 class KnownClasses:
     """The classes of events in the stored catalogs, for a kernel of a `release`. They are opened at the first question.
 
-    Only what a catalog has from headers counts: whatever it found out otherwise, the kernel itself tells as well.
+    Only what a catalog has from headers counts: whatever it found out otherwise, the kernel itself tells as well. With
+    `shipped_only` the catalogs of this user do not count, so that the same files say the same on every machine.
     """
 
-    def __init__(self, release: str | None) -> None:
+    def __init__(self, release: str | None, shipped_only: bool = False) -> None:
         self._release = release
+        self._shipped_only = shipped_only
 
     @cached_property
     def _kernels(self) -> list[CatalogKernel]:
         from tpgen.catalog.read import Catalog
-        from tpgen.catalog.store import stored_kernels
 
-        items = [item for item in stored_kernels()[0] if "headers" in item.info.sources]
-        files = {path: Catalog(path) for path in {item.path: None for item in items}}
-        return [files[item.path].kernel(item.info.name) for item in items]
+        directories = [None if self._shipped_only else user_catalogs()]
+        with suppress(TpgenError):  # an installation without them knows nothing
+            directories.append(shipped_catalogs())
+        kernels = []
+        for path in (path for directory in directories for path in catalog_files(directory)):
+            with suppress(TpgenError):  # which `tpgen catalog list` tells
+                catalog = Catalog(path)
+                kernels += [catalog.kernel(info.name) for info in catalog.kernels if "headers" in info.sources]
+        return kernels
 
     def of(self, name: str, module: str | None, possible: Collection[str]) -> str | None:
         """The class of an event, one of the `possible` ones that fit it equally well; None where no catalog decides.
@@ -48,17 +58,16 @@ class KnownClasses:
         systems = {system for kernel in self._kernels if (system := kernel.system_of(name, module)) is not None}
         return systems.pop() if len(systems) == 1 else None
 
-    def element(self, classes: Iterable[str], field: Field) -> CType | None:
+    def element(self, classes: Iterable[str], record: Record, field: Field) -> CType | None:
         """The type of the elements of a dynamic field of a class, or of any of several; None where it is not decided.
 
-        All catalogs that have a field of that name in a class of that name must agree.
+        All catalogs must agree that have a class of that name with the members of `record`.
         """
-        assert field.dynamic is not None
         files = {id(kernel.catalog): kernel for kernel in self._kernels}.values()
         found = {
             spell(ctype): ctype
             for kernel in files
             for name in classes
-            for ctype in kernel.elements(name, field.name, field.dynamic)
+            for ctype in kernel.elements(name, record, field)
         }
         return found.popitem()[1] if len(found) == 1 else None

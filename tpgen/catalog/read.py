@@ -259,13 +259,17 @@ class CatalogKernel(KernelEvents):
         systems = {system for of, system in rows if of == module} or {system for _, system in rows}
         return self._opt(validate.word, systems.pop()) if len(systems) == 1 else None
 
-    def elements(self, class_name: str, field: str, dynamic: Dynamic) -> list[CType]:
-        """The types of the elements of a dynamic field, in whichever kernels of this file have a class of that name."""
-        query = (
-            "SELECT DISTINCT f.type FROM class c JOIN field f ON f.record = c.record "
-            "WHERE c.name = ? AND f.name = ? AND f.dynamic = ? AND f.type IS NOT NULL"
-        )
-        return [self._type(number) for (number,) in self.catalog.rows(query, class_name, field, dynamic.value)]
+    def elements(self, class_name: str, record: Record, field: Field) -> list[CType]:
+        """The types of the elements of a dynamic `field`, in whichever kernels of this file have a class of that name.
+
+        Those count that have the members of `record`.
+        """
+        members = [(member.name, member.dynamic) for member in record.fields]
+        query = "SELECT DISTINCT record FROM class WHERE name = ? AND record IS NOT NULL"
+        records = [self._record(number) for (number,) in self.catalog.rows(query, class_name)]
+        alike = [found for found in records if [(each.name, each.dynamic) for each in found.fields] == members]
+        types = [found.fields[members.index((field.name, field.dynamic))].type for found in alike]
+        return [ctype for ctype in types if ctype is not None]
 
     def _flags(self, flags: Any) -> dict[str, Any]:
         named = self._value(validate.text, flags).split()

@@ -160,7 +160,9 @@ class KernelEvents(ABC):
                 "unknown-event", f"no event {pattern!r} of module {module} {where}", hint=_or("it is of", modules)
             )
         if candidates and all(key.system is None for key in candidates):
-            hint = f"only tracefs and headers tell the system, and neither was read: give {candidates[0].name!r} alone"
+            hint = (
+                f"only tracefs, headers and catalogs tell the system, and none does: give {candidates[0].name!r} alone"
+            )
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
         if candidates and system is not None:
             known = sorted({str(key) for key in candidates})

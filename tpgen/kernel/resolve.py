@@ -16,7 +16,7 @@ from tpgen.kernel.syscalls import syscall
 from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Array, CType, Enum, Event, Field, Kind, Origin, Qualified, Record
 from tpgen.sources.source_tree.null_args import nullness
-from tpgen.typequery import is_only_named, is_signed, kind_of, size_of
+from tpgen.typequery import is_only_named, is_signed, kind_of, only_named, size_of
 
 if TYPE_CHECKING:
     from tpgen.diagnostics import Position
@@ -191,7 +191,7 @@ class Kernel(Lookup):
             records = [record for name in names if (record := btf.record(name))]
             # Where several classes fit, the record is known all the same if they agree on it.
             if len({placement(record.fields) for record in records}) == 1:
-                return self._with_known_elements(self._with_elements(records[0], key, form), names), Origin.BTF
+                return self._with_known_elements(self._with_elements(records[0], key, form), names, key), Origin.BTF
         if form is not None:
             # tracefs does not tell its tail padding.
             fields = tuple(self._of_format(field, key) for field in form.fields)
@@ -219,16 +219,24 @@ class Kernel(Lookup):
         fields = (self._with_element(field, by_name.get((field.name, field.dynamic)), key) for field in record.fields)
         return replace(record, fields=tuple(fields))
 
-    def _with_known_elements(self, record: Record, classes: list[str]) -> Record:
+    def _with_known_elements(self, record: Record, classes: list[str], key: EventKey) -> Record:
         """Add the element types of dynamic fields that catalogs know, where no source of this kernel tells them."""
-        known = self.sources.known_classes
-        if known is None or not any(field.dynamic and field.type is None for field in record.fields):
+        if self.sources.known_classes is None or not any(map(_lacks_elements, record.fields)):
             return record
         fields = (
-            replace(field, type=known.element(classes, field)) if field.dynamic and field.type is None else field
+            replace(field, type=self._known_element(classes, record, field, key)) if _lacks_elements(field) else field
             for field in record.fields
         )
         return replace(record, fields=tuple(fields))
+
+    def _known_element(self, classes: list[str], record: Record, field: Field, key: EventKey) -> CType | None:
+        """Return the element type of a dynamic field by its name in catalogs, as this kernel defines it."""
+        assert self.sources.known_classes is not None
+        found = self.sources.known_classes.element(classes, record, field)
+        if found is None:
+            return None
+        own = self.compiled_type(only_named(found, self.target), key)
+        return found if is_only_named(own) else own
 
     def _with_element(self, field: Field, shown: Field | None, key: EventKey) -> Field:
         """Add the sign of `shown` to `field`, and its element type where the field is dynamic."""
@@ -372,6 +380,11 @@ def _syscall_fields(event: str, defined: SyscallDefine, target: Target) -> tuple
         Field(name, ctype, None, target.pointer_size if slot else 4, None)
         for slot, (name, ctype) in enumerate([*types, *params])
     )
+
+
+def _lacks_elements(field: Field) -> bool:
+    """Whether no source tells what a dynamic field is made of."""
+    return field.dynamic is not None and field.type is None
 
 
 def header_bytes(form: Format) -> int:

@@ -18,7 +18,7 @@ from tpgen.sources.verifier import Verifier
 from tpgen.target import Target, target_named
 
 if TYPE_CHECKING:
-    from tpgen.model import CType, Field
+    from tpgen.model import CType, Field, Record
     from tpgen.sources.headers.facts import HeaderFacts, HeaderReader
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefines
     from tpgen.sources.images import BtfSections
@@ -40,7 +40,7 @@ class KnownClasses(Protocol):
     def system_of(self, name: str, module: str | None) -> str | None:
         """Return the event's system; None where that is unknown."""
 
-    def element(self, classes: Iterable[str], field: Field) -> CType | None:
+    def element(self, classes: Iterable[str], record: Record, field: Field) -> CType | None:
         """Return the type of a dynamic field's elements in any of these classes; None where that is unknown."""
 
 
@@ -81,7 +81,7 @@ class Sources:
     """The opened sources of one kernel; what it lacks is empty or None.
 
     `label` names it in messages, `release` is its uname -r where that is known. `notes` report what could not be read
-    and why that matters. `known_classes` help a running kernel without headers. `modules_without_btf` has the
+    and why that matters. `known_classes` help where there are no headers. `modules_without_btf` has the
     tracepoints of modules that have no BTF, by module. `verifier` is the running kernel's.
     """
 
@@ -148,12 +148,14 @@ def open_files(
     arch: str | None = None,
     contents: Mapping[str, bytes] = NO_CONTENTS,
     syscalls: bool = False,
+    known_classes: KnownClasses | None = None,
 ) -> Sources:
     """Open a kernel from files: BTF in any form that `images` reads, a copy of tracefs, a tree of headers.
 
     `arch` names the target where BTF does not show it; without either it is this machine's. `contents` are those of
     files for BTF and configuration that are not on disk under their names. With `syscalls` the C files beside the
-    headers are read for the system calls that they define, which takes seconds.
+    headers are read for the system calls that they define, which takes seconds. `known_classes` tell of BTF alone what
+    other sources would.
     """
     without_btf: dict[str, Sequence[str]] = {}
     btfs = _open_btf(btf, arch, contents, without_btf=without_btf)
@@ -171,9 +173,8 @@ def open_files(
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, *headers.paths)))
     tree = _open_tree(headers, target, contents, syscalls)
-    return Sources(
-        label, target, headers.release, btfs=btfs, tracefs=opened, tree=tree, modules_without_btf=without_btf
-    )
+    known = known_classes if tree is None and opened is None else None
+    return Sources(label, target, headers.release, btfs, opened, tree, (), known, without_btf)
 
 
 def _open_live_btf(arch: str) -> tuple[tuple[BtfTracepoints, ...], tuple[Diagnostic, ...]]:

@@ -290,8 +290,8 @@ def test_sections(tmp_path: Path) -> None:
     }
 
 
-def test_no_section_without_a_system(tmp_path: Path) -> None:
-    """Only tracefs and headers tell where a classic program attaches."""
+def test_no_section_without_a_system(tmp_path: Path, no_shipped_catalog: None) -> None:
+    """Only tracefs, headers and catalogs tell where a classic program attaches."""
     assert sections("sched_switch", "--classic", "--btf", write_btf(tmp_path / "b")) == {}
 
 

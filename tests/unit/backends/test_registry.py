@@ -439,7 +439,7 @@ def test_example_renders(example: dict[str, str], btf: Path, tmp_path: Path) -> 
     assert (
         done.stdout
         == """\
-## sched_wakeup
+## sched:sched_wakeup
 
 | slot | raw argument |
 | ---: | --- |
@@ -450,7 +450,7 @@ def test_example_renders(example: dict[str, str], btf: Path, tmp_path: Path) -> 
 | 8 | `pid_t pid` |
 | 16 | `unsigned long pfn` |
 
-## pelt_se_tp
+## sched:pelt_se_tp
 
 | slot | raw argument |
 | ---: | --- |

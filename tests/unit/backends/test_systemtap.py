@@ -410,7 +410,7 @@ def test_32_bits(tmp_path: Path) -> None:
         tpgen("sched_switch", "--raw", "-b", "systemtap", "--emit", "dwarf", *sources, "-o", f"{tmp_path}/o/").code == 0
     )
     assert seen_by_pahole(tmp_path / "o", 0) == {"stapprobe_sched_switch": expected}
-    header = Object((tmp_path / "o" / "unknown.o").read_bytes()).elf.header
+    header = Object((tmp_path / "o" / "sched.o").read_bytes()).elf.header
     assert (header.e_ident.EI_CLASS, header.e_machine) == ("ELFCLASS32", "EM_386")
 
 

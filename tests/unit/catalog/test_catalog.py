@@ -378,11 +378,17 @@ def test_a_short_name_of_a_shipped_kernel_stays_what_it_is() -> None:
 # --- the commands
 
 
+def ships(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the catalogs in `directory` be those that travel with tpgen."""
+    for module in ("store", "known_classes"):
+        monkeypatch.setattr(f"tpgen.catalog.{module}.shipped_catalogs", lambda: str(directory))
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this user's catalogs lie, beside which there are no others."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("tpgen.catalog.store.shipped_catalogs", lambda: str(tmp_path / "none"))
+    ships(tmp_path / "none", monkeypatch)
     return tmp_path / "data" / "tpgen" / "catalog"
 
 
@@ -720,6 +726,65 @@ def test_catalogs_that_disagree(told: Path, home: Path, tmp_path: Path) -> None:
     kernel = unprivileged(tmp_path)
     assert kernel.keys_of("sched_switch")[0].system is None
     assert driver(kernel).type is None
+
+
+@pytest.fixture
+def shipped(told: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same catalog, as if it came with tpgen; this user has none."""
+    shipped = told.parent.parent / "shipped"
+    shipped.mkdir()
+    ships(shipped, monkeypatch)
+    return told.rename(shipped / told.name)
+
+
+def test_a_file_of_btf_alone(shipped: Path, tmp_path: Path) -> None:
+    """As the running kernel's: system, class and elements, and so a reader of text that ends it with NUL."""
+    btf = ("--btf", str(write_btf(tmp_path / "vmlinux")))
+    (fence,) = json.loads(tpgen("show", "dma_fence_init", "--json", *btf).out)
+    assert fence["system"] == "dma_fence"
+    assert [field["type"] for field in fence["record"]["fields"]] == ["char[]", "unsigned int"]
+    text = tpgen("dma_fence_init", "--classic", *btf).out
+    assert "long tp_dma_fence_init_driver_read(const void *ctx, void *dst, unsigned int size)" in text
+    assert '#define TP_SEC_dma_fence_init "tp/dma_fence/dma_fence_init"\n' in text
+    assert [line.split()[0] for line in tpgen("list", "sched:*", *btf).out.splitlines()] == [
+        "sched:sched_switch",
+        "sched:sched_wakeup",
+    ]
+
+
+def test_a_users_catalog_tells_nothing_of_a_file(told: Path, tmp_path: Path) -> None:
+    """The same file gives the same on every machine."""
+    (fence,) = json.loads(tpgen("show", "dma_fence_init", "--json", "--btf", write_btf(tmp_path / "vmlinux")).out)
+    assert (fence["system"], fence["record"]["fields"][0]["type"]) == (None, None)
+
+
+CHANGES = {
+    "a field more": "INSERT INTO field SELECT record, 9, 'more', type, 16, 4, 0, NULL FROM field WHERE name = 'seqno'",
+    "a field renamed": "UPDATE field SET name = 'number' WHERE name = 'seqno'",
+    "another kind of field": "UPDATE field SET dynamic = 'rel_loc' WHERE name = 'driver'",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_class_of_the_same_name_with_other_fields(change: str, shipped: Path, tmp_path: Path) -> None:
+    """It may be anything: then the name of the reader says that it copies bytes."""
+    of = "WHERE id = (SELECT record FROM field WHERE name = 'more')"
+    changed(shipped, change, f"UPDATE record SET fields = fields + 1, size_bytes = 24 {of}")
+    text = tpgen("dma_fence_init", "--classic", "--btf", write_btf(tmp_path / "vmlinux")).out
+    assert "long tp_dma_fence_init_driver_read_bytes(const void *ctx, void *dst, unsigned int size)" in text
+
+
+def test_elements_are_those_of_this_kernel(shipped: Path, tmp_path: Path) -> None:
+    """A catalog of a 64-bit kernel tells a 32-bit one what its elements are called, not how large they are."""
+    changed(
+        shipped, "UPDATE field SET type = (SELECT id FROM type WHERE spelling = 'unsigned long') WHERE name = 'driver'"
+    )
+    btf = Btf(small_btf(pointer_size=4).blob(), "vmlinux", names=TRACEPOINT_NAMES, arch="i386")
+    target = target_named("i386")
+    sources = Sources(
+        "small", target, None, (BtfTracepoints(btf),), known_classes=KnownClasses(None, shipped_only=True)
+    )
+    assert driver(CheckedKernel(sources)).type == Int("unsigned long", 4, False)
 
 
 def test_without_catalogs_the_name_says_bytes(home: Path, tmp_path: Path) -> None:

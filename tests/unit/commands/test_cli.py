@@ -96,10 +96,10 @@ def test_patterns_of_systemtaps_testsuite(pattern: str, btf: Path, tracefs_copy:
     assert [(event["system"], event["name"]) for event in json.loads(done.out)] == [("sched", "sched_switch")]
 
 
-def test_system_without_a_source_that_tells_it(btf: Path) -> None:
+def test_system_without_a_source_that_tells_it(btf: Path, no_shipped_catalog: None) -> None:
     assert tpgen("show", "sched:sched_switch", "--btf", btf) == refusal(
         f"no event 'sched:sched_switch' in {btf} [unknown-event]; "
-        "only tracefs and headers tell the system, and neither was read: give 'sched_switch' alone"
+        "only tracefs, headers and catalogs tell the system, and none does: give 'sched_switch' alone"
     )
 
 
@@ -563,8 +563,8 @@ class TestJson:
         found = set(contract(json.loads(done.out)))
         assert found == set(KEYS.items())
 
-    def test_without_tracefs(self, btf: Path) -> None:
-        """What only tracefs tells is null: the systems, and the element of a dynamic field."""
+    def test_without_tracefs(self, btf: Path, no_shipped_catalog: None) -> None:
+        """What BTF does not tell is null: the systems, and the element of a dynamic field."""
         shown = json.loads(tpgen("show", "*", "--json", "--btf", btf).out)
         assert {event["system"] for event in shown} == {None}
         by_name = {event["name"]: event for event in shown}
