@@ -23,6 +23,7 @@ from typing import NamedTuple, cast
 from tpgen import __version__
 from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
 from tpgen.diagnostics import Diagnostic, TpgenError, described, fail
+from tpgen.model import Event
 
 GROUP = "tpgen.backends"
 _DISTRIBUTION = "tpgen"
@@ -122,10 +123,21 @@ class Loaded(NamedTuple):
         names: set[str] = set()
         for file in self.backend.render(job) if self.plugin.built_in else self._render(job):
             if file.name in names:
-                who = "two events make" if self.plugin.built_in else f"{self.plugin}: two events make"
-                raise fail("same-name", f"{who} the same file {file.name}", hint="pick one with --module")
+                raise self._same_name(job, file.name)
             names.add(file.name)
             yield file
+
+    def _same_name(self, job: Job, name: str) -> TpgenError:
+        """The `same-name` of a file, with the first events that are called alike where there are any."""
+        hint = "its files' names must tell events apart: please report it to who makes it"
+        by_name: dict[str, dict[Event, None]] = {}
+        for event in (request.event for kernel in job.kernels for request in kernel.requests):
+            by_name.setdefault(event.name, {})[event] = None
+        if alike := next((list(events) for events in by_name.values() if len(events) > 1), None):
+            titles = " and ".join(f"{event.title} of {event.module or 'vmlinux'}" for event in alike)
+            apart = len({event.module for event in alike}) == len(alike)
+            hint = f"{titles} are called alike: {'pick one with --module' if apart else 'give one of them alone'}"
+        return fail("same-name", f"{self.plugin} makes two files of the name {name}", hint=hint)
 
     def _render(self, job: Job) -> Iterator[GeneratedFile]:
         """The files of another package's backend, of which nothing is taken for granted."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.btf_builder import BtfBuilder, elf
 from support.cli import Done, refusal, tpgen
-from support.small_kernel import write_btf
+from support.small_kernel import Line, small_btf, write_btf, write_tracefs
 
 import tpgen as package
 from tpgen.backends import registry
@@ -287,8 +288,43 @@ def test_what_cannot_be_written(more: str, message: str, environment: Environmen
 def test_same_name_twice(environment: Environment, btf: Path) -> None:
     environment.install("bad", rendering(GeneratedFile("a", ""), GeneratedFile("a", "")))
     assert tpgen("sched_switch", "-b", "bad", "--btf", btf) == refusal(
-        "backend bad of tpgen-bad 1.5: two events make the same file a [same-name]; pick one with --module"
+        "backend bad of tpgen-bad 1.5 makes two files of the name a [same-name]; "
+        "its files' names must tell events apart: please report it to who makes it"
     )
+
+
+BY_NAME = """\
+    def render(self, job):
+        return [GeneratedFile(r.event.name + r.form, "") for r in job.kernel.requests]
+"""
+
+
+def test_two_events_of_one_name(environment: Environment, tmp_path: Path) -> None:
+    """Of two modules, or of two systems: whoever takes the name alone is told which, and how to get one of them."""
+    environment.install("bad", BY_NAME)
+    b = small_btf()
+    vmlinux, module = write_btf(tmp_path / "vmlinux", b), tmp_path / "punt.ko"
+    split = BtfBuilder(base=b)
+    split.event("sched_switch", [("p", split.ptr(0))])
+    module.write_bytes(elf({".BTF": split.blob()}))
+    kernel = ("--btf", vmlinux, "--btf", module, "--arch", "x86_64")
+    says = "tpgen: error: backend bad of tpgen-bad 1.5 makes two files of the name"
+    done = tpgen("sched_switch", "--raw", "-b", "bad", *kernel, "-o", f"{tmp_path}/out/")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"{says} sched_switchraw [same-name]; ")
+    assert done.err.endswith("sched_switch of punt are called alike: pick one with --module\n")
+    assert not (tmp_path / "out").exists()
+    for picked in ("punt", "vmlinux"):
+        done = tpgen(
+            "sched_switch", "--raw", "-b", "bad", *kernel, "-o", f"{tmp_path}/of-{picked}/", "--module", picked
+        )
+        assert (done.code, done.err) == (0, "")
+    formats = {f"{system}/mark": (Line("int pid", 8, 4, 1),) for system in ("zoo", "park")}
+    kernel = ("--tracefs", write_tracefs(tmp_path / "tracefs", formats), "--arch", "x86_64")
+    done = tpgen("mark", "--classic", "-b", "bad", *kernel, "-o", f"{tmp_path}/out/")
+    alike = "park:mark of vmlinux and zoo:mark of vmlinux are called alike: give one of them alone"
+    assert done == refusal(f"{says.removeprefix('tpgen: error: ')} markclassic [same-name]; {alike}")
+    assert tpgen("zoo:mark", "--classic", "-b", "bad", *kernel, "-o", f"{tmp_path}/zoo/").code == 0
 
 
 def test_failure_after_many_files(environment: Environment, btf: Path, tmp_path: Path) -> None:
