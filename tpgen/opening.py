@@ -17,10 +17,11 @@ from tpgen.target import target_named
 if TYPE_CHECKING:
     from tpgen.catalog.known_classes import KnownClasses
     from tpgen.catalog.read import Catalog, CatalogKernel
+    from tpgen.catalog.with_drivers import KernelWithDrivers
     from tpgen.kernel.check import CheckedKernel
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.events import EventKey, KernelEvents
-    from tpgen.kernel.sources import Sources
+    from tpgen.kernel.sources import HeaderOptions, Sources
 
 #: What messages call the kernel that this machine runs.
 LIVE_LABEL = "the running kernel"
@@ -32,7 +33,7 @@ Report = Callable[[Diagnostic], None]
 def open_kernel(request: KernelRequest, report: Report) -> KernelEvents:
     """Open the kernel of a request: from a catalog, from the cache or from its sources. Raises `TpgenError`."""
     if (catalog := open_catalog(request, report)) is not None:
-        return catalog
+        return with_drivers(catalog, request) if request.headers else catalog
     if request.has_files or request.no_cache:
         return open_checked(request)
     from tpgen.catalog.live_cache import CachingKernel, cached_kernel
@@ -108,10 +109,8 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
         return None
     from tpgen.catalog.store import newest_shipped, open_named
 
-    if request.has_files:
-        lent = "for a driver's headers give --kernel live, or that kernel's BTF or tree"
-        hint = lent if request.headers and not (request.btf or request.tracefs) else "give one or the other"
-        raise fail("usage", "--kernel and files: a catalog has its own", hint=hint)
+    if request.btf or request.tracefs:
+        raise fail("usage", "--kernel and files: a catalog has its own", hint="give one or the other")
     if request.kernel is not None:
         return open_named(request.kernel, request.arch)
     newest = newest_shipped(request.arch)
@@ -123,6 +122,23 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
     found = newest.open()
     found.is_stand_in = True
     return found
+
+
+def with_drivers(catalog: CatalogKernel, request: KernelRequest) -> KernelWithDrivers:
+    """The kernel of a catalog with the events of drivers, of which the request has the headers.
+
+    Raises `TpgenError` `usage` for the headers of a kernel.
+    """
+    from tpgen.catalog.with_drivers import KernelWithDrivers
+    from tpgen.kernel.sources import open_headers
+
+    label = ", ".join((catalog.label, *request.headers))
+    sources = open_headers(_header_options(request), catalog.target, label, catalog.release)
+    assert sources.tree is not None
+    if trees := [path for path in request.headers if path not in sources.tree.drivers]:
+        message = f"--kernel and the headers of a kernel, {trees[0]}: a catalog has its own"
+        raise fail("usage", message, hint="give one or the other; a driver's headers go with either")
+    return KernelWithDrivers(catalog, sources)
 
 
 def open_named(name: str, report: Report) -> KernelEvents:
@@ -157,13 +173,14 @@ def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str
     A catalog has stored its comparisons. Headers alone are compared with the running kernel. Where they are a driver's
     and no event is named, all of theirs are meant, and what of them cannot be read is an error. Raises `TpgenError`.
     """
-    if (catalog := open_catalog(request, report)) is not None:
+    catalog = open_catalog(request, report)
+    if catalog is not None and not request.headers:
         keys = catalog.select_all(patterns, module)
         return Compared(catalog, keys, catalog.all_comparisons(keys), ())
     from tpgen.kernel.check import check_kernel
     from tpgen.sources.headers.left_out import placed
 
-    kernel = open_checked(request, join_live=True)
+    kernel = with_drivers(catalog, request) if catalog else open_checked(request, join_live=True)
     headers, keys = kernel.sources.headers, kernel.select_all(patterns, module)
     skipped: Sequence[Diagnostic] = headers.skipped if headers else ()
     tree = kernel.sources.tree
@@ -207,15 +224,14 @@ def open_sources(
     With `syscalls` the C files beside the headers are read as well. Raises `TpgenError` where the sources contradict
     each other.
     """
-    from tpgen.kernel.sources import HeaderOptions, open_files, open_live
+    from tpgen.kernel.sources import open_files, open_live
 
     if request.kernel not in (None, "live"):
         raise fail("usage", "this needs sources, and a catalog has none", hint="--kernel live, or give files")
     _refuse_useless(request)
     if request.kernel == "live" and (request.btf or request.tracefs):
         raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave --btf and --tracefs away")
-    options = (request.headers, request.config, request.macros(), request.release, not request.no_cache)
-    headers = HeaderOptions(*options)
+    headers = _header_options(request)
     headers_alone = bool(request.headers) and not (request.btf or request.tracefs)
     join_live = join_live and headers_alone and live_kernel_askable()
     if request.kernel == "live" or (join_live and (request.arch is None or _is_of_this_machine(request.arch))):
@@ -231,13 +247,22 @@ def open_sources(
     return sources
 
 
+def _header_options(request: KernelRequest) -> HeaderOptions:
+    from tpgen.kernel.sources import HeaderOptions
+
+    return HeaderOptions(
+        request.headers, request.config, request.macros(), request.release, use_cache=not request.no_cache
+    )
+
+
 def _refuse_useless(request: KernelRequest) -> None:
     """Raise `usage` for options without an effect, `arch-mismatch` for one that the running kernel is not of."""
     for given, flag in ((request.config, "--config"), (request.defines, "-D"), (request.undefines, "-U")):
         if given and not request.headers:
             raise fail("usage", f"{flag} decides what of --headers counts", hint="give --headers as well")
     is_live = request.kernel == "live" or (not (request.kernel or request.has_files) and live_kernel_askable())
-    if request.release and (request.kernel or not request.has_files):
+    decides = request.has_files and (not request.kernel or (request.headers and not is_live))
+    if request.release and not decides:
         named = f"kernel {request.kernel}" if request.kernel not in (None, "live") else LIVE_LABEL
         raise fail("usage", f"--release is that of files, and {named} has its own", hint="leave --release away")
     if request.arch and is_live and not _is_of_this_machine(request.arch):

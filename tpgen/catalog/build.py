@@ -9,7 +9,7 @@ from tpgen.basics.frozen import replace
 from tpgen.catalog.write import CatalogWriter, info_of
 from tpgen.diagnostics import Diagnostic, fail
 from tpgen.kernel.request import KernelRequest
-from tpgen.opening import Report, open_catalog, open_sources
+from tpgen.opening import Report, open_catalog, open_sources, with_drivers
 
 if TYPE_CHECKING:
     from tpgen.catalog.schema import KernelInfo
@@ -81,7 +81,11 @@ def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo,
     if entry.packages:
         sources, release = _package_sources(entry, progress)
     elif (known := open_catalog(entry.request, report)) is not None:
-        return replace(known.info, name=entry.name or known.info.name), known
+        info = replace(known.info, name=entry.name or known.info.name)
+        if not entry.request.headers:
+            return info, known
+        sources_read = tuple(dict.fromkeys((*info.sources, "headers")))
+        return replace(info, sources=sources_read), with_drivers(known, entry.request)
     else:
         progress.stage("reading")
         sources, release = open_sources(entry.request, syscalls=entry.syscalls), None

@@ -372,6 +372,15 @@ class CatalogKernel(KernelEvents):
 
     # --- types
 
+    def types(self) -> Iterator[CType]:
+        """The types of all arguments and fields of this kernel, each once."""
+        query = (
+            "SELECT a.type FROM event e JOIN argument a ON a.prototype = e.prototype WHERE e.kernel = ? UNION "
+            "SELECT f.type FROM event e JOIN class c ON c.id = e.class JOIN field f ON f.record = c.record "
+            "WHERE e.kernel = ? AND f.type IS NOT NULL"
+        )
+        return (self._type(number) for (number,) in self.catalog.rows(query, self._id, self._id))
+
     def _type(self, number: Any) -> CType:
         try:
             return self._type_and_parts(number)[0]

@@ -6,49 +6,62 @@ macros, and an enumerator of the same name may belong to another driver, so what
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tpgen.basics.frozen import replace
 from tpgen.model import Array, CType, Qualified
-from tpgen.sources.btf import Btf
+from tpgen.target import Target
 from tpgen.typequery import size_of
 
 # No array in a record is longer.
 _LONGEST = 1 << 16
 
 
-def measured(ctype: CType, btf: Btf) -> CType:
-    """Evaluate the lengths of the arrays in `ctype`, as far as `btf` tells them."""
+class KernelTypes(Protocol):
+    """The types of a kernel, by name, and its constants: those in its BTF, or as far as a catalog has them."""
+
+    @property
+    def target(self) -> Target: ...
+
+    def completed(self, ctype: CType) -> CType:
+        """Return `ctype` with the types that it only names resolved, as far as they are known."""
+
+    def enumerator(self, name: str) -> int | None:
+        """Return the value of a constant; None where it is unknown."""
+
+
+def measured(ctype: CType, types: KernelTypes) -> CType:
+    """Evaluate the lengths of the arrays in `ctype`, as far as the kernel's types tell them."""
     match ctype:
         case Array(length=None, length_text=str(text)):
-            length = _length(text, btf)
-            element = measured(ctype.element, btf)
+            length = _length(text, types)
+            element = measured(ctype.element, types)
             return replace(ctype, element=element) if length is None else Array(element, length)
         case Array():
-            return replace(ctype, element=measured(ctype.element, btf))
+            return replace(ctype, element=measured(ctype.element, types))
         case Qualified():
-            return replace(ctype, target=measured(ctype.target, btf))
+            return replace(ctype, target=measured(ctype.target, types))
         case _:
             return ctype
 
 
-def _length(text: str, btf: Btf) -> int | None:
+def _length(text: str, types: KernelTypes) -> int | None:
     from tpgen.sources.headers.preprocessor.constant_expressions import constant
 
-    value = constant(text, _BtfConstants(btf))
+    value = constant(text, _Constants(types))
     return value if value is not None and 0 <= value <= _LONGEST else None
 
 
-class _BtfConstants(NamedTuple):
-    """The names in a constant expression, as BTF knows them."""
+class _Constants(NamedTuple):
+    """The names in a constant expression, as the kernel knows them."""
 
-    btf: Btf
+    types: KernelTypes
 
     def value(self, name: str) -> int | None:
-        return self.btf.enumerator(name)
+        return self.types.enumerator(name)
 
     def size(self, type_text: str) -> int | None:
         from tpgen.sources.cdecl import Declaration, parse_declarations
 
-        found = parse_declarations([type_text], self.btf.target)[type_text]
-        return size_of(self.btf.completed(found.type), self.btf.target) if isinstance(found, Declaration) else None
+        found = parse_declarations([type_text], self.types.target)[type_text]
+        return size_of(self.types.completed(found.type), self.types.target) if isinstance(found, Declaration) else None

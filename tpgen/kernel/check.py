@@ -417,20 +417,18 @@ def _header_record(
     def incomparable(reason: str, detail: Diagnostic | None = None) -> Comparison:
         return Comparison(Subject.HEADER_RECORD, str(key), reason=reason, detail=detail)
 
-    declared, in_btf = stated.event_class, kernel.btf(key) is not None
+    declared, judge = stated.event_class, kernel.record_source(key)
     if declared is None:
         if left_open := _left_open(kernel, key, Form.CLASSIC):
             return left_open
         assert stated.event is not None
         return incomparable(f"the headers do not have its class {stated.event.class_name}")
-    if not in_btf and kernel.format(key) is None:
+    if judge is None:
         from tpgen.sources.headers.types.resolved_facts import unknown_field
 
-        asked = bool(kernel.sources.btfs or kernel.sources.tracefs)
-        reason = f"neither BTF nor tracefs {'has it' if asked else 'was given'}"
-        return incomparable(reason, None if asked else unknown_field(declared, kernel.target))
+        reason = f"neither BTF nor tracefs {'has it' if kernel.is_asked else 'was given'}"
+        return incomparable(reason, None if kernel.is_asked else unknown_field(declared, kernel.target))
     fields = _as_declared(kernel, key, declared, record, names)
-    judge = "BTF" if in_btf else "tracefs"
     findings = _compare_records(str(key), fields, record, declared.position, "the headers", judge)
     if not findings and (unknown := next((field for field in fields if field.size_bytes is None), None)):
         message = f"{key}: the size of field {unknown.name} is unknown, and so what lies behind it"

@@ -23,11 +23,12 @@ from tpgen.kernel.alternatives import (
     same_arguments,
     same_fields,
 )
-from tpgen.kernel.array_lengths import measured
+from tpgen.kernel.array_lengths import KernelTypes, measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.kernel.syscalls import syscall_events
 from tpgen.kernel.validate import EventValidator, is_word
+from tpgen.layout import SLOT_BYTES
 from tpgen.model import Array, CType, Field, Int, Qualified, Record, Typedef, TypeTag
 from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import BtfTracepoints, RawPrototype
@@ -136,6 +137,11 @@ class Lookup(KernelEvents):
         stated = filter(self._driver_events, self._header_events) if names else self._header_events
         return tuple(sorted(names.union(stated)))
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the kernel itself tells which events it has, and not its headers alone."""
+        return bool(self.sources.btfs or self.sources.tracefs)
+
     def _driver_events(self, name: str) -> list[HeaderEvent]:
         """Return the definitions of an event in a driver's headers; the kernel gets with it what it lacks of these."""
         tree = self.sources.tree
@@ -180,8 +186,7 @@ class Lookup(KernelEvents):
         if name in self._defined_syscalls and SYSCALLS_SYSTEM not in systems:
             keys.append(EventKey(SYSCALLS_SYSTEM, name))
         if not keys:
-            is_known = bool(self.sources.btfs or self.sources.tracefs)
-            events = self._driver_events(name) if is_known else self._header_events.get(name, ())
+            events = self._driver_events(name) if self.is_asked else self._header_events.get(name, ())
             keys = list(dict.fromkeys(EventKey(event.system, name) for event in events))
         return keys
 
@@ -400,6 +405,10 @@ class Lookup(KernelEvents):
             lambda form: form.event.system in names,
         )[0]
 
+    def record_source(self, key: EventKey) -> str | None:
+        """Return the source that shows the event's record as the kernel has it; None where none does."""
+        return "BTF" if self.btf(key) is not None else "tracefs" if self.format(key) is not None else None
+
     def header_event(self, key: EventKey) -> HeaderEvent | None:
         """Return the event in the headers as it is written; None where they have none, or several that differ."""
         forms = self.header_forms(key)
@@ -445,6 +454,11 @@ class Lookup(KernelEvents):
         written = self.header_class(key)
         return None if written is None else cast("HeaderClass", self._resolved_facts.get(id(written), written))
 
+    @property
+    def common_bytes(self) -> int:
+        """The size of the common header of records."""
+        return self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
+
     @cached_property
     def headers_match(self) -> bool:
         """Whether headers and kernel are of the same release, as far as both tell: else the headers do not decide."""
@@ -458,18 +472,23 @@ class Lookup(KernelEvents):
 
         Lengths of arrays are evaluated. What BTF does not have is one of the types that every kernel has, or a name.
         """
-        btf = self.btf(key) or next(iter(self.sources.btfs), None)
         if ctype is None:
             return None
-        return _of_base_types(ctype if btf is None else measured(btf.btf.completed(ctype), btf.btf), self.target)
+        types = self.types_of(key)
+        return _of_base_types(ctype if types is None else measured(types.completed(ctype), types), self.target)
+
+    def types_of(self, key: EventKey) -> KernelTypes | None:
+        """Return the types that the event's image sees; None where no BTF has them."""
+        btf = self.btf(key) or next(iter(self.sources.btfs), None)
+        return btf.btf if btf else None
 
     def compiled_type(self, ctype: CType, key: EventKey) -> CType:
         """Return `resolved_type` of what the headers declare, with the sign that a char has in this kernel."""
         found = self.resolved_type(ctype, key) or ctype
-        return found if self._char is None else _with_char(found, self._char)
+        return found if self.char is None else _with_char(found, self.char)
 
     @cached_property
-    def _char(self) -> CType | None:
+    def char(self) -> CType | None:
         """The type char in BTF: signed before Linux 6.2, where the architecture has it so."""
         btf = self.sources.btfs[0].btf if self.sources.btfs else None
         ids = btf.own_ids() if btf else ()

@@ -175,8 +175,8 @@ class Kernel(Lookup):
         return raw.args, Origin.BTF, raw.names_origin
 
     def _of_kernel(self, key: EventKey, args: tuple[Argument, ...]) -> tuple[Argument, ...]:
-        """Return the arguments with the types of this kernel's BTF that the headers only name."""
-        if not self.sources.btfs:
+        """Return the arguments with the types of this kernel that the headers only name."""
+        if self.types_of(key) is None:
             return args
         return tuple(replace(arg, type=self.compiled_type(arg.type, key)) for arg in args)
 
@@ -197,10 +197,9 @@ class Kernel(Lookup):
             fields = tuple(self._of_format(field, key) for field in form.fields)
             return self._with_elements(Record(header_bytes(form), None, fields), key, form), Origin.TRACEFS
         if btf is None and (declared := self.resolved_class(key)):
-            header = self.sources.btfs[0].header_bytes if self.sources.btfs else SLOT_BYTES
             types = (None if field.type is None else self.compiled_type(field.type, key) for field in declared.fields)
             fields = tuple(replace(each, type=ctype) for each, ctype in zip(declared.fields, types, strict=True))
-            return _signed(lay_out(fields, header, self.target)), Origin.HEADERS
+            return _signed(lay_out(fields, self.common_bytes, self.target)), Origin.HEADERS
         return None, None
 
     def _of_format(self, field: Field, key: EventKey) -> Field:

@@ -177,6 +177,11 @@ def open_files(
     return Sources(label, target, headers.release, btfs, opened, tree, (), known, without_btf)
 
 
+def open_headers(headers: HeaderOptions, target: Target, label: str, release: str | None) -> Sources:
+    """Open the headers of drivers for a kernel of that release. Raises `TpgenError`."""
+    return Sources(label, target, release, tree=_open_tree(headers, target, kernel_release=release))
+
+
 def _open_live_btf(arch: str) -> tuple[tuple[BtfTracepoints, ...], tuple[Diagnostic, ...]]:
     """Open the BTF of the running kernel; where it has none, but a tracefs that can be read, return why."""
     if live_kernel_readable() or not live_kernel_askable():

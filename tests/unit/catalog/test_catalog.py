@@ -489,11 +489,6 @@ USAGE = {
         ["list", "--kernel", "a", "--btf", "b"],
         "--kernel and files: a catalog has its own [usage]; give one or the other",
     ),
-    "a driver's headers": (
-        ["list", "--kernel", "6.12", "--headers", "b"],
-        "--kernel and files: a catalog has its own [usage]; for a driver's headers give --kernel live, or that kernel's"
-        " BTF or tree",
-    ),
     "packages and BTF": (
         ["catalog", "add", "x", "p.deb", "--btf", "b"],
         "packages have their own BTF [usage]; leave --btf and --kernel away",

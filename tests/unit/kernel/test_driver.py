@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from support.btf_builder import elf
-from support.cli import tpgen
+from support.catalogs import small_catalog
+from support.cli import Done, refusal, tpgen
 from support.small_kernel import small_btf, write_btf
 
 T = 'TP_fast_assign(), TP_printk("x")'
@@ -51,6 +54,136 @@ def test_events_of_a_driver(driver: Path, kernel: tuple[str, str], name: str) ->
     fields = [(field["name"], field["offset"], field["size"], field["signed"]) for field in event["record"]["fields"]]
     assert fields == [("pid", 8, 4, True), ("depth", 12, 2, True)]
     assert "sched_wakeup" in tpgen("list", *kernel, "--headers", driver / name).out
+
+
+# --- with a kernel from a catalog
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[str, str]:
+    """The same kernel as a catalog."""
+    return "--kernel", str(small_catalog(tmp_path))
+
+
+@pytest.mark.parametrize("command", ["show", "list"])
+def test_a_catalog_tells_the_types_as_btf_does(
+    driver: Path, stored: tuple[str, str], tmp_path: Path, command: str
+) -> None:
+    own = "--btf", write_btf(tmp_path / "vmlinux"), "--tracefs", tmp_path / "tracefs"
+    said = [tpgen(command, "*", "--json", *kernel, "--headers", driver) for kernel in (own, stored)]
+    by_btf, by_catalog = ([dict(event, header=None) for event in json.loads(done.out)] for done in said)
+    assert "punt_push" in {event["name"] for event in by_btf}
+    assert by_catalog == by_btf
+
+
+def test_check_with_a_catalog(driver: Path, stored: tuple[str, str]) -> None:
+    """sched_switch is in both, and of punt_push nothing can be compared."""
+    done = tpgen("check", *stored, "--headers", driver)
+    assert done.code == 0, done.out
+    assert "  raw arguments: headers and BTF                          1       1       0               1\n" in done.out
+    assert "  classic record: headers and the kernel                  1       1       0               1\n" in done.out
+    assert "sched_wakeup" not in done.out
+    (driver / "trace.h").write_text(TRACE.replace("__field(long, prev_state)", "__field(int, prev_state)"))
+    done = tpgen("check", *stored, "--headers", driver)
+    assert done.code == 1
+    assert "field prev_state: type `int` in the headers, `long` in the catalog [record-type]" in done.out
+    assert tpgen("sched_switch", "--classic", *stored, "--headers", driver).code == 1
+
+
+# What the kernels' sources say of these types, and clang makes of them.
+JUDGE = """
+typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
+typedef int pid_t; typedef u64 dma_addr_t; typedef unsigned int gfp_t; typedef u64 sector_t; typedef _Bool bool;
+typedef struct { unsigned long pte; } pte_t; enum zone_type { ZONE_NORMAL };
+struct record { u64 header; %s } __attribute__((unused));
+"""
+RIDE = {
+    "pid": "pid_t pid;", "fast": "bool fast;", "at": "dma_addr_t at;", "comm": "char comm[16];",
+    "flags": "gfp_t flags;", "zone": "enum zone_type zone;", "where": "sector_t where;",
+    "__data_loc_why": "u32 __data_loc_why;", "last": "u16 last;", "state": "long state;",
+    "tail": "char tail[sizeof(pid_t) * 3];",
+}  # fmt: skip
+RIDE_TRACE = f"""
+#define TRACE_SYSTEM ride
+TRACE_EVENT(ride_on, TP_PROTO(struct task_struct *task, gfp_t flags, dma_addr_t at), TP_ARGS(task, flags, at),
+	TP_STRUCT__entry(__field(pid_t, pid) __field(bool, fast) __field(dma_addr_t, at) __array(char, comm, TASK_COMM_LEN)
+		__field(gfp_t, flags) __field(enum zone_type, zone) __field(sector_t, where) __string(why, why)
+		__field(u16, last) __field(long, state) __array(char, tail, sizeof(pid_t) * 3)), {T});
+"""
+TRIPLES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu", "s390x": "s390x-linux-gnu"}
+
+
+@pytest.mark.compilers
+@pytest.mark.parametrize("kernel", ["5.10-amd64", "6.1-amd64", "6.12-amd64", "6.12-arm64", "6.12-s390x", "7.2-amd64"])
+def test_a_record_as_clang_lays_it_out(kernel: str, tmp_path: Path) -> None:
+    clang = shutil.which("clang")
+    if clang is None:
+        pytest.skip("clang is not installed")
+    (tmp_path / "ride.h").write_text(RIDE_TRACE)
+    done = tpgen("show", "ride_on", "--json", "--kernel", f"debian-{kernel}", "--headers", tmp_path / "ride.h")
+    (event,) = json.loads(done.out)
+    assert [arg["size"] for arg in event["args"]] == [8, 4, 8]
+    asserts = [f'_Static_assert(sizeof(struct record) == {event["record"]["size"]}, "size");']
+    for field, member in zip(event["record"]["fields"], RIDE, strict=True):
+        place = f"__builtin_offsetof(struct record, {member}) == {field['offset']}"
+        size = f"sizeof(((struct record *)0)->{member}) == {field['size']}"
+        asserts.append(f'_Static_assert({place} && {size}, "{member}");')
+    unit = tmp_path / "judge.c"
+    unit.write_text(JUDGE % " ".join(RIDE.values()) + "\n".join(asserts))
+    command = (
+        clang,
+        f"--target={TRIPLES[kernel.rpartition('-')[2]]}",
+        "-std=gnu11",
+        "-fsyntax-only",
+        "-Werror",
+        str(unit),
+    )
+    judged = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stderr
+    # Before Linux 6.2 a char has the sign that the architecture gives it; that BTF of 5.10 has no signs of chars.
+    signed = {field["name"]: field["signed"] for field in event["record"]["fields"]}
+    assert signed["tail"] == (kernel == "6.1-amd64")
+
+
+def test_what_a_catalog_does_not_tell(tmp_path: Path) -> None:
+    """The length of an array, or a type, that none of its events is made of."""
+    for field in ("__array(char, name, RIDE_LEN)", "__field(struct ride_seat, seat)", "__field(ride_t, ride)"):
+        (tmp_path / "ride.h").write_text(RIDE_TRACE.replace("__field(u16, last)", field))
+        done = tpgen("ride_on", "--classic", "--kernel", "6.12", "--headers", tmp_path / "ride.h")
+        assert done.code == 2
+        assert "is unknown" in done.err
+
+
+def test_a_catalog_of_both(
+    driver: Path, stored: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    added = tpgen("catalog", "add", "with-punt", *stored, "--headers", driver)
+    assert added == Done(0, "", "")
+    shown = [
+        json.loads(tpgen("show", "*", "--json", *kernel).out)
+        for kernel in (("--kernel", "with-punt"), (*stored, "--headers", str(driver)))
+    ]
+    assert [dict(event, header=None) for event in shown[0]] == [dict(event, header=None) for event in shown[1]]
+
+
+def test_the_trees_of_kernels_do_not_go_with_a_catalog(driver: Path, stored: tuple[str, str]) -> None:
+    (driver / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\nEXTRAVERSION =\n")
+    assert tpgen("list", *stored, "--headers", driver) == refusal(
+        f"--kernel and the headers of a kernel, {driver}: a catalog has its own [usage]; "
+        "give one or the other; a driver's headers go with either"
+    )
+    assert tpgen("list", *stored, "--headers", driver / "trace.h", "--btf", driver / "vmlinux").code == 2
+
+
+def test_the_release_of_the_catalog_decides(driver: Path, stored: tuple[str, str]) -> None:
+    """6.18.1, unless another is given."""
+    newer = "#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)\ntypedef long long punt_depth_t;\n#else\n"
+    (driver / "os/linux/punt/types.h").write_text(f"{newer}typedef short punt_depth_t;\n#endif\n")
+    for options, size in (([], 8), (["--release", "6.17.9"], 2)):
+        done = tpgen("show", "punt_push", "--json", *stored, *options, "--headers", driver)
+        assert json.loads(done.out)[0]["args"][1]["size"] == size
+    assert tpgen("list", *stored, "--release", "6.17.9").code == 2  # without headers it decides nothing
 
 
 def test_a_tail_that_two_headers_have_decides_nothing(driver: Path, kernel: tuple[str, str]) -> None:
