@@ -302,6 +302,7 @@ class _Parsed:
     name: str
     type_text: str
     dynamic: Dynamic | None
+    is_locators: bool = False
 
 
 _Taken = tuple[_Parsed, "Declaration"] | _Misfit
@@ -369,7 +370,7 @@ def _grammar() -> Lark:
 
         def locators(self, parts: list[Any]) -> _Parsed:
             # `__data_loc char[][2] s` of a probe: as many locators, each a u32.
-            return _Parsed(str(parts[-1]), f"unsigned int {parts[2]}", None)
+            return _Parsed(str(parts[-1]), f"unsigned int {parts[2]}", None, is_locators=True)
 
         def member(self, parts: list[Any]) -> _Parsed:
             return _Parsed(str(parts[1]), " ".join((parts[0], *parts[2:])), None)
@@ -388,7 +389,8 @@ def _field(
 ) -> _Line:
     """The field of a line; `sizes` remembers what is wrong with a type of that size."""
     parsed, typed = declaration
-    signed = None if match[4] is None else match[4] == "1"
+    # `signed:` of locators is that of what they locate.
+    signed = None if match[4] is None else match[4] == "1" and not parsed.is_locators
     size = int(match[3])
     field = Field(parsed.name, typed.type, int(match[2]), size, signed, parsed.dynamic)
     if parsed.dynamic:

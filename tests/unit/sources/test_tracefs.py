@@ -105,6 +105,12 @@ DECLARATIONS = {
 }  # fmt: skip
 
 
+def test_locators_have_no_sign() -> None:
+    """The kernel's `signed:` of an array of strings is that of their characters."""
+    (field,) = parsed(format_text("e", [Line("__data_loc char[][2] s", 8, 8, 1)])).fields
+    assert field.signed is False
+
+
 def faults_of(lines: Sequence[Line], system: str = "s", arch: str = "x86_64", common: str = "") -> list[str]:
     text = format_text("e", lines).replace(RECORD_HEADER, RECORD_HEADER + common)
     (found,) = parse_formats([(system, "f", text)], target_named(arch))
