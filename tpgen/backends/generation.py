@@ -92,7 +92,7 @@ def _requests(
     """The forms that the events have, and notes on those that they lack. With `dynamic` those of dynamic events count.
 
     With `is_stored` they are from a catalog. Raises `TpgenError` `no-such-form` where `one` event was meant, and it
-    lacks all, or one that was `named`. What a pattern meant as well is left out with a note.
+    lacks one that was `named`, and where there are none at all. What a pattern meant as well is left out with a note.
     """
     requests: list[Request] = []
     notes: list[Diagnostic] = []
@@ -108,7 +108,7 @@ def _requests(
             for form, reason in reasons.items()
             if named or len(reasons) == len(forms)
         ]
-        if without and one:
-            raise TpgenError(*(diagnostic._replace(severity=Severity.ERROR) for diagnostic in without))
         notes += without
+    if notes and (one or not requests):
+        raise TpgenError(*(note._replace(severity=Severity.ERROR) for note in notes))
     return requests, notes

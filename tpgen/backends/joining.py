@@ -92,7 +92,7 @@ def _requests(
 ) -> tuple[list[JoinedRequest], list[Diagnostic]]:
     """The forms that the events have on any kernel, and notes on those that they have on none.
 
-    Raises `no-such-form` for a single event without any, or without one that was `named`.
+    Raises `no-such-form` for a single event without one that was `named`, and where there are none at all.
     """
     requests: list[JoinedRequest] = []
     notes: list[Diagnostic] = []
@@ -104,9 +104,9 @@ def _requests(
             for form, reason in reasons.items()
             if named or len(reasons) == len(forms)
         ]
-        if without and len(events) == 1:
-            raise TpgenError(*(diagnostic._replace(severity=Severity.ERROR) for diagnostic in without))
         notes += without
+    if notes and (len(events) == 1 or not requests):
+        raise TpgenError(*(note._replace(severity=Severity.ERROR) for note in notes))
     return requests, notes
 
 
