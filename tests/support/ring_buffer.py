@@ -23,7 +23,7 @@ def records(instance: Path, cpu: int) -> Iterator[bytes]:
     fd = os.open(instance / f"per_cpu/cpu{cpu}/trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK)
     try:
         while page := _read(fd, page_bytes):
-            yield from _records(page)
+            yield from page_records(page)
     finally:
         os.close(fd)
 
@@ -35,7 +35,8 @@ def _read(fd: int, size: int) -> bytes:
         return b""
 
 
-def _records(page: bytes) -> Iterator[bytes]:
+def page_records(page: bytes) -> Iterator[bytes]:
+    """Every record of a page, of this machine's byte order."""
     (commit,) = struct.unpack_from("@Q", page, 8)
     at, end = _HEADER_BYTES, _HEADER_BYTES + (commit & _COMMIT_MASK)
     while at < end:

@@ -132,8 +132,8 @@ def _plan_files(lines: Sequence[Line]) -> tuple[bytes, bytes]:
     return "".join(f"{line}\n" for line in plan).encode(), bytes(code) or bytes(_INSN_BYTES)
 
 
-def _answers(lines: Sequence[Line], text: str) -> Iterator[Answer]:
-    """The answers that there are; fewer than lines where the machine came to a bad end."""
+def answers_in(lines: Sequence[Line], text: str) -> Iterator[Answer]:
+    """The answers in a text; fewer than lines where the machine came to a bad end."""
     told: list[str] = []
     rest = iter(lines)
     for line in text.splitlines():
@@ -142,6 +142,16 @@ def _answers(lines: Sequence[Line], text: str) -> Iterator[Answer]:
         elif found := re.fullmatch(r"(\w+) (\d+)", line):
             yield Answer(next(rest), found[1], int(found[2]), tuple(told))
             told = []
+
+
+def write_formats(told: Iterable[str], root: Path) -> None:
+    """Lay out what `formats` tells as the format files of a tracefs that is a copy."""
+    text = "\n".join(told)
+    for part in f"\n{text}".split("\n=== ")[1:]:
+        name, _, content = part.partition("\n")
+        path = root / "events" / name / "format"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{content}\n")
 
 
 # --- modules
@@ -220,9 +230,17 @@ class Run:
     seconds: float
 
 
-def boot(tree: Tree, init: bytes, lines: Sequence[Line], folder: Path, modules: Mapping[Path, bytes]) -> Run:
+def boot(
+    tree: Tree,
+    init: bytes,
+    lines: Sequence[Line],
+    folder: Path,
+    modules: Mapping[Path, bytes],
+    others: Mapping[str, bytes] | None = None,
+) -> Run:
     """Boots the kernel of `tree` with these modules at hand, and waits until it has answered and is off.
 
+    `others` are more files, by their names in the machine.
     AssertionError with the end of the console's log where lines are left without an answer.
     """
     machine = MACHINES[tree.arch]
@@ -230,10 +248,13 @@ def boot(tree: Tree, init: bytes, lines: Sequence[Line], folder: Path, modules: 
     plan, code = _plan_files(lines)
     files = {"init": init, "plan": plan, "code": code, **_MOUNT_POINTS}
     files |= {module_file(path): data for path, data in modules.items()}
+    files |= others or {}
     (folder / "initramfs").write_bytes(b"".join(_cpio(files)))
     # Detaching waits for readers under RCU, thousands of times: expedited, that takes no time.
     # An emulated processor has no jitter to find: a kernel that looks for it at its start does so for minutes.
+    # A busy machine lets the emulated timer wait, and a kernel that looks whether it comes in time would panic.
     append = f"console={machine.console} panic=-1 rcupdate.rcu_expedited=1 initcall_blacklist=jent_mod_init"
+    append += " no_timer_check"
     append += f" answers={machine.answers}"
     command = [machine.qemu, *machine.options.split(), "-display", "none", "-nodefaults", "-no-reboot", "-m", "2G"]
     command += ["-kernel", str(tree.vmlinuz), "-initrd", "initramfs", "-append", append]
@@ -242,7 +263,7 @@ def boot(tree: Tree, init: bytes, lines: Sequence[Line], folder: Path, modules: 
     seconds = time.monotonic() - start
     (folder / "initramfs").unlink()
     console = (folder / "console").read_text(errors="replace")
-    answers = tuple(_answers(lines, (folder / "answers").read_text(errors="replace")))
+    answers = tuple(answers_in(lines, (folder / "answers").read_text(errors="replace")))
     assert len(answers) == len(lines), f"{done.stderr}{len(answers)} of {len(lines)} answers\n{console[-4000:]}"
     return Run(answers, console, seconds)
 

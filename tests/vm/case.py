@@ -33,6 +33,7 @@ from support.vm import (
     raw_tp,
     tp,
     tp_btf,
+    write_formats,
 )
 
 from tpgen.sources.images import btf_sections
@@ -128,19 +129,8 @@ class Case:
     @cached_property
     def tracefs(self) -> Path:
         """A copy of the format files."""
-        root, file = self._scratch / "tracefs", None
-        for line in self.first.answers[-1].text:
-            if line.startswith("=== "):
-                if file:
-                    file.close()
-                path = root / "events" / line.removeprefix("=== ") / "format"
-                path.parent.mkdir(parents=True)
-                file = path.open("w")
-            else:
-                assert file is not None
-                file.write(f"{line}\n")
-        assert file is not None
-        file.close()
+        root = self._scratch / "tracefs"
+        write_formats(self.first.answers[-1].text, root)
         return root
 
     @cached_property

@@ -16,6 +16,9 @@
  *	act NAME                                   lets a process do something, and tells what it knows of it
  *	seen                                       the map's value in hexadecimal digits; it becomes 0
  *	release                                    detaches what was kept
+ *	write PATH TEXT                            appends a line to a file; @PROBED in it is where probed() is: FILE:OFFSET
+ *	read PATH                                  the text of a file
+ *	pages PATH                                 what a file has now, every read in hexadecimal digits on a line of its own
  *
  * An answer is any number of lines `| text` and a last one `STAGE ERRNO`: `done 0`, or the stage that failed. The text
  * of a program that does not load is the verifier's log. A program's instruction that loads the address of a map
@@ -80,6 +83,14 @@ static void tell(const char *text, size_t length)
 			next = end;
 		fprintf(answers, "| %.*s\n", (int)(next - text), text);
 	}
+}
+
+static void tell_digits(const unsigned char *bytes, size_t count)
+{
+	fputs("| ", answers);
+	for (size_t at = 0; at < count; at++)
+		fprintf(answers, "%02x", bytes[at]);
+	fputc('\n', answers);
 }
 
 /* The whole of a file into a buffer of our own, NUL-terminated; its length, 0 where it cannot be read. */
@@ -307,10 +318,7 @@ static struct outcome seen(void)
 
 	if (bpf(BPF_MAP_LOOKUP_ELEM, &attr) < 0)
 		return failed("seen");
-	fputs("| ", answers);
-	for (size_t at = 0; at < map_bytes; at++)
-		fprintf(answers, "%02x", value[at]);
-	fputc('\n', answers);
+	tell_digits(value, map_bytes);
 	write_map(memset(value, 0, map_bytes));
 	free(value);
 	return done;
@@ -452,6 +460,33 @@ static void execute_path(void)
 	watch(0, 0);
 }
 
+/* Where probes of user space are set. */
+__attribute__((noinline)) long probed(int number, unsigned long wide, const char *text, const char *const *texts)
+{
+	__asm__ volatile("" : "+r"(wide) : "r"(text), "r"(texts) : "memory");
+	return number + (long)wide;
+}
+
+/* A call of probed(), a system call that fails in the kernel's function of its name, a new program, and its end. */
+static void run_into_probes(void)
+{
+	/* The members of struct open_how: O_WRONLY | O_CREAT, rw-r-----, RESOLVE_BENEATH. */
+	const uint64_t how[] = { 01 | 0100, 0640, 8 };
+	const char *texts[] = { "one text", "another" };
+
+	if (fork() == 0) {
+		fact("pid", getpid());
+		fact("result", probed(-5, -3UL, "a text", texts));
+		fact("opened", syscall(SYS_openat2, -9, "no/such/directory", how, sizeof(how)));
+		fact("errno", errno);
+		mkdir("/some", 0755);
+		symlink("/init", "/some/program-with-a-long-name");
+		execl("/some/program-with-a-long-name", "program", NULL);
+		_exit(1);
+	}
+	wait(NULL);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -460,6 +495,7 @@ static const struct {
 	{ "close", close_bad_descriptor },
 	{ "switch", switch_to_partner },
 	{ "exec", execute_path },
+	{ "probes", run_into_probes },
 };
 
 static struct outcome act(const char *name)
@@ -525,9 +561,68 @@ static struct outcome formats(void)
 	return done;
 }
 
+/* --- files */
+
+/* This program's file, and where in it a function begins. */
+static void place_of(void *function, char *place, size_t room)
+{
+	unsigned long start, end, offset, address = (unsigned long)function;
+	char line[512];
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	*place = 0;
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx %*s %lx", &start, &end, &offset) == 3 && address >= start && address < end)
+			snprintf(place, room, "/init:0x%lx", address - start + offset);
+	if (maps)
+		fclose(maps);
+}
+
+static struct outcome write_line(const char *path, char *text)
+{
+	char line[1024], place[64] = "", *mark = strstr(text, "@PROBED");
+	int length, fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	struct outcome outcome = done;
+
+	if (fd < 0)
+		return failed("open");
+	if (mark) {
+		*mark = 0;
+		place_of(probed, place, sizeof(place));
+	}
+	length = snprintf(line, sizeof(line), "%s%s%s\n", text, place, mark ? mark + strlen("@PROBED") : "");
+	if (write(fd, line, length) != length)
+		outcome = failed("write");
+	close(fd);
+	return outcome;
+}
+
+static struct outcome read_file(const char *path)
+{
+	char *text;
+	size_t length = slurp(path, &text);
+
+	tell(text, length);
+	return done;
+}
+
+static struct outcome tell_pages(const char *path)
+{
+	static unsigned char page[65536];
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ssize_t got;
+
+	if (fd < 0)
+		return failed("open");
+	while ((got = read(fd, page, sysconf(_SC_PAGESIZE))) > 0)
+		tell_digits(page, got);
+	close(fd);
+	return done;
+}
+
 /* --- the plan */
 
-static struct outcome carry_out(const char *line)
+static struct outcome carry_out(char *line)
 {
 	char first[256], second[256];
 	int at, count, keep;
@@ -555,6 +650,12 @@ static struct outcome carry_out(const char *line)
 		return takes(first, type, at, count);
 	if (sscanf(line, "act %255s", first) == 1)
 		return act(first);
+	if (sscanf(line, "write %255s %n", first, &at) == 1)
+		return write_line(first, line + at);
+	if (sscanf(line, "read %255s", first) == 1)
+		return read_file(first);
+	if (sscanf(line, "pages %255s", first) == 1)
+		return tell_pages(first);
 	if (strcmp(line, "formats") == 0)
 		return formats();
 	if (strcmp(line, "seen") == 0)
