@@ -15,6 +15,7 @@ from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.read import read_headers, read_text
 from tpgen.sources.headers.types.base_types import base_types
 from tpgen.sources.headers.types.resolved_facts import unknown_field
+from tpgen.spelling import spell
 from tpgen.target import target_named
 from tpgen.typequery import align_of, is_signed, size_of
 
@@ -132,6 +133,48 @@ def test_a_record_of_types_of_its_own_is_laid_out_as_a_compiler_does(arch: str) 
         unit += f'_Static_assert(sizeof(((struct record *)0)->{field.name}) == {field.size_bytes}, "{field}");\n'
     unit += f'_Static_assert(sizeof(struct record) == {record.size_bytes}, "size");\n'
     compile_c(unit, arch)
+
+
+# Entries whose names are whole declarators, as old f2fs's `__field(nid_t, nid[3])`, with the name of each.
+DECLARATORS = [
+    ("__field(nid_t, nid[3])", "nid"), ("__field(int, depth)", "depth"), ("__array(u8, mac[2], 6)", "mac"),
+    ("__field(char, grid[ROWS][ROWS + 1])", "grid"), ("__field(struct inner, *p)", "p"),
+    ("__field(void *, q [ROWS])", "q"), ("__array(u16 *, * r, 2)", "r"), ("__field_ext(u8, s[1], FILTER_OTHER)", "s"),
+    ("__field_struct(struct inner, t[2])", "t"), ("__field(u64, last)", "last"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "i386", "arm"])
+def test_a_name_that_is_a_declarator_declares_as_gcc_has_it(arch: str) -> None:
+    target = target_named(arch)
+    before = "#define ROWS 3\ntypedef u32 nid_t;\nstruct inner { u8 a; u64 b; };\n"
+    entries = " ".join(entry for entry, _ in DECLARATORS)
+    fields = only_class(read_text(event(entries, before), target)).fields
+    assert [field.name for field in fields] == [name for _, name in DECLARATORS]
+    record = lay_out(fields, 8, target)
+    # What include/trace/stages makes of these words in the first of its passes.
+    macros = "#define __field(type, item) type item;\n#define __field_ext(type, item, filter) type item;\n"
+    macros += "#define __field_struct(type, item) type item;\n#define __array(type, item, len) type item[len];\n"
+    members = f"{macros}{before}struct record {{ int pad[2]; {entries} }};\n"
+    done = subprocess.run(["gcc", "-E", "-P", "-"], input=members, capture_output=True, text=True, check=True)
+    bits = "#define CONFIG_64BIT\n" if target.pointer_size == 8 else ""
+    unit = bits + (KERNEL_HEADERS / "types.h").read_text() + done.stdout
+    for field in record.fields:
+        place = f"((struct record *)0)->{field.name}"
+        unit += f'_Static_assert(__builtin_offsetof(struct record, {field.name}) == {field.offset_bytes}, "{field}");\n'
+        unit += f'_Static_assert(sizeof({place}) == {field.size_bytes}, "{field}");\n'
+        unit += f"extern __typeof__({place}) m_{field.name}; extern {spell(field.type, f'm_{field.name}')};\n"
+    unit += f'_Static_assert(sizeof(struct record) == {record.size_bytes}, "size");\n'
+    compile_c(unit, arch)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["__field(int, a[)", "__field(int, a[2]b)", "__field(int, a[])", "__string(s[2], x)", "__field(int, (*a)[2])"],
+)
+def test_a_declarator_that_is_none_of_these_is_told(entry: str) -> None:
+    facts = read_text(event(f"{entry} __field(int, b)"), X86_64)
+    assert [d.code for d in facts.skipped] == ["header-field"]
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def _members(entries: Sequence[str]) -> dict[str, Member | BadMember]:
 def _with_name(member: Member | BadMember, name: str | None) -> Member | BadMember:
     if name is None or isinstance(member, BadMember):
         return member
-    return Member(member.type, name, member.length, member.dynamic)
+    return Member(member.type, name, member.lengths, member.dynamic)
 
 
 # An argument, which is what two commas or the parentheses enclose, that is a name.
@@ -175,8 +175,7 @@ def _entry_tokens(entry: str) -> list[Token]:
 
 def _member_texts(member: Member) -> Iterable[str]:
     yield _type_text(member)
-    if member.length is not None:
-        yield _length_text(member.length)
+    yield from map(_length_text, member.lengths)
 
 
 def _type_text(member: Member) -> str:
@@ -271,8 +270,8 @@ class _FactCache:
         if isinstance(declaration, BadDeclaration):
             return declaration.reason
         ctype = declaration.type
-        if member.length is not None:
-            ctype = self._array(ctype, member.length)
+        for length in reversed(member.lengths):
+            ctype = self._array(ctype, length)
         return Field(member.name, self._base_types.resolved(ctype), None, None, None, member.dynamic)
 
     def _array(self, element: CType, length: str) -> Array:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @frozen
 class Member:
-    """A member of the record as text: `type name`, `type name[length]`, or a dynamic field with elements of `type`."""
+    """A member of the record as text: `type name`, `type name[length]…`, or a dynamic field with elements of `type`."""
 
     type: str
     name: str
-    length: str | None = None
+    lengths: tuple[str, ...] = ()
     dynamic: Dynamic | None = None
 
 
@@ -62,17 +62,23 @@ def _parser() -> Lark:
     from lark import Lark, Token, Transformer
 
     class Members(Transformer[Token, list[Member]]):
-        def field(self, children: list[Token]) -> Member:
-            return Member(children[0].strip(), str(children[1]))
+        def declarator(self, children: list[Token]) -> Member:
+            stars = children.pop(0).strip() if children[0].type == "STARS" else ""
+            return Member(stars, str(children[0]), tuple(length.strip() for length in children[1:]))
 
-        def array(self, children: list[Token]) -> Member:
-            return Member(children[0].strip(), str(children[1]), children[2].strip())
+        def field(self, children: list[Any]) -> Member:
+            ctype, declared = children
+            return Member(f"{ctype.strip()} {declared.type}".strip(), declared.name, declared.lengths)
+
+        def array(self, children: list[Any]) -> Member:
+            member = self.field(children[:2])
+            return Member(member.type, member.name, (*member.lengths, children[2].strip()))
 
         def data_loc(self, children: list[Token]) -> Member:
-            return Member(children[0].strip(), str(children[1]), None, Dynamic.DATA_LOC)
+            return Member(children[0].strip(), str(children[1]), (), Dynamic.DATA_LOC)
 
         def rel_loc(self, children: list[Token]) -> Member:
-            return Member(children[0].strip(), str(children[1]), None, Dynamic.REL_LOC)
+            return Member(children[0].strip(), str(children[1]), (), Dynamic.REL_LOC)
 
         def start(self, children: list[Member]) -> list[Member]:
             return children
