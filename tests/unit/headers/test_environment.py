@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment
+from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment, option_macros
 from tpgen.sources.headers.preprocessor.expressions import evaluate
 from tpgen.target import target_named
 
@@ -98,3 +98,43 @@ def test_defines_come_before_all_else() -> None:
         "OTHER": None,
     }.items():
         assert evaluate(text, environment) == value, text
+
+
+# What autoconf.h has for an option that is y, m or n, and what gcc and the kernel's <linux/kconfig.h> make of it:
+# CONFIG_X, CONFIG_X_MODULE (as defined), IS_ENABLED, IS_BUILTIN, IS_MODULE, IS_REACHABLE. A module is reachable from
+# modules alone.
+_ON, _MODULE, _OFF = (1, 0, 1, 1, 0, 1), (0, 1, 1, 0, 1, None), (0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("defines", "meant"),
+    [
+        ({"CONFIG_X": "1"}, _ON),
+        ({"CONFIG_X": "y"}, _ON),
+        ({"CONFIG_X": "m"}, _MODULE),
+        ({"CONFIG_X_MODULE": "1"}, _MODULE),
+        ({"CONFIG_X": "n"}, _OFF),
+        ({"CONFIG_X": None}, _OFF),
+        ({"CONFIG_X": "0"}, (1, 0, 0, 0, 0, 0)),
+        ({"CONFIG_X": "250"}, (1, 0, 0, 0, 0, 0)),
+        ({"CONFIG_X": None, "CONFIG_X_MODULE": "1"}, _MODULE),
+        ({"CONFIG_X": "1", "CONFIG_X_MODULE": "1"}, (1, 1, 1, 1, 0, 1)),
+        ({"CONFIG_X_MODULE": None}, (None, 0, None, None, None, None)),
+        ({"CONFIG_Y": None}, (None,) * 6),
+    ],
+)
+@pytest.mark.parametrize("config", [None, {"CONFIG_X": "y"}, {"CONFIG_X": "m"}, {}])
+def test_an_option_is_what_kconfig_makes_of_it(
+    defines: dict[str, str | None], meant: tuple[int | None, ...], config: dict[str, str] | None
+) -> None:
+    environment = ConfigEnvironment(config, None, option_macros(defines))
+    calls = [f"IS_{word}(CONFIG_X)" for word in ("ENABLED", "BUILTIN", "MODULE", "REACHABLE")]
+    if config is None or None not in meant[:2]:  # else the configuration decides
+        words = "defined(CONFIG_X)", "defined(CONFIG_X_MODULE)", *calls
+        assert tuple(evaluate(text, environment) for text in words) == meant
+
+
+def test_a_number_of_the_configuration_is_not_set_as_an_option_is() -> None:
+    environment = ConfigEnvironment({"CONFIG_HZ": "250", "CONFIG_ONE": "1"})
+    assert evaluate("IS_ENABLED(CONFIG_HZ)", environment) == 0
+    assert evaluate("IS_ENABLED(CONFIG_ONE)", environment) == 1

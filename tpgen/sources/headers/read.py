@@ -167,7 +167,9 @@ def read_text(
 ) -> HeaderFacts:
     """Return the facts of one header of this text, without a look at any file. `skipped` is as in `read_headers`."""
     from tpgen.sources.headers.incremental.analysis import read_alone
-    from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
+    from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, option_macros
     from tpgen.sources.headers.preprocessor.source import Source
 
-    return read_alone(Source(path, text), target, ConfigEnvironment(config, release, defines or {}), release)
+    return read_alone(
+        Source(path, text), target, ConfigEnvironment(config, release, option_macros(defines or {})), release
+    )

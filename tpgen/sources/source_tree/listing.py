@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tpgen.cache.fingerprint import Stamp, stamp_of
@@ -58,7 +58,8 @@ def is_directory(root: str) -> bool:
 def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) -> Listing:
     """List every header below the directory `root`.
 
-    Of a kernel's arch/ only the directory of `arch` counts, where that is one that we know; all of it with None.
+    Of a kernel's arch/ only the directory of `arch` counts, where that is one that we know; all of it with None. The
+    kernel may be the root or lie below it.
     """
     listing = Listing(root)
     listing.paths = sorted(_files(listing, ".h", _ARCH_DIRECTORIES.get(arch or ""), with_stamps))
@@ -119,16 +120,13 @@ def list_files(root: str, suffix: str, arch: str | None, skipped: list[Diagnosti
 
 def _files(listing: Listing, suffix: str, arch_directory: str | None, with_stamps: bool = False) -> Iterator[str]:
     """Yield the regular files below a root with this suffix. Directories behind symlinks are not entered."""
-    root = listing.root
-    arch = os.path.join(root, "arch")
-    # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.
-    tools = os.path.join(root, "tools") if os.path.isdir(arch) else None
-    pending = [root]
+    pending = [listing.root]
     while pending:
         directory = pending.pop()
         listing.folders.append(directory)
         if with_stamps:
             listing.stamps[directory] = stamp_of(directory)
+        inner: list[str] = []
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
@@ -138,11 +136,28 @@ def _files(listing: Listing, suffix: str, arch_directory: str | None, with_stamp
                         elif not entry.is_dir(follow_symlinks=False):
                             listing.odd.append(entry.path)
                     elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                        foreign = directory == arch and arch_directory not in (None, entry.name)
-                        if not foreign and entry.path != tools:
-                            pending.append(entry.path)
+                        inner.append(entry.path)
         except OSError as error:
             listing.skipped.extend(unreadable(directory, error).diagnostics)
+        pending += _entered(directory, inner, listing.root, arch_directory)
+
+
+def _entered(directory: str, inner: Sequence[str], root: str, arch_directory: str | None) -> Iterable[str]:
+    """Return those of the directories in `directory` that are searched: in a kernel, not all are."""
+    kernel, name = os.path.split(directory)
+    if name == "arch" and arch_directory is not None and _is_kernel(kernel, root):
+        return [path for path in inner if os.path.basename(path) == arch_directory]
+    tools = os.path.join(directory, "tools")
+    # A kernel's tools/ is user space: stand-ins for the kernel's headers, and templates of headers.
+    if tools in inner and os.path.join(directory, "arch") in inner and _is_kernel(directory, root):
+        return [path for path in inner if path != tools]
+    return inner
+
+
+def _is_kernel(directory: str, root: str) -> bool:
+    """Return whether a directory with an arch/ is a kernel's: the root, or one below it that has <linux/...> too."""
+    is_root = os.path.join(directory, "") == os.path.join(root, "")
+    return is_root or os.path.isdir(os.path.join(directory, "include", "linux"))
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

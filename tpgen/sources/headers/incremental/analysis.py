@@ -13,7 +13,7 @@ from tpgen.sources.headers.incremental.cache_file import CacheFile
 from tpgen.sources.headers.incremental.codec import Encoded
 from tpgen.sources.headers.incremental.previous import PreviousRun, encode_resolved_units, encode_units
 from tpgen.sources.headers.incremental.resolved_units import ResolvedUnits, resolve_units
-from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment
+from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment, option_macros
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
 from tpgen.sources.headers.trace_events.discovery import HeaderTree, discover, discover_one
@@ -46,7 +46,7 @@ class Analysis:
     ) -> None:
         self._target = target
         self._release = release
-        self._environment = ConfigEnvironment(config, release, defines)
+        self._environment = ConfigEnvironment(config, release, option_macros(defines))
         self._include_dirs = include_dirs
         self._previous = PreviousRun(cache_file) if cache_file else None
         tree = self._read_tree(root, None if every_arch else target.arch, with_stamps)

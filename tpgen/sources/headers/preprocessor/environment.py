@@ -28,6 +28,25 @@ class FixedEnvironment:
 
 
 NO_DEFINES: Mapping[str, str | None] = {}
+_MODULE = "_MODULE"
+
+
+def option_macros(defines: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """Return the macros that -D and -U mean, where an option of the configuration is what it is to Kconfig.
+
+    It is on, off or a module: CONFIG_FOO is 1, or CONFIG_FOO_MODULE is, or neither is there.
+    """
+    macros = dict(defines)
+    for name, text in defines.items():
+        if not name.startswith("CONFIG_"):
+            continue
+        if name.endswith(_MODULE):
+            if text is not None:
+                macros.setdefault(name.removesuffix(_MODULE), None)
+            continue
+        macros[name] = {"y": "1", "n": None, "m": None}.get("n" if text is None else text, text)
+        macros.setdefault(name + _MODULE, "1" if text == "m" else None)
+    return macros
 
 
 @frozen
@@ -37,7 +56,7 @@ class ConfigEnvironment:
     `config` is None when the configuration is unknown; else it maps `CONFIG_FOO` to `y`, `m` or a value, and options
     that it lacks are not set. An option that is `m` is the macro `CONFIG_FOO_MODULE`, as in autoconf.h. Macros of other
     names may be among them. `release` (`6.1.192`) decides LINUX_VERSION_CODE.
-    `defines` come before both: they map a macro to its text as -D does, or to None for -U.
+    `defines` come before both: they map a macro to its text, or to None where there is none (see `option_macros`).
     """
 
     config: Mapping[str, str] | None
@@ -54,7 +73,7 @@ class ConfigEnvironment:
         value = self.config.get(name, "n")
         if value == "m":
             return False
-        return value != "n" or (self.config.get(name.removesuffix("_MODULE")) == "m" and name.endswith("_MODULE"))
+        return value != "n" or (self.config.get(name.removesuffix(_MODULE)) == "m" and name.endswith(_MODULE))
 
     def value(self, name: str) -> int | None:
         if name in self.defines:

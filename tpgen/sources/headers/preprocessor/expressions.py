@@ -169,14 +169,19 @@ class Expression:
                 return None
 
     def _option(self, name: str, option: str) -> int | None:
-        built_in = self._environment.defined(option)
+        built_in = self._is_set(option)
         if name == "IS_BUILTIN" or built_in:
             return None if built_in is None else int(built_in and name != "IS_MODULE")
-        module = self._environment.defined(f"{option}_MODULE")
+        module = self._is_set(f"{option}_MODULE")
         # Whether a module can reach a module depends on who asks, so that stays unknown.
         if built_in is None or module is None or (module and name == "IS_REACHABLE"):
             return None
         return int(module)
+
+    def _is_set(self, option: str) -> bool | None:
+        """Return whether an option is the macro 1, as it is to <linux/kconfig.h>: a number is no answer there."""
+        defined = self._environment.defined(option)
+        return self._environment.value(option) in (1, None) if defined else defined
 
 
 def _integer(word: str) -> int:
