@@ -255,6 +255,10 @@ class Alternative:
     condition: str | None
 
 
+# Where the arguments are from here, an image has the tracepoint.
+_OF_AN_IMAGE = frozenset((Origin.BTF, Origin.PROBESTUB, Origin.TRACEITER))
+
+
 @frozen
 class Event:
     """Everything known about one tracepoint of one kernel, each fact with its origin.
@@ -288,6 +292,15 @@ class Event:
     syscall: Syscall | None = None
     nullness_origin: Origin | None = None
     alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def image(self) -> str | None:
+        """The module, or `vmlinux` where BTF has the event there; None where nothing tells.
+
+        Headers and format files are of vmlinux and of modules alike.
+        """
+        in_vmlinux = self.kind == Kind.SYSCALL or self.args_origin in _OF_AN_IMAGE
+        return self.module or ("vmlinux" if in_vmlinux else None)
 
     @property
     def title(self) -> str:

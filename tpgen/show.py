@@ -244,13 +244,13 @@ def _legend(field: Field) -> str:
 
 
 def list_text(events: Sequence[Event]) -> str:
-    """A line per event: its name, how many raw arguments it has, its class and its module."""
+    """A line per event: its name, how many raw arguments it has, its class and its module, where known."""
     rows = [
         (
             event.title,
             "?" if event.args is None else "-" if event.attach_name is None else str(len(event.args)),
             event.class_name or "|".join(event.class_candidates) or "-",
-            event.module or "vmlinux",
+            event.image or "?",
         )
         for event in events
     ]

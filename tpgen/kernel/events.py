@@ -155,7 +155,8 @@ class KernelEvents(ABC):
     def _unknown(self, pattern: str, system: str | None, candidates: list[EventKey], module: str | None) -> TpgenError:
         where = f"in {self.label}"
         if candidates and module is not None:
-            modules = sorted({key.module or "vmlinux" for key in candidates})
+            events = self.events(candidates, raw_only=True, nullness=False)
+            modules = sorted({event.image or "a module that only BTF tells" for event in events})
             return fail(
                 "unknown-event", f"no event {pattern!r} of module {module} {where}", hint=_or("it is of", modules)
             )

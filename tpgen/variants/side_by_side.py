@@ -81,7 +81,7 @@ def list_text(selected: Sequence[Selected], kernels: Sequence[str]) -> str:
         event = group[-1].event
         cells = [counts.get(kernel, "") for kernel in kernels]
         event_class = event.class_name or "|".join(event.class_candidates) or "-"
-        rows.append([event.title, *cells, event_class, event.module or "vmlinux"])
+        rows.append([event.title, *cells, event_class, event.image or "?"])
     legend = [f"{number}  {kernel}" for number, kernel in enumerate(kernels, 1)]
     return "".join(f"{line}\n" for line in (*legend, "", *_aligned(rows)))
 

@@ -204,6 +204,22 @@ def test_list(tmp_path: Path) -> None:
     ]
 
 
+def test_only_btf_tells_the_module(tmp_path: Path) -> None:
+    """Headers of a driver, and format files, are not of vmlinux for want of a word about it."""
+    (tmp_path / "trace.h").write_text(
+        "#define TRACE_SYSTEM mine\n"
+        "TRACE_EVENT(mine, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(), TP_fast_assign(), 1);\n"
+    )
+    (tmp_path / "Makefile").write_text("obj-m += mine.o\n")
+    headers = tpgen("list", "--headers", tmp_path / "trace.h")
+    assert headers.out.split() == ["mine:mine", "1", "mine", "?"]
+    formats = tpgen("list", "--tracefs", write_tracefs(tmp_path))
+    modules = {line.split()[0]: line.split()[-1] for line in formats.out.splitlines()}
+    assert (modules["sched:sched_switch"], modules["syscalls:sys_enter_close"]) == ("?", "vmlinux")
+    refused = tpgen("show", "mine", "--headers", tmp_path / "trace.h", "--module", "yours")
+    assert "it is of a module that only BTF tells" in refused.err
+
+
 @pytest.mark.parametrize(("said", "nullable"), [(None, None), (Nullness.MAYBE, True), (Nullness.NEVER, False)])
 def test_what_json_says_of_null(said: Nullness | None, nullable: bool | None) -> None:
     argument = Argument("p", Pointer(Struct("struct", "page")), 0, said)

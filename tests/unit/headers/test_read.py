@@ -582,6 +582,18 @@ def test_a_kernel_tree(tmp_path: Path) -> None:
     assert (single.release, [event.name for event in single.events]) == ("6.16.3-rc1", ["b1_tp"])
 
 
+def test_a_kernel_below_the_root(tmp_path: Path) -> None:
+    for number, place in enumerate(("one/kernel-5.10", "driver")):
+        _write(tmp_path, f"{place}/arch/x86/c.h", f"#define TRACE_SYSTEM c{number}\n" + _EVENT.format(name="c"))
+        _write(tmp_path, f"{place}/arch/arm64/d.h", f"#define TRACE_SYSTEM d{number}\n" + _EVENT.format(name="d"))
+        _write(tmp_path, f"{place}/tools/e.h", f"#define TRACE_SYSTEM e{number}\n" + _EVENT.format(name="e"))
+    _write(tmp_path, "one/kernel-5.10/include/linux/kernel.h", "")
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert sorted(str(event.system) for event in facts.events) == ["c0", "c1", "d1", "e1"]
+    everywhere = read_headers(str(tmp_path), _TARGET, every_arch=True)
+    assert sorted(str(event.system) for event in everywhere.events) == ["c0", "c1", "d0", "d1", "e1"]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -593,6 +605,26 @@ def test_other_sources_of_the_release(tmp_path: Path, name: str, text: str) -> N
     _write(tmp_path, name, text)
     header = _write(tmp_path, "trace.h", _EVENT.format(name="e"))
     assert read_headers(str(header), _TARGET).release == "6.1.0-13-amd64"
+
+
+def test_a_copy_of_a_fragment_makes_no_events(tmp_path: Path) -> None:
+    """As kernel/sched/honor_rtg_sched/trace/rtg.h, a copy of a part of include/trace/events/sched.h."""
+    part = _EVENT.format(name="part") + "DECLARE_TRACE(bare, TP_PROTO(int a), TP_ARGS(a));\n"
+    _write(tmp_path, "include/trace/events/a.h", '#define TRACE_SYSTEM a\n#include "part.h"\n')
+    _write(tmp_path, "include/trace/events/part.h", part)
+    _write(tmp_path, "sched/copy/part.h", part + _EVENT.format(name="more"))
+    facts = read_headers(str(tmp_path), _TARGET)
+    assert sorted((str(event.system), event.name) for event in facts.events) == [
+        ("None", "bare"), ("None", "more"), ("a", "bare"), ("a", "part"),
+    ]  # fmt: skip
+    (note,) = facts.skipped
+    assert (note.code, note.severity) == ("header-orphan", Severity.NOTE)
+    assert note.position is not None
+    assert note.position.path == str(tmp_path / "sched/copy/part.h")
+    assert "a:part is in" in note.message
+    # Given alone it is what somebody wants.
+    alone = read_headers(str(tmp_path / "sched/copy"), _TARGET)
+    assert ([event.name for event in alone.events], alone.skipped) == (["part", "bare", "more"], ())
 
 
 def test_a_fragment_belongs_to_its_includer(tmp_path: Path) -> None:

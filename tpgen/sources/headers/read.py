@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import FACTS, RESOLVED, CacheFile, CorruptEntry, HeaderCache
+from tpgen.sources.headers.orphans import without_orphans
 from tpgen.sources.source_tree.listing import include_directories, is_directory
 from tpgen.sources.source_tree.release import find_release
 from tpgen.target import Target
@@ -77,6 +78,9 @@ class Headers:
     @cached_property
     def facts(self) -> HeaderFacts:
         """The facts of the headers, with types as they are written."""
+        return without_orphans(self._facts())
+
+    def _facts(self) -> HeaderFacts:
         if (cached := self._cached(FACTS)) is not None:
             return cached
         if self._cache_file is not None and RESOLVED in self._cache_file:
@@ -91,6 +95,9 @@ class Headers:
 
         Who has BTF may need it as well: BTF tells types but no macros, and many an array's length is one.
         """
+        return without_orphans(self._resolved())
+
+    def _resolved(self) -> HeaderFacts:
         if (cached := self._cached(RESOLVED)) is not None:
             return cached
         with _collecting_later():
