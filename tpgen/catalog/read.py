@@ -166,7 +166,7 @@ class CatalogKernel(KernelEvents):
         event_kind = self._value(Kind, kind)
         class_name, candidates, record = self._class(of_class, event_kind)
         class_origin, args_origin, names_origin, record_origin = self._provenance(provenance)
-        args = None if prototype is None else self._args(prototype)
+        args = None if prototype is None else self._args(prototype, validate.is_handed_out(event_kind, attach))
         return Event(
             system=key.system,
             name=key.name,
@@ -308,16 +308,16 @@ class CatalogKernel(KernelEvents):
         return self._value(validate.text, self._one("SELECT text FROM print_fmt WHERE id = ?", number)[0])
 
     @memoised
-    def _args(self, number: Any) -> tuple[Argument, ...]:
+    def _args(self, number: Any, handed_out: bool) -> tuple[Argument, ...]:
         query = "SELECT slot, name, type, nullness FROM argument WHERE prototype = ? ORDER BY slot"
         rows = self.catalog.rows(query, number)
         count = self._one("SELECT arguments FROM prototype WHERE id = ?", number)[0]
         self._expect(count, len(rows), validate.MOST_ARGUMENTS, f"prototype {number}")
-        return tuple(self._arg(slot, *row) for slot, row in enumerate(rows))
+        return tuple(self._arg(slot, handed_out, *row) for slot, row in enumerate(rows))
 
-    def _arg(self, expected: int, slot: Any, name: Any, ctype: Any, nullness: Any) -> Argument:
+    def _arg(self, expected: int, handed_out: bool, slot: Any, name: Any, ctype: Any, nullness: Any) -> Argument:
         self._value(validate.number, slot, expected, expected)
-        held = self._value(validate.argument_type, self._type(ctype), self.target)
+        held = self._value(validate.argument_type, self._type(ctype), self.target, handed_out)
         return Argument(self._opt(validate.c_name, name), held, expected, self._opt(Nullness, nullness))
 
     @memoised

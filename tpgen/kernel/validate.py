@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, assert_never
 
 from tpgen.basics.frozen import replace
+from tpgen.diagnostics import shortened
 from tpgen.layout import LOCATOR_BYTES, MAX_RECORD_BYTES, SLOT_BYTES, SLOT_SIZES
 from tpgen.model import (
     Argument,
@@ -33,7 +34,7 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
-from tpgen.spelling import GNU_KEYWORDS, KEYWORDS
+from tpgen.spelling import GNU_KEYWORDS, KEYWORDS, spell
 from tpgen.target import Target
 from tpgen.typequery import children, composition_fault, kind_of, size_of, stripped
 
@@ -173,13 +174,18 @@ def composed(ctype: CType) -> CType:
     return ctype
 
 
-def argument_type(ctype: CType, target: Target) -> CType:
-    """A type that fits the u64 in which a raw argument is handed out."""
+def is_handed_out(kind: Kind, attach_name: object) -> bool:
+    """Whether a program is given the arguments of an event; those of a vendor hook it is not."""
+    return attach_name is not None or kind != Kind.TRACEPOINT
+
+
+def argument_type(ctype: CType, target: Target, handed_out: bool = True) -> CType:
+    """A type that fits the u64 in which a raw argument is handed out; of any size where it is not."""
     kind = kind_of(ctype)
     if isinstance(stripped(ctype), Typedef):
         return ctype  # which no source explained: its whole slot
-    if kind is None or (kind != "ptr" and size_of(ctype, target) not in SLOT_SIZES):
-        wrong("type of a raw argument", ctype)
+    if kind is None or (handed_out and kind != "ptr" and size_of(ctype, target) not in SLOT_SIZES):
+        raise ValueError(f"`{shortened(spell(ctype))}` is no type of a raw argument")
     return ctype
 
 
@@ -248,7 +254,8 @@ class EventValidator:
     def validated(self, event: Event) -> tuple[Event, tuple[Refusal, ...]]:
         """The event without its parts that do not follow the rules, and these."""
         refused = []
-        if event.args is not None and (reason := _reason(self._check_arguments, event.args)):
+        handed_out = is_handed_out(event.kind, event.attach_name)
+        if event.args is not None and (reason := _reason(self._check_arguments, event.args, handed_out)):
             refused.append(Refusal("args", reason))
             event = replace(event, args=None, args_origin=None, names_origin=None)
         if event.record is not None and (reason := _reason(self._check_record, event.record, event.kind)):
@@ -264,14 +271,16 @@ class EventValidator:
             if name is not None and name not in self._events:
                 self._events.add(event_name(name))
 
-    def _check_arguments(self, args: tuple[Argument, ...]) -> None:
+    def _check_arguments(self, args: tuple[Argument, ...], handed_out: bool) -> None:
         number(len(args), MOST_ARGUMENTS)
         for arg in args:
             if arg.name is not None and arg.name not in self._arguments:
                 self._arguments.add(c_name(arg.name))
             if id(arg.type) not in self._argument_types:
                 self._check_type(arg.type)
-                self._argument_types[id(arg.type)] = argument_type(arg.type, self._target)
+                argument_type(arg.type, self._target, handed_out)
+                if handed_out:
+                    self._argument_types[id(arg.type)] = arg.type
 
     def _check_record(self, found: Record, kind: Kind) -> None:
         number(found.header_bytes, MAX_RECORD_BYTES)

@@ -90,3 +90,34 @@ def test_a_first_event_that_comes_late(tmp_path: Path) -> None:
     proto = f"TP_PROTO(int z), TP_ARGS(z), TP_STRUCT__entry(__field(int, a)), {REST}"
     (tmp_path / "trace.h").write_text(f"{text}TRACE_EVENT(at_last, {proto});\n")
     assert list(shown("--headers", tmp_path)) == ["at_last"]
+
+
+BIG_HOOKS = """
+#define TRACE_SYSTEM futex
+union futex_key { u64 all[3]; };
+DECLARE_HOOK(android_vh_wake, TP_PROTO(union futex_key key, int nr), TP_ARGS(key, nr));
+DECLARE_RESTRICTED_HOOK(android_rvh_wake, TP_PROTO(struct elsewhere by_value), TP_ARGS(by_value), 1);
+"""
+
+
+def test_a_vendor_hook_may_take_a_large_union_by_value(tmp_path: Path) -> None:
+    """Nothing of it is handed out to BPF, so nothing of it can be wrong for BPF."""
+    header = tmp_path / "futex.h"
+    header.write_text(BIG_HOOKS)
+    checked = tpgen("check", "--headers", header, "--arch", "x86_64")
+    assert (checked.code, "invalid-fact" in checked.out) == (0, False)
+    (shown,) = json.loads(tpgen("show", "android_vh_wake", "--json", "--headers", header, "--arch", "x86_64").out)
+    assert shown["attach_name"] is None
+    assert [(arg["type"], arg["size"]) for arg in shown["args"]] == [("union futex_key", 24), ("int", 4)]
+    # A tracepoint that programs are given is another matter: the kernel itself would not compile.
+    header.write_text(BIG_HOOKS.replace("DECLARE_HOOK", "DECLARE_TRACE"))
+    checked = tpgen("check", "--headers", header, "--arch", "x86_64")
+    assert (checked.code, "`union futex_key` is no type of a raw argument" in checked.out) == (1, True)
+
+
+def test_a_catalog_keeps_the_arguments_of_a_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "futex.h").write_text(BIG_HOOKS)
+    tpgen("catalog", "add", "mine", "--headers", tmp_path / "futex.h", "--arch", "x86_64")
+    (shown,) = json.loads(tpgen("show", "android_vh_wake", "--json", "--kernel", "mine").out)
+    assert [arg["size"] for arg in shown["args"]] == [24, 4]
