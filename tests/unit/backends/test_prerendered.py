@@ -67,7 +67,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("tpgen.paths.__file__", str(tmp_path / "tpgen" / "paths.py"))
     caches = (
         prerendered.prerendered,
-        prerendered._without_values,
+        prerendered._page,
         prerendered._shipped,
         prerendered._checksum,
         templates.template,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tpgen.backends.bpf.header import (
     Accessor,
@@ -28,9 +28,9 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
     """The header for the classic record of `event`, whose fields are all placed."""
     assert event.record is not None
     tag = f"tp_{event.name}"
+    values = [_field_value(field, event.kind, target) for field in event.record.fields]
     accessors, copies = [], []
-    for field in event.record.fields:
-        value = _field_value(field, event.kind, target)
+    for field, value in zip(event.record.fields, values, strict=True):
         name = f"{tag}_{field.name}"
         if value is not None and not value.by_bytes:
             assert field.offset_bytes is not None and field.size_bytes is not None
@@ -46,7 +46,7 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
         heading=f"the classic record, as {program} programs are given it.",
         sections=classic_sections(event),
         context="The context: a pad that programs may not read, then the record. Dynamic data lies behind it.",
-        struct=_struct(event.record, event.kind, target),
+        struct=_struct(event.record, values, event.kind),
         accessors=accessors,
         values=[field.name for field in event.record.fields],
         copies=copies,
@@ -95,15 +95,17 @@ def field_comment(field: Field) -> str:
     return f"Field {field.name}: {element}[], by __{field.dynamic}"
 
 
-def _struct(record: Record, kind: Kind, target: Target) -> ContextStruct:
-    """The record as a struct with every hole spelled out, packed where its members are not aligned."""
+def _struct(record: Record, values: Sequence[ValueType | None], kind: Kind) -> ContextStruct:
+    """The record, with the C values of its fields, as a struct with every hole spelled out, packed where its members are
+    not aligned.
+    """
     members = [_bytes("__pad", 0, record.header_bytes)]
     at, strictest, irregular = record.header_bytes, 1, False
-    for field in record.fields:
+    for field, value in zip(record.fields, values, strict=True):
         assert field.offset_bytes is not None and field.size_bytes is not None
         if field.offset_bytes > at:
             members.append(_bytes(f"__hole_{at}", at, field.offset_bytes - at))
-        member, align = _field_member(field, kind, target)
+        member, align = _field_member(field, value, kind)
         members.append(member)
         strictest = max(strictest, align)
         irregular |= field.offset_bytes % align != 0
@@ -115,14 +117,13 @@ def _struct(record: Record, kind: Kind, target: Target) -> ContextStruct:
     return ContextStruct(tuple(members), size, irregular, 1 if irregular else strictest)
 
 
-def _field_member(field: Field, kind: Kind, target: Target) -> tuple[ContextMember, int]:
+def _field_member(field: Field, value: ValueType | None, kind: Kind) -> tuple[ContextMember, int]:
     """A field's member and its alignment in bytes in BPF's data model."""
     assert field.offset_bytes is not None and field.size_bytes is not None
     offset, size = field.offset_bytes, field.size_bytes
     name = c_identifier(field.member_name)
     if field.dynamic:
         return ContextMember(f"unsigned int {name}", name, offset, size), LOCATOR_BYTES
-    value = _field_value(field, kind, target)
     if kind == Kind.SYSCALL and value is not None and value.size_bytes < size == SLOT_BYTES:
         return slot_member(value, name, offset), SLOT_BYTES
     if value is not None and not value.by_bytes and value.size_bytes == size:
