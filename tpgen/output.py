@@ -41,8 +41,15 @@ class _Place(NamedTuple):
 
     def beside(self, name: str) -> _Place:
         """The place of another file in the same directory."""
-        path, own = (os.path.join(os.path.dirname(each), name) for each in (self.path, self.name))
-        return _Place(path, own, self.directory)
+        path = self.folder + name
+        if self.directory is None:
+            return _Place(path, path)
+        return _Place(path, self.name[: self.name.rfind("/") + 1] + name, self.directory)
+
+    @property
+    def folder(self) -> str:
+        """What the path begins with, up to the name of the file in its directory."""
+        return self.path[: self.path.rfind("/") + 1]
 
     def status(self, follow: bool = False) -> os.stat_result | None:
         """The status of what is there, None where there is nothing."""
@@ -72,20 +79,23 @@ class _Named:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._listed: dict[str, set[str]] = {}
+        # By what a name begins with: what the path does then, and the files there.
+        self._listed: dict[str, tuple[str, set[str]]] = {}
         self._made: list[str] = []
 
     def place(self, name: str) -> tuple[_Place, bool]:
         """The place of a file below the directory, which is made if need be, and whether something is there."""
-        path = os.path.join(self.root, name)
-        parent, base = os.path.split(path)
-        if parent not in self._listed:
+        folder, base = name[: name.rfind("/") + 1], name[name.rfind("/") + 1 :]
+        if folder not in self._listed:
+            path = os.path.join(self.root, name)
+            parent = os.path.dirname(path)
             try:
                 _make_directories(parent, self._made)
-                self._listed[parent] = set(os.listdir(parent))
+                self._listed[folder] = (path[: len(path) - len(base)], set(os.listdir(parent)))
             except OSError as error:
                 raise _unwritable(parent, error) from None
-        return _Place(path, path), base in self._listed[parent]
+        above, there = self._listed[folder]
+        return _Place(above + base, above + base), base in there
 
     def undo(self) -> None:
         """Remove the directories that were made, as far as they are empty."""
@@ -308,7 +318,7 @@ def _replace(contents: Iterable[tuple[_Place, bool, Data]]) -> list[str]:
             changed.append(path)
             staged.append((temporary, target, path))
             _write(temporary, data, target.status() if there else None)
-        directories = {os.path.dirname(target.path): target for _, target, _ in staged}
+        directories = {target.folder: target for _, target, _ in staged}
         while staged:
             temporary, target, path = staged[0]
             os.replace(temporary.name, target.name, src_dir_fd=temporary.directory, dst_dir_fd=target.directory)
@@ -329,8 +339,8 @@ def _write(place: _Place, data: Data, replaced: os.stat_result | None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(place.name, flags, 0o666, dir_fd=place.directory)
     try:
-        while data:
-            data = data[os.write(descriptor, data) :]
+        while (written := os.write(descriptor, data)) < len(data):
+            data = data[written:]
         if replaced is not None and stat.S_ISREG(replaced.st_mode):
             if (replaced.st_uid, replaced.st_gid) != (os.geteuid(), os.getegid()):
                 with contextlib.suppress(OSError):  # it is for root alone

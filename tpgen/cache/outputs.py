@@ -30,6 +30,7 @@ _BIGGEST = 1 << 27
 _MOST, _TOTAL = 64, 1 << 28
 # An entry begins with the checksum of the rest.
 _CHECK_BYTES = 4
+_LENGTH_BYTES = 4
 _BUFFER = 1 << 16
 
 #: The options of the kernel that nothing but their own text, and the identity of what it names, decides about, by name.
@@ -166,7 +167,7 @@ class _EntryWriter:
         self._name = ""
         self._temporary: str | None = None
         self._file: BinaryIO | None = None
-        self._check = 0
+        self._check = self._size = 0
 
     def __enter__(self) -> _EntryWriter:
         try:
@@ -188,8 +189,8 @@ class _EntryWriter:
         try:
             for piece in _packed(parts):
                 self._check = zlib.crc32(piece, self._check)
-                self._file.write(piece)
-            if self._file.tell() > _BIGGEST:
+                self._size += self._file.write(piece)
+            if self._size > _BIGGEST:
                 self._give_up()
         except OSError:
             self._give_up()
@@ -220,9 +221,9 @@ class _EntryWriter:
 
 
 def _packed(parts: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """Each part behind its length: `5:hello`."""
+    """Each part behind its length."""
     for part in parts:
-        yield b"%d:" % len(part)
+        yield len(part).to_bytes(_LENGTH_BYTES, "big")
         yield part
 
 
@@ -230,10 +231,8 @@ def _unpacked(content: memoryview) -> Iterator[memoryview]:
     """The parts that were packed. Raises `ValueError`."""
     at, end = 0, len(content)
     while at < end:
-        head = bytes(content[at : at + 12])
-        digits = head.partition(b":")[0]
-        length, start = int(digits), at + len(digits) + 1
-        at = start + length
+        start = at + _LENGTH_BYTES
+        at = start + int.from_bytes(content[at:start], "big")
         if at > end:
             raise ValueError("cut short")
         yield content[start:at]

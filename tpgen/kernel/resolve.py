@@ -36,6 +36,8 @@ class Kernel(Lookup):
     def __init__(self, sources: Sources) -> None:
         super().__init__(sources)
         self._events: dict[EventKey, Event] = {}
+        # Of each event the one that was resolved and the one with what the verifier says of it.
+        self._asked_of: dict[EventKey, tuple[Event, Event]] = {}
         self._refusals: dict[EventKey, tuple[Refusal, ...]] = {}
 
     def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
@@ -45,7 +47,7 @@ class Kernel(Lookup):
         `nullness` the verifier is not asked.
         """
         found = self._resolved(keys, raw_only)
-        return [self._asked(*each) for each in zip(keys, found, strict=True)] if nullness else found
+        return [self._asked(key, event) for key, event in zip(keys, found, strict=True)] if nullness else found
 
     def _resolved(self, keys: list[EventKey], raw_only: bool) -> list[Event]:
         if raw_only:
@@ -65,8 +67,12 @@ class Kernel(Lookup):
 
     def _asked(self, key: EventKey, event: Event) -> Event:
         """Return the event with what the running kernel's verifier says of its arguments."""
-        btf, verifier = self.btf(key), self.sources.verifier
-        return event if verifier is None or btf is None else verifier.with_assumptions(btf, event)
+        asked = self._asked_of.get(key)
+        if asked is None or asked[0] is not event:
+            btf, verifier = self.btf(key), self.sources.verifier
+            told = event if verifier is None or btf is None else verifier.with_assumptions(btf, event)
+            asked = self._asked_of[key] = (event, told)
+        return asked[1]
 
     def refusals(self, key: EventKey, raw_only: bool = False) -> tuple[Refusal, ...]:
         """Return the parts that sources state of an event and that it comes without, since they follow no rule."""

@@ -17,6 +17,7 @@ from support.small_kernel import FORMATS, RECORD_HEADER, Line, format_text, smal
 
 from tpgen.diagnostics import TpgenError
 from tpgen.model import Array, Dynamic, Int, Pointer, Qualified, Struct, Typedef, TypeTag, Void
+from tpgen.sources import formats
 from tpgen.sources.formats import BadFormat, Format, parse_formats
 from tpgen.sources.tracefs import TraceFs
 from tpgen.spelling import spell
@@ -418,6 +419,21 @@ def test_not_a_type(declaration: str, beginning: str) -> None:
     assert message.startswith(beginning)
     assert message.endswith(" [format-malformed]")
     assert "\n" not in message
+
+
+ALIKE = (
+    "int a", "int b", "int  b", "int\tb", "int*a", "int *a", "const char * x", "u8 a[4]", "u8 b[4]", "u8 b [4]",
+    "u8 b[ N + 1 ][2]", "__data_loc char[] s", "__data_loc char[] t", "__rel_loc char s[]", "__rel_loc char t[]",
+    "__data_loc char[][2] s", "__data_loc a", "int __data_loc", "int __data_located", "int const", "int volatile",
+    "struct a b", "struct a", "a", "", "[3]", "int [3]", "int a]", "int a[", "int a[3] b[4]", "void (*f)(int)", "int é",
+    "int eé", "é e", "int 3", "int a;", "_ _", f"u8 {'a' * 300}", f"u8 {'[' * 40}", "u8 a \f", "u8\fa",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ALIKE)
+def test_a_declaration_among_others_is_what_it_is_alone(text: str) -> None:
+    """Whatever the parser does once for all that differ in their names alone."""
+    assert formats._parsed([text, *ALIKE])[text] == formats._take_apart([text])[text]
 
 
 def test_a_bad_file_costs_itself() -> None:

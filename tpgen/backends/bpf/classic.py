@@ -96,8 +96,9 @@ def field_comment(field: Field) -> str:
 
 
 def _struct(record: Record, values: Sequence[ValueType | None], kind: Kind) -> ContextStruct:
-    """The record, with the C values of its fields, as a struct with every hole spelled out, packed where its members are
-    not aligned.
+    """The record as a struct with every hole spelled out, packed where its members are not aligned.
+
+    `values` are the C values of its fields.
     """
     members = [_bytes("__pad", 0, record.header_bytes)]
     at, strictest, irregular = record.header_bytes, 1, False
