@@ -48,7 +48,7 @@ class _Place(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """What the path begins with, up to the name of the file in its directory."""
+        """The path without the name of the file in its directory."""
         return self.path[: self.path.rfind("/") + 1]
 
     def status(self, follow: bool = False) -> os.stat_result | None:
