@@ -127,6 +127,15 @@ class CachingKernel(KernelEvents):
     def tells_null(self) -> bool | None:
         return self._kernel.tells_null()
 
+    def broken_headers(self) -> Sequence[Diagnostic]:
+        return self._kernel.broken_headers()
+
+    def left_out(self) -> Sequence[Diagnostic]:
+        return self._kernel.left_out()
+
+    def clues(self, name: str) -> list[str]:
+        return self._kernel.clues(name)
+
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
         return self._kernel.raw_evidence()
 
