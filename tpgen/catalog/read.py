@@ -418,6 +418,8 @@ class CatalogKernel(KernelEvents):
                 return self._value(validate.composed, array), parts
             case "struct" | "union":
                 return Struct(kind, name_of, self._opt(validate.count, size), self._opt(_bytes, align)), 1
+            case "fwd_struct" | "fwd_union":
+                return Struct(kind.removeprefix("fwd_"), name_of, forward=True), 1
             case "enum":
                 whole = None if size is None else self._value(validate.type_size, kind, size)
                 return Enum(name_of, whole, self._opt(validate.flag, signed)), 1

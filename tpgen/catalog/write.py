@@ -216,6 +216,8 @@ class CatalogWriter:
                 return "ptr", None, id_of(item.target)
             case Array():
                 return "array", None, id_of(item.element), None, None, None, item.length, item.length_text
+            case Struct(forward=True):
+                return f"fwd_{item.keyword}", item.name
             case Struct():
                 return item.keyword, item.name, None, item.size_bytes, item.align_bytes
             case Enum():

@@ -514,7 +514,7 @@ class Btf:
                 sized = (third, self.align(type_id)) if by_value else (None, None)
                 return Struct("struct" if kind == BtfKind.STRUCT else "union", name or None, *sized)
             case BtfKind.FWD:
-                return Struct("union" if info >> 31 else "struct", name or None)
+                return Struct("union" if info >> 31 else "struct", name or None, forward=True)
             case BtfKind.ENUM | BtfKind.ENUM64:
                 return Enum(name or None, third, bool(info >> 31))
             case BtfKind.TYPEDEF:

@@ -112,6 +112,7 @@ TYPES: dict[str, CType] = {
     "struct": Struct("struct", "pte", 8, 8),
     "union": Struct("union", None, 4, 4),
     "opaque": Pointer(Struct("struct", "task_struct")),
+    "declared only": Pointer(Struct("struct", "afs_call", forward=True)),
     "enum": Enum("zone", 1, False),
     "nameless enum": Enum(None, 4, None),
     "typedef": Typedef("pid_t", Typedef("__kernel_pid_t", INT)),

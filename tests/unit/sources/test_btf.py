@@ -144,10 +144,14 @@ CASES = {
         8,
     ),
     "forward struct": Case(
-        lambda b: b.fwd("page"), "FWD 'page' fwd_kind=struct", "FWD", Struct("struct", "page"), NO_SIZE
+        lambda b: b.fwd("page"), "FWD 'page' fwd_kind=struct", "FWD", Struct("struct", "page", forward=True), NO_SIZE
     ),
     "forward union": Case(
-        lambda b: b.fwd("any", union=True), "FWD 'any' fwd_kind=union", "FWD", Struct("union", "any"), NO_SIZE
+        lambda b: b.fwd("any", union=True),
+        "FWD 'any' fwd_kind=union",
+        "FWD",
+        Struct("union", "any", forward=True),
+        NO_SIZE,
     ),
     "typedef": Case(
         lambda b: b.typedef("pid_t", 1), "TYPEDEF 'pid_t' type_id=1", "TYPEDEF", Typedef("pid_t", INT), 4
