@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tpgen.model import CType, Enum, FuncProto, Int, Pointer, Struct, Void
+from tpgen.model import CType, Enum, FuncProto, Int, Pointer, Struct, Typedef, Void
 from tpgen.spelling import spell
 from tpgen.typequery import same_type, stripped, unqualified
 
@@ -90,7 +90,7 @@ def _of_numbers(types: Mapping[str, CType]) -> list[Reading] | str:
     holder = holding(set(numbers.values()))
     if holder is None:
         return "no C type holds " + _listed(types)
-    held = _type_of(holder, types, numbers)
+    held = _type_of(holder, types)
     through = {kernel: held if _reads_as(numbers[kernel], holder) else ctype for kernel, ctype in types.items()}
     return [Reading(held, through)]
 
@@ -110,11 +110,11 @@ def _reads_as(number: Number, holder: Number) -> bool:
     return number == holder or (number.size_bytes < holder.size_bytes and not number.signed)
 
 
-def _type_of(holder: Number, types: Mapping[str, CType], numbers: Mapping[str, Number]) -> CType:
+def _type_of(holder: Number, types: Mapping[str, CType]) -> CType:
     """The type of the newest kernel that has this integer, as a boolean only where all are; else a plain one."""
-    fitting = [ctype for kernel, ctype in types.items() if numbers[kernel] == holder]
-    plain = [ctype for ctype in fitting if not _is_bool(ctype)]
-    if fitting and (plain or all(map(_is_bool, types.values()))):
+    fitting = [ctype for ctype in types.values() if number_of(ctype) == holder]
+    plain = [ctype for ctype in fitting if isinstance(stripped(ctype), Int) and not _is_bool(ctype)]
+    if fitting and (plain or all(map(_is_bool, types.values())) or not any(map(_is_bool, fitting))):
         return (plain or fitting)[-1]
     return holder.type
 
@@ -146,7 +146,7 @@ def _of_pointers(types: Mapping[str, CType]) -> list[Reading]:
     pointees = {kernel: _pointee(ctype) for kernel, ctype in types.items()}
     known = [kernel for kernel in types if not isinstance(stripped(pointees[kernel]), Void)]
     best = types[known[-1] if known else list(types)[-1]]
-    if all(same_type(_named(_pointee(best)), _named(pointees[kernel])) for kernel in known):
+    if all(_are_same(_pointee(best), pointees[kernel]) for kernel in known):
         return [Reading(best, dict.fromkeys(types, best))]
     tags = {kernel: _tag(pointee) for kernel, pointee in pointees.items()}
     if None not in tags.values():
@@ -164,10 +164,13 @@ def _pointee(ctype: CType) -> CType:
     return bare.target if isinstance(bare, Pointer) else bare
 
 
-def _named(pointee: CType) -> CType:
-    """The type behind typedefs, but for a struct without a tag, which only its typedef names."""
-    bare = stripped(pointee)
-    return unqualified(pointee) if isinstance(bare, Struct) and bare.name is None else bare
+def _are_same(one: CType, other: CType) -> bool:
+    """Whether two pointees are of one type. A struct without a tag is that of its typedef."""
+    bare = stripped(one)
+    if isinstance(bare, Struct) and bare.name is None:
+        names = [each.name if isinstance(each := unqualified(ctype), Typedef) else None for ctype in (one, other)]
+        return names[0] == names[1] is not None
+    return same_type(bare, stripped(other))
 
 
 def _tag(pointee: CType) -> str | None:
