@@ -265,6 +265,14 @@ def test_presence_of_two_fields_of_one_name(tmp_path: Path) -> None:
     assert PRESENCE.findall(text) == ["tp_e_has_type"]
 
 
+@pytest.mark.parametrize(("form", "says"), [("--raw", "A tp_btf program follows"), ("--classic", "A tp program gets")])
+def test_what_its_programs_get(form: str, says: str, tmp_path: Path) -> None:
+    """The first lines say what each kind of program is given."""
+    head = header(tmp_path, "odd", form).partition("#ifndef")[0]
+    assert head.count("\n") == 7
+    assert says in head
+
+
 # --- what SEC() takes
 
 SECTIONS = re.compile(r'^#define (\w+_SEC_\w+) "(.*)"$', re.MULTILINE)

@@ -31,7 +31,7 @@ FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "copy.h": (("", "fixed", "relative"), ("", "string")),
     "copy_member.h": (("", "fixed", "relative"), ("", "string"), ("", "guarded")),
     "has.h": (("", "several"),),
-    "header.h": (("", "several"),),
+    "header.h": (("", "several"), ("raw", "registers", "classic")),
     "portable.h": (),
     "prelude.h": (),
     "registers.h": (),
@@ -50,7 +50,7 @@ def text(header: Header) -> str:
     kernel = f"Linux {header.release}" if header.release is not None else "one kernel, of unknown release"
     return _fill(
         "header.h",
-        ("several",) if header.several else (),
+        ("several" if header.several else "", _kind(header)),
         heading=header.heading,
         kernel=kernel,
         tag=header.tag,
@@ -62,6 +62,11 @@ def text(header: Header) -> str:
         accessors=accessors,
         notes="".join(f" * {note}\n" for note in header.notes),
     )
+
+
+def _kind(header: Header) -> str:
+    """The kind of programs that the header is for, as its first lines explain it."""
+    return "registers" if header.from_registers else "classic" if header.tag.startswith("tp_") else "raw"
 
 
 def _preamble(header: Header) -> Iterator[str]:
