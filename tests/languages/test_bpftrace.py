@@ -12,11 +12,14 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import bpftrace
 from support.cli import tpgen
+from support.odd_kernel import FORMATS
+from support.small_kernel import write_tracefs
 
 from languages.conftest import Odd, Running, every_event
 
@@ -52,10 +55,22 @@ def test_odd_kernel(odd: Odd, tmp_path: Path) -> None:
         in raw
     )
     assert classic.startswith("tracepoint:odd:802154_self\n")
-    assert "str(args->type), args->type, args->in, buf(args->saddr, 4), args->self, args->fn, " in classic
-    assert "// struct pair func: a struct, which bpftrace cannot print\n" in classic
+    assert "args->" not in classic
+    assert "\t// __data_loc char[] type: bpftrace cannot compile a record with a __rel_loc\n" in classic
     assert nothing_raw == 'rawtracepoint:nothing\n{\n\tprintf("nothing\\n");\n}\n\n'
     assert nothing == 'tracepoint:odd:nothing\n{\n\tprintf("nothing\\n");\n}\n'
+
+
+def test_fields_of_each_kind(tmp_path: Path) -> None:
+    """The same record with a __data_loc in place of the __rel_loc, which bpftrace does not know."""
+    lines = (
+        replace(line, declaration=line.declaration.replace("rel_loc", "data_loc"))
+        for line in FORMATS["odd/802154_self"]
+    )
+    tracefs = write_tracefs(tmp_path / "tracefs", {"odd/802154_self": tuple(lines)})
+    done = tpgen("802154_self", "--classic", "-b", "bpftrace", "--tracefs", tracefs, "--arch", "x86_64")
+    assert "str(args->type), args->type, args->in, buf(args->saddr, 4), args->self, args->fn, " in done.out
+    assert "// struct pair func: a struct, which bpftrace cannot print\n" in done.out
 
 
 @pytest.mark.live

@@ -13,13 +13,16 @@ from tpgen.backends.requests import values_of, with_tracepoints
 from tpgen.backends.scalars import Scalar, ScalarShape, shape_of
 from tpgen.backends.templates import template
 from tpgen.basics.frozen import frozen
-from tpgen.model import CType, FuncProto, Struct
+from tpgen.model import CType, Dynamic, FuncProto, Struct
+from tpgen.spelling import GNU_KEYWORDS, KEYWORDS
 from tpgen.target import Target
 from tpgen.typequery import stripped
 from tpgen.values import Value, value_names
 
-# Members that bpftrace (0.23) takes for types.
-_NO_MEMBERS = frozenset("buffer inet string".split())
+# Members that bpftrace takes for types (0.23), and for a statement (0.17).
+_NO_MEMBERS = frozenset("buffer inet string bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 unroll".split())
+# It makes a struct of a whole format file, and has its own clang compile that; it knows no __rel_loc.
+_WORDS_OF_C = KEYWORDS | GNU_KEYWORDS
 # How many of arg0, arg1, … bpftrace has: as many as a function has arguments in registers.
 _REGISTERS = {"x86_64": 6, "aarch64": 8, "riscv64": 8, "s390x": 5, "arm": 4}
 _FEWEST = 3
@@ -72,8 +75,9 @@ def _probe(request: Request, target: Target) -> _Probe:
     event = request.event
     values = values_of(request, target)
     there, lacking = [], []
+    trouble = next(filter(None, map(_trouble, values)), None)
     for value, name in zip(values, value_names(values), strict=True):
-        if reason := _out_of_reach(value, name, target):
+        if reason := trouble or _out_of_reach(value, name, target):
             lacking.append(f"{value.declaration or name}: {reason}")
         else:
             there.append((value, name))
@@ -85,11 +89,20 @@ def _probe(request: Request, target: Target) -> _Probe:
     return _Probe(f"tracepoint:{event.system or '*'}:{event.name}", tuple(lacking), (), _prints(event.name, printed))
 
 
+def _trouble(value: Value) -> str | None:
+    """Why bpftrace cannot compile a record with this field, None where it can."""
+    if value.dynamic == Dynamic.REL_LOC:
+        return "bpftrace cannot compile a record with a __rel_loc"
+    if value.slot is None and value.name in _WORDS_OF_C:
+        return f"bpftrace cannot compile a record with a field {value.name}"
+    return None
+
+
 def _out_of_reach(value: Value, name: str, target: Target) -> str | None:
     """Why a script cannot have the value, None where it can."""
     if value.slot is None:
         if name in _NO_MEMBERS:
-            return f"bpftrace takes {name} for a type"
+            return f"to bpftrace {name} is a word of its own"
         return f"a {value.kind}, which bpftrace cannot print" if value.kind in ("struct", "union") else None
     if value.slot >= _REGISTERS.get(target.arch, _FEWEST):
         return f"there is no arg{value.slot}, but args.{name} since bpftrace 0.24"
