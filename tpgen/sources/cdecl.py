@@ -54,17 +54,18 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
     that nothing in the text explains are taken for typedefs of unknown target.
     """
     distinct = dict.fromkeys(texts)
-    split = {text: _split_name(text) for text in distinct if len(text) <= _LONGEST}
+    parsed: dict[str, Declaration | BadDeclaration] = {
+        text: BadDeclaration(text, reason) for text in distinct if (reason := _refused(text))
+    }
+    split = {text: _split_name(text) for text in distinct if text not in parsed}
     types = _known_types(target)
     types.update(_parse_types({text for text, _ in split.values() if text not in types}, target))
-    reason = f"longer than {_LONGEST} characters"
-    parsed: dict[str, Declaration | BadDeclaration] = {
-        text: BadDeclaration(text, reason) for text in distinct if text not in split
-    }
     for text, (type_text, name) in split.items():
         found = types[type_text]
         if isinstance(found, BadDeclaration):
             parsed[text] = BadDeclaration(text, found.reason)
+        elif name and found.name:
+            parsed[text] = BadDeclaration(text, f"two names: {found.name} and {name}")
         else:
             parsed[text] = Declaration(name, found.type) if name else found
     return parsed
@@ -72,6 +73,13 @@ def parse_declarations(texts: Iterable[str], target: Target) -> dict[str, Declar
 
 # No declaration of a kernel has more than 300 characters. The patterns here take a time that grows with the square.
 _LONGEST = 2000
+
+
+def _refused(text: str) -> str | None:
+    """Why a text is not even looked at."""
+    if len(text) > _LONGEST:
+        return f"longer than {_LONGEST} characters"
+    return "one declaration expected" if ";" in text else None
 
 
 @cache
@@ -185,19 +193,30 @@ def _parse_unit(
     try:
         unit = CParser().parse(preamble + "".join(f"void {_FUNCTION}({plain});\n" for _, plain, _ in prepared))
         functions = [node.type for node in unit.ext[len(typedefs) :]]
-        for (text, _, tags), function in zip(prepared, functions, strict=True):
-            results[text] = _convert(text, function, target, tags)
-    # pycparser lets AssertionError, AttributeError and RecursionError out on text that is not C.
-    except (ParseError, AssertionError, AttributeError, ValueError, RecursionError) as error:
+        if len(functions) != len(prepared):
+            raise ValueError("one declaration expected")
+    except (ParseError, *_NOT_C) as error:
         if len(prepared) == 1:
-            reason = re.sub(r"^.*?\d+:\d+: ", "", str(error)) or "not a C declaration"
-            if isinstance(error, RecursionError):
-                reason = "nested too deeply"
-            results[prepared[0][0]] = BadDeclaration(prepared[0][0], reason)
+            results[prepared[0][0]] = _bad(prepared[0][0], error)
             return
         middle = len(prepared) // 2
         _parse_unit(prepared[:middle], target, results)
         _parse_unit(prepared[middle:], target, results)
+        return
+    for (text, _, tags), function in zip(prepared, functions, strict=True):
+        try:
+            results[text] = _convert(text, function, target, tags)
+        except _NOT_C as error:
+            results[text] = _bad(text, error)
+
+
+# What pycparser lets out on text that is not C, beside its own exception.
+_NOT_C = (AssertionError, AttributeError, ValueError, RecursionError)
+
+
+def _bad(text: str, error: Exception) -> BadDeclaration:
+    reason = re.sub(r"^.*?\d+:\d+: ", "", str(error)) or "not a C declaration"
+    return BadDeclaration(text, "nested too deeply" if isinstance(error, RecursionError) else reason)
 
 
 def _without_address_spaces(text: str) -> tuple[str, tuple[str, ...]]:

@@ -105,6 +105,42 @@ def test_repetition(name: str) -> None:
     assert {event.name for event in facts.events} >= ({"test"} if "two" not in name and "heads" not in name else set())
 
 
+#: Headers of one event that costs itself alone, with what is said of it.
+LARGE = {
+    "words around a record": (event("TP_STRUCT__entry(" * 60_000 + "__field(int, x)" + ")" * 60_000), "header-field"),
+    "words around arguments": (
+        event(proto="TP_PROTO(" * 60_000 + "int a" + ")" * 60_000),
+        "header-args-order header-parameter",
+    ),
+    "words without an end": (event("TP_STRUCT__entry(" * 60_000), "header-unbalanced"),
+    "fields of no macro": (event(" ".join(f"__feild(int, x{n})" for n in range(30_000))), "header-field"),
+    "fields of no type": (event(" ".join(f"__field(in {n} t, x{n})" for n in range(10_000))), "header-field"),
+    "arguments": (event(proto=", ".join(f"int a{n}" for n in range(30_000))), "header-args-order"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_event(name: str) -> None:
+    text, expected = LARGE[name]
+    with bounded():
+        facts = read_text(text + "DECLARE_TRACE(last, TP_PROTO(int a), TP_ARGS(a));", X86_64)
+    codes = [diagnostic.code for diagnostic in facts.skipped]
+    assert (sorted(set(codes)), len(codes) <= 64) == (expected.split(), True)
+    assert facts.events[-1].name == "last"
+
+
+def test_words_around_one_another() -> None:
+    """As deep as any kernel has them, and some more."""
+    facts = read_text(event("TP_STRUCT__entry(" * 15 + "__field(int, x)" + ")" * 15, "TP_PROTO(PARAMS(int a))"), X86_64)
+    assert ([field.name for field in facts.classes[0].fields], len(facts.events[0].args)) == (["x"], 1)
+
+
+def test_many_bad_fields() -> None:
+    facts = read_text(event(" ".join(f"__feild(int, x{n})" for n in range(70))), X86_64)
+    told = [diagnostic.message for diagnostic in facts.skipped]
+    assert (len(told), told[0]) == (64, told[-1].replace("x63", "x0").replace(" (nor 6 of its other fields)", ""))
+
+
 @pytest.mark.parametrize(
     "text", ["\n" * 200_000, "/*" * 200_000, '{"a", 0x' + "1" * 200_000, '{"a", 0x1' + "|0x1" * 90_000]
 )

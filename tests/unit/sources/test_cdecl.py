@@ -352,6 +352,33 @@ def test_types_that_c_does_not_have(text: str, reason: str) -> None:
     assert parse(text) == BadDeclaration(text, reason)
 
 
+@pytest.mark.parametrize("text", ["u32 a b", "int a b", "struct s *a b", "const struct s a *b"])
+def test_two_names(text: str) -> None:
+    assert gcc(f"typedef int u32; struct s {{ int a; }}; void g({text});").returncode != 0
+    assert isinstance(parse(text), BadDeclaration)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "in {} t",
+        "int a{}(",
+        "int ({}",
+        "struct s{} {{}} x",
+        "struct s{} {{ int a; }}",
+        "int a); void b{}(int c",
+        "a{} b c",
+    ],
+)
+def test_many_bad_declarations(text: str) -> None:
+    """In one call, as those of a header are: each costs itself, and none of the others."""
+    texts = [text.format(number) for number in range(20_000)]
+    with bounded(20):
+        found = parse_declarations(["int good", *texts, "char better[3]"], X86)
+    assert all(isinstance(found[bad], BadDeclaration) for bad in texts)
+    assert [type(found[good]) for good in ("int good", "char better[3]")] == [Declaration] * 2
+
+
 @pytest.mark.parametrize("text", ["void (*f)(struct ref *, void)", "void (*f)(void, int)", "void (*f)(void, ...)"])
 def test_void_among_parameters(text: str) -> None:
     assert parse(text) == BadDeclaration(text, "void among other parameters")

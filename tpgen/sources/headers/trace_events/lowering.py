@@ -199,6 +199,10 @@ def _declarations(texts: Iterable[str], target: Target) -> dict[str, Declaration
     return refused | parse_declarations((text for text in texts if text not in absurd), target)
 
 
+# Each bad field of a class is looked for in the text: no class of a kernel has this many fields.
+_MOST_REPORTED = 64
+
+
 # --- facts ---------------------------------------------------------------------------------------------------------
 
 
@@ -221,10 +225,11 @@ class _FactCache:
         """Return the index of each raw argument's parameter; None where `args` are no names of parameters."""
         if not args and not params:
             return ()
-        names = [self.name(param) for param in params]
-        if len(args) != len(names) or not set(args) <= set(names):
+        # Of two parameters of one name, which C does not allow, it is the first.
+        places = {self.name(params[index]): index for index in reversed(range(len(params)))}
+        if len(args) != len(params) or not set(args) <= set(places):
             return None
-        return tuple(names.index(arg) for arg in args)
+        return tuple(places[arg] for arg in args)
 
     def name(self, param: str) -> str | None:
         """Return the name of a parameter."""
@@ -317,12 +322,13 @@ class _Lowering:
     def _note_order(self, draft: _Draft) -> None:
         order = self._facts.order(draft.params, draft.args)
         if order is None:
+            names = set(map(self._facts.name, draft.params))
             self._skip(
                 "header-args-order",
                 f"cannot tell the order of the arguments ({shortened(', '.join(draft.args))}) of class {draft.name}; "
                 "taken as TP_PROTO has them",
                 draft,
-                next((arg for arg in draft.args if arg not in map(self._facts.name, draft.params)), draft.name),
+                next((arg for arg in draft.args if arg not in names), draft.name),
             )
             order = tuple(range(len(draft.params)))
         self.lowered.argument_orders[draft.name] = order
@@ -330,10 +336,12 @@ class _Lowering:
     def _lower_class(self, draft: _Draft) -> None:
         args = self._arguments(draft, self._own_order(draft))
         fields = [self._facts.field(entry) for entry in draft.entries]
-        for entry, found in zip(draft.entries, fields, strict=True):
-            if isinstance(found, str):
-                message = f"class {draft.name} is left out: cannot read its field `{shortened(entry)}`: {found}"
-                self._skip("header-field", message, draft, entry)
+        bad = [(entry, found) for entry, found in zip(draft.entries, fields, strict=True) if isinstance(found, str)]
+        for number, (entry, reason) in enumerate(bad[:_MOST_REPORTED], 1):
+            others = len(bad) - number if number == _MOST_REPORTED else 0
+            more = f" (nor {others} of its other fields)" if others else ""
+            message = f"class {draft.name} is left out: cannot read its field `{shortened(entry)}`{more}: {reason}"
+            self._skip("header-field", message, draft, entry)
         whole = tuple(found for found in fields if isinstance(found, Field))
         if args is not None and len(whole) == len(fields):
             statement = draft.statement

@@ -7,6 +7,8 @@ import re
 from tpgen.sources.headers.preprocessor.source import group_end
 
 _WRAPPER = re.compile(r"\s*(?:TP_PROTO|TP_ARGS|TPPROTO|TPARGS|TP_STRUCT__entry|PARAMS)\s*(?=\()")
+# Words within words, each of which is looked for to its end. Two is what kernels have.
+_MOST_WRAPPERS = 16
 _ENTRY = re.compile(r"[\s;]*([A-Za-z_]\w*)\s*")
 
 
@@ -15,10 +17,12 @@ def unwrapped(text: str) -> str:
 
     The kernel defines all three as what they enclose, so which word is written does not matter, but its place does:
     sof_intel_ipc_firmware_template (in v6.1) has two of them swapped. Before Linux 2.6.32 they are TPPROTO and TPARGS.
+    Of words within words the outer 16 are stripped.
     """
-    while match := _WRAPPER.match(text):
-        end = group_end(text, match.end())
-        if end is None or not (end == len(text) or text[end:].isspace()):
+    for _ in range(_MOST_WRAPPERS):
+        match = _WRAPPER.match(text)
+        end = group_end(text, match.end()) if match else None
+        if match is None or end is None or not (end == len(text) or text[end:].isspace()):
             break
         text = text[match.end() + 1 : end - 1]
     return text
