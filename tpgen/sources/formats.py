@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tpgen.basics.frozen import frozen, replace
 from tpgen.diagnostics import Diagnostic, Position
-from tpgen.model import Array, CType, Dynamic, Field, Int, Pointer
+from tpgen.model import Array, CType, Dynamic, Field, Int, Pointer, Typedef
 from tpgen.spelling import spell
 from tpgen.target import Target
-from tpgen.typequery import size_of, stripped
+from tpgen.typequery import element_of, size_of, stripped
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -416,20 +416,40 @@ def _field(
         sizes[key] = _size_fault(typed.type, size, target)
     if (told := sizes[key]) is None:
         return _Line(field, None, False)
-    bare = stripped(typed.type)
-    word = isinstance(bare, Pointer) or (isinstance(bare, Int) and bare.name in ("long", "unsigned long"))
-    return _Line(field, told(field), word)
+    return _Line(field, told(field), _is_word(element_of(typed.type)))
+
+
+# Of the size of a pointer everywhere.
+_WORDS = frozenset("size_t ssize_t ptrdiff_t uintptr_t ulong".split())
+
+
+def _is_word(ctype: CType) -> bool:
+    """Whether a type has the size of a pointer, whatever the target."""
+    match stripped(ctype):
+        case Pointer() | Int(name="long" | "unsigned long"):
+            return True
+        case Typedef(target=None, name=name):
+            return name in _WORDS
+        case _:
+            return False
+
+
+def _size_of(ctype: CType, target: Target) -> int | None:
+    if not isinstance(array := stripped(ctype), Array):
+        return target.pointer_size if _is_word(ctype) else size_of(ctype, target)
+    element = _size_of(array.element, target)
+    return None if element is None or array.length is None else element * array.length
 
 
 def _size_fault(ctype: CType, size: int, target: Target) -> _SizeFault | None:
     """How a size contradicts a type, told of a field; None where it does not as far as the type is known."""
-    expected = size_of(ctype, target)
+    expected = _size_of(ctype, target)
     if expected == size:
         return None
     if expected is not None:
         return lambda field: f"`{spell(ctype, field.name)}` has {expected} bytes on {target.arch}, here {size}"
     if isinstance(array := stripped(ctype), Array):
-        parts = size_of(array.element, target) or array.length
+        parts = _size_of(array.element, target) or array.length
         if parts and size % parts:
             return lambda field: f"`{spell(ctype, field.name)}` has {size} bytes here, which {parts} does not divide"
     return None

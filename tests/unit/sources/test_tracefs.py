@@ -159,6 +159,23 @@ CONTRADICTIONS: dict[str, tuple[list[Line], list[str]]] = {
     "pointer of four bytes": (
         [Line("const char * s", 8, 4)], ["f:9:8: s:e: `const char *s` has 8 bytes on x86_64, here 4" + ARCH]
     ),
+    "typedef of a long": (
+        [Line("size_t count", 8, 4), Line("const uintptr_t at", 12, 4), Line("ssize_t same", 16, 8, 1)],
+        [
+            "f:9:8: s:e: `size_t count` has 8 bytes on x86_64, here 4" + ARCH,
+            "f:10:8: s:e: `const uintptr_t at` has 8 bytes on x86_64, here 4" + ARCH,
+        ],
+    ),
+    "array of longs": (
+        [Line("unsigned long args[6]", 8, 24)],
+        ["f:9:8: s:e: `unsigned long args[6]` has 48 bytes on x86_64, here 24" + ARCH],
+    ),
+    "array of typedefs of a long": (
+        [Line("size_t sizes[2]", 8, 8)], ["f:9:8: s:e: `size_t sizes[2]` has 16 bytes on x86_64, here 8" + ARCH]
+    ),
+    "array of pointers of four bytes": (
+        [Line("void * p[2]", 8, 8)], ["f:9:8: s:e: `void *p[2]` has 16 bytes on x86_64, here 8" + ARCH]
+    ),
     "locator of two bytes": (
         [Line("__data_loc char[] s", 8, 2)], ["f:9:8: s:e: field s locates dynamic data with 2 bytes" + CODE]
     ),
