@@ -50,7 +50,7 @@ def prepare_build(folder: Path) -> None:
     """A build of other events, so that files are replaced, made and removed."""
     (folder / "tpgen.toml").write_text(TOML % ("other", '"sched_switch", "sched_wakeup"'))
     assert in_fork(["build", str(folder / "tpgen.toml")], folder)[0] == 0
-    (folder / "tpgen.toml").write_text(TOML % ("vmlinux", '"sched_switch", "page_ref_mod"'))
+    (folder / "tpgen.toml").write_text(TOML % ("vmlinux", '"sched_switch", "dma_fence_init"'))
 
 
 def prepare_catalog(folder: Path) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from tpgen.backends.base import Form, GeneratedFile, Job, KernelRequests, OptionValue, Request, missing
 from tpgen.backends.registry import Loaded
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
-from tpgen.kernel.comparison import DOUBTS, errors
+from tpgen.kernel.comparison import doubts, errors
 from tpgen.kernel.events import KernelEvents
 from tpgen.model import Event
-from tpgen.programs.forms import lacking, unattachable
+from tpgen.programs.forms import Lack, lacking_several, never_has, unattachable
 
 if TYPE_CHECKING:
     from tpgen.probe import Evidence
@@ -63,7 +63,7 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, p
     events, checked = list(compress(events, sound)), list(compress(checked, sound))
     one, takes_dynamic = len(keys) == 1, renderer.takes_dynamic_events
     requests, notes = _requests(events, forms, one, bool(request.named), takes_dynamic, kernel.is_stored)
-    notes += (d for comparison in chain.from_iterable(checked) for d in comparison.findings if d.code in DOUBTS)
+    notes += doubts(chain.from_iterable(checked))
     notes += [note for note in kernel.notes if note.code == "invalid-fact"]
     notes += (d for d in lost if d.severity == Severity.NOTE)
     about = (kernel.label, kernel.target, kernel.release)
@@ -92,10 +92,11 @@ def _requests(
     """The forms that the events have, and notes on those that they lack. With `dynamic` those of dynamic events count.
 
     With `is_stored` they are from a catalog. Raises `TpgenError` `no-such-form` where `one` event was meant, and it
-    lacks one that was `named`, and where there are none at all. What a pattern meant as well is left out with a note.
+    lacks one that was `named`, and where there are none at all. What else is left out is noted, but of one event what
+    its kind never has.
     """
     requests: list[Request] = []
-    notes: list[Diagnostic] = []
+    lacks: list[Lack] = []
     for event in events:
         reasons = {
             form: reason
@@ -103,12 +104,9 @@ def _requests(
             if (reason := missing(event, form) or (None if dynamic else unattachable(event, form)))
         }
         requests += [Request(event, form) for form in forms if form not in reasons]
-        without = [
-            lacking(event, form, reason, is_stored)
-            for form, reason in reasons.items()
-            if named or len(reasons) == len(forms)
-        ]
-        notes += without
-    if notes and (one or not requests):
+        lacks += (Lack(event, *item) for item in reasons.items())
+    if lacks and ((one and named) or not requests):
+        notes = lacking_several(lacks, is_stored)
         raise TpgenError(*(note._replace(severity=Severity.ERROR) for note in notes))
-    return requests, notes
+    told = (lack for lack in lacks if not (one and never_has(lack.event, lack.form)))
+    return requests, lacking_several(told, is_stored)

@@ -12,7 +12,7 @@ from tpgen.backends.registry import Loaded
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.comparison import DOUBTS, errors
 from tpgen.kernel.events import EventKey, KernelEvents
-from tpgen.programs.forms import lacking
+from tpgen.programs.forms import Lack, lacking_several, never_has
 
 if TYPE_CHECKING:
     from tpgen.variants.join import JoinedEvent
@@ -95,19 +95,17 @@ def _requests(
     Raises `no-such-form` for a single event without one that was `named`, and where there are none at all.
     """
     requests: list[JoinedRequest] = []
-    notes: list[Diagnostic] = []
+    lacks: list[Lack] = []
+    one = len(events) == 1
     for event in events:
         reasons = {form: reason for form in forms if (reason := event.why_not(form)) is not None}
         requests += [JoinedRequest(event, form) for form in forms if form not in reasons]
-        without = [
-            lacking(event.event, form, reason)
-            for form, reason in reasons.items()
-            if named or len(reasons) == len(forms)
-        ]
-        notes += without
-    if notes and (len(events) == 1 or not requests):
+        lacks += (Lack(event.event, *item) for item in reasons.items())
+    if lacks and ((one and named) or not requests):
+        notes = lacking_several(lacks)
         raise TpgenError(*(note._replace(severity=Severity.ERROR) for note in notes))
-    return requests, notes
+    told = (lack for lack in lacks if not (one and never_has(lack.event, lack.form)))
+    return requests, lacking_several(told)
 
 
 def _omitted(request: JoinedRequest) -> Iterator[Diagnostic]:

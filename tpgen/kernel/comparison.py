@@ -36,6 +36,17 @@ class Comparison(NamedTuple):
     detail: Diagnostic | None = None
 
 
+def doubts(comparisons: Iterable[Comparison]) -> list[Diagnostic]:
+    """The findings that raise doubts: one for all events of which the same is said."""
+    found: dict[str, list[Diagnostic]] = {}
+    for finding in (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS):
+        found.setdefault(finding.code, []).append(finding)
+    return [
+        first._replace(message=f"{first.message}; so it is with {len(more)} more events") if more else first
+        for first, *more in found.values()
+    ]
+
+
 def errors(comparisons: Iterable[Comparison]) -> list[Diagnostic]:
     """The findings that make a check fail."""
     return [d for comparison in comparisons for d in comparison.findings if d.severity == Severity.ERROR]

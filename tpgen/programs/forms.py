@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity
 from tpgen.model import Event, Kind, Origin, Syscall
@@ -63,6 +65,49 @@ def lacking(event: Event, form: Form, reason: str, is_stored: bool = False) -> D
     if _is_undecided(event, form):
         return Diagnostic("header-alternatives", message, None, _what_decides(event, is_stored), Severity.NOTE)
     return Diagnostic("no-such-form", message, severity=Severity.NOTE)
+
+
+class Lack(NamedTuple):
+    """A form that an event lacks, and why."""
+
+    event: Event
+    form: Form
+    reason: str
+
+
+def never_has(event: Event, form: Form) -> bool:
+    """Whether events of this kind have no such form on any kernel, which is nothing to note about a single one."""
+    if form == Form.CLASSIC:
+        return event.kind == Kind.TRACEPOINT
+    return event.kind == Kind.DYNAMIC or (event.kind == Kind.SYSCALL and event.syscall is None)
+
+
+_MOST_NAMES, _MOST_NOTES = 4, 16
+
+
+def lacking_several(lacks: Iterable[Lack], is_stored: bool = False) -> list[Diagnostic]:
+    """The notes of `lacking` about many events: one for all that lack a form for the same reason."""
+    groups: dict[tuple[Form, str], list[Event]] = {}
+    for event, form, reason in lacks:
+        groups.setdefault((form, reason), []).append(event)
+    notes = []
+    for (form, reason), events in groups.items():
+        note = lacking(events[0], form, reason, is_stored)
+        if len(events) > 1:
+            message = f"no {form} form of {len(events)} events ({_titles(events)}), each since {reason}"
+            note = note._replace(message=message)
+        notes.append(note)
+    rest = list(groups.values())[_MOST_NOTES:]
+    if len(rest) > 1:
+        message = f"{sum(map(len, rest))} more events lack a form, for {len(rest)} other reasons"
+        hint = "`tpgen show` tells that of each"
+        notes[_MOST_NOTES:] = [Diagnostic("no-such-form", message, None, hint, Severity.NOTE)]
+    return notes
+
+
+def _titles(events: Sequence[Event]) -> str:
+    more = len(events) - _MOST_NAMES
+    return ", ".join(event.title for event in events[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_undecided(event: Event, form: Form) -> bool:

@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 def generated(*arguments: str | Path) -> str:
     done = tpgen(*arguments, "-b", "systemtap")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     return done.out
 
 
@@ -421,7 +421,7 @@ def made_object(*arguments: str | Path) -> Object:
     (folder,) = (argument for argument in arguments if isinstance(argument, Path) and argument.is_dir())
     output = folder / "made.o"
     done = tpgen(*arguments[:-1], "-b", "systemtap", "--emit", "dwarf", "-o", output)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     return Object(output.read_bytes())
 
 
