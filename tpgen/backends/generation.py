@@ -62,7 +62,10 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, p
         raise CheckFailed(*refused)
     events, checked = list(compress(events, sound)), list(compress(checked, sound))
     one, takes_dynamic = len(keys) == 1, renderer.takes_dynamic_events
-    requests, notes = _requests(events, forms, one, bool(request.named), takes_dynamic, kernel.is_stored)
+    try:
+        requests, notes = _requests(events, forms, one, bool(request.named), takes_dynamic, kernel.is_stored)
+    except TpgenError as error:
+        raise CheckFailed(*refused, *error.diagnostics) if refused else error from None
     notes += doubts(chain.from_iterable(checked))
     notes += [note for note in kernel.notes if note.code == "invalid-fact"]
     notes += (d for d in lost if d.severity == Severity.NOTE)

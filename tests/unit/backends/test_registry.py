@@ -472,7 +472,7 @@ def test_example_is_listed(example: dict[str, str]) -> None:
 def test_example_renders(example: dict[str, str], btf: Path, tmp_path: Path) -> None:
     done = run(example, "sched_wakeup", "pelt_se_tp", "-b", "markdown", "--level", "2", "--btf", btf)
     assert done.returncode == 0
-    note = "no classic form of pelt_se_tp: it is a bare tracepoint, which has no record [no-such-form]"
+    note = "no classic form of sched:pelt_se_tp: it is a bare tracepoint, which has no record [no-such-form]"
     assert done.stderr == f"tpgen: note: {note}\n"
     assert (
         done.stdout

@@ -56,11 +56,13 @@ def test_one_event_lacks_what_is_unknown(tmp_path: Path) -> None:
 
 def test_several_reasons(tmp_path: Path) -> None:
     """Without tracefs it is not known of which of two classes page_ref_mod is."""
-    done = tpgen("page_ref_mod", "pelt_se_tp", "--classic", "--btf", write_btf(tmp_path / "vmlinux"), "-o", tmp_path)
-    assert (done.code, done.out) == (0, "")
-    assert re.findall(r"^tpgen: note: no classic form of (\w+): .*\[no-such-form\]$", done.err, re.MULTILINE) == [
-        "page_ref_mod", "pelt_se_tp",
-    ]  # fmt: skip
+    btf = write_btf(tmp_path / "vmlinux")
+    for others, code, severity in ((["sched_switch"], 0, "note"), ([], 2, "error")):
+        events = ["page_ref_mod", "pelt_se_tp", *others]
+        done = tpgen(*events, "--classic", "--btf", btf, "-o", tmp_path / "out")
+        assert (done.code, done.out) == (code, "")
+        pattern = rf"^tpgen: {severity}: no classic form of (?:sched:)?(\w+): .*\[no-such-form\]$"
+        assert re.findall(pattern, done.err, re.MULTILINE) == events[:2]
 
 
 def test_many_reasons() -> None:
