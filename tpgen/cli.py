@@ -151,7 +151,8 @@ def _run(arguments: list[str]) -> int:
     if invocation is None or not (output := invocation.lookup()):
         return _command("generate", arguments, invocation=invocation)
     deliver(output, invocation.output)
-    say("".join(f"{note}\n" for note in output.notes))
+    if output.notes:
+        say("".join(f"{note}\n" for note in output.notes))
     return EXIT_DONE
 
 

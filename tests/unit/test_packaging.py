@@ -111,6 +111,15 @@ def test_installed_command_needs_no_checkout(scripts: Path, tmp_path: Path) -> N
     assert Path(where.strip()).is_relative_to(scripts.parent)
 
 
+def test_installed_command_imports_no_more_than_the_package(scripts: Path, tmp_path: Path) -> None:
+    """A script that pip writes may import re, which takes longer than to find output in the cache."""
+    command = (scripts / "python", "-X", "importtime", scripts / "tpgen", "--version")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "tpgen.cli" in imported
+    assert "re" not in imported
+
+
 @pytest.mark.kernel_btf
 @pytest.mark.parametrize("command", [("tpgen",), ("python", "-m", "tpgen")], ids=" ".join)
 def test_installed_command_generates(command: tuple[str, ...], scripts: Path, tmp_path: Path) -> None:
