@@ -42,12 +42,13 @@ class Inputs:
     """The dependencies of the generated files: files, trees of files by the ending of their names, and named states.
 
     A stamp is None where it cannot be relied on: of a file too young, or of none. `arguments` are those of the command
-    line.
+    line. `restamped` is set where a file whose content is unchanged got a new stamp.
     """
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
         self._begun_ns = time.time_ns()
+        self.restamped = False
         self.files: dict[str, tuple[Stamp | None, str | None]] = {}
         self.trees: dict[str, tuple[Stamp | None, str]] = {}
         self.named_states: dict[str, str | None] = {}
@@ -93,6 +94,7 @@ class Inputs:
         if file_digest(path) != digest:
             return False
         self.files[path] = (_reliable(now), digest)
+        self.restamped = True
         return True
 
 
@@ -123,9 +125,12 @@ class Manifest:
     def _is_there(self, root: str, name: str) -> bool:
         path, made = os.path.join(root, name), self.outputs[name]
         now = stamp_of(path)
-        if now == MISSING or (now != made.stamp and file_digest(path) not in made.digests):
+        if now != MISSING and now == made.stamp:
+            return True
+        if now == MISSING or file_digest(path) not in made.digests:
             return False
         made.stamp = _reliable(now)
+        self.inputs.restamped = True
         return True
 
 

@@ -83,7 +83,8 @@ class BuildRequest:
         if not manifest.fresh(self.root, self.arguments):
             return False
         if not self.check:
-            self._write_manifest(dump(manifest))
+            if manifest.inputs.restamped:
+                self._write_manifest(dump(manifest))
             self.write_side_files(manifest)
         return True
 
