@@ -61,13 +61,17 @@ class KnownClasses:
     def element(self, classes: Iterable[str], record: Record, field: Field) -> CType | None:
         """The type of the elements of a dynamic field of a class, or of any of several; None where it is not decided.
 
-        All catalogs must agree that have a class of that name with the members of `record`.
+        All catalogs must agree that have a class of that name with the members of `record`. Where none has one, all of
+        the running kernel must that have such a field in a class of that name; a file may be of any kernel.
         """
         files = {id(kernel.catalog): kernel for kernel in self._kernels}.values()
-        found = {
-            spell(ctype): ctype
-            for kernel in files
-            for name in classes
-            for ctype in kernel.elements(name, record, field)
-        }
-        return found.popitem()[1] if len(found) == 1 else None
+        for like in (record,) if self._shipped_only else (record, None):
+            found = {
+                spell(ctype): ctype
+                for kernel in files
+                for name in classes
+                for ctype in kernel.elements(name, like, field)
+            }
+            if found:
+                return found.popitem()[1] if len(found) == 1 else None
+        return None

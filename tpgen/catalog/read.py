@@ -259,16 +259,16 @@ class CatalogKernel(KernelEvents):
         systems = {system for of, system in rows if of == module} or {system for _, system in rows}
         return self._opt(validate.word, systems.pop()) if len(systems) == 1 else None
 
-    def elements(self, class_name: str, record: Record, field: Field) -> list[CType]:
+    def elements(self, class_name: str, like: Record | None, field: Field) -> list[CType]:
         """The types of the elements of a dynamic `field`, in whichever kernels of this file have a class of that name.
 
-        Those count that have the members of `record`.
+        With `like` those count that have its members.
         """
-        members = [(member.name, member.dynamic) for member in record.fields]
         query = "SELECT DISTINCT record FROM class WHERE name = ? AND record IS NOT NULL"
         records = [self._record(number) for (number,) in self.catalog.rows(query, class_name)]
-        alike = [found for found in records if [(each.name, each.dynamic) for each in found.fields] == members]
-        types = [found.fields[members.index((field.name, field.dynamic))].type for found in alike]
+        wanted = None if like is None else _members(like)
+        alike = (found for found in records if wanted is None or _members(found) == wanted)
+        types = (own.type for found in alike for own in found.fields if _member(own) == _member(field))
         return [ctype for ctype in types if ctype is not None]
 
     def _flags(self, flags: Any) -> dict[str, Any]:
@@ -511,6 +511,14 @@ class CatalogKernel(KernelEvents):
     def _expect(self, stated: Any, found: int, most: int, what: str) -> None:
         if stated != found or found > most:
             raise self.catalog.malformed(f"{what} has {found} rows")
+
+
+def _member(field: Field) -> tuple[str, Dynamic | None]:
+    return field.name, field.dynamic
+
+
+def _members(record: Record) -> list[tuple[str, Dynamic | None]]:
+    return [_member(field) for field in record.fields]
 
 
 def _or_none(check: Callable[[Any], _Value], value: Any) -> _Value | None:

@@ -710,6 +710,12 @@ def test_systems_and_strings_without_tracefs(told: Path, tmp_path: Path) -> None
     assert driver(kernel).type == Int("char", 1, False)  # as its BTF has it
 
 
+def test_a_class_that_grew(told: Path, tmp_path: Path) -> None:
+    """Of the running kernel's release there may be no catalog: a field of that name in a class of that name counts."""
+    changed(told, "UPDATE field SET name = 'number' WHERE name = 'seqno'")
+    assert driver(unprivileged(tmp_path)).type == Int("char", 1, False)
+
+
 def test_catalogs_that_disagree(told: Path, home: Path, tmp_path: Path) -> None:
     """Another kernel has the field as bytes, and the event in another system: then neither is known."""
     info = KernelInfo("other", X86_64, "6.19", sources=("btf", "headers", "tracefs"))
