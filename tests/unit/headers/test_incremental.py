@@ -289,11 +289,40 @@ def test_a_header_appears_in_a_directory_that_is_not_listed(home: Path, tree: Pa
     if there:
         (tree / "tools").mkdir()
     put(tree, ONE, '#include "../../../tools/len.h"\n' + header("one"))
-    assert length_of_comm(read(tree)) == (None, "LEN")
+    assert length_of_comm(read(tree)) == (16, None)  # of include/linux/len.h, which nobody includes
     put(tree, "tools/len.h", "#define LEN 7\n")
     assert length_of_comm(read(tree)) == (7, None)
     put(tree, "tools/len.h", "#define LEN 8\n")
     assert length_of_comm(read(tree)) == (8, None)
+
+
+def test_a_header_that_nobody_includes_is_edited(home: Path, tree: Path) -> None:
+    """Neither it, nor what contradicts it, nor one outside of the driver's directory goes unnoticed."""
+    put(tree, ONE, header("one"))
+    assert length_of_comm(read(tree)) == (16, None)
+    put(tree, "include/linux/len.h", "#define LEN 9\n")
+    assert length_of_comm(read(tree)) == (9, None)
+    put(tree, "drivers/other/len.h", "#define LEN 4\n")
+    assert length_of_comm(read(tree)) == (None, "LEN")
+    put(tree, "drivers/other/len.h", "#define WIDTH 4\n")
+    assert length_of_comm(read(tree)) == (9, None)
+    put(tree, "include/linux/len.h", "#define WIDTH 4\n")
+    assert length_of_comm(read(tree)) == (None, "LEN")
+    put(tree, "include/linux/new/len.h", "#define LEN 5\n")
+    assert length_of_comm(read(tree)) == (5, None)
+
+
+def test_a_header_of_the_kernel_around_a_driver_is_edited(home: Path, tree: Path) -> None:
+    put(tree, "Makefile", "VERSION = 6\nPATCHLEVEL = 1\n")
+    put(tree, "drivers/mine/trace.h", header("one"))
+    driver = tree / "drivers/mine"
+    assert length_of_comm(read(driver)) == (16, None)
+    put(tree, "include/linux/len.h", "#define LEN 9\n")
+    assert length_of_comm(read(driver)) == (9, None)
+    put(tree, "include/linux/later.h", "#define LEN 10\n")
+    assert length_of_comm(read(driver)) == (None, "LEN")
+    (tree / "include/linux/len.h").unlink()
+    assert length_of_comm(read(driver)) == (10, None)
 
 
 def test_a_fragment_appears_where_an_include_leads(home: Path, tree: Path) -> None:

@@ -353,6 +353,48 @@ def test_headers_that_differ_leave_it_unknown(tmp_path: Path) -> None:
     assert field_sizes(tmp_path) == [None]
 
 
+def test_a_header_of_include_that_nobody_includes(tmp_path: Path) -> None:
+    """5.10's mdio.h has no include for MII_BUS_ID_SIZE, nor asoc.h for an enum of <sound/soc-dapm.h>."""
+    write(
+        tmp_path,
+        "include/linux/phy.h",
+        "#include <linux/id.h>\n#define BUS_LEN (ID_LEN + 1)\nstruct bus { u16 a; bus_t b; };",
+    )
+    write(tmp_path, "include/linux/id.h", "#define ID_LEN 60")
+    write(tmp_path, "include/sound/dapm.h", "enum __packed way { IN, OUT };")
+    write(tmp_path, "include/sound/types.h", "typedef u32 bus_t;")
+    fields = "__array(char, a, BUS_LEN) __field(struct bus, b) __field(enum way, c) __array(u8, d, OUT + 2)"
+    write(tmp_path, "include/trace/events/x.h", event(fields))
+    assert field_sizes(tmp_path) == [61, 8, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [("#define LEN 3", 3), ("#define LEN 4", None), ("#define LEN UNKNOWN", None), ("enum { LEN = 4 };", None)],
+)
+def test_where_nobody_includes_it_all_headers_have_to_agree(tmp_path: Path, other: str, expected: int | None) -> None:
+    write(tmp_path, "include/linux/a.h", "#define LEN 3")
+    write(tmp_path, "drivers/usb/usb.h", other)
+    write(tmp_path, "drivers/net/x/trace.h", event("__array(u8, a, LEN)"))
+    assert field_sizes(tmp_path) == [expected]
+
+
+def test_a_header_that_is_seen_counts_though_it_defines_nothing_usable(tmp_path: Path) -> None:
+    write(tmp_path, "include/linux/a.h", "#define LEN 3")
+    write(tmp_path, "include/linux/b.h", "#define LEN sizeof(struct unknown)")
+    write(tmp_path, "drivers/x/trace.h", event("__array(u8, a, LEN)", includes="#include <linux/b.h>"))
+    assert field_sizes(tmp_path) == [None]
+
+
+def test_an_include_that_is_no_kernels_is_not_searched(tmp_path: Path) -> None:
+    """Above /usr/src/driver lies /usr/include."""
+    write(tmp_path, "include/a.h", "#define LEN 3")
+    write(tmp_path, "src/driver/trace.h", event("__array(u8, a, LEN)"))
+    assert field_sizes(tmp_path / "src/driver") == [None]
+    write(tmp_path, "Makefile", "VERSION = 6\nPATCHLEVEL = 1")
+    assert field_sizes(tmp_path / "src/driver") == [3]
+
+
 def test_another_drivers_definition_does_not_count(tmp_path: Path) -> None:
     write(tmp_path, "drivers/net/y/y.h", "#define LEN 3")
     write(tmp_path, "drivers/net/y/trace.h", event("__array(u8, a, LEN)", includes='#include "y.h"'))
@@ -378,11 +420,11 @@ def test_an_argument_that_points_to_an_array_has_its_length() -> None:
 @pytest.mark.parametrize("asked", ["u32", "struct nowhere"])
 def test_what_a_header_knows_does_not_depend_on_what_others_asked(tmp_path: Path, asked: str) -> None:
     # For the struct the headers beside the driver's are read, and what these include. The other header sees none.
-    for directory in ("drivers/mine", "include/trace/events", "include/linux"):
+    for directory in ("drivers/mine", "include/trace/events", "lib"):
         (tmp_path / directory).mkdir(parents=True)
     (tmp_path / "drivers/mine/trace.h").write_text(event(f"__field({asked}, x)"))
-    (tmp_path / "drivers/mine/mine.h").write_text("#include <linux/length.h>\n")
-    (tmp_path / "include/linux/length.h").write_text("#define LENGTH 16\n")
+    (tmp_path / "drivers/mine/mine.h").write_text('#include "../../lib/length.h"\n')
+    (tmp_path / "lib/length.h").write_text("#define LENGTH 16\n")
     (tmp_path / "include/trace/events/other.h").write_text(event("__array(char, x, LENGTH)"))
     _, other = read_headers(str(tmp_path), X86_64).classes
     assert other.fields[0].type == Array(Int("char", 1, signed=False), None, "LENGTH")

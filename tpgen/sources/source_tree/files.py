@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tpgen.cache.fingerprint import Stamp, digest, stamp_of
 
@@ -72,6 +72,30 @@ class Files:
         names = self._names(directory)
         self.record(f"{directory}/", "\n".join(names).encode("utf-8", "surrogateescape"))
         return [os.path.join(directory, name) for name in names]
+
+    def mentioning(self, paths: Iterable[str], words: Collection[bytes]) -> Iterator[tuple[str, bytes]]:
+        """Yield those of some files of a sensible size that have one of the words in them, with their bytes.
+
+        Nothing is recorded of them.
+        """
+        window = bytearray(_BIGGEST + 1)
+        find, windows = window.find, [window]
+        for path in paths:
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            except (OSError, ValueError):
+                continue
+            try:
+                size = os.readv(descriptor, windows)
+            except OSError:
+                continue
+            finally:
+                os.close(descriptor)
+            if size <= _BIGGEST:
+                for word in words:
+                    if find(word, 0, size) >= 0:
+                        yield path, bytes(memoryview(window)[:size])
+                        break
 
     def _raw(self, path: str) -> bytes | None:
         try:

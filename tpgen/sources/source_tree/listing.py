@@ -14,6 +14,8 @@ from tpgen.diagnostics import Diagnostic, fail, unreadable
 _ARCH_DIRECTORIES = {
     "x86_64": "x86", "i386": "x86", "aarch64": "arm64", "arm": "arm", "riscv64": "riscv", "s390x": "s390",
 }  # fmt: skip
+# Of these, the directory under drivers/ is of that architecture alone.
+_OWN_DRIVERS = frozenset(("s390", "parisc", "sh"))
 
 
 @dataclass(slots=True)
@@ -74,6 +76,14 @@ def parents(path: str) -> Iterator[str]:
     while (above := os.path.dirname(path)) != path:
         yield above
         path = above
+
+
+def is_of_other_arch(path: str, root: str, arch: str | None) -> bool:
+    """Return whether a header of the kernel tree at `root` is of a driver that only another architecture has."""
+    top, _, rest = path.removeprefix(os.path.join(root, "")).partition(os.sep)
+    return top == "drivers" and rest.partition(os.sep)[0] in _OWN_DRIVERS.difference(
+        [_ARCH_DIRECTORIES.get(arch or "")]
+    )
 
 
 def include_directories(root: str, arch: str | None) -> tuple[str, ...]:

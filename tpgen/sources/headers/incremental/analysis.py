@@ -94,17 +94,20 @@ class Analysis:
         include_paths = IncludePaths(self._include_dirs, tuple(listing.directories), listing.root, driver)
         environment = TargetEnvironment(self._target, self._environment)
         if previous is None or previous.resolved_units is None:
-            return resolve_units(self._units, include_paths, environment, self._files)
+            return resolve_units(self._units, include_paths, environment, self._files, listing.paths)
         same = {id(unit) for unit in previous.units}
         changed = {unit.path for unit in self._units if id(unit) not in same}
-        return resolve_units(self._units, include_paths, environment, self._files, previous.resolved_units, changed)
+        return resolve_units(
+            self._units, include_paths, environment, self._files, listing.paths, previous.resolved_units, changed
+        )
 
     # --- for the cache
 
     def dependencies(self) -> Iterable[str]:
         """Return the paths of all files and directories that the facts depend on."""
-        looked_up = self._resolved_units.contents if self._is_resolved else {}
-        return dict.fromkeys(chain(looked_up, *(unit.dependencies for unit in self._units)))
+        types = self._resolved_units if self._is_resolved else None
+        looked_up = (types.contents, types.searched) if types else ()
+        return dict.fromkeys(chain(*looked_up, *(unit.dependencies for unit in self._units)))
 
     def sections(self) -> Iterator[tuple[str, Encoded]]:
         """Encode the sections of the cache file one after the other: each is large."""

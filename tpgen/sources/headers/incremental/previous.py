@@ -70,12 +70,13 @@ def encode_resolved_units(
     headers = {path: None if names is None else tuple(names) for path, names in resolved_units.headers.items()}
     names = [resolved_units.units[unit.path].names for unit in units]
     around = tuple(resolved_units.directories), tuple(resolved_units.public), tuple(resolved_units.included)
-    yield RESOLVED_UNITS, (names, headers, resolved_units.contents, *around)
+    elsewhere = dict(resolved_units.elsewhere), tuple(resolved_units.searched)
+    yield RESOLVED_UNITS, (names, headers, resolved_units.contents, *around, *elsewhere)
 
 
 def _decode_resolved_units(cache_file: CacheFile, units: Sequence[HeaderUnit]) -> ResolvedUnits:
     facts = decode(cache_file.section(RESOLVED))
-    names, headers, contents, directories, public, included = cache_file.section(RESOLVED_UNITS)
+    names, headers, contents, *around = cache_file.section(RESOLVED_UNITS)
     classes, events = iter(facts.classes), iter(facts.events)
     resolved = {
         unit.path: ResolvedUnit(
@@ -84,4 +85,4 @@ def _decode_resolved_units(cache_file: CacheFile, units: Sequence[HeaderUnit]) -
         for unit, looked_up in zip(units, names, strict=True)
     }
     known = {path: None if row is None else HeaderSymbols(*row) for path, row in headers.items()}
-    return ResolvedUnits(resolved, known, contents, directories, public, included)
+    return ResolvedUnits(resolved, known, contents, *around)

@@ -16,11 +16,14 @@ from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.preprocessor.environment import TargetEnvironment
 from tpgen.sources.headers.trace_events.units import HeaderUnit
 from tpgen.sources.headers.types.include_graph import MOST_HEADERS, IncludePaths
+from tpgen.sources.headers.types.name_search import NOTHING_FOUND, NameSearch
 from tpgen.sources.headers.types.resolved_facts import resolve_class, resolve_event
-from tpgen.sources.headers.types.resolver import TypeResolver
+from tpgen.sources.headers.types.resolver import FallbackResolver, TypeResolver
 from tpgen.sources.headers.types.symbol_index import SymbolIndex
 from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolTable
 from tpgen.sources.source_tree.files import Digest, Files
+from tpgen.sources.source_tree.listing import is_of_other_arch
+from tpgen.target import Target
 
 
 @frozen
@@ -47,6 +50,8 @@ class ResolvedUnits:
     directories: Sequence[str]
     public: Collection[str]
     included: Collection[str]
+    elsewhere: Mapping[str, tuple[str, ...]]
+    searched: Sequence[str]
 
 
 def resolve_units(
@@ -54,15 +59,21 @@ def resolve_units(
     include_paths: IncludePaths,
     environment: TargetEnvironment,
     files: Files,
+    listed: Sequence[str] = (),
     previous: ResolvedUnits | None = None,
     changed: Collection[str] = (),
 ) -> ResolvedUnits:
-    """Resolve the types of all units. Those of the `previous` run are reused where they are valid and not `changed`."""
+    """Resolve the types of all units, of a tree with the headers `listed`.
+
+    Those of the `previous` run are reused where they are valid and not `changed`.
+    """
     table = SymbolTable(files, previous.headers, previous.contents) if previous else SymbolTable(files)
-    index = SymbolIndex(_paths(units), include_paths, environment, table)
+    search = NameSearch(listed, include_paths, files, previous.elsewhere if previous else NOTHING_FOUND)
+    index = SymbolIndex(_paths(units), include_paths, environment, table, search)
     valid = _still_valid(previous, index, table, files, include_paths, changed) if previous else {}
-    resolver = TypeResolver(environment.target, index)
-    resolved = {unit.path: valid.get(unit.path) or _resolve(unit, resolver) for unit in units}
+    resolved = dict(valid)
+    pending = [unit for unit in units if unit.path not in valid]
+    resolved |= _resolve_all(pending, environment.target, index, include_paths.root)
     public, included = index.graph.public(), set(index.graph.included())
     headers, folders = table.found, table.folders
     if previous and valid:
@@ -71,9 +82,10 @@ def resolve_units(
         included |= set(previous.included)
         # With so many there may be one more than an index takes, and which one depends on the order of queries.
         if len(headers) >= MOST_HEADERS:
-            return resolve_units(units, include_paths, environment, files)
+            return resolve_units(units, include_paths, environment, files, listed)
     contents = {path: files.digest(path) for path in (*headers, *folders)}
-    return ResolvedUnits(resolved, headers, contents, include_paths.directories, public, included)
+    around = include_paths.directories, public, included
+    return ResolvedUnits(resolved, headers, contents, *around, search.found, tuple(search.dependencies()))
 
 
 def _paths(units: Iterable[HeaderUnit]) -> Iterable[str]:
@@ -82,7 +94,23 @@ def _paths(units: Iterable[HeaderUnit]) -> Iterable[str]:
     return dict.fromkeys(fact.position.path for fact in facts)
 
 
-def _resolve(unit: HeaderUnit, resolver: TypeResolver) -> ResolvedUnit:
+def _resolve_all(units: Sequence[HeaderUnit], target: Target, index: SymbolIndex, root: str) -> dict[str, ResolvedUnit]:
+    """Resolve the types of units. The names that no header around defines are searched for all at once."""
+    around, search = TypeResolver(target, index), index.search
+    resolved: dict[str, ResolvedUnit] = {}
+    pending = units
+    while pending:
+        everywhere = TypeResolver(target, index, everywhere=True)
+        for unit in pending:
+            # What is only built for another architecture has its types in that one's headers, which are not there.
+            other = around if is_of_other_arch(unit.path, root, target.arch) else everywhere
+            resolved[unit.path] = _resolve(unit, FallbackResolver(around, other))
+        pending = [unit for unit in pending if not search.missed.isdisjoint(resolved[unit.path].names)]
+        search.search()
+    return resolved
+
+
+def _resolve(unit: HeaderUnit, resolver: FallbackResolver) -> ResolvedUnit:
     classes = tuple([resolve_class(found, resolver) for found in unit.classes])
     events = tuple([resolve_event(found, resolver) for found in unit.events])
     return ResolvedUnit(classes, events, tuple(resolver.take_dependencies()))
@@ -99,11 +127,13 @@ def _still_valid(
     """Return the units of the previous run whose resolved types are still valid."""
     differing = _differing(previous, table, files) if previous.directories == include_paths.directories else None
     if differing is None:
+        index.search.forget()
         return {}
     for path in set(index.graph.public()).symmetric_difference(previous.public):
         differing += filter(None, (previous.headers.get(path), table.symbols(path)))
     looked_up = {name for unit in previous.units.values() for name in unit.names}
-    other = {name for name in looked_up if any(names.may_define(name.encode()) for names in differing)}
+    other = index.search.forget_changed()
+    other |= {name for name in looked_up if any(names.may_define(name.encode()) for names in differing)}
     return {path: unit for path, unit in previous.units.items() if path not in changed and other.isdisjoint(unit.names)}
 
 

@@ -10,13 +10,13 @@ from tpgen.diagnostics import Diagnostic, Position, Severity, shortened
 from tpgen.model import Argument, Field
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
 from tpgen.sources.headers.preprocessor.source import Source, group_end
-from tpgen.sources.headers.types.resolver import TypeResolver
+from tpgen.sources.headers.types.resolver import FallbackResolver
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import align_of, size_of
 
 
-def resolve_class(found: HeaderClass, resolver: TypeResolver) -> HeaderClass:
+def resolve_class(found: HeaderClass, resolver: FallbackResolver) -> HeaderClass:
     """Resolve the types of a class as the header means them in which it stands."""
     context_path = found.position.path
     args = _arguments(found.args, context_path, resolver)
@@ -25,18 +25,18 @@ def resolve_class(found: HeaderClass, resolver: TypeResolver) -> HeaderClass:
     return found if same else replace(found, args=args, fields=fields)
 
 
-def resolve_event(found: HeaderEvent, resolver: TypeResolver) -> HeaderEvent:
+def resolve_event(found: HeaderEvent, resolver: FallbackResolver) -> HeaderEvent:
     """Resolve the types of an event's arguments as the header means them in which it stands."""
     args = _arguments(found.args, found.position.path, resolver)
     return found if args is found.args else replace(found, args=args)
 
 
-def _field(field: Field, context_path: str, resolver: TypeResolver) -> Field:
+def _field(field: Field, context_path: str, resolver: FallbackResolver) -> Field:
     ctype = None if field.type is None else resolver.resolved(field.type, context_path)
     return field if ctype is field.type else replace(field, type=ctype)
 
 
-def _arguments(args: tuple[Argument, ...], context_path: str, resolver: TypeResolver) -> tuple[Argument, ...]:
+def _arguments(args: tuple[Argument, ...], context_path: str, resolver: FallbackResolver) -> tuple[Argument, ...]:
     types = [resolver.resolved(arg.type, context_path) for arg in args]
     if all(ctype is arg.type for arg, ctype in zip(args, types, strict=True)):
         return args

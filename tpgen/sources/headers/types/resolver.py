@@ -46,11 +46,15 @@ _DECLARATOR = re.compile(r"[\s*]*\b\w+\s*(?:\[.*)?\Z", re.DOTALL)
 
 
 class TypeResolver:
-    """Resolve types for `target` from the base types and, where there is one, from a symbol index."""
+    """Resolve types for `target` from the base types and, where there is one, from a symbol index.
 
-    def __init__(self, target: Target, index: SymbolIndex | None = None) -> None:
+    With `everywhere`, a name that no header around defines counts as those define it that the index found elsewhere.
+    """
+
+    def __init__(self, target: Target, index: SymbolIndex | None = None, *, everywhere: bool = False) -> None:
         self._target = target
         self._index = index
+        self._everywhere = everywhere
         self._base = base_types(target)
         self._parsed: dict[str, Declaration | None] = {}
         self._queries = QueryCache()
@@ -150,14 +154,22 @@ class TypeResolver:
             values: frozenset[Any] = queries.query((kind, name, "in", path), compute)
             return values
 
+        constant = kind in ("macro", "enumerator")
+
         def agreed() -> Any:
             queries.depend_on(name)
-            for paths in index.defining(name, context_path, constant=kind in ("macro", "enumerator")):
-                values = frozenset().union(*map(values_in, paths))
+            is_seen = False
+            for paths in index.defining(name, context_path, constant=constant):
+                is_seen, values = True, frozenset().union(*map(values_in, paths))
                 # A name that the best-ranked headers define as something else is no macro.
                 if values or kind == "macro":
-                    return next(iter(values)) if len(values) == 1 else None
-            return None
+                    return _only(values)
+            return None if is_seen or not self._everywhere else elsewhere()
+
+        def elsewhere() -> Any:
+            found = [values_in(path) for path in index.search.headers(name)]
+            # A header that defines it as something else disagrees.
+            return _only(frozenset().union(*found)) if all(found) or not constant else None
 
         return queries.query((kind, name, context_path), agreed)
 
@@ -309,6 +321,44 @@ class TypeResolver:
             return None
         params, rest, text = meaning
         return Macro(name, params, rest, text, Source(context_path, ""), (0, 0))
+
+
+class FallbackResolver:
+    """Resolve types with one resolver, and with the other what stays unknown."""
+
+    def __init__(self, first: TypeResolver, other: TypeResolver) -> None:
+        self._first = first
+        self._other = other
+
+    def resolved(self, ctype: CType, context_path: str) -> CType:
+        """Resolve `ctype` as used in the header at `context_path`; `ctype` itself where its size stays unknown."""
+        found = self._first.resolved(ctype, context_path)
+        return found if _is_resolved(found) else self._other.resolved(ctype, context_path)
+
+    def take_dependencies(self) -> list[str]:
+        """Return the names that were looked up since the last call, in any header."""
+        return list(dict.fromkeys((*self._first.take_dependencies(), *self._other.take_dependencies())))
+
+
+def _is_resolved(ctype: CType) -> bool:
+    """Return whether nothing of a type that an array or a record needs is unknown."""
+    match ctype:
+        case Array(element=element, length=length, length_text=text):
+            return (length is not None or text is None) and _is_resolved(element)
+        case Pointer(target=Array(length=None, length_text=str())):
+            return False
+        case Qualified(target=target) | TypeTag(target=target):
+            return _is_resolved(target)
+        case Typedef(target=target):
+            return target is not None
+        case Enum(size_bytes=size) | Struct(size_bytes=size):
+            return size is not None
+        case _:
+            return True
+
+
+def _only(values: frozenset[Any]) -> Any:
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _may_be_macro(text: str) -> bool:

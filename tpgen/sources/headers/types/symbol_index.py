@@ -8,6 +8,7 @@ from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.types.definitions import Definitions
 from tpgen.sources.headers.types.include_graph import IncludeGraph, IncludePaths, bits_of, numbers_of
+from tpgen.sources.headers.types.name_search import NameSearch
 from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolTable
 
 # The definitions of a header take ten times the memory of its text, and most headers are queried for one name.
@@ -17,7 +18,7 @@ _MOST_OPEN = 32
 class SymbolIndex:
     """The symbols of the trace headers at `trace_headers` and of the headers around them.
 
-    `environment` decides their conditions.
+    `environment` decides their conditions. `search` finds headers that none of these includes.
     """
 
     def __init__(
@@ -26,7 +27,9 @@ class SymbolIndex:
         include_paths: IncludePaths,
         environment: MacroEnvironment,
         table: SymbolTable,
+        search: NameSearch,
     ) -> None:
+        self.search = search
         self.graph = IncludeGraph(trace_headers, include_paths, table, self._add)
         self._environment = environment
         self._table = table
