@@ -21,7 +21,8 @@ from tpgen.output import is_inside
 from tpgen.programs.forms import Form
 
 _GENERATE = ("events", "kernel", "kernels", "module", "backend", "forms", "options", "directory", "file")
-_KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)}
+# With its name, headers of a driver for it: here it is one.
+_KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)} | {"kernel": False}
 # The line that begins a table; one of an array's begins with a quote behind the bracket.
 _TABLE = re.compile(r"[ \t]*\[{1,2}(?P<name>[^][#]*)\]{1,2}[ \t]*(?:#.*)?\r?")
 # Nobody reads more of them at once.

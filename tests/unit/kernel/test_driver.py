@@ -167,6 +167,26 @@ def test_a_catalog_of_both(
     assert [dict(event, header=None) for event in shown[0]] == [dict(event, header=None) for event in shown[1]]
 
 
+def test_a_project_of_a_driver(driver: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tpgen.toml names a stored kernel with the headers, and both are inputs of the build."""
+    catalog, toml = small_catalog(tmp_path), tmp_path / "tpgen.toml"
+    toml.write_text(
+        f'[kernel.k]\nkernel = "{catalog.name}"\nheaders = "punt/trace.h"\n'
+        '[[generate]]\nkernel = "k"\nevents = ["punt_push", "sched_wakeup"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    assert tpgen("build", "--depfile", "deps") == Done(0, "", "")
+    made = tmp_path / "tp_punt_push.h"
+    assert "Field pid_t pid" in made.read_text()
+    assert (tmp_path / "raw_sched_wakeup.h").exists()
+    words = (tmp_path / "deps").read_text().split()
+    assert {str(tmp_path / name) for name in ("punt/trace.h", "punt/os/linux/punt/types.h", catalog.name)} <= set(words)
+    (driver / "trace.h").write_text(TRACE.replace("__field(pid_t, pid)", "__field(pid_t, who)"))
+    assert tpgen("build", "--check").code == 1
+    assert tpgen("build", "--depfile", "deps") == Done(0, "", "")
+    assert "Field pid_t who" in made.read_text()
+
+
 def test_the_trees_of_kernels_do_not_go_with_a_catalog(driver: Path, stored: tuple[str, str]) -> None:
     (driver / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\nEXTRAVERSION =\n")
     assert tpgen("list", *stored, "--headers", driver) == refusal(
