@@ -30,7 +30,7 @@ KERNELS = ("debian-5.10-amd64", "debian-6.1-amd64", "debian-6.12-amd64", "live",
 KINDS = ("raw_tp", "tp_btf", "tp")
 #: What an act is about does not happen everywhere: a disk takes no requests, a buffer has all that was asked for.
 ENOUGH = 25
-# Linux 5.10's verifier lets tp_btf programs have no pointer to const void.
+# Verifiers from 5.10 to 6.12 let tp_btf programs have no pointer to const void.
 _NOT_IN_TP_BTF = ("ptr",)
 # Where <linux/types.h> is.
 UAPI = (Path("/usr/include"), Path("/usr/include") / str(sysconfig.get_config_var("MULTIARCH")))
