@@ -275,6 +275,15 @@ class Case:
         """Whether sched_switch has the argument that came with Linux 5.18."""
         return any(accessor.name == "raw_sched_switch_prev_state" for accessor in self._accessors("raw_sched_switch"))
 
+    @cached_property
+    def has_registers(self) -> bool:
+        """Whether tpgen knows where the architecture has the arguments of a system call. Of ppc64el it does not."""
+        return any(header.prefix == "raw_sys_enter_close" for header in self.headers)
+
+    def _sections(self, act: str) -> list[str]:
+        """Where the programs of an act are attached. Of the last of `close` there may be nothing to read."""
+        return [section for section in ACTS[act].sections if self.has_registers or section != "raw_tp/sys_enter"]
+
     def _accessors(self, prefix: str) -> tuple[Any, ...]:
         return next(header.accessors for header in self.headers if header.prefix == prefix)
 
@@ -283,9 +292,10 @@ class Case:
         """The instructions of values.c, by section."""
         lock_type = next(a.name for a in self._accessors("tp_posix_lock_inode") if a.name.endswith("_type"))
         defines = f"#define LOCK_TYPE {lock_type}\n" + ("#define PREV_STATE\n" if self.has_prev_state else "")
+        defines += "#define REGISTERS\n" if self.has_registers else ""
         job = self._job(defines + _VALUES.read_text(), self._scratch / "values.o")
         obj = job.run(self._include, [self._vmlinux_include, self._libbpf_include])
-        return flat_programs(obj, [section for act in ACTS.values() for section in act.sections])
+        return flat_programs(obj, [section for name in ACTS for section in self._sections(name)])
 
     # --- the second boot
 
@@ -322,7 +332,7 @@ class Case:
         if not self.images:
             return []  # what the programs of values.c read is typed by vmlinux.h
         programs = self._value_programs
-        lines = [self._line(section, programs[section], keep=True) for section in ACTS[name].sections]
+        lines = [self._line(section, programs[section], keep=True) for section in self._sections(name)]
         return [*lines, Line(f"act {name}"), Line("release"), Line("seen")]
 
     def booted(self) -> Booted:

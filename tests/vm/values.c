@@ -3,7 +3,8 @@
  * each program has a record of its own, in the order of the sections in tests/vm/values.py. Numbers keep the sign of
  * the accessor's type.
  *
- * LOCK_TYPE is the accessor of the lock's type, which has two names; with PREV_STATE the event has that argument.
+ * LOCK_TYPE is the accessor of the lock's type, which has two names; with PREV_STATE the event has that argument, with
+ * REGISTERS it is known where the architecture has the arguments of a system call.
  */
 #define BPF_NO_PRESERVE_ACCESS_INDEX /* the types are those of the kernel that runs this */
 #include "vmlinux.h"
@@ -11,7 +12,9 @@
 #include "raw_posix_lock_inode.h"
 #include "raw_sched_process_exec.h"
 #include "raw_sched_switch.h"
+#ifdef REGISTERS
 #include "raw_sys_enter_close.h"
+#endif
 #include "raw_sys_exit.h"
 #include "tp_posix_lock_inode.h"
 #include "tp_sched_process_exec.h"
@@ -136,6 +139,7 @@ SEC("tp/syscalls/sys_enter_close") int close_tp_enter(void *ctx)
 	EACH_RUN(4, tp_sys_enter_close___syscall_nr(ctx), tp_sys_enter_close_fd(ctx));
 }
 
+#ifdef REGISTERS
 /* The argument that the raw tracepoint of all system calls has in the registers. */
 SEC("raw_tp/sys_enter") int close_raw_enter(void *ctx)
 {
@@ -143,6 +147,7 @@ SEC("raw_tp/sys_enter") int close_raw_enter(void *ctx)
 		return 0;
 	EACH_RUN(5, raw_sys_enter_close_fd(ctx), 0);
 }
+#endif
 
 /* --- switch: the first from the actor to its partner */
 

@@ -67,8 +67,10 @@ def _close(facts: Facts) -> tuple[Record, ...]:
 
 def _switch(facts: Facts) -> tuple[Record, ...]:
     pids, comms = (int(facts["pid"]), int(facts["partner"])), ("the-actor", "the-partner")
-    raw = Record(None, (*pids, 0, _TASK_INTERRUPTIBLE if "prev_state" in facts else None), comms)
-    return raw, raw, Record(None, (*pids, None, _TASK_INTERRUPTIBLE, _ACTOR_PRIO, _FAIR_PRIO), comms)
+    # Where spinlocks sleep, the actor may wait for one that its partner has (TASK_RTLOCK_WAIT) before it reads.
+    state = None if "realtime" in facts else _TASK_INTERRUPTIBLE
+    raw = Record(None, (*pids, 0, state if "prev_state" in facts else None), comms)
+    return raw, raw, Record(None, (*pids, None, state, _ACTOR_PRIO, _FAIR_PRIO), comms)
 
 
 def _exec(facts: Facts) -> tuple[Record, ...]:
