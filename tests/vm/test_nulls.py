@@ -95,11 +95,14 @@ class Asked:
         done = tpgen("tcp_send_reset", "--raw", "-o", self._folder, "--btf", self.tree.vmlinuz)
         assert done.code == 0, done.err
         command = ("bpftool", "btf", "dump", "file", str(self.known[None].file), "format", "c")
-        (self._folder / "vmlinux.h").write_bytes(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        # Not beside the unit, which it would then be a part of, with warnings.
+        system = self._folder / "vmlinux"
+        system.mkdir()
+        (system / "vmlinux.h").write_bytes(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         has_suffix = "skb__nullable" in (self._folder / "raw_tcp_send_reset.h").read_text()
         text = FOLLOWS.replace("SKB", "skb__nullable" if has_suffix else "skb")
         job = Job(COMPILERS[0], text, self._folder / "follows.o", "bpfel", options=("-fms-extensions",))
-        obj = job.run([], [self._folder, self._libbpf_include])
+        obj = job.run([], [system, self._libbpf_include])
         return flat_programs(obj, ["follow/untested", "follow/tested"])
 
 
