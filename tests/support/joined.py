@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from corpus.dumped import images
 
@@ -102,9 +103,10 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "block/block_rq_complete": "error nr_bytes",
     },
 }  # fmt: skip
+Order: TypeAlias = Literal["little", "big"]
 EVENTS = {event.partition("/")[2]: event for events in ACTS.values() for event in events}
 _NUMBERS, _TEXTS, _TEXT_BYTES, _ROOM = 24, 4, 32, 64
-_SEEN = struct.Struct(f"<IIQ{_NUMBERS}Q{_TEXTS * _TEXT_BYTES}s")
+_SEEN = f"IIQ{_NUMBERS}Q{_TEXTS * _TEXT_BYTES}s"
 _ACCESSOR = re.compile(
     r"^TPGEN_INLINE (?P<result>.*?)(?P<name>\w+)\(const void \*ctx(?P<copies>, void \*dst, unsigned int size)?\)$",
     re.MULTILINE,
@@ -225,20 +227,23 @@ class Programs:
 
     objects: Mapping[str, Path]
     values: Mapping[tuple[str, str], Sequence[Value]]
+    order: Order
 
 
-def made(folder: Path, compiler: Compiler, libbpf_include: Path) -> Programs:
+def made(
+    folder: Path, compiler: Compiler, libbpf_include: Path, names: Sequence[str] = KERNELS, order: Order = "little"
+) -> Programs:
     """The objects, on headers that are made for all kernels."""
     headers = folder / "headers"
-    kernels = [word for kernel in KERNELS for word in ("--kernel", kernel)]
+    kernels = [word for kernel in names for word in ("--kernel", kernel)]
     events = [event.replace("/", ":") for event in EVENTS.values()]
     command = (sys.executable, "-m", "tpgen", *events, *kernels, "-o", str(headers))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return programs(headers, folder, compiler, (libbpf_include, *UAPI))
+    return programs(headers, folder, compiler, (libbpf_include, *UAPI), order)
 
 
-def programs(headers: Path, folder: Path, compiler: Compiler, include: Sequence[Path]) -> Programs:
+def programs(headers: Path, folder: Path, compiler: Compiler, include: Sequence[Path], order: Order) -> Programs:
     """An object of each kind, with a program for each event."""
     values = {
         (kind, name): list(_fields(headers, name) if kind == "tp" else _arguments(headers, name, kind))
@@ -248,8 +253,9 @@ def programs(headers: Path, folder: Path, compiler: Compiler, include: Sequence[
     objects = {}
     for kind in KINDS:
         text = _unit(kind, headers, {name: values[kind, name] for name in EVENTS})
-        objects[kind] = compiler.compile(text, folder / f"{kind}.o", include=[], system=[headers, *include])
-    return Programs(objects, values)
+        target = "bpfel" if order == "little" else "bpfeb"
+        objects[kind] = compiler.compile(text, folder / f"{kind}.o", target=target, system=[headers, *include])
+    return Programs(objects, values, order)
 
 
 def _unit(kind: str, headers: Path, values: Mapping[str, Sequence[Value]]) -> str:
@@ -411,16 +417,17 @@ def _judge(
     arguments: Mapping[str, Iterable[str | None]],
 ) -> None:  # fmt: skip
     """Each thing that was seen is looked for among the records."""
+    order = made.order
     names = list(EVENTS)
     of_event: dict[str, list[tuple[int, list[int], bytes]]] = defaultdict(list)
     for one in seen:
-        event, _, has, *numbers, texts = _SEEN.unpack(one)
+        event, _, has, *numbers, texts = struct.unpack(("<" if order == "little" else ">") + _SEEN, one)
         of_event[names[event]].append((has, numbers, texts))
     recorded: dict[int, list[bytes]] = defaultdict(list)
     for page in answer.pages:
-        for record in page_records(page):
-            if int.from_bytes(record[4:8], "little") == answer.pid:
-                recorded[int.from_bytes(record[:2], "little")].append(record)
+        for record in page_records(page, order):
+            if int.from_bytes(record[4:8], order) == answer.pid:
+                recorded[int.from_bytes(record[:2], order)].append(record)
     for name, things in of_event.items():
         text = answer.formats[EVENTS[name]]
         number = re.search(r"^ID: (\d+)$", text, re.MULTILINE)
@@ -431,7 +438,7 @@ def _judge(
         rest = recorded[int(number[1])]
         for has, numbers, texts in things:
             values = made.values[kind, name]
-            found = [list(_differences(values, has, numbers, texts, record, fields, there)) for record in rest]
+            found = [list(_differences(values, has, numbers, texts, record, fields, there, order)) for record in rest]
             if [] not in found:
                 nearest = min(found, key=len, default=["there is none"])
                 verdict.wrong.append(f"{kind} {name}: no record of {numbers[: len(values)]}: {nearest}")
@@ -444,28 +451,33 @@ def _judge(
 
 def _differences(
     values: Sequence[Value], has: int, numbers: Sequence[int], texts: bytes, record: bytes,
-    fields: Mapping[str, Field], there: Container[str | None],
+    fields: Mapping[str, Field], there: Container[str | None], order: Order,
 ) -> Iterator[str]:  # fmt: skip
     for at, value in enumerate(values):
         had = bool(has >> at & 1)
         if had != ((value.argument or value.field) in there):
             yield f"{value.has} is {had}"
         elif had and value.field in fields:
-            yield from _difference(value, numbers[at], texts, record, fields[value.field])
+            yield from _difference(value, numbers[at], texts, record, fields[value.field], order)
 
 
-def _difference(value: Value, number: int, texts: bytes, record: bytes, there: Field) -> Iterator[str]:
+def _difference(value: Value, number: int, texts: bytes, record: bytes, there: Field, order: Order) -> Iterator[str]:
     stored = record[there.offset : there.offset + there.size]
     if value.text is None:
         # A wider type holds what each of the kernels has.
-        expected = int.from_bytes(stored, "little")
+        expected = int.from_bytes(stored, order)
         if number & ((1 << 8 * there.size) - 1) != expected:
             yield f"{value.field}: {number:#x}, recorded {expected:#x}"
-        elif there.signed and stored[-1] >> 7 and number >> 63 != 1 and number >> 8 * there.size:
+        elif (
+            there.signed
+            and stored[-1 if order == "little" else 0] >> 7
+            and number >> 63 != 1
+            and number >> 8 * there.size
+        ):
             yield f"{value.field}: {number:#x} lost its sign"
         return
     if there.dynamic:
-        locator = int.from_bytes(stored, "little")
+        locator = int.from_bytes(stored, order)
         stored = record[locator & 0xFFFF :][: locator >> 16]
     text = texts[value.text * _TEXT_BYTES :][:_TEXT_BYTES]
     if re.match(r"(__data_loc )?char\b", there.type):

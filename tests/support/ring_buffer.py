@@ -35,14 +35,15 @@ def _read(fd: int, size: int) -> bytes:
         return b""
 
 
-def page_records(page: bytes) -> Iterator[bytes]:
-    """Every record of a page, of this machine's byte order."""
-    (commit,) = struct.unpack_from("@Q", page, 8)
+def page_records(page: bytes, byte_order: str = sys.byteorder) -> Iterator[bytes]:
+    """Every record of a page of a machine with 64 bits."""
+    order = "<" if byte_order == "little" else ">"
+    (commit,) = struct.unpack_from(f"{order}Q", page, 8)
     at, end = _HEADER_BYTES, _HEADER_BYTES + (commit & _COMMIT_MASK)
     while at < end:
-        word, array = struct.unpack_from("@2I", page, at)
+        word, array = struct.unpack_from(f"{order}2I", page, at)
         # The first bit-field of the word: 5 bits, at whichever end the machine begins.
-        kind = word & 31 if sys.byteorder == "little" else word >> 27
+        kind = word & 31 if byte_order == "little" else word >> 27
         if kind in (_TIME_EXTEND, _TIME_STAMP):
             at += 8
         elif kind == _PADDING:
