@@ -287,8 +287,9 @@ class Lookup(KernelEvents):
         return (None, found.reason) if isinstance(found, BadFormat) else (found, None)
 
     def unreadable(self, keys: Iterable[EventKey]) -> list[Diagnostic]:
-        """Return the reasons why format files of these events cannot be read."""
-        return [reason for key in keys if (reason := self.bad_format(key)) is not None]
+        """Return the reasons why format files of these events cannot be read; none of an event that went meanwhile."""
+        reasons = (reason for key in keys if (reason := self.bad_format(key)) is not None)
+        return [d for d in reasons if d.position is None or os.path.isdir(os.path.dirname(d.position.path))]
 
     def broken_headers(self) -> list[Diagnostic]:
         headers = self.sources.headers

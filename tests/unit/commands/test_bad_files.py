@@ -6,6 +6,8 @@ Where one event is named in full and is sound, faults of other files are no more
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from support.small_kernel import FORMATS, write_btf, write_tracefs
 
 from tpgen import api
 from tpgen.diagnostics import Severity
+from tpgen.sources.formats import BadFormat, Format
+from tpgen.sources.tracefs import TraceFs
 
 #: What a format file may hold instead, and the code of the fault.
 FORMAT_FAULTS = {
@@ -89,6 +93,22 @@ def test_a_format_is_left_out_of_a_catalog(formats: tuple[list[str], str], tmp_p
         assert done.out == tpgen("list", *sources).out
         assert tpgen("sched_switch", "--classic", "--kernel", kernel).code == 0
         assert codes(tpgen("sched_wakeup", "--classic", "--kernel", kernel)) == [code]
+
+
+def test_an_event_that_goes_away_while_it_is_read_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a probe that somebody removes; a directory without a format file is one."""
+    sources = ("--btf", write_btf(tmp_path / "vmlinux"), "--tracefs", write_tracefs(tmp_path / "tracefs"))
+    formats = TraceFs.formats
+
+    def late(self: TraceFs, events: Iterable[tuple[str, str]]) -> list[Format | BadFormat]:
+        shutil.rmtree(tmp_path / "tracefs/events/sched/sched_wakeup", ignore_errors=True)
+        return formats(self, events)
+
+    monkeypatch.setattr(TraceFs, "formats", late)
+    done = tpgen("list", *sources)
+    assert (done.code, done.err) == (0, "")
+    (tmp_path / "tracefs/events/sched/sched_switch/format").unlink()
+    assert codes(tpgen("list", *sources)) == ["unreadable"]
 
 
 # --- a header
