@@ -10,7 +10,9 @@ import json
 import os
 import random
 import re
+import shlex
 import subprocess
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from support import guarded
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import tpgen
 from support.compilers import Compiler
-from support.guarded import Subject, Unit
+from support.guarded import CLASSIC, RAW, Subject, Unit
 from support.libbpf import BpfObject, LibbpfError, VerifierError
 from support.programs import loaded
 from support.small_kernel import write_btf
@@ -31,10 +33,6 @@ pytestmark = [pytest.mark.live, pytest.mark.compilers]
 
 #: The set: the running kernel beside those that come with tpgen.
 KERNELS = ("--kernel", "debian-*-amd64", "--kernel", "live")
-#: Events of which the kernels differ, each in another way: an argument more, one less, swapped ones, more than one.
-RAW = ("sched_switch", "kfree_skb", "tcp_retransmit_skb", "sched_process_exit", "sched_stat_runtime")
-#: Fields that moved, became dynamic, are of another class, were there once or will be.
-CLASSIC = ("sched_process_fork", "sched_process_exit", "tcp_retransmit_skb", "sched_stat_runtime", "kfree_skb")
 SLOTS = 12
 
 
@@ -228,3 +226,39 @@ def test_types_of_programs(compiler: Compiler, program_type: str, headers: Path,
     obj = form(compiler, FORMS["in a loop"], program_type, headers, tmp_path)
     with BpfObject(obj) as bpf:
         bpf.attach("on_switch")
+
+
+# --- the page
+
+PAGE = (Path(__file__).parents[2] / "docs" / "many-kernels.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_words_of_the_page() -> None:
+    (words,) = blocks("text")
+    assert re.search(WORDS, words)
+
+
+def test_example_of_the_page(compiler: Compiler, libbpf_include: Path, headers: Path, tmp_path: Path) -> None:
+    (code,) = blocks("c")
+    body = code.replace("\t…\n", "\treturn (int)state;\n")
+    front = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n"
+    text = f'{front}{body}char LICENSE[] SEC("license") = "GPL";\n'
+    system = (libbpf_include, Path("/usr/include"), Path("/usr/include") / str(sysconfig.get_config_var("MULTIARCH")))
+    obj = compiler.compile(text, tmp_path / "example.o", include=[headers], system=system)
+    for btf in (None, older_btf(tmp_path)):
+        with BpfObject(obj, kernel_btf=btf) as bpf:
+            bpf.attach("on_switch")
+
+
+def test_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (commands,) = blocks("console")
+    for line in commands.splitlines():
+        program, *words = shlex.split(line.removeprefix("$ "))
+        done = tpgen(*words)
+        assert (program, done.code, done.err) == ("tpgen", 0, "")
+    assert sorted(path.name for path in Path("include").iterdir()) == ["raw_sched_switch.h", "tp_sched_switch.h"]

@@ -19,6 +19,11 @@ _FUNCTION = re.compile(r"^TPGEN_INLINE (?P<result>.*?)(?P<name>\w+)\((?P<paramet
 _PRESENCE = re.compile(r"^TPGEN_INLINE _Bool (?P<name>\w+)\(void\)(?P<constant> \{ return 1; \})?$", re.MULTILINE)
 _COPIES = "const void *ctx, void *dst, unsigned int size"
 
+#: Events of which the kernels differ, each in another way: an argument that came, one that went, several.
+RAW = ("sched_switch", "kfree_skb", "tcp_retransmit_skb", "sched_process_exit", "sched_stat_runtime")
+#: Fields that moved, became dynamic, are of another class, were there once or will be.
+CLASSIC = ("sched_process_fork", "sched_process_exit", "tcp_retransmit_skb", "sched_stat_runtime", "kfree_skb")
+
 PRELUDE = """\
 typedef unsigned int u32;
 typedef unsigned long long u64;
