@@ -131,7 +131,8 @@ class Loaded(NamedTuple):
         """The `same-name` of a file, with the first events that are called alike where there are any."""
         hint = "its files' names must tell events apart: please report it to who makes it"
         by_name: dict[str, dict[Event, None]] = {}
-        for event in (request.event for kernel in job.kernels for request in kernel.requests):
+        of_one = (request.event for kernel in job.kernels for request in kernel.requests)
+        for event in (request.event.event for request in job.joined) if job.joined else of_one:
             by_name.setdefault(event.name, {})[event] = None
         if alike := next((list(events) for events in by_name.values() if len(events) > 1), None):
             titles = " and ".join(f"{event.title} of {event.module or 'vmlinux'}" for event in alike)

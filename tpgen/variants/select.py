@@ -53,13 +53,13 @@ def select(
 
 
 def grouped(selected: Sequence[Selected]) -> Iterator[list[Selected]]:
-    """The events that are one to a program: of one name, and where a kernel has several, of one system and module.
+    """The events that are one to a program: of one name, and where a kernel has several, of one module and system.
 
     They come in the order of the newest kernel's, then of what only older ones have.
     """
     newest = {kernel: number for number, kernel in enumerate(dict.fromkeys(each.kernel for each in selected))}
     order = sorted(selected, key=lambda each: -newest[each.kernel])
-    for group in _split(order, (lambda event: event.name, lambda event: event.system, lambda event: event.module)):
+    for group in _split(order, (lambda event: event.name, lambda event: event.module, lambda event: event.system)):
         yield sorted(group, key=lambda each: newest[each.kernel])
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
+
+from support.cli import tpgen
 
 from tpgen.kernel.request import KernelRequest
 from tpgen.model import Pointer, Struct
@@ -159,3 +162,12 @@ def test_a_module_without_btf_sees_what_all_kernels_share_alone() -> None:
     event = joined("nbd_send_request")
     assert event.having(Form.RAW)[0].kernel == "5.10"
     assert all(value.is_everywhere for value in event.arguments().values)
+
+
+def test_events_of_two_modules_under_one_name(tmp_path: Path) -> None:
+    """i915 and xe both have g4x_wm, from 6.12 on; the system is i915 until 6.12, intel_display in 7.2."""
+    done = tpgen("g4x_wm", "--raw", "--kernel", "debian-*-amd64", "-o", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw_g4x_wm.i915.h", "raw_g4x_wm.xe.h"]
+    first = (tmp_path / "raw_g4x_wm.xe.h").read_text()
+    assert "Made by tpgen for Linux 6.12.107+deb13-amd64 and 7.2.13+deb14-amd64, module xe.\n" in first
