@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from tpgen.model import Argument, CType, Nullness, Struct
@@ -70,7 +71,7 @@ def _places(outcomes: Mapping[str, _Outcome], views: Sequence[KernelView]) -> tu
     for (form, outcome), group in _groups(outcomes, views).items():
         others = [view for view in views if outcomes.get(view.kernel) != outcome]
         base: Conjunction = (form,)
-        when = telling([base], record_facts(group, others), group, others)
+        when = telling([base], partial(record_facts, group, others), group, others)
         if when is None:
             return _undecided(outcomes, group, others)
         kernels = tuple(view.kernel for view in group)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 
 from tpgen.variants.facts import (
@@ -22,13 +22,21 @@ _FEW = 40
 
 
 def telling(
-    bases: Iterable[Conjunction], pool: Sequence[Condition], wanted: Sequence[KernelView], others: Sequence[KernelView]
+    bases: Iterable[Conjunction],
+    more: Callable[[], Sequence[Condition]],
+    wanted: Sequence[KernelView],
+    others: Sequence[KernelView],
 ) -> tuple[Conjunction, ...] | None:
     """The conjunctions of which one holds on each of `wanted`, and none on any of `others`; None where none tells.
 
-    Each begins with one of `bases`, the first that will do, and has as few of `pool` as are needed.
+    Each begins with one of `bases`, the first that will do, and has as few as are needed of those that `more` returns,
+    which is only called where the first does not do alone.
     """
-    whole = _one(bases := tuple(bases), pool, wanted, others)
+    bases = tuple(bases)
+    if (alone := _one(bases[:1], (), wanted, others)) is not None:
+        return (alone,)
+    pool = more()
+    whole = _one(bases, pool, wanted, others)
     if whole is not None:
         return (whole,)
     if len(wanted) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from tpgen.model import Array, CType, Enum, Field, FuncProto, Int, Kind, Origin, Pointer, Struct
@@ -187,7 +188,7 @@ def _by_members(read: _Read, fields: Mapping[str, Field], views: Sequence[Kernel
     places = []
     for outcome, group in groups.items():
         others = [view for view in views if outcomes.get(view.kernel) != outcome or view.kernel not in outcomes]
-        when = telling(_bases(outcome, groups), _pool(group, others), group, others)
+        when = telling(_bases(outcome, groups), partial(_pool, group, others), group, others)
         if when is None:
             return _undecided(outcome, group, others)
         places.append(_place(read, fields, outcome, group, when))
