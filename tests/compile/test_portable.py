@@ -7,18 +7,11 @@ from pathlib import Path
 import pytest
 from support.cli import tpgen
 from support.compilers import CONVERSIONS, TARGETS, CompileError, Compiler
-from support.portable import read
+from support.portable import EVENTS, read
 
 pytestmark = pytest.mark.compilers
 
 KERNELS = "debian-*-amd64"
-#: Events of which the kernels differ: in arguments added, swapped and of another struct, in fields that moved, became
-#: dynamic, are of another class, and in events that some kernels lack.
-EVENTS = (
-    "sched_switch", "mm_vmscan_direct_reclaim_begin", "kfree_skb", "mm_collapse_huge_page_isolate", "break_lease_block",
-    "sched_process_fork", "tcp_send_reset", "devres_log", "block_rq_issue", "kmem_cache_free", "rss_stat",
-    "sched_stat_runtime", "nbd_send_request", "mark_victim", "block_bio_backmerge", "hrtimer_expire_entry",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

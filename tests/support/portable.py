@@ -26,8 +26,17 @@ _ACCESSOR = re.compile(
 )
 _SECTION = re.compile(r'^#define \w+?_SEC_\w+ "(?P<section>(?:raw_tp|tp_btf|tp)/[^"]+)"$', re.MULTILINE)
 _AS = re.compile(r"(?P<plain>\w+)_as_(?P<tag>\w+)")
-# As many as an object has; what it takes to load one is mostly to look for its types.
-_PROGRAMS = 1500
+# As many as an object has. What it takes to load one is mostly to look for its types, and one is loaded again without
+# each program that the kernel refuses.
+_PROGRAMS = 500
+
+#: Events of which the kernels differ: in arguments added, swapped and of another struct, in fields that moved, became
+#: dynamic, are of another class, and in events that some kernels lack.
+EVENTS = (
+    "sched_switch", "mm_vmscan_direct_reclaim_begin", "kfree_skb", "mm_collapse_huge_page_isolate", "break_lease_block",
+    "sched_process_fork", "tcp_send_reset", "devres_log", "block_rq_issue", "kmem_cache_free", "rss_stat",
+    "sched_stat_runtime", "nbd_send_request", "mark_victim", "block_bio_backmerge", "hrtimer_expire_entry",
+)  # fmt: skip
 
 _PREAMBLE = """
 #define SEC(name) __attribute__((section(name), used))
@@ -139,6 +148,7 @@ def objects(portable: Path, fixed: Path, folder: Path, compiler: Compiler) -> Ob
         pair for path in sorted(portable.glob("*.h")) for pair in pairs(read(path), headers.get(path.stem))
         if path.stem in headers
     ]  # fmt: skip
+    every.sort(key=lambda pair: pair.section.partition("/")[0])  # of tp_btf programs some are refused
     folder.mkdir(parents=True, exist_ok=True)
     jobs, files = [], []
     for number, chosen in enumerate(chunks(every, _PROGRAMS)):
