@@ -1,4 +1,4 @@
-"""A header for several kernels on the running one: its programs load, attach, and read what those on its own header read.
+"""A header for several kernels on the running one: programs load, attach, and read what those on its own header read.
 
 The kernels are the shipped ones and this one, so that each event is one of which they differ.
 """
