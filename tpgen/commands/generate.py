@@ -65,11 +65,16 @@ def _add_options(parser: Parser, renderer: Loaded) -> None:
 def parser() -> Parser:
     description = "Generate accessors for tracepoints. Both forms are made where neither is named."
     made = base.parser("", description, _Parser)
-    made.add_argument("events", nargs="+", metavar="EVENT")
+    made.add_argument("events", nargs="*", default=[], metavar="EVENT")
     made.add_argument("--raw", action="store_true", help="the raw arguments, for raw_tp and tp_btf programs")
     made.add_argument("--classic", action="store_true", help="the classic record, for tp programs")
     made.add_argument("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists (default: bpf)")
     made.add_argument("-o", "--output", metavar="PATH", help="a file, or a directory for several events")
+    made.add_argument(
+        "--member", action="append", default=[], metavar="STRUCT:NAME|NAME",
+        help="instead of events, a header for a member that kernels call by different names, as in"
+        " 'task_struct:__state|state'; may be given several times",
+    )  # fmt: skip
     return made
 
 
@@ -82,6 +87,10 @@ def run(options: argparse.Namespace) -> int:
 
     if options.output == "":
         raise fail("usage", "-o with an empty path", hint="give a file or a directory")
+    if options.member:
+        return _members(options)
+    if not options.events:
+        raise fail("usage", "no event is given", hint="`tpgen list` lists them, `tpgen EVENT --help` explains")
     renderer: Loaded = options.renderer
     named = tuple(form for form in Form if getattr(options, form))
     given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
@@ -103,6 +112,21 @@ def run(options: argparse.Namespace) -> int:
     deliver(output, options.output)
     base.report(generated.notes)
     return _refused(generated.refused, options) if generated.refused else base.EXIT_DONE
+
+
+def _members(options: argparse.Namespace) -> int:
+    """Write the headers for members, which are the same for every kernel."""
+    from tpgen.backends.bpf.member import member_header, parsed
+    from tpgen.cache.outputs import CachedOutput
+    from tpgen.commands.deliver import deliver
+
+    if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer"}):
+        raise fail("usage", f"--member goes without {' and '.join(others)}", hint="its header is for every kernel")
+    files = [(file.name, file.content) for file in map(member_header, dict.fromkeys(map(parsed, options.member)))]
+    if len(files) > 1 and options.output is None:
+        raise fail("usage", f"{len(files)} members are meant", hint=f"give -o DIR for the {len(files)} files")
+    deliver(CachedOutput(files, [], len(files) > 1), options.output)
+    return base.EXIT_DONE
 
 
 def _refused(findings: Sequence[Diagnostic], options: argparse.Namespace) -> int:

@@ -32,6 +32,8 @@ FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "copy_member.h": (("", "fixed", "relative"), ("", "string"), ("", "guarded")),
     "has.h": (("", "several"),),
     "header.h": (("", "several"), ("raw", "registers", "classic")),
+    "member.h": (),
+    "member_read.h": (("", "integer"),),
     "portable.h": (),
     "prelude.h": (),
     "registers.h": (),
