@@ -33,8 +33,19 @@ def run(options: argparse.Namespace) -> int:
             unknown.append(error)
     if not codes:
         raise unknown[-1]
+    _report_joined(options)
     base.report([d._replace(severity=Severity.NOTE) for error in unknown for d in error.diagnostics])
     return max(codes)
+
+
+def _report_joined(options: argparse.Namespace) -> None:
+    """Print what a header for all of the kernels would offer, where there can be one."""
+    kernels = base.open_kernels(options)
+    targets = {(kernel.target.big_endian, kernel.target.pointer_size) for kernel in kernels.values()}
+    if len(kernels) > 1 and len(targets) == 1:
+        from tpgen.variants.report import joined_report
+
+        sys.stdout.write(printable_lines(joined_report(kernels, options.events or ["*"], options.module)))
 
 
 def _check(request: KernelRequest, options: argparse.Namespace) -> int:
