@@ -53,7 +53,7 @@ LIGHT = """
 cli paths cache.fingerprint cache.kernel_identity cache.outputs cache.private_files commands.deliver
 building.depfile building.manifest building.request building.states kernel.options
 """
-LIGHT_LIBRARY = "__future__ atexit gc io json os stat sys time zlib"
+LIGHT_LIBRARY = "__future__ atexit gc io os stat sys time zlib"
 
 #: By library, the modules that import it: one, which keeps its exceptions to itself. Of lark one for each grammar.
 LIBRARIES = {

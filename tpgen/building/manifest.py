@@ -7,7 +7,6 @@ Every no-op build reads it, so nothing here imports more than it must.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from stat import S_ISREG
@@ -144,14 +143,35 @@ def load(path: str) -> Manifest:
             if not S_ISREG(os.fstat(file.fileno()).st_mode):
                 return Manifest(Inputs([]), {})
             signature, _, body = file.read(_BIGGEST).partition(b"\n")
-        data = json.loads(body or signature)  # format 1 was JSON alone
         key = signing_key()
-        if data["format"] == _FORMAT and key is not None and signature == _signature(key, body):
-            return _loaded(data)
-        return Manifest(Inputs([]), _hints(data["outputs"]), trusted=False)
+        if key is not None and signature == _signature(key, body) and (own := _parsed(body))["format"] == _FORMAT:
+            return _loaded(own)
+        import json
+
+        hints = json.loads(body or signature)["outputs"]  # format 1 was JSON alone
+        return Manifest(Inputs([]), _hints(hints), trusted=False)
     # That the content is anybody's shows in whatever a parser can raise.
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, StopIteration):
         return Manifest(Inputs([]), {})
+
+
+def _parsed(body: bytes) -> Any:
+    """The value of JSON that `dump` wrote."""
+    try:
+        from _json import make_scanner  # what json has; that takes as long to import as all the rest
+    except ImportError:
+        import json
+
+        return json.loads(body)
+    return make_scanner(_Plain)(body.decode(), 0)[0]  # type: ignore[arg-type]  # it takes whatever has these members
+
+
+class _Plain:
+    """The options of a scanner of JSON: every value as it is."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
 
 
 def _loaded(data: dict[str, Any]) -> Manifest:
@@ -185,6 +205,8 @@ def dump(manifest: Manifest) -> bytes:
         "files": inputs.files,
         "outputs": {name: (made.digests, made.stamp) for name, made in sorted(manifest.outputs.items())},
     }
+    import json
+
     body = json.dumps(data).encode() + b"\n"
     key = signing_key(make=True)
     return (b"unsigned" if key is None else _signature(key, body)) + b"\n" + body
