@@ -39,6 +39,8 @@ def class_choice(lookup: Lookup, key: EventKey) -> ClassChoice:
     stated, btf = lookup.header_class_name(key), lookup.btf(key)
     if btf is None:
         return ClassChoice(stated, Origin.HEADERS if stated else None)
+    if stated is None and _own_class_fits(lookup, key, btf):
+        return ClassChoice(key.name, Origin.NAME)
     fitting = _fitting_classes(lookup, key, btf)
     if stated is not None and (stated in fitting or (lookup.headers_match and not fitting)):
         return ClassChoice(stated, Origin.HEADERS)
@@ -56,18 +58,28 @@ def class_choice(lookup: Lookup, key: EventKey) -> ClassChoice:
     return ClassChoice(known, Origin.CATALOG) if known else ClassChoice(None, None, tuple(fitting))
 
 
+def _own_class_fits(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> bool:
+    """Whether the class of the event's name is one of those that fit, of which it is the one that counts."""
+    if not btf.is_like_own_class(key.name):
+        return False
+    form = lookup.format(key)
+    return form is None or bool(form.faults) or _is_shown(btf, key.name, form, placement(form.fields))
+
+
 def _fitting_classes(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> list[str]:
     """Return the classes of the event's prototype, and where tracefs shows its record, of the same record."""
     form, alike = lookup.format(key), btf.classes_like(key.name)
     if form is None or form.faults:
         return list(alike)
-    shown = placement(form.fields)
-
-    def fits(name: str) -> bool:
-        return _class_placement(btf, name) == shown and _same_types(btf.record(name), form)
-
     # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
-    return list(filter(fits, alike)) or list(filter(fits, btf.classes))
+    shown = placement(form.fields)
+    found = [name for name in alike if _is_shown(btf, name, form, shown)]
+    return found or [name for name in btf.classes if _is_shown(btf, name, form, shown)]
+
+
+def _is_shown(btf: BtfTracepoints, name: str, form: Format, shown: Placement) -> bool:
+    """Whether a class has the record that tracefs shows, its fields in the places that are `shown`."""
+    return _class_placement(btf, name) == shown and _same_types(btf.record(name), form)
 
 
 def _known_class(lookup: Lookup, key: EventKey, fitting: list[str], btf: BtfTracepoints) -> str | None:

@@ -50,7 +50,7 @@ class BtfTracepoints:
     def __init__(self, btf: Btf, module: str | None = None) -> None:
         self.btf = btf
         self.module = module
-        self._built_records: dict[str, Record] = {}
+        self._built_records: dict[str, Record | None] = {}
 
     # The types of interest, by kind, since a function can have the name of a struct. One event is looked up by itself;
     # classes are found by comparing all of them.
@@ -69,6 +69,12 @@ class BtfTracepoints:
         ids = self.btf.ids_of(_EVENT_TYPEDEF + event, *functions)
         typedef = self._first(BtfKind.TYPEDEF, ids.pop(_EVENT_TYPEDEF + event, ()))
         return typedef, self._of_kind(BtfKind.FUNC, ids)
+
+    def _id_of(self, kind: BtfKind, name: str) -> int | None:
+        """The type of that kind and name; a few of them are looked up by themselves."""
+        if "named" in self.btf.__dict__:
+            return (self._structs if kind == BtfKind.STRUCT else self._functions).get(name)
+        return self._first(kind, self.btf.ids_of(name).get(name, ()))
 
     @cached_property
     def _structs(self) -> dict[str, int]:
@@ -154,7 +160,7 @@ class BtfTracepoints:
 
     def class_prototype(self, event_class: str) -> tuple[CType, ...] | None:
         """The parameter types that `__bpf_trace_<class>` takes; None where BTF has no such function."""
-        type_id = self._functions.get(_CLASS_FUNCTION + event_class)
+        type_id = self._id_of(BtfKind.FUNC, _CLASS_FUNCTION + event_class)
         return None if type_id is None else self._types(self.btf.params(type_id)[1:])
 
     def classes_like(self, event: str) -> tuple[str, ...]:
@@ -163,6 +169,15 @@ class BtfTracepoints:
         Compared by type id: event and class are compiled together, and BTF has equal types once.
         """
         return tuple(self._classes_by_types.get(self._type_ids(self._event_params(event)), ()))
+
+    def is_like_own_class(self, event: str) -> bool:
+        """Whether one of `classes_like` the event has its name, which takes a look at no other class."""
+        function = self._id_of(BtfKind.FUNC, _CLASS_FUNCTION + event)
+        return (
+            function is not None
+            and self._type_ids(self.btf.params(function)[1:]) == self._type_ids(self._event_params(event))
+            and self._id_of(BtfKind.STRUCT, _CLASS_RECORD + event) is not None
+        )
 
     @cached_property
     def _classes_by_types(self) -> dict[tuple[int, ...], list[str]]:
@@ -209,18 +224,16 @@ class BtfTracepoints:
     @cached_property
     def header_bytes(self) -> int:
         """The size of the common header, `struct trace_entry`: 8, or more on vendors' real-time kernels."""
-        entry = self._structs.get("trace_entry")
+        entry = self._id_of(BtfKind.STRUCT, "trace_entry")
         if entry is None and self.btf.base is not None:
             return BtfTracepoints(self.btf.base).header_bytes
         return self._record_size(entry) if entry is not None else 8
 
     def record(self, event_class: str) -> Record | None:
         """The classic record of a class from `struct trace_event_raw_<class>`; None where BTF has none."""
-        type_id = self._structs.get(_CLASS_RECORD + event_class)
-        if type_id is None:
-            return None
         if event_class not in self._built_records:
-            self._built_records[event_class] = self._record(type_id)
+            type_id = self._id_of(BtfKind.STRUCT, _CLASS_RECORD + event_class)
+            self._built_records[event_class] = None if type_id is None else self._record(type_id)
         return self._built_records[event_class]
 
     def syscall_record(self, entering: bool) -> Record | None:
