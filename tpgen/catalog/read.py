@@ -373,11 +373,12 @@ class CatalogKernel(KernelEvents):
     # --- types
 
     def types(self) -> Iterator[CType]:
-        """The types of all arguments and fields of this kernel, each once."""
+        """The types of all arguments and fields of the events of vmlinux, each once: those of modules are their own."""
         query = (
-            "SELECT a.type FROM event e JOIN argument a ON a.prototype = e.prototype WHERE e.kernel = ? UNION "
+            "SELECT a.type FROM event e JOIN argument a ON a.prototype = e.prototype "
+            "WHERE e.kernel = ? AND e.module IS NULL UNION "
             "SELECT f.type FROM event e JOIN class c ON c.id = e.class JOIN field f ON f.record = c.record "
-            "WHERE e.kernel = ? AND f.type IS NOT NULL"
+            "WHERE e.kernel = ? AND e.module IS NULL AND f.type IS NOT NULL"
         )
         return (self._type(number) for (number,) in self.catalog.rows(query, self._id, self._id))
 
