@@ -149,7 +149,11 @@ struct request___joined {
 	unsigned long long __sector;
 	unsigned int __data_len;
 } __attribute__((preserve_access_index));
-#define MEMBER(type, pointer, member) BPF_CORE_READ((struct type##___joined *)(void *)(pointer), member)
+/* A pointer that the verifier of some kernel takes for maybe NULL is tested. */
+#define MEMBER(type, pointer, member) ({ \\
+	struct type##___joined *p_ = (void *)(pointer); \\
+	p_ ? BPF_CORE_READ(p_, member) : 0; \\
+})
 
 struct seen {
 	unsigned int event, unused;
