@@ -655,6 +655,23 @@ class TestWords:
         assert BuildRequest.of(words.split()) is None
 
 
+def test_several_kernels(project: Path) -> None:
+    """One file for all that are named: for every [[generate]], for one, or by the command line; then nothing to do."""
+    generate = '[[generate]]\nevents = "{}"\nforms = "raw"\n'
+    text = 'kernels = ["6.12", "debian-6.1-*"]\n[kernel.board]\nbtf = "vmlinux"\n'
+    text += generate.format("sched_switch") + generate.format("sched_wakeup") + 'kernels = ["5.10", "board"]\n'
+    (project / "tpgen.toml").write_text(text)
+    assert tpgen("build").code == 0
+    switch = tpgen("sched_switch", "--raw", "--kernel", "debian-6.1-amd64", "--kernel", "debian-6.12-amd64").out
+    assert (project / "raw_sched_switch.h").read_text() == switch
+    wakeup = (project / "raw_sched_wakeup.h").read_text()
+    assert "debian-5.10-amd64" in wakeup or "5.10.0-" in wakeup
+    assert BuildRequest("tpgen.toml").is_done(BuildRequest("tpgen.toml").load())
+    (project / "tpgen.toml").write_text(generate.format("sched_switch"))
+    assert tpgen("build", "--kernel", "6.12", "--kernel", "6.1").code == 0
+    assert (project / "raw_sched_switch.h").read_text() == switch
+
+
 def test_as_a_library(project: Path) -> None:
     """Without a command line: what is not said by tpgen.toml is a request for a kernel, in the caller's terms."""
     (project / "tpgen.toml").write_text('[[generate]]\nevents = "sched_switch"\nforms = "raw"\n')
