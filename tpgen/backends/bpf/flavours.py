@@ -117,7 +117,7 @@ def _local(kind: CType) -> CType:
     """A type of that kind: one with a name that headers for several kernels declare."""
     match kind:
         case Struct(forward=True):
-            return Struct(kind.keyword, "tpgen_forward")
+            return Struct(kind.keyword, f"tpgen_forward_{kind.keyword}")
         case Struct():
             return Struct(kind.keyword, f"tpgen_{kind.keyword}")
         case Enum():
