@@ -266,5 +266,9 @@ def _notes(joined: JoinedEvent, form: Form, omitted: Sequence[Omitted]) -> Itera
         yield f"Not there on {', '.join(joined.lacking)}."
     for kernel, reason in joined.reasons(form).items():
         yield f"Not on {kernel}: {reason}."
+    systems = {view.kernel: view.event.system for view in joined.having(form) if view.event.system}
+    if form == Form.CLASSIC and len(set(systems.values())) > 1:
+        named = ", ".join(f"{system} on {kernel}" for kernel, system in systems.items())
+        yield f"No SEC() is right on all of them: its system is {named}."
     for each in omitted:
         yield f"Without {each.name}: {each.reason}."
