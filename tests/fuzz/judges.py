@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support.cli import Done, tpgen
 
-from tpgen.diagnostics import TpgenError
+from tpgen.diagnostics import Diagnostic
 
 #: What a terminal acts upon, and what else is no part of a line.
 _RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -24,9 +24,10 @@ def every(count: int, data: bytes) -> bool:
     return "TPGEN_FUZZ_ALWAYS" in os.environ or zlib.crc32(data) % count == 0
 
 
-def refused(error: TpgenError) -> None:
-    """Hold the lines of an error against what a line may be."""
-    for diagnostic in error.diagnostics:
+def refused(*diagnostics: Diagnostic) -> None:
+    """Hold the lines of diagnostics against what a line may be."""
+    for diagnostic in diagnostics:
+        assert isinstance(diagnostic, Diagnostic)
         line = str(diagnostic)
         assert line
         assert not _RAW.search(line), repr(line)

@@ -38,7 +38,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except TpgenError as error:
-        refused(error)
+        refused(*error.diagnostics)
 
 
 def _file(folder: Path, name: str, data: bytes) -> Path:
@@ -88,9 +88,9 @@ def formats(data: bytes, folder: Path) -> None:
     arch = _ARCHES[len(data) % len(_ARCHES)]
     for found in parse_formats(texts, target_named(arch)):
         if isinstance(found, BadFormat):
-            refused(TpgenError((found.reason,)))
+            refused(found.reason)
         else:
-            refused(TpgenError(found.faults))
+            refused(*found.faults)
             assert all(field.size_bytes is None or field.size_bytes >= 0 for field in found.fields)
     if every(500, data):
         for number, (_, _, text) in enumerate(texts[:8]):
@@ -109,7 +109,7 @@ def headers(data: bytes, folder: Path) -> None:
     text = data.decode("utf-8", "replace")
     with _refusals():
         facts = read_text(text, _TARGETS[0], "t.h")
-        refused(TpgenError(tuple(facts.skipped)))
+        refused(*facts.skipped)
     if every(500, data):
         kernel = ("--btf", _file(folder, "vmlinux.btf", _BTF), "--arch", "x86_64")
         described("--headers", _file(folder, "include/trace/events/t.h", data), *kernel)
