@@ -171,6 +171,7 @@ VALUES = {
     "byte order that is none": "UPDATE kernel SET big_endian = 2",
     "class name that is code": f"UPDATE class SET name = '{CODE}' WHERE name = 'sched_switch'",
     "candidate that is code": "UPDATE class SET name = NULL, candidates = 'a; b'",
+    "candidates that are bytes": "UPDATE class SET name = NULL, candidates = x'00ff'",
     "argument name that is code": f"UPDATE argument SET name = '{CODE}' WHERE prototype = {ARGS} AND slot = 0",
     "argument name with a space": f"UPDATE argument SET name = 'a b' WHERE prototype = {ARGS} AND slot = 0",
     "argument without a slot": f"UPDATE argument SET slot = 9 WHERE prototype = {ARGS} AND slot = 3",
