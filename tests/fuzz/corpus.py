@@ -234,6 +234,7 @@ def _catalogs() -> dict[str, bytes]:
     statements = {
         "small": (),
         "blob-for-text": ("UPDATE kernel SET release = x'00ff'",),
+        "blob-for-candidates": ("UPDATE class SET name = NULL, candidates = x'00ff'",),
         "deep": ("UPDATE kernel SET name = '" + "a" * 300 + "'",),
     }
     made = {}

@@ -280,7 +280,7 @@ class CatalogKernel(KernelEvents):
     @memoised
     def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
         name, candidates, record = self._one("SELECT name, candidates, record FROM class WHERE id = ?", number)
-        others = validate.text(candidates).split() if candidates else ()
+        others = self._value(validate.text, candidates).split() if candidates else ()
         names = tuple(self._value(validate.event_name, other) for other in others)
         found = None if record is None else self._value(validate.record, self._record(record), kind, self.target)
         return self._opt(validate.event_name, name), names, found
