@@ -21,6 +21,7 @@ from typing import Literal, TypeAlias
 from corpus.dumped import images
 
 from support.compilers import Compiler
+from support.debian import AptRoot, cache_dir
 from support.headers import ROOT
 from support.kernel_facts import Field, TracepointImage, parsed_format
 from support.ring_buffer import page_records
@@ -33,6 +34,9 @@ KINDS = ("raw_tp", "tp_btf", "tp")
 ENOUGH = 25
 # Verifiers from 5.10 to 6.12 let tp_btf programs have no pointer to const void.
 _NOT_IN_TP_BTF = ("ptr",)
+_SOURCE = Path(__file__).parents[1] / "vm" / "joined.c"
+# What a static program with libbpf is linked of.
+_LIBRARIES = ("libc6-dev", "linux-libc-dev", "libgcc-12-dev", "libbpf-dev", "libelf-dev", "zlib1g-dev")
 # Where <linux/types.h> is.
 UAPI = (Path("/usr/include"), Path("/usr/include") / str(sysconfig.get_config_var("MULTIARCH")))
 #: By act of joined.c its events, each with what the raw arguments are in the record: ARGUMENT is the field of that
@@ -346,7 +350,7 @@ def summary(kernel: str, verdict: Verdict) -> Iterator[str]:
     things, seen = sum(verdict.told.values()), verdict.seen_by_all
     missing = ", ".join(EVENTS.keys() - set(seen)) or "none"
     yield (
-        f"headers for five kernels, {kernel}: {len(seen)} events seen by programs of each kind, {things} times,"
+        f"headers for several kernels, {kernel}: {len(seen)} events seen by programs of each kind, {things} times,"
         f" {verdict.compared} values as the kernel recorded them, {verdict.unseen} records"
         f" that no program saw; did not happen: {missing}"
     )
@@ -376,10 +380,29 @@ def plan(objects: Mapping[str, str]) -> list[Line]:
 
 def built(folder: Path) -> Path:
     """joined.c as a static program with libbpf in it."""
-    source = Path(__file__).parents[1] / "vm" / "joined.c"
     output = folder / "joined"
-    command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", str(source), "-o", str(output))
+    command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", str(_SOURCE), "-o", str(output))
     subprocess.run((*command, "-lbpf", "-lelf", "-lz"), check=True, capture_output=True)
+    return output
+
+
+def built_for_s390x(folder: Path) -> Path:
+    """The same for s390x, with the libraries of Debian's packages, of which nothing is installed."""
+    root, output = folder / "root", folder / "joined"
+    root.mkdir()
+    archive = AptRoot("bookworm", cache_dir(), "s390x")
+    for package in _LIBRARIES:
+        subprocess.run(("dpkg-deb", "-x", str(archive.download(package)), str(root)), check=True)
+    include, lib = root / "usr/include", root / "usr/lib/s390x-linux-gnu"
+    (gcc,) = (root / "usr/lib/gcc/s390x-linux-gnu").iterdir()
+    compile_it = ("clang-14", "--target=s390x-linux-gnu", f"--sysroot={root}", "-O1", "-std=gnu11", f"-I{include}")
+    obj = folder / "joined.o"
+    subprocess.run((*compile_it, f"-I{include}/s390x-linux-gnu", "-c", str(_SOURCE), "-o", str(obj)), check=True)
+    link = (sys.executable, "-m", "ziglang", "ld.lld", "-m", "elf64_s390", "-static", "-o", str(output))
+    starts = (lib / "crt1.o", lib / "crti.o", gcc / "crtbeginT.o", obj)
+    libraries = ("-lbpf", "-lelf", "-lz", "--start-group", "-lgcc", "-lgcc_eh", "-lc", "--end-group")
+    parts = (*starts, f"-L{lib}", f"-L{gcc}", *libraries, gcc / "crtend.o", lib / "crtn.o")
+    subprocess.run((*link, *map(str, parts)), check=True)
     return output
 
 
