@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import tpgen
-from support.projects import KERNEL, SYSTEMS, Project
+from support.projects import CHECKOUT, KERNEL, SYSTEMS, Project
 from support.small_kernel import write_btf
 
 pytestmark = pytest.mark.build_systems
@@ -109,3 +110,13 @@ def test_catalog_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     snapshot("other", kernel(next_slot=3))
     assert project.build().count("tpgen") == 1
     assert project.objects()["switches.bpf.o"] != first["switches.bpf.o"]
+
+
+def test_off_cpu_has_no_word_of_a_kernel_of_its_own() -> None:
+    """No slot by number, no second struct for another kernel, no version, no struct of the kernel's at all."""
+    sources = sorted((CHECKOUT / "examples" / "off-cpu").glob("*.[ch]"))
+    assert len(sources) == 3
+    for source in sources:
+        code = re.sub(r"/\*.*?\*/", "", source.read_text(), flags=re.DOTALL)
+        assert re.findall(r"\bctx\[|___\w+|VERSION|vmlinux|uname|utsname|preserve_access_index", code) == []
+        assert re.findall(r"\bstruct task_struct\b(?! \*)", code) == []
