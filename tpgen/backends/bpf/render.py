@@ -31,7 +31,7 @@ FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "copy.h": (("", "fixed", "relative"), ("", "string")),
     "copy_member.h": (("", "fixed", "relative"), ("", "string"), ("", "guarded")),
     "has.h": (("", "several"),),
-    "header.h": (("", "several"), ("raw", "registers", "classic")),
+    "header.h": (("", "several"), ("raw", "raw_only", "registers", "classic")),
     "member.h": (),
     "member_read.h": (("", "integer"),),
     "portable.h": (),
@@ -68,7 +68,9 @@ def text(header: Header) -> str:
 
 def _kind(header: Header) -> str:
     """The kind of programs that the header is for, as its first lines explain it."""
-    return "registers" if header.from_registers else "classic" if header.tag.startswith("tp_") else "raw"
+    if header.from_registers or header.tag.startswith("tp_"):
+        return "registers" if header.from_registers else "classic"
+    return "raw" if any(section.name.startswith("BTF_SEC_") for section in header.sections) else "raw_only"
 
 
 def _preamble(header: Header) -> Iterator[str]:
