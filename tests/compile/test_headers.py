@@ -201,7 +201,7 @@ def test_what_the_kernel_lacks_is_an_error(
     compiler: Compiler, std: str, there: str, not_there: str, switch_headers: Path, tmp_path: Path
 ) -> None:
     """A name that the event does not have stops the compiler, which names it; its neighbour compiles."""
-    function = "int use(void *ctx);\nint use(void *ctx) {{ return {}; }}\n"
+    function = "int use(void *ctx);\nint use(void *ctx) {{ (void)ctx; return {}; }}\n"
     output = tmp_path / "unit.o"
     compiler.compile(RAW + CLASSIC + function.format(there), output, std=std, include=[switch_headers])
     name = not_there.removeprefix("sizeof(((struct ").split("(")[0] if "->" not in not_there else "nonsense"
