@@ -370,7 +370,8 @@ static const struct {
 static void prepare(const char *name)
 {
 	/* Away from the mounts and, where they would meet the machine's own, the networks of the others. */
-	unshare(CLONE_NEWNS | CLONE_NEWNET);
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET))
+		_exit(1);
 	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	if (strcmp(name, "files") == 0) {
 		mkdir("/tmp", 0755);
@@ -569,6 +570,7 @@ static void act(const char *name, char *const *events, int count)
 	}
 	tell_pages();
 	rmdir(instance);
+	rmdir("/tmp/tpgen-joined");
 }
 
 /* --- the plan */

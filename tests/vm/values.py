@@ -61,7 +61,9 @@ def _close(facts: Facts) -> tuple[Record, ...]:
     bpf, close = int(facts["bpf"]), int(facts["close"])
     raw = Record(2, (1, 0, 1, -_EBADF))
     descriptor = int(facts["descriptor"]) & 0xFFFFFFFF
-    classic = Record(2, (bpf, 0, close, -_EBADF)), Record(1, (close, -_EBADF)), Record(1, (close, descriptor))
+    # syscall_get_return_value() of powerpc is the register, in which an error has no sign.
+    returned = _EBADF if "unsigned_errors" in facts else -_EBADF
+    classic = Record(2, (bpf, 0, close, -_EBADF)), Record(1, (close, returned)), Record(1, (close, descriptor))
     return raw, raw, *classic, Record(1, (descriptor,))
 
 
