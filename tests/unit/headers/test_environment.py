@@ -134,6 +134,13 @@ def test_an_option_is_what_kconfig_makes_of_it(
         assert tuple(evaluate(text, environment) for text in words) == meant
 
 
+def test_an_option_of_a_backported_driver() -> None:
+    environment = ConfigEnvironment(None, None, option_macros({"CPTCFG_A": None, "CPTCFG_B": "m", "HAVE_C": None}))
+    assert [evaluate(f"IS_ENABLED(CPTCFG_{name})", environment) for name in "AB"] == [0, 1]
+    assert [evaluate(f"defined(CPTCFG_{name}_MODULE)", environment) for name in "AB"] == [0, 1]
+    assert evaluate("defined(HAVE_C_MODULE)", environment) is None
+
+
 def test_a_number_of_the_configuration_is_not_set_as_an_option_is() -> None:
     environment = ConfigEnvironment({"CONFIG_HZ": "250", "CONFIG_ONE": "1"})
     assert evaluate("IS_ENABLED(CONFIG_HZ)", environment) == 0

@@ -29,6 +29,8 @@ class FixedEnvironment:
 
 NO_DEFINES: Mapping[str, str | None] = {}
 _MODULE = "_MODULE"
+# The kernel's options, and those of drivers that the backports project carries to older kernels.
+_OPTIONS = ("CONFIG_", "CPTCFG_")
 
 
 def option_macros(defines: Mapping[str, str | None]) -> Mapping[str, str | None]:
@@ -38,7 +40,7 @@ def option_macros(defines: Mapping[str, str | None]) -> Mapping[str, str | None]
     """
     macros = dict(defines)
     for name, text in defines.items():
-        if not name.startswith("CONFIG_"):
+        if not name.startswith(_OPTIONS):
             continue
         if name.endswith(_MODULE):
             if text is not None:
