@@ -357,9 +357,13 @@ def summary(kernel: str, verdict: Verdict) -> Iterator[str]:
 
 
 def arguments_in(btf: bytes, folder: Path) -> dict[str, list[str | None]]:
-    """The names of each event's raw arguments, as bpftool has them of vmlinux."""
+    """The names of each event's raw arguments, as bpftool has them of vmlinux.
+
+    A name with the suffix of pointers that may be NULL stands there without it as well.
+    """
     (vmlinux,) = images(btf, [], folder, TracepointImage)
-    return {event: [param.name for param in params] for event, params in vmlinux.params.items()}
+    names = {event: [param.name for param in params] for event, params in vmlinux.params.items()}
+    return {event: [*of, *(name.removesuffix("__nullable") for name in of if name)] for event, of in names.items()}
 
 
 @dataclass(frozen=True, slots=True)

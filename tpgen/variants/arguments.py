@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tpgen.model import Argument, CType, Nullness, Struct
+from tpgen.sources.source_tree.null_args import NULLABLE_SUFFIX
 from tpgen.spelling import spell
 from tpgen.typequery import stripped
 from tpgen.variants.deciding import record_facts, telling
@@ -27,7 +28,7 @@ def join_arguments(views: Sequence[KernelView]) -> JoinedArguments:
     values: list[JoinedArgument] = []
     omitted: list[Omitted] = []
     for name in dict.fromkeys(_name(arg) for view in reversed(views) for arg in view.event.args or ()):
-        found = {view.kernel: arg for view in views for arg in view.event.args or () if _name(arg) == name}
+        found = {view.kernel: arg for view in views if (arg := _called(name, view.event.args or ())) is not None}
         of_name = readings({kernel: decayed(arg.type) for kernel, arg in found.items()})
         if isinstance(of_name, str):
             omitted.append(Omitted(name, of_name))
@@ -40,6 +41,15 @@ def join_arguments(views: Sequence[KernelView]) -> JoinedArguments:
 
 def _name(arg: Argument) -> str:
     return arg.name or f"arg{arg.slot}"
+
+
+def _called(name: str, args: Sequence[Argument]) -> Argument | None:
+    """The argument of that name; else the one that has it but for the suffix, which only tells that it may be NULL."""
+    for suffix in ("", NULLABLE_SUFFIX):
+        for arg in args:
+            if _name(arg) == name + suffix:
+                return arg
+    return None
 
 
 def _joined(

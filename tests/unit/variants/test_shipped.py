@@ -8,7 +8,7 @@ from pathlib import Path
 from support.cli import tpgen
 
 from tpgen.kernel.request import KernelRequest
-from tpgen.model import Pointer, Struct
+from tpgen.model import Nullness, Pointer, Struct
 from tpgen.opening import open_kernel
 from tpgen.programs.forms import Form
 from tpgen.spelling import spell
@@ -125,6 +125,15 @@ def test_a_class_that_lives_on_for_others() -> None:
         **dict.fromkeys(("6.12", "7.2"), "tcp_send_reset.state"),
     }
     assert [place.size_bytes for place in found["saddr"].places] == [28, 4]
+
+
+def test_a_name_that_got_the_suffix_of_pointers_that_may_be_null() -> None:
+    """tcp_send_reset(sk, skb) is tcp_send_reset(sk, skb__nullable, reason) since 6.12: either name reads it there."""
+    found = arguments("tcp_send_reset")
+    assert slots(found["skb"]) == dict.fromkeys(KERNELS, 1)
+    assert found["skb"].is_everywhere
+    assert found["skb"].nullness == Nullness.MAYBE
+    assert slots(found["skb__nullable"]) == dict.fromkeys(("6.12", "7.2"), 1)
 
 
 def test_an_array_that_became_dynamic() -> None:
