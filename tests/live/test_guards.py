@@ -27,8 +27,6 @@ from support.libbpf import BpfObject, LibbpfError, VerifierError
 from support.programs import loaded
 from support.small_kernel import write_btf
 
-from live.population import EVERY_EVENT
-
 pytestmark = [pytest.mark.live, pytest.mark.compilers]
 
 #: The set: the running kernel beside those that come with tpgen.
@@ -37,8 +35,8 @@ SLOTS = 12
 
 
 def count() -> int:
-    """The number of programs of a kind: a few, with TPGEN_EVERY_EVENT=1 many."""
-    return 500 if os.environ.get(EVERY_EVENT, "") not in ("", "0") else 30
+    """The number of programs of a kind: a few, or as many as TPGEN_GUARDS says."""
+    return int(os.environ.get("TPGEN_GUARDS", "30"))
 
 
 @pytest.fixture(scope="session")
