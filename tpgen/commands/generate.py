@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     if options.member:
         return _members(options)
     if not options.events:
-        raise fail("usage", "no event is given", hint="`tpgen list` lists them, `tpgen EVENT --help` explains")
+        raise fail("usage", "the following arguments are required: EVENT", hint="`tpgen --help` explains")
     renderer: Loaded = options.renderer
     named = tuple(form for form in Form if getattr(options, form))
     given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}

@@ -81,7 +81,7 @@ def test_beside_other_events() -> None:
         "tpgen: note: headers/b.h:2:1: MY_EVENT, YOUR_EVENT are not defined here; they may make events, in 2 places "
         "[header-unknown-macro]; `tpgen check` tells each\n"
     )
-    listed = "first  1  first  vmlinux\n"
+    listed = "first  1  first  ?\n"
     assert tpgen("list", *sources) == tpgen("list", "*", *sources) == Done(0, listed, notes)
     assert tpgen("list", "first", *sources) == Done(0, listed, "")
     assert tpgen("sched_kthread_stop", *sources) == refusal(

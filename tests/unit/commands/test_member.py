@@ -42,8 +42,3 @@ def test_several_need_a_directory() -> None:
 def test_nothing_else_is_asked_for(more: tuple[str, ...], named: str) -> None:
     done = tpgen(*more, "--member", "a:b")
     assert done == refusal(f"--member goes without {named} [usage]; its header is for every kernel")
-
-
-def test_neither_a_member_nor_an_event() -> None:
-    hint = "`tpgen list` lists them, `tpgen EVENT --help` explains"
-    assert tpgen("--raw") == refusal(f"no event is given [usage]; {hint}")
