@@ -254,9 +254,9 @@ def test_example_of_the_page(compiler: Compiler, libbpf_include: Path, headers: 
 
 def test_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (commands,) = blocks("console")
-    for line in commands.splitlines():
+    for line in "".join(blocks("console")).splitlines():
         program, *words = shlex.split(line.removeprefix("$ "))
         done = tpgen(*words)
         assert (program, done.code, done.err) == ("tpgen", 0, "")
     assert sorted(path.name for path in Path("include").iterdir()) == ["raw_sched_switch.h", "tp_sched_switch.h"]
+    assert Path("core_task_struct_state.h").is_file()

@@ -184,6 +184,15 @@ def is_explained(verdict: Verdict) -> bool:
     return verdict.verdict == "differs" and not lost and ours - theirs <= {"+1"}
 
 
+def extra(compared: Sequence[Verdict]) -> list[Verdict]:
+    """The programs that read what the kernel's own header has not.
+
+    An argument that is `skb` on some kernels and `skb__nullable` on this one is read by either name, and by one there.
+    """
+    names = {each.name for each in compared}
+    return [each for each in compared if each.verdict == "extra" and f"{each.name}__nullable" not in names]
+
+
 def comparer(folder: Path) -> Path:
     """portable.c as a static program with libbpf in it."""
     source = Path(__file__).parents[1] / "vm" / "portable.c"
