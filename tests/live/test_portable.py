@@ -14,7 +14,7 @@ from support.compilers import Compiler
 from support.libbpf import BpfObject, VerifierError
 from support.portable import EVENTS, Verdict, comparer, extra, is_explained, objects, verdicts
 
-pytestmark = [pytest.mark.live, pytest.mark.compilers]
+pytestmark = [pytest.mark.live, pytest.mark.compilers, pytest.mark.usefixtures("tracefs")]
 
 KERNELS = ("--kernel", "debian-*-amd64", "--kernel", "live")
 
