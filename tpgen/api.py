@@ -16,8 +16,8 @@ from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.generation import CheckFailed
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.comparison import errors
-from tpgen.kernel.events import EventKey, KernelEvents, is_glob
-from tpgen.kernel.request import KernelRequest
+from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.request import KernelRequest, is_glob
 from tpgen.model import Event
 from tpgen.probe import Evidence
 from tpgen.programs.forms import Form, missing

@@ -47,6 +47,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "machine.h"
+
 #define EVENTS "/sys/kernel/tracing/events"
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -676,28 +678,6 @@ static struct bpf_insn *map_code(void)
 	return mmap(NULL, status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 }
 
-static void set_up(void)
-{
-	const char *device = getenv("answers");
-	struct termios raw;
-	int fd;
-
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	mount("proc", "/proc", "proc", 0, NULL);
-	mount("sysfs", "/sys", "sysfs", 0, NULL);
-	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
-	/* Before Linux 5.11 maps and programs count as locked memory. */
-	setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
-	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 4096, 4096 });
-	fd = open(device ? device : "/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	if (tcgetattr(fd, &raw) == 0) {
-		cfmakeraw(&raw);
-		tcsetattr(fd, TCSANOW, &raw);
-	}
-	answers = fdopen(fd, "w");
-	setvbuf(answers, NULL, _IOLBF, 1 << 16);
-}
-
 int main(void)
 {
 	static char line[1024];
@@ -705,7 +685,10 @@ int main(void)
 
 	if (getpid() != 1)
 		return 0;
-	set_up();
+	answers = machine_answers();
+	/* Before Linux 5.11 maps and programs count as locked memory. */
+	setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 4096, 4096 });
 	code = map_code();
 	plan = fopen("/plan", "r");
 	while (plan && fgets(line, sizeof(line), plan)) {

@@ -47,6 +47,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "machine.h"
+
 #define TRACEFS "/sys/kernel/tracing"
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -601,26 +603,6 @@ static int carry_out(char *line)
 	return EINVAL;
 }
 
-static void set_up(void)
-{
-	const char *device = getenv("answers");
-	struct termios raw;
-	int fd;
-
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	mkdir("/dev/pts", 0755);
-	mount("devpts", "/dev/pts", "devpts", 0, NULL);
-	mount("proc", "/proc", "proc", 0, NULL);
-	mount("sysfs", "/sys", "sysfs", 0, NULL);
-	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
-	fd = open(device ? device : "/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	if (tcgetattr(fd, &raw) == 0) {
-		cfmakeraw(&raw);
-		tcsetattr(fd, TCSANOW, &raw);
-	}
-	out = fdopen(fd, "w");
-}
-
 int main(void)
 {
 	static char line[8192];
@@ -628,7 +610,9 @@ int main(void)
 
 	out = stdout;
 	if (getpid() == 1) {
-		set_up();
+		out = machine_answers();
+		mkdir("/dev/pts", 0755);
+		mount("devpts", "/dev/pts", "devpts", 0, NULL);
 		plan = fopen("/plan", "r");
 	}
 	libbpf_set_print(keep);

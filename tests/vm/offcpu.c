@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "machine.h"
+
 #define SLEEPS 20
 #define SLEEP_MS 50
 #define VFORKS 3
@@ -194,27 +196,13 @@ static int profile(const char *path)
 	return status;
 }
 
-static FILE *answer_place(void)
-{
-	char line[4096] = "", *place;
-	FILE *file;
-
-	mount("proc", "/proc", "proc", 0, NULL);
-	mount("sys", "/sys", "sysfs", 0, NULL);
-	mount("dev", "/dev", "devtmpfs", 0, NULL);
-	file = fopen("/proc/cmdline", "r");
-	if (file && fgets(line, sizeof(line), file) && (place = strstr(line, "answers=")))
-		return fopen(strtok(place + strlen("answers="), " \n"), "w");
-	return NULL;
-}
-
 int main(void)
 {
 	const int is_init = getpid() == 1;
 	FILE *plan;
 	char line[4096];
 
-	answers = is_init ? answer_place() : stdout;
+	answers = is_init ? machine_answers() : stdout;
 	plan = is_init ? fopen("/plan", "r") : stdin;
 	while (answers && plan && fgets(line, sizeof(line), plan)) {
 		line[strcspn(line, "\n")] = 0;
@@ -225,8 +213,7 @@ int main(void)
 		fflush(answers);
 	}
 	if (is_init) {
-		fclose(answers);
-		sync();
+		tcdrain(fileno(answers));
 		reboot(RB_POWER_OFF);
 	}
 	return 0;

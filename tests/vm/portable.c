@@ -30,6 +30,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "machine.h"
+
 #define MOST 4096
 
 static FILE *out;
@@ -282,25 +284,6 @@ static void compare(const char *portable_path, const char *fixed_path)
 
 /* --- the init of a machine */
 
-static void set_up(void)
-{
-	const char *device = getenv("answers");
-	struct termios raw;
-	int fd;
-
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	mount("proc", "/proc", "proc", 0, NULL);
-	mount("sysfs", "/sys", "sysfs", 0, NULL);
-	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
-	fd = open(device ? device : "/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	if (tcgetattr(fd, &raw) == 0) {
-		cfmakeraw(&raw);
-		tcsetattr(fd, TCSANOW, &raw);
-	}
-	out = fdopen(fd, "w");
-	setvbuf(out, NULL, _IOLBF, 1 << 16);
-}
-
 static void carry_out_plan(void)
 {
 	static char line[1024], portable[512], fixed[512];
@@ -320,7 +303,7 @@ int main(int count, char **words)
 	out = stdout;
 	libbpf_set_print(keep);
 	if (getpid() == 1)
-		set_up();
+		out = machine_answers();
 	/* Before Linux 5.11 maps and programs count as locked memory. */
 	setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
 	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 65536, 65536 });

@@ -108,8 +108,16 @@ def _requests(
         }
         requests += [Request(event, form) for form in forms if form not in reasons]
         lacks += (Lack(event, *item) for item in reasons.items())
-    if lacks and ((one and named) or not requests):
+    return requests, notes_on(lacks, one, (one and named) or not requests, is_stored)
+
+
+def notes_on(lacks: Sequence[Lack], one: bool, is_fatal: bool, is_stored: bool = False) -> list[Diagnostic]:
+    """Notes on forms that are left out, but where `one` event is meant not on what its kind never has.
+
+    Raises `TpgenError` `no-such-form` with all of them instead, where there are any and that `is_fatal`.
+    """
+    if lacks and is_fatal:
         notes = lacking_several(lacks, is_stored)
         raise TpgenError(*(note._replace(severity=Severity.ERROR) for note in notes))
     told = (lack for lack in lacks if not (one and never_has(lack.event, lack.form)))
-    return requests, lacking_several(told, is_stored)
+    return lacking_several(told, is_stored)

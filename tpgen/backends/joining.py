@@ -7,14 +7,23 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, Request
-from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest, forms_of, generate, raw_evidence
+from tpgen.backends.generation import (
+    CheckFailed,
+    Generated,
+    GenerateRequest,
+    forms_of,
+    generate,
+    notes_on,
+    raw_evidence,
+)
 from tpgen.backends.registry import Loaded
-from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
-from tpgen.kernel.comparison import DOUBTS, errors
-from tpgen.kernel.events import EventKey, KernelEvents
-from tpgen.programs.forms import Lack, lacking_several, never_has
+from tpgen.diagnostics import Diagnostic, Severity, fail
+from tpgen.kernel.comparison import doubts, errors
+from tpgen.kernel.events import KernelEvents
+from tpgen.programs.forms import Lack
 
 if TYPE_CHECKING:
+    from tpgen.kernel.comparison import Comparison
     from tpgen.variants.join import JoinedEvent
 
 
@@ -47,13 +56,15 @@ def generate_joined(
     forms = forms_of(renderer, request.named)
     selected = select(kernels, request.patterns, request.module, nullness=Form.RAW in forms)
     records_of = {name: cache(kernel.records_of) for name, kernel in kernels.items()}
-    events, refused, doubts = [], [], []
+    events: list[JoinedEvent] = []
+    refused: list[Diagnostic] = []
+    compared: list[Comparison] = []
     for group in grouped(selected):
-        found = [finding for each in group for finding in _findings(kernels[each.kernel], each.key)]
-        doubts += [finding for finding in found if finding.severity != Severity.ERROR]
-        if errors_found := [finding for finding in found if finding.severity == Severity.ERROR]:
-            refused += errors_found
+        comparisons = [each for of in group for each in kernels[of.kernel].comparisons(of.key)]
+        if found := errors(comparisons):
+            refused += dict.fromkeys(found)
         else:
+            compared += comparisons
             views = [
                 KernelView(each.kernel, each.event, kernels[each.kernel].target, records_of[each.kernel])
                 for each in group
@@ -64,7 +75,7 @@ def generate_joined(
         raise CheckFailed(*refused)
     joined, notes = _requests(events, forms, bool(request.named))
     notes += (note for each in joined for note in _omitted(each))
-    notes += doubts
+    notes += doubts(compared)
     notes += (note for kernel in kernels.values() for note in kernel.notes if note.code == "invalid-fact")
     asked = tuple(_of_kernel(kernel, name, joined) for name, kernel in kernels.items())
     files = renderer.render(Job(asked, request.options, tuple(joined)))
@@ -78,13 +89,6 @@ def _refuse_mixed(kernels: Mapping[str, KernelEvents]) -> None:
         one, other, *_ = kinds.values()
         hint = "a program is made for one byte order and one size of pointers: --arch names one for all"
         raise fail("usage", f"{one} and {other} are too different for one file", hint=hint)
-
-
-def _findings(kernel: KernelEvents, key: EventKey) -> tuple[Diagnostic, ...]:
-    """The findings about an event that refuse it, and those that only raise doubts."""
-    comparisons = tuple(kernel.comparisons(key))
-    doubts = (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS)
-    return tuple(dict.fromkeys((*errors(comparisons), *doubts)))
 
 
 def _requests(
@@ -101,11 +105,7 @@ def _requests(
         reasons = {form: reason for form in forms if (reason := event.why_not(form)) is not None}
         requests += [JoinedRequest(event, form) for form in forms if form not in reasons]
         lacks += (Lack(event.event, *item) for item in reasons.items())
-    if lacks and ((one and named) or not requests):
-        notes = lacking_several(lacks)
-        raise TpgenError(*(note._replace(severity=Severity.ERROR) for note in notes))
-    told = (lack for lack in lacks if not (one and never_has(lack.event, lack.form)))
-    return requests, lacking_several(told)
+    return requests, notes_on(lacks, one, (one and named) or not requests)
 
 
 def _omitted(request: JoinedRequest) -> Iterator[Diagnostic]:

@@ -24,7 +24,7 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.kernel.events import is_glob
+    from tpgen.kernel.request import is_glob
     from tpgen.show import list_json, list_text
 
     kernels = base.open_kernels(options)

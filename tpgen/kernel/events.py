@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+from tpgen.kernel.request import is_glob
 from tpgen.target import Target
 
 if TYPE_CHECKING:
     from tpgen.kernel.comparison import Comparison
     from tpgen.model import Event, Record
 
-_GLOB = frozenset("*?[")
 _OF_SYSCALLS = ("sys_enter_", "sys_exit_")
 
 
@@ -183,11 +183,6 @@ class KernelEvents(ABC):
 
         name = pattern.rpartition(":")[2]
         return difflib.get_close_matches(name, self.names, n=3, cutoff=0.7)
-
-
-def is_glob(pattern: str) -> bool:
-    """Whether a pattern may mean several names."""
-    return not _GLOB.isdisjoint(pattern)
 
 
 def split_pattern(pattern: str) -> tuple[str | None, str]:

@@ -57,7 +57,7 @@ class KernelRequest(NamedTuple):
     @property
     def names_several(self) -> bool:
         """Whether the name is a glob, for the stored kernels of such names: there is no catalog file of that name."""
-        return self.kernel is not None and bool(_GLOB & set(self.kernel)) and not os.path.exists(self.kernel)
+        return self.kernel is not None and is_glob(self.kernel) and not os.path.exists(self.kernel)
 
     @property
     def has_files(self) -> bool:
@@ -92,6 +92,11 @@ class KernelRequest(NamedTuple):
         if self.kernel and os.path.isfile(path := os.path.join(directory, self.kernel)):
             values["kernel"] = path
         return self._replace(**values)
+
+
+def is_glob(pattern: str) -> bool:
+    """Whether a pattern may mean several names."""
+    return not _GLOB.isdisjoint(pattern)
 
 
 def _takes_several(option: KernelOption) -> bool:

@@ -27,28 +27,25 @@ class BpfBackend:
     several_kernels = True
 
     def render(self, job: Job) -> Iterator[GeneratedFile]:
-        if job.joined:
-            return self._for_several(job)
-        return self._for_one(job)
-
-    def _for_several(self, job: Job) -> Iterator[GeneratedFile]:
-        from tpgen.backends.bpf.portable import portable_header
         from tpgen.backends.bpf.render import text
 
-        named = [Request(request.event.event, request.form) for request in job.joined]
-        kernels = {kernel.label: kernel.release_text or kernel.label for kernel in job.kernels}
-        for (event, form), word in zip(job.joined, _told_apart(named), strict=True):
-            made = portable_header(event, form, kernels)
-            yield GeneratedFile(f"{made.tag}.h" if word is None else f"{made.tag}.{word}.h", text(made))
-
-    def _for_one(self, job: Job) -> Iterator[GeneratedFile]:
-        from tpgen.backends.bpf.render import text
-
-        requests = job.kernel.requests
-        for request, word in zip(requests, _told_apart(requests), strict=True):
-            made = _header(request, job.kernel.target, job.kernel.release_text)
+        requests, headers = _for_several(job) if job.joined else _for_one(job)
+        for header, word in zip(headers, _told_apart(requests), strict=True):
             # Two events may share a name. Their headers do not go together, so that their contents need not differ.
-            yield GeneratedFile(f"{made.tag}.h" if word is None else f"{made.tag}.{word}.h", text(made))
+            yield GeneratedFile(f"{header.tag}.h" if word is None else f"{header.tag}.{word}.h", text(header))
+
+
+def _for_one(job: Job) -> tuple[Sequence[Request], Iterator[Header]]:
+    requests = job.kernel.requests
+    return requests, (_header(request, job.kernel.target, job.kernel.release_text) for request in requests)
+
+
+def _for_several(job: Job) -> tuple[Sequence[Request], Iterator[Header]]:
+    from tpgen.backends.bpf.portable import portable_header
+
+    kernels = {kernel.label: kernel.release_text or kernel.label for kernel in job.kernels}
+    requests = [Request(joined.event.event, joined.form) for joined in job.joined]
+    return requests, (portable_header(*joined, kernels) for joined in job.joined)
 
 
 def _told_apart(requests: Sequence[Request]) -> Sequence[str | None]:
