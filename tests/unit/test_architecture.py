@@ -35,13 +35,14 @@ sources.headers.types
 sources.headers.trace_events
 sources.headers.incremental
 sources.btf sources.formats sources.images sources.headers
+sources.bpf_object
 sources.btf_tracepoints sources.tracefs sources.packages
 sources.verifier
 kernel
 catalog probe show
 opening
 variants
-diff backends catalog.build
+diff backends catalog.build doctor
 building
 commands api
 cli
