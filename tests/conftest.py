@@ -55,6 +55,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers that stand for something this machine must have."""
     config.addinivalue_line("markers", "xdist_group: see pytest-xdist, without which the tests run as well")
+    config.addinivalue_line("markers", "own_tracefs: mounts what it needs where no other test sees it")
     config.addinivalue_line("markers", "live: needs root, a running kernel with BTF, tracefs and BPF")
     config.addinivalue_line("markers", "compilers: needs clang 14, ziglang and llvm-objdump")
     config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
@@ -67,10 +68,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps in one process what uses the running kernel."""
+    """Keeps in one process what shares the running kernel."""
     for item in items:
         marked = any(item.get_closest_marker(marker) for marker in ("live", "kernel_btf"))
-        if marked or "tracefs" in getattr(item, "fixturenames", ()):
+        shared = marked and not item.get_closest_marker("own_tracefs")
+        if shared or "tracefs" in getattr(item, "fixturenames", ()):
             item.add_marker(_RUNNING_KERNEL)
 
 

@@ -1,27 +1,17 @@
-"""The cache and the catalog where things go wrong: kills, full disks, events that come and go."""
+"""The cache and the catalog where things go wrong: full disks, events that come and go."""
 
 from __future__ import annotations
 
-import math
 import os
-import random
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.small_kernel import write_btf, write_tracefs
-
-from tpgen.catalog.read import Catalog
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("tracefs")]
 ROOT = Path(__file__).parents[2]
-# So often a run is killed: `tox -e live` does it 100 times, the default is what a quick run has time for.
-KILLS = int(os.environ.get("TPGEN_KILLS", "6"))
 
 
 def tpgen(*arguments: str | Path, cache: Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -31,63 +21,6 @@ def tpgen(*arguments: str | Path, cache: Path, data: Path | None = None) -> subp
 
 def environment(cache: Path, data: Path | None = None) -> dict[str, str]:
     return os.environ | {"XDG_CACHE_HOME": str(cache), "XDG_DATA_HOME": str(data or cache)}
-
-
-@dataclass
-class Victim:
-    """Runs of tpgen that are killed at some moment of the time that the fastest of them has taken."""
-
-    dice: random.Random
-    earliest: float
-    seconds: float = math.inf
-    kills: int = 0
-
-    def run(self, *arguments: str | Path, cache: Path) -> None:
-        """Most of a run is spent before it writes: what happens before `earliest`, a fraction of it, need not be seen.
-
-        The first run is not killed: it tells the time.
-        """
-        command = (sys.executable, "-m", "tpgen", *map(str, arguments))
-        quiet, start = subprocess.DEVNULL, time.monotonic()
-        with subprocess.Popen(command, cwd=ROOT, env=environment(cache), stdout=quiet, stderr=quiet) as process:
-            try:
-                told = self.seconds < math.inf
-                assert process.wait(self.seconds * self.dice.uniform(self.earliest, 1.3) if told else None) == 0
-                self.seconds = min(self.seconds, time.monotonic() - start)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                self.kills += 1
-
-
-def test_kill_while_adding(tmp_path: Path) -> None:
-    """A catalog is there as a whole or it is not; an old one stays until the new one is whole."""
-    tracefs = write_tracefs(tmp_path / "tracefs")
-    sources = ("--btf", write_btf(tmp_path / "small.btf"), "--tracefs", tracefs, "--arch", "x86_64")
-    path = tmp_path / "tpgen" / "catalog" / "small.tpgen"
-    victim, releases = Victim(random.Random(1), earliest=0.3), set[str]()
-    while victim.kills < KILLS:
-        releases.add(release := f"1.{len(releases)}")
-        victim.run("catalog", "add", "small", *sources, "--release", release, cache=tmp_path)
-        kernel = Catalog(str(path)).kernel()
-        assert len(kernel.events(kernel.keys())) == 6
-        assert kernel.release in releases
-    assert tpgen("show", "sched_switch", "--kernel", "small", cache=tmp_path).returncode == 0
-
-
-def test_kill_while_keeping(tmp_path: Path) -> None:
-    """Whatever a killed run leaves in the cache, the next one says the same as without.
-
-    Only a run that lists all events keeps them. Compared are systems in which nobody else makes events meanwhile.
-    """
-    words = ("show", "sched:*", "irq:*", "--json")
-    good = tpgen(*words, "--no-cache", cache=tmp_path)
-    assert good.returncode == 0
-    victim = Victim(random.Random(2), earliest=0.5)
-    while victim.kills < KILLS:
-        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-            victim.run("list", cache=Path(folder))
-            again = tpgen(*words, cache=Path(folder))
-        assert (again.returncode, again.stdout, again.stderr) == (0, good.stdout, good.stderr)
 
 
 # --- disks
