@@ -13,6 +13,8 @@ import sys
 
 from tpgen import __version__
 from tpgen.commands.deliver import deliver, say
+from tpgen.commands.names import COMMANDS
+from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 
 TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
 if TYPE_CHECKING:
@@ -32,12 +34,8 @@ usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [source options
        tpgen probe                       are raw tracepoints supported, and by what evidence
 
 EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or '*:sched_switch'.
-`tpgen COMMAND --help` and `tpgen EVENT --help` explain the options.
+`tpgen help COMMAND` explains the options of a command, `tpgen EVENT --help` those without one.
 """
-
-
-#: The words that are commands, of which only the one given is imported. Anything else is an event to generate for.
-_COMMANDS = ("show", "list", "check", "diff", "build", "backends", "catalog", "probe")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,22 +126,27 @@ def _exit_status(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        if not arguments:
-            say(_OVERVIEW)
-            return EXIT_BAD_INPUT
+    if not arguments:
+        say(_OVERVIEW)
+        return EXIT_BAD_INPUT
+    if arguments[0].startswith("-"):
+        arguments = _command_first(arguments)
+    first, *rest = arguments
+    if first == "help" and rest:
+        return _command(_known(rest[0]), ["--help"])
+    if first in ("-h", "--help", "help"):
         sys.stdout.write(_OVERVIEW)
         return EXIT_DONE
-    if arguments[0] == "--version":
+    if first in ("-V", "--version"):
         print(f"tpgen {__version__}")
         return EXIT_DONE
-    if arguments[0] == "build":
+    if first == "build":
         from tpgen.building.request import nothing_to_do
 
-        if nothing_to_do(arguments[1:]):
+        if nothing_to_do(rest):
             return EXIT_DONE
-    if arguments[0] in _COMMANDS:
-        return _command(arguments[0], arguments[1:])
+    if first in COMMANDS:
+        return _command(first, rest)
     # The main job: where the output for these words is in the cache, no more than that is imported.
     from tpgen.cache.outputs import CachedInvocation
 
@@ -154,6 +157,36 @@ def _run(arguments: list[str]) -> int:
     if output.notes:
         say("".join(f"{note}\n" for note in output.notes))
     return EXIT_DONE
+
+
+# The options with a value that may stand before a command.
+_VALUED = ("-o", "--output", "-b", "--backend", *(option.flag for option in KERNEL_OPTIONS if option.kind != FLAG))
+
+
+def _command_first(arguments: list[str]) -> list[str]:
+    """The arguments with the command in front, where options stand before it."""
+    rest = iter(enumerate(arguments))
+    for at, word in rest:
+        if word in COMMANDS:
+            return [word, *arguments[:at], *arguments[at + 1 :]]
+        if word == "--" or not word.startswith("-"):
+            break
+        if word in _VALUED:
+            next(rest, None)
+    return arguments
+
+
+def _known(command: str) -> str:
+    """The name of a command; raises `TpgenError` `usage` for any other word."""
+    if command in COMMANDS:
+        return command
+    import difflib
+
+    from tpgen.diagnostics import fail
+
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(COMMANDS)}"
+    raise fail("usage", f"no command {command!r}", hint=hint)
 
 
 def _command(name: str, arguments: list[str], **known: object) -> int:

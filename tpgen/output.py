@@ -222,6 +222,23 @@ def _make_directories(path: str, made: list[str]) -> None:
     os.makedirs(path, exist_ok=True)
 
 
+@contextlib.contextmanager
+def _parents(path: str) -> Iterator[None]:
+    """Make the directories above a file; those that are empty are removed again where the block raises."""
+    made: list[str] = []
+    parent = os.path.dirname(path)
+    try:
+        if parent:
+            _make_directories(parent, made)
+    except OSError as error:
+        raise _unwritable(parent, error) from None
+    try:
+        yield
+    except BaseException:
+        _remove_directories(made)
+        raise
+
+
 def _remove_directories(made: list[str]) -> None:
     """Remove directories that were made, as far as they are empty."""
     for path in reversed(made):
@@ -254,10 +271,14 @@ def write_files(directory: str | Inside, files: Iterable[tuple[str, Data]]) -> l
 
 
 def write_file(path: str, data: bytes) -> list[str]:
-    """Write one file, atomically and only if it changes; a device or a pipe is written to. Raises `unwritable`."""
+    """Write one file, atomically and only if it changes; a device or a pipe is written to. Raises `unwritable`.
+
+    Directories are made as needed.
+    """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         return _write_into(path, data)
-    return _replace([(_Place(path, path), True, data)])
+    with _parents(path):
+        return _replace([(_Place(path, path), True, data)])
 
 
 def _write_into(path: str, data: bytes) -> list[str]:
@@ -274,8 +295,14 @@ def _write_into(path: str, data: bytes) -> list[str]:
 def replacing(path: str) -> Iterator[str]:
     """Yield the path of a new file to fill; it replaces that at `path` when the block ends. Raises `unwritable`.
 
-    What is written to it is on disk by then, whatever happens to the machine.
+    What is written to it is on disk by then, whatever happens to the machine. Directories are made as needed.
     """
+    with _parents(path), _replacing(path) as new:
+        yield new
+
+
+@contextlib.contextmanager
+def _replacing(path: str) -> Iterator[str]:
     temporary: _Place | None = None
     try:
         target = _target(_Place(path, path))

@@ -215,10 +215,23 @@ class TestRefused:
         assert str(caught.value) == f"{tmp_path}/file/sub: cannot write: Not a directory [unwritable]"
         assert contents(tmp_path) == {"file": "old"}
 
-    def test_missing_directory_of_a_file(self, tmp_path: Path) -> None:
+    def test_directory_of_a_file_that_cannot_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("old")
         with pytest.raises(TpgenError) as caught:
-            write_file(str(tmp_path / "no" / "x.h"), b"x")
-        assert str(caught.value) == f"{tmp_path}/no/x.h: cannot write: No such file or directory [unwritable]"
+            write_file(str(tmp_path / "file" / "no" / "x.h"), b"x")
+        assert str(caught.value) == f"{tmp_path}/file/no: cannot write: Not a directory [unwritable]"
+        assert contents(tmp_path) == {"file": "old"}
+
+    def test_directories_of_a_file_that_cannot_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(TpgenError):
+            write_file(str(tmp_path / "new" / "sub" / "x.h"), b"x")
+        assert contents(tmp_path) == {}
 
     def test_directory_for_one_file(self, tmp_path: Path) -> None:
         (tmp_path / "sub").mkdir()

@@ -46,7 +46,7 @@ class CachedInvocation:
     `kernels` are those that it names; without any it is about the running one.
     """
 
-    def __init__(self, words: Sequence[str], output: str | None, kernels: Sequence[str] = ()) -> None:
+    def __init__(self, words: Sequence[str], output: str, kernels: Sequence[str] = ()) -> None:
         self.output = output
         self.kernels = kernels
         self.files = PrivateFiles("outputs", _MOST, _BIGGEST, total=_TOTAL)
@@ -58,7 +58,7 @@ class CachedInvocation:
         """The invocation with these words; None where its output is never cached."""
         left: list[str] = []
         kernels: list[str] = []
-        output: str | None = None
+        output = "-"
         rest = iter(words)
         for word in rest:
             name, _, value = word.partition("=")
@@ -89,7 +89,7 @@ class CachedInvocation:
                 return None
             stored_key, *parts = _unpacked(content)
             output = CachedOutput.of_parts(parts)
-            return output if stored_key == key and not (output.separate and self.output is None) else None
+            return output if stored_key == key and not (output.separate and self.output == "-") else None
         except (OSError, ValueError):
             return None
 

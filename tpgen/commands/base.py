@@ -50,7 +50,16 @@ class Parser(argparse.ArgumentParser):
         return argparse.HelpFormatter(self.prog, width=100)
 
     def error(self, message: str) -> NoReturn:
-        raise fail("usage", message, hint=f"`{self.prog} --help` explains")
+        word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
+        near = self._near(word) if word in message and word.startswith("-") else []
+        hint = f"did you mean {near[0]}?" if near else f"`{self.prog} --help` explains"
+        raise fail("usage", message, hint=hint)
+
+    def _near(self, option: str) -> list[str]:
+        """The option that a misspelt one was probably meant to be, if there is one."""
+        import difflib
+
+        return difflib.get_close_matches(option, self._option_string_actions, n=1, cutoff=0.7)
 
 
 _MACROS = ("defines", "undefines")

@@ -14,7 +14,7 @@ from tpgen.opening import compare_sources, expanded
 
 def parser() -> Parser:
     made = base.parser("check", "Compare what all sources say; exit 1 on a finding.")
-    made.add_argument("events", nargs="*", metavar="PATTERN")
+    made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
     made.add_argument("-v", "--verbose", action="store_true", help="list every comparison that could not be made")
     return made
 

@@ -15,18 +15,37 @@ if TYPE_CHECKING:
     from tpgen.cache.outputs import CachedOutput, Content
 
 
-def deliver(output: CachedOutput, path: str | None) -> None:
-    """Write the files to `path`; to stdout where it is None, which is not for separate files."""
-    if path is None:
-        assert not output.separate
-        _print([content for _, content in output.files])
-        return
-    from tpgen.output import write_file, write_files
+#: The value of -o that is stdout.
+STDOUT = "-"
 
-    if output.separate or os.path.isdir(path) or path.endswith(os.sep):
+
+def deliver(output: CachedOutput, path: str) -> None:
+    """Write the files to `path`, which may be `STDOUT`: into one file as far as they are not separate.
+
+    Raises `TpgenError`: `usage` for separate files where `path` is no directory, `unwritable`.
+    """
+    if path != STDOUT and names_directory(path):
+        from tpgen.output import write_files
+
         write_files(path, ((name, _data(content)) for name, content in output.files))
+    elif output.separate:
+        from tpgen.diagnostics import fail
+
+        raise fail("usage", f"-o {path} names one file, and several are made", hint=f"-o {path}{os.sep} is a directory")
+    elif path == STDOUT:
+        _print([content for _, content in output.files])
     else:
+        from tpgen.output import write_file
+
         write_file(path, b"\n".join(_data(content) for _, content in output.files))
+
+
+def names_directory(path: str) -> bool:
+    """Whether -o means a directory: one that there is, or a name with a slash behind it or without a suffix."""
+    if path.endswith(os.sep) or os.path.isdir(path):
+        return True
+    base = path[path.rfind(os.sep) + 1 :]
+    return "." not in base[1:] and not os.path.exists(path)
 
 
 def _data(content: Content) -> bytes | memoryview:

@@ -21,7 +21,7 @@ def parser() -> Parser:
     )
     made.add_argument("before", metavar="K1", help="live, a name or a file as for --kernel, or a file with BTF")
     made.add_argument("after", metavar="K2", help="the kernel to compare it with")
-    made.add_argument("events", nargs="*", metavar="PATTERN")
+    made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
     made.add_argument("--module", metavar="NAME", help="only events of this module")
     made.add_argument("--json", action="store_true", help="an object for programs")
     made.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")

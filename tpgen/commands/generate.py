@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import Diagnostic, fail
+from tpgen.commands.deliver import STDOUT, deliver
+from tpgen.commands.names import COMMANDS
+from tpgen.diagnostics import Diagnostic, TpgenError, fail
 
 if TYPE_CHECKING:
+    from tpgen.backends.base import Option
     from tpgen.backends.generation import Generated
     from tpgen.backends.registry import Loaded
 
@@ -47,7 +50,7 @@ def _add_options(parser: Parser, renderer: Loaded) -> None:
         return
     group = parser.add_argument_group(f"options of backend {renderer.plugin.name}")
     for option in renderer.backend.options:
-        dest, name, about = _OPTION + option.name, f"--{option.name}", option.help.replace("%", "%%")
+        dest, name, about = _OPTION + option.name, f"--{option.name}", _about(option)
         try:
             if isinstance(option.default, bool):
                 action = argparse.BooleanOptionalAction
@@ -62,6 +65,13 @@ def _add_options(parser: Parser, renderer: Loaded) -> None:
             raise renderer.plugin.broken(f"tpgen itself has an option {name}") from None
 
 
+def _about(option: Option) -> str:
+    """The help for a backend's option, with its default."""
+    default = {True: "on", False: "off", "": "none"}.get(option.default, option.default)
+    said = option.help if "default" in option.help else f"{option.help} (default: {default})"
+    return said.replace("%", "%%")
+
+
 def parser() -> Parser:
     description = "Generate accessors for tracepoints. Both forms are made where neither is named."
     made = base.parser("", description, _Parser)
@@ -69,7 +79,10 @@ def parser() -> Parser:
     made.add_argument("--raw", action="store_true", help="the raw arguments, for raw_tp and tp_btf programs")
     made.add_argument("--classic", action="store_true", help="the classic record, for tp programs")
     made.add_argument("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists (default: bpf)")
-    made.add_argument("-o", "--output", metavar="PATH", help="a file, or a directory for several events")
+    made.add_argument(
+        "-o", "--output", metavar="PATH", default=STDOUT,
+        help="a directory, or a file where PATH has a suffix or there is one (default: -, which is stdout)",
+    )  # fmt: skip
     made.add_argument(
         "--member", action="append", default=[], metavar="STRUCT:NAME|NAME",
         help="instead of events, a header for a member that kernels call by different names, as in"
@@ -82,7 +95,6 @@ def run(options: argparse.Namespace) -> int:
     from tpgen.backends.generation import CheckFailed, GenerateRequest
     from tpgen.backends.joining import generate_for
     from tpgen.cache.outputs import CachedOutput
-    from tpgen.commands.deliver import deliver
     from tpgen.programs.forms import Form
 
     if options.output == "":
@@ -100,8 +112,10 @@ def run(options: argparse.Namespace) -> int:
         generated = generate_for(renderer, kernels, request, partial=True)
     except CheckFailed as failed:
         return _refused(failed.diagnostics, options)
+    except TpgenError as error:
+        raise _or_misspelt(error, options.events[0]) from None
     files, separate = _apart(generated)
-    if separate and options.output is None:
+    if separate and options.output == STDOUT:
         count = sum(1 for _ in files)
         what = f"{generated.events} events are meant" if generated.events > 1 else f"{count} files are made"
         raise fail("usage", what, hint=f"give -o DIR for the {count} files")
@@ -114,16 +128,26 @@ def run(options: argparse.Namespace) -> int:
     return _refused(generated.refused, options) if generated.refused else base.EXIT_DONE
 
 
+def _or_misspelt(error: TpgenError, word: str) -> TpgenError:
+    """The error; where it is that no event is called as the first word, with the command that was probably meant."""
+    import difflib
+
+    near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.7)
+    first, *more = error.diagnostics
+    if first.code != "unknown-event" or not near:
+        return error
+    return TpgenError(first._replace(hint=f"did you mean the command {near[0]}?"), *more)
+
+
 def _members(options: argparse.Namespace) -> int:
     """Write the headers for members, which are the same for every kernel."""
     from tpgen.backends.bpf.member import member_header, parsed
     from tpgen.cache.outputs import CachedOutput
-    from tpgen.commands.deliver import deliver
 
     if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer"}):
         raise fail("usage", f"--member goes without {' and '.join(others)}", hint="its header is for every kernel")
     files = [(file.name, file.content) for file in map(member_header, dict.fromkeys(map(parsed, options.member)))]
-    if len(files) > 1 and options.output is None:
+    if len(files) > 1 and options.output == STDOUT:
         raise fail("usage", f"{len(files)} members are meant", hint=f"give -o DIR for the {len(files)} files")
     deliver(CachedOutput(files, [], len(files) > 1), options.output)
     return base.EXIT_DONE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     made = base.parser("list", "List tracepoints with their argument count, class and module.")
-    made.add_argument("events", nargs="*", metavar="PATTERN")
+    made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
     made.add_argument("--json", action="store_true", help="an array for programs")
     return made
 

@@ -165,6 +165,8 @@ class KernelEvents(ABC):
                 f"only tracefs, headers and catalogs tell the system, and none does: give {candidates[0].name!r} alone"
             )
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
+        if near := self._near_systems(pattern, system):
+            return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", near, "?"))
         if candidates and system is not None:
             known = sorted({str(key) for key in candidates})
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known[:5], "?"))
@@ -177,6 +179,18 @@ class KernelEvents(ABC):
         hint = "; ".join((*said, *self.clues(split_pattern(pattern)[1]))) or "`tpgen list` lists all events"
         what = f"event {pattern!r}" if self.names else "events"
         return fail("unknown-event", f"no {what} {where}", hint=hint)
+
+    def _near_systems(self, pattern: str, system: str | None) -> list[str]:
+        """The patterns for all events of a system that is named as if it were an event, or misspelt."""
+        import difflib
+
+        systems = {key.system for key in self.keys() if key.system is not None}
+        name = split_pattern(pattern)[1]
+        if system is None:
+            return [f"'{name}:*'"] if name in systems else []
+        if system in systems or is_glob(system) or not is_glob(name):
+            return []
+        return [f"'{near}:{name}'" for near in difflib.get_close_matches(system, sorted(systems), n=3, cutoff=0.7)]
 
     def _near_misses(self, pattern: str) -> list[str]:
         import difflib
@@ -192,7 +206,7 @@ def split_pattern(pattern: str) -> tuple[str | None, str]:
     """
     system, _, name = pattern.rpartition(":")
     if not name:
-        raise fail("bad-pattern", f"no event name in {pattern!r}", hint="write EVENT or SYSTEM:EVENT")
+        raise fail("bad-pattern", f"no event name in {pattern!r}", hint="write EVENT, SYSTEM:EVENT or 'SYSTEM:*'")
     return system or None, name
 
 

@@ -90,7 +90,7 @@ WRONG = {
     ),
     "bad pattern": (
         KERNEL + G + "kernel = 'board'\nevents = ['sched_switch', 'sched:']\n",
-        "5:27: no event name in 'sched:' [bad-pattern]; write EVENT or SYSTEM:EVENT",
+        "5:27: no event name in 'sched:' [bad-pattern]; write EVENT, SYSTEM:EVENT or 'SYSTEM:*'",
     ),
     "same name": (
         KERNEL + G + "kernel = 'board'\nevents = 'sched_switch'\n" + G + "kernel = 'board'\nevents = 'sched_*'\n",

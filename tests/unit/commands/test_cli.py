@@ -68,10 +68,12 @@ UNKNOWN = {
     "control characters": (
         "a\nb\x1b[1m", f"no event 'a\\nb\\x1b[1m' {WHERE} [unknown-event]; `tpgen list` lists all events",
     ),
-    "empty": ("", "no event name in '' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
-    "empty name": ("sched:", "no event name in 'sched:' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
-    "empty name of an unknown system": ("bla:", "no event name in 'bla:' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
-    "colon alone": (":", "no event name in ':' [bad-pattern]; write EVENT or SYSTEM:EVENT"),
+    "empty": ("", "no event name in '' [bad-pattern]; write EVENT, SYSTEM:EVENT or 'SYSTEM:*'"),
+    "empty name": ("sched:", "no event name in 'sched:' [bad-pattern]; write EVENT, SYSTEM:EVENT or 'SYSTEM:*'"),
+    "empty name of an unknown system": (
+        "bla:", "no event name in 'bla:' [bad-pattern]; write EVENT, SYSTEM:EVENT or 'SYSTEM:*'",
+    ),
+    "colon alone": (":", "no event name in ':' [bad-pattern]; write EVENT, SYSTEM:EVENT or 'SYSTEM:*'"),
 }  # fmt: skip
 
 
@@ -185,7 +187,7 @@ class TestModules:
 # --- usage
 
 USAGE = {
-    "unknown option": (["sched_switch", "--rwa"], "unrecognized arguments: --rwa [usage]; `tpgen --help` explains"),
+    "unknown option": (["sched_switch", "--rwa"], "unrecognized arguments: --rwa [usage]; did you mean --raw?"),
     "option cut short": (["list", "--verb"], "unrecognized arguments: --verb [usage]; `tpgen list --help` explains"),
     "no event": (["show"], "the following arguments are required: EVENT [usage]; `tpgen show --help` explains"),
     "no event to generate": (["--raw"], "the following arguments are required: EVENT [usage]; `tpgen --help` explains"),
@@ -363,15 +365,18 @@ class TestUnwritable:
     def test_file_for_a_directory(self, btf: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("old")
         done = tpgen("sched_*", "--btf", btf, "-o", tmp_path / "file")
-        assert done == refusal(f"{tmp_path}/file: cannot write: File exists [unwritable]")
+        assert done == refusal(
+            f"-o {tmp_path}/file names one file, and several are made [usage]; -o {tmp_path}/file/ is a directory"
+        )
         done = tpgen("sched_*", "--btf", btf, "-o", tmp_path / "file" / "sub")
         assert done == refusal(f"{tmp_path}/file/sub: cannot write: Not a directory [unwritable]")
         assert files(tmp_path) == {"file": "old"}
 
-    def test_missing_directory(self, btf: Path, tmp_path: Path) -> None:
-        done = tpgen("sched_switch", "--btf", btf, "-o", tmp_path / "no" / "x.h")
-        assert done == refusal(f"{tmp_path}/no/x.h: cannot write: No such file or directory [unwritable]")
-        assert files(tmp_path) == {}
+    def test_directory_that_cannot_be_made(self, btf: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("old")
+        done = tpgen("sched_switch", "--btf", btf, "-o", tmp_path / "file" / "no" / "x.h")
+        assert done == refusal(f"{tmp_path}/file/no: cannot write: Not a directory [unwritable]")
+        assert files(tmp_path) == {"file": "old"}
 
     def test_directory_for_a_header(self, btf: Path, tmp_path: Path) -> None:
         """The last of four files cannot be written: the others stay what they were, or do not come to be."""

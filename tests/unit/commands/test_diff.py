@@ -655,7 +655,9 @@ def test_patterns(pair: tuple[Path, Path]) -> None:
     assert sections(tpgen("diff", *pair, "r*", "classic").out).keys() == {RAW, WITHOUT_CORE}
     assert sections(tpgen("diff", *pair, "same", "raw").out).keys() == {RAW}
     assert tpgen("diff", *pair, "sam") == refusal(f"no event 'sam' in {pair[1]} [unknown-event]; did you mean same?")
-    assert tpgen("diff", *pair, "") == refusal("no event name in '' [bad-pattern]; write EVENT or SYSTEM:EVENT")
+    assert tpgen("diff", *pair, "") == refusal(
+        "no event name in '' [bad-pattern]; write EVENT, SYSTEM:EVENT or 'SYSTEM:*'"
+    )
 
 
 def test_bad_kernels(pair: tuple[Path, Path], tmp_path: Path) -> None:

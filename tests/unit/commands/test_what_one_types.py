@@ -1,0 +1,154 @@
+"""Words as people type them: help where it is looked for, slips told with the right word, -o that means one thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.cli import Done, refusal, tpgen
+from support.small_kernel import write_btf, write_tracefs
+
+
+@pytest.fixture(scope="module")
+def btf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_btf(tmp_path_factory.mktemp("btf") / "vmlinux")
+
+
+@pytest.fixture(scope="module")
+def tracefs_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tracefs(tmp_path_factory.mktemp("tracefs"))
+
+
+@pytest.fixture
+def kernel(btf: Path, tracefs_copy: Path) -> tuple[str, ...]:
+    return ("--btf", str(btf), "--tracefs", str(tracefs_copy))
+
+
+# --- help
+
+
+def test_the_version_and_the_help_have_short_names() -> None:
+    assert tpgen("-V") == tpgen("--version") != Done(2, "", "")
+    assert tpgen("help") == tpgen("--help") == tpgen("-h")
+    assert tpgen("help").code == 0
+
+
+@pytest.mark.parametrize("command", ["show", "list", "check", "diff", "build", "backends", "catalog", "probe"])
+def test_help_of_a_command(command: str) -> None:
+    done = tpgen("help", command)
+    assert done == tpgen(command, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"usage: tpgen {command} ")
+
+
+def test_help_of_what_is_no_command() -> None:
+    assert tpgen("help", "shwo") == refusal("no command 'shwo' [usage]; did you mean show?")
+    assert tpgen("help", "sched_switch").err.startswith(
+        "tpgen: error: no command 'sched_switch' [usage]; there is show, list, check, "
+    )
+
+
+def test_the_options_of_a_backend_show_their_defaults() -> None:
+    assert "(default: tracepoints)" in " ".join(tpgen("sched_switch", "-b", "go", "--help").out.split())
+
+
+# --- slips
+
+
+@pytest.mark.parametrize(("word", "command"), [("shwo", "show"), ("lsit", "list"), ("chek", "check"), ("dif", "diff")])
+def test_a_misspelt_command(word: str, command: str, kernel: tuple[str, ...]) -> None:
+    done = tpgen(word, "sched_switch", *kernel)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(f" [unknown-event]; did you mean the command {command}?\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "option"), [(("x", "--rwa"), "--raw"), (("show", "x", "--jsno"), "--json"), (("x", "--btff=y"), "--btf")]
+)
+def test_a_misspelt_option(words: tuple[str, ...], option: str) -> None:
+    done = tpgen(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(f" [usage]; did you mean {option}?\n")
+
+
+def test_an_option_like_none() -> None:
+    assert tpgen("x", "--zzz") == refusal("unrecognized arguments: --zzz [usage]; `tpgen --help` explains")
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["show"], ["check"]])
+@pytest.mark.parametrize("pattern", ["sched", "shced:*"])
+def test_a_system_alone_and_a_misspelt_one_lead_to_its_events(
+    pattern: str, command: list[str], kernel: tuple[str, ...]
+) -> None:
+    done = tpgen(*command, pattern, *kernel)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(" [unknown-event]; did you mean 'sched:*'?\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [((), "EVENT"), (("show",), "EVENT"), (("diff", "6.1"), "K2"), (("diff",), "K1, K2")],
+)
+def test_only_what_is_missing_is_named(words: tuple[str, ...], missing: str, kernel: tuple[str, ...]) -> None:
+    done = tpgen(*words, *(kernel if words != ("diff",) and "diff" not in words else ()))
+    assert f"the following arguments are required: {missing} [usage]" in done.err
+
+
+@pytest.mark.parametrize("before", [("--json",), ("--kernel", "6.12"), ("--kernel=6.12", "--json")])
+def test_options_before_the_command(before: tuple[str, ...]) -> None:
+    assert tpgen(*before, "list", "sched_switch") == tpgen("list", "sched_switch", *before)
+
+
+def test_the_value_of_an_option_is_no_command(btf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert tpgen("-o", "list", "sched_switch", "--raw", "--btf", btf).code == 0
+    assert [path.name for path in tmp_path.rglob("*.h")] == ["raw_sched_switch.h"]
+
+
+# --- where to
+
+
+def test_a_dash_is_stdout(btf: Path) -> None:
+    plain = tpgen("sched_switch", "--raw", "--btf", btf)
+    assert plain.code == 0
+    assert plain.out
+    assert tpgen("sched_switch", "--raw", "--btf", btf, "-o", "-") == plain
+    done = tpgen("sched_*", "--raw", "--btf", btf, "-o", "-")
+    assert done == tpgen("sched_*", "--raw", "--btf", btf)
+    assert (done.code, done.out) == (2, "")
+
+
+@pytest.mark.parametrize("events", [("sched_switch",), ("sched_switch", "sched_wakeup")], ids=["one", "two"])
+@pytest.mark.parametrize("path", ["out", "out/", "a/b/c", "a/b/c/"])
+def test_a_name_without_a_suffix_is_a_directory(path: str, events: tuple[str, ...], btf: Path, tmp_path: Path) -> None:
+    assert tpgen(*events, "--raw", "--btf", btf, "-o", f"{tmp_path}/{path}") == Done(0, "", "")
+    assert {file.name for file in (tmp_path / path).iterdir()} == {f"raw_{event}.h" for event in events}
+
+
+@pytest.mark.parametrize("path", ["out.h", "a/b/out.h"])
+def test_a_name_with_a_suffix_is_a_file(path: str, btf: Path, tmp_path: Path) -> None:
+    file = tmp_path / path
+    assert tpgen("sched_switch", "--raw", "--btf", btf, "-o", file) == Done(0, "", "")
+    assert file.read_text() == tpgen("sched_switch", "--raw", "--btf", btf).out
+    file.unlink()
+    assert tpgen("sched_*", "--raw", "--btf", btf, "-o", file) == refusal(
+        f"-o {file} names one file, and several are made [usage]; -o {file}/ is a directory"
+    )
+    assert not file.exists()
+
+
+def test_what_is_there_is_what_it_is(btf: Path, tmp_path: Path) -> None:
+    file, directory = tmp_path / "file", tmp_path / "dir.d"
+    file.touch()
+    directory.mkdir()
+    for path in (file, directory):
+        assert tpgen("sched_switch", "--raw", "--btf", btf, "-o", path) == Done(0, "", "")
+    assert file.read_text() == (directory / "raw_sched_switch.h").read_text() != ""
+
+
+def test_no_directory_stays_of_a_run_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert tpgen("sched_switch", "--raw", "--kernel", "6.12", "-o", tmp_path / "file" / "x" / "y.h").code == 2
+    assert tpgen("catalog", "export", "6.12", "-o", tmp_path / "new" / "board.tpgen").code == 0
+    assert tpgen("catalog", "export", "nothing-like-it", "-o", tmp_path / "other" / "board.tpgen").code == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "new"]
