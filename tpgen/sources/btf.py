@@ -11,7 +11,6 @@ import re
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -33,28 +32,29 @@ from tpgen.model import (
 )
 from tpgen.sources.btf_encoding import (
     KINDS,
+    NAMED_KINDS,
+    NO_TYPES,
     PER_ELEMENT,
+    SIZED,
+    SIZES,
+    TRANSPARENT,
     VLEN,
     BtfKind,
     Strides,
     kind_of,
     may_be_named,
     native,
+    references,
     split_sections,
 )
 from tpgen.target import Target, canonical_integer, target_like
 from tpgen.typequery import element_of, mapped, size_of, stripped
 
 _QUALIFIERS = {BtfKind.CONST: "const", BtfKind.VOLATILE: "volatile", BtfKind.RESTRICT: "restrict"}
-_SIZED = frozenset((BtfKind.INT, BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.FLOAT))
-# The sizes in bytes that C has for them; btf_int_check_meta() and btf_enum_check_meta() of the kernel refuse others.
-_SIZES = dict.fromkeys((BtfKind.ENUM, BtfKind.ENUM64), (1, 2, 4, 8)) | {
-    BtfKind.INT: (1, 2, 4, 8, 16),
-    BtfKind.FLOAT: (2, 4, 8, 12, 16),
-}
-_NAMED_KINDS = frozenset((BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.TYPEDEF))
-_NO_TYPES = frozenset((BtfKind.FUNC, BtfKind.VAR, BtfKind.DATASEC, BtfKind.DECL_TAG))
 _INT_SIGNED, _INT_BOOL = 1, 4
+# No chain of typedefs and qualifiers in a kernel is longer than a dozen.
+_DEEP = 1000
+_LONGEST_TEXT = 4096
 # Bounds in a type as it is written out, where a struct is a name: of the 800 000 types of seven kernels the longest has
 # 76 parts, 12 within each other. The largest object has 12 MiB.
 _MOST_PARTS, _DEEPEST = 4096, 64
@@ -249,6 +249,16 @@ class Btf:
         except UnicodeDecodeError:
             raise self._bad("btf-bad-name", f"the name at offset {offset} is not ASCII") from None
 
+    def text(self, offset: int) -> str:
+        """The string at an offset that need not be a name: a line of source, in whatever encoding, cut where long."""
+        index = offset - self._first_string
+        return self._strings[index : index + _LONGEST_TEXT].partition(b"\0")[0].decode("utf-8", "replace")
+
+    def words(self, type_id: int) -> memoryview:
+        """The words of a type and of all that follow in its BTF, from the offset of its name on; not for void."""
+        btf, at = self._at(type_id)
+        return btf._words[at:]
+
     def has_string(self, text: str) -> bool:
         """Whether the string section has `text` as a name of something: a type, a member, an enumerator."""
         return self._offset_of(text) is not None
@@ -301,7 +311,7 @@ class Btf:
     def strip(self, type_id: int) -> int:
         """The type behind typedefs, qualifiers and tags. Raises `btf-cycle` where there is no end to them."""
         seen = 0
-        while self.kind(type_id) in _TRANSPARENT:
+        while self.kind(type_id) in TRANSPARENT:
             type_id = self.target_id(type_id)
             seen += 1
             if seen > _DEEP:
@@ -323,7 +333,7 @@ class Btf:
         if kind == BtfKind.PTR:
             return elements * self.target.pointer_size
         btf, at = self._at(type_id) if type_id else (self, 0)
-        if kind in _SIZED:
+        if kind in SIZED:
             return elements * btf._words[at + 2]
         raise self._bad("btf-bad-kind", f"type {type_id} has no size")
 
@@ -394,7 +404,7 @@ class Btf:
 
         Where several share a name (static ones of different files), the first.
         """
-        words, kinds = self._words, _NAMED_KINDS
+        words, kinds = self._words, NAMED_KINDS
         found: dict[tuple[int, int | None], int] = {}
         for index, at in enumerate(self._starts):
             kind = KINDS[words[at + 1] >> 24 & 0x7F]
@@ -497,9 +507,9 @@ class Btf:
         btf, at = self._at(type_id)
         name, info, third = self.string(btf._words[at]), btf._words[at + 1], btf._words[at + 2]
         attribute = kind == BtfKind.TYPE_TAG and info >> 31
-        if kind not in _NO_TYPES and not attribute and not may_be_named(kind, name):
+        if kind not in NO_TYPES and not attribute and not may_be_named(kind, name):
             raise self._bad("btf-bad-name", f"type {type_id} of kind {kind.name} has the name {name!r}")
-        if third not in _SIZES.get(kind, (third,)):
+        if third not in SIZES.get(kind, (third,)):
             raise self._bad("btf-bad-size", f"type {type_id} of kind {kind.name} has {third} bytes")
         match kind:
             case BtfKind.INT:
@@ -567,31 +577,14 @@ class Btf:
         """Check every type once, those too that no tracepoint uses. Raises what reading a corrupt type raises."""
         count = self.count
         for type_id in self.own_ids():
-            for referred in self._references(type_id):
+            for referred in references(self.words(type_id)):
                 if referred >= count:
                     raise self._bad("btf-bad-id", f"type {type_id} refers to type {referred}, there are {count}")
             self.name(type_id)
-            if self.kind(type_id) in _TRANSPARENT:
-                self.strip(type_id)
-
-    def _references(self, type_id: int) -> Iterator[int]:
-        btf, at = self._at(type_id)
-        match self.kind(type_id):
-            case BtfKind.ARRAY:
-                yield from btf._words[at + 3 : at + 5]
-            case BtfKind.STRUCT | BtfKind.UNION:
-                yield from (member.type_id for member in self.members(type_id))
-            case BtfKind.FUNC_PROTO:
-                yield self.target_id(type_id)
-                yield from (param.type_id for param in self.params(type_id))
-            case BtfKind.DATASEC:
-                yield from btf._words[at + 3 : at + 3 + 3 * (btf._words[at + 1] & VLEN) : 3]
-            case BtfKind.INT | BtfKind.ENUM | BtfKind.ENUM64 | BtfKind.FLOAT | BtfKind.FWD | BtfKind.UNKNOWN:
-                pass
-            case _:
-                yield self.target_id(type_id)
-
-
-_TRANSPARENT = frozenset((BtfKind.TYPEDEF, BtfKind.CONST, BtfKind.VOLATILE, BtfKind.RESTRICT, BtfKind.TYPE_TAG))
-# No chain of typedefs and qualifiers in a kernel is longer than a dozen.
-_DEEP = 1000
+            match self.kind(type_id):
+                case BtfKind.STRUCT | BtfKind.UNION:
+                    self.members(type_id)
+                case BtfKind.FUNC_PROTO:
+                    self.params(type_id)
+                case kind if kind in TRANSPARENT:
+                    self.strip(type_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 from array import array
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -46,6 +47,19 @@ class BtfKind(IntEnum):
 _KNOWN = len(BtfKind) - 1
 #: The kinds by their numbers.
 KINDS = tuple(BtfKind(number) if number < _KNOWN else BtfKind.UNKNOWN for number in range(0x80))
+#: The kinds that state a size.
+SIZED = frozenset((BtfKind.INT, BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.FLOAT))
+#: The sizes in bytes that C has for them; btf_int_check_meta() and btf_enum_check_meta() of the kernel refuse others.
+SIZES = dict.fromkeys((BtfKind.ENUM, BtfKind.ENUM64), (1, 2, 4, 8)) | {
+    BtfKind.INT: (1, 2, 4, 8, 16),
+    BtfKind.FLOAT: (2, 4, 8, 12, 16),
+}
+#: The kinds that C code can name.
+NAMED_KINDS = frozenset((BtfKind.STRUCT, BtfKind.UNION, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.TYPEDEF))
+#: The kinds that are no types of C.
+NO_TYPES = frozenset((BtfKind.FUNC, BtfKind.VAR, BtfKind.DATASEC, BtfKind.DECL_TAG))
+#: The kinds that are names and qualifiers of other types.
+TRANSPARENT = frozenset((BtfKind.TYPEDEF, BtfKind.CONST, BtfKind.VOLATILE, BtfKind.RESTRICT, BtfKind.TYPE_TAG))
 #: The bits of a type's info word that hold the number of its elements: 16 until Linux 7.2 made them 24; the others were
 #: zero.
 VLEN = 0xFFFFFF
@@ -77,6 +91,25 @@ def may_be_named(kind: BtfKind, name: str) -> bool:
 def kind_of(info: int) -> BtfKind:
     """The kind in a type's info word."""
     return KINDS[info >> 24 & 0x7F]
+
+
+def references(words: memoryview) -> Iterator[int]:
+    """The ids of the types that a type refers to; `words` begin with its own."""
+    kind, elements = kind_of(words[1]), words[1] & VLEN
+    match kind:
+        case BtfKind.ARRAY:
+            yield from words[3:5]
+        case BtfKind.STRUCT | BtfKind.UNION:
+            yield from words[4 : 4 + 3 * elements : 3]
+        case BtfKind.FUNC_PROTO:
+            yield words[2]
+            yield from words[4 : 4 + 2 * elements : 2]
+        case BtfKind.DATASEC:
+            yield from words[3 : 3 + 3 * elements : 3]
+        case BtfKind.INT | BtfKind.ENUM | BtfKind.ENUM64 | BtfKind.FLOAT | BtfKind.FWD | BtfKind.UNKNOWN:
+            pass
+        case _:
+            yield words[2]
 
 
 class Strides(dict[int, int]):

@@ -1,4 +1,4 @@
-"""ELF files of 32 or 64 bits in either byte order: their sections.
+"""ELF files of 32 or 64 bits in either byte order: their sections; of 64 bits also symbols and relocations.
 
 Source: elf(5); the System V gABI for files with more than 65 279 sections.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,7 +15,11 @@ from tpgen.diagnostics import TpgenError, fail
 
 ELF_MAGIC = b"\x7fELF"
 
-_SHT_NOBITS = 8
+_SHT_SYMTAB, SHT_NOBITS, _SHT_REL = 2, 8, 9
+_STB_LOCAL, _STB_WEAK = 0, 2
+_SYMBOL_BYTES, _RELOCATION_BYTES = 24, 16
+# In bytes, the NUL included; mangled names are long.
+_LONGEST_NAME = 1 << 16
 _SHF_COMPRESSED = 0x800
 # e_shstrndx where the index does not fit in it and is the sh_link of section 0. Then e_shnum is 0, and the number of
 # sections is section 0's sh_size.
@@ -30,6 +35,44 @@ class Section(NamedTuple):
     offset: int
     size: int
     link: int
+    info: int
+
+
+class SymbolType(IntEnum):
+    """Types of symbols that matter here, the low four bits of st_info."""
+
+    NOTYPE = 0
+    OBJECT = 1
+    FUNC = 2
+    SECTION = 3
+
+
+class Symbol(NamedTuple):
+    """A symbol. `section` is an index, 0 where it is not defined; `value` is an offset in the section."""
+
+    name: str
+    type: int
+    binding: int
+    visibility: int
+    section: int
+    value: int
+    size: int
+
+    @property
+    def is_local(self) -> bool:
+        return self.binding == _STB_LOCAL
+
+    @property
+    def is_weak(self) -> bool:
+        return self.binding == _STB_WEAK
+
+
+class Relocation(NamedTuple):
+    """A relocation without addend: `offset` is in the section that it changes, `symbol` an index."""
+
+    offset: int
+    symbol: int
+    type: int
 
 
 class ElfFile:
@@ -68,7 +111,7 @@ class ElfFile:
 
     def contents(self, section: Section) -> bytes:
         """The bytes of a section; none of one that a file of debugging information leaves out (SHT_NOBITS)."""
-        size = 0 if section.kind == _SHT_NOBITS else section.size
+        size = 0 if section.kind == SHT_NOBITS else section.size
         if section.offset + size > len(self._data):
             raise self._truncated()
         return self._data[section.offset : section.offset + size]
@@ -92,6 +135,41 @@ class ElfFile:
                     raise fail("image-corrupt", f"section {name} is compressed", self._path, hint)
                 found[name] = self.contents(section)
         return found
+
+    def name(self, section: Section) -> str:
+        """The name of a section; what is not ASCII in it is replaced."""
+        return self._string(self._names, section.name_offset)
+
+    def symbols(self) -> Iterator[Symbol]:
+        """The symbols of a file of 64 bits, in their order: the first is nobody's."""
+        for table in self.sections:
+            if table.kind == _SHT_SYMTAB:
+                names = self._linked(table)
+                for name, info, other, section, value, size in self._entries(table, "IBBHQQ", _SYMBOL_BYTES):
+                    yield Symbol(self._string(names, name), info & 15, info >> 4, other & 3, section, value, size)
+
+    def relocations(self, changed: int) -> Iterator[Relocation]:
+        """The relocations without addends of the section with that index, in a file of 64 bits."""
+        for table in self.sections:
+            if table.kind == _SHT_REL and table.info == changed:
+                for offset, info in self._entries(table, "QQ", _RELOCATION_BYTES):
+                    yield Relocation(offset, info >> 32, info & 0xFFFFFFFF)
+
+    def _entries(self, table: Section, layout: str, entry_bytes: int) -> Iterator[tuple[int, ...]]:
+        contents = self.contents(table)
+        whole = len(contents) // entry_bytes * entry_bytes
+        return struct.iter_unpack(self._order + layout, contents[:whole])
+
+    def _linked(self, table: Section) -> bytes:
+        if table.link >= len(self.sections):
+            raise self._truncated()
+        return self.contents(self.sections[table.link])
+
+    def _string(self, strings: bytes, offset: int) -> str:
+        end = strings.find(b"\0", offset, offset + _LONGEST_NAME)
+        if end < 0:
+            raise self._truncated()
+        return strings[offset:end].decode("ascii", "replace")
 
     @cached_property
     def _names(self) -> bytes:
@@ -117,8 +195,8 @@ class ElfFile:
         return 64 if self._wide else 40
 
     def _header(self, offset: int) -> Section:
-        name, kind, flags, _, start, size, link = self._unpack("IIQQQQI" if self._wide else "IIIIIII", offset)
-        return Section(name, kind, flags, start, size, link)
+        name, kind, flags, _, start, size, link, info = self._unpack("IIQQQQII" if self._wide else "8I", offset)
+        return Section(name, kind, flags, start, size, link, info)
 
     def _unpack(self, layout: str, offset: int) -> tuple[int, ...]:
         """The numbers at `offset`, of the sizes that `layout` states."""

@@ -5,7 +5,10 @@ A place is a section's name and the number of an instruction in it, counted in u
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from enum import IntEnum, StrEnum
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from tpgen.basics.frozen import frozen
@@ -138,6 +141,17 @@ class BpfObject:
     maps: tuple[MapDefinition, ...]
     kernel_symbols: dict[str, str]
     license: str | None
+
+    def line_of(self, place: Place) -> LineInfo | None:
+        """The source of an instruction: its line, or the nearest one before it in its function."""
+        lines = self.lines.get(place.section, ())
+        index = bisect_right(lines, place.at, key=itemgetter(0)) - 1
+        if index < 0 or any(lines[index][0] < begin <= place.at for begin in self._begins(place.section)):
+            return None
+        return lines[index][1]
+
+    def _begins(self, section: str) -> Iterator[int]:
+        return (function.place.at for function in self.functions if function.place.section == section)
 
 
 #: Objects by the names that they were given.

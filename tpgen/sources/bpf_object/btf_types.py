@@ -1,0 +1,104 @@
+"""Parts of BTF that kernels' tracepoints do not need and programs do: arrays, enumerators, encodings, variables.
+
+Format: Documentation/bpf/btf.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tpgen.diagnostics import fail
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_encoding import VLEN, BtfKind
+
+_SIGNED, _CHAR, _BOOL = 1, 2, 4
+
+
+class ArrayType(NamedTuple):
+    """An array: the type of its elements, and how many it has; 0 for a flexible one."""
+
+    element: int
+    length: int
+
+
+class Enumerator(NamedTuple):
+    """An enumerator; `value` is as C has it, negative ones included."""
+
+    name: str
+    value: int
+
+
+class Encoding(NamedTuple):
+    """The encoding of an INT: its bits begin `offset` bits into its bytes."""
+
+    signed: bool
+    char: bool
+    boolean: bool
+    offset: int
+    bits: int
+
+
+def array_type(btf: Btf, type_id: int) -> ArrayType:
+    """The parts of an ARRAY."""
+    words = btf.words(type_id)
+    return ArrayType(words[3], words[5])
+
+
+def is_flag_set(btf: Btf, type_id: int) -> bool:
+    """Whether the kind flag of a type is set: signed enumerators, a forward declaration of a union."""
+    return bool(btf.words(type_id)[1] >> 31)
+
+
+def count_of(btf: Btf, type_id: int) -> int:
+    """The number of members, parameters or enumerators of a type."""
+    return btf.words(type_id)[1] & VLEN
+
+
+def encoding(btf: Btf, type_id: int) -> Encoding:
+    """The encoding of an INT."""
+    word = btf.words(type_id)[3]
+    flags = word >> 24 & 15
+    return Encoding(bool(flags & _SIGNED), bool(flags & _CHAR), bool(flags & _BOOL), word >> 16 & 0xFF, word & 0xFF)
+
+
+def enumerators(btf: Btf, type_id: int) -> Iterator[Enumerator]:
+    """The enumerators of an ENUM or ENUM64, in their order."""
+    words = btf.words(type_id)
+    signed, elements = words[1] >> 31, words[1] & VLEN
+    if btf.kind(type_id) == BtfKind.ENUM:
+        for at in range(3, 3 + 2 * elements, 2):
+            yield Enumerator(btf.string(words[at]), _as_signed(words[at + 1], 32) if signed else words[at + 1])
+    else:
+        for at in range(3, 3 + 3 * elements, 3):
+            value = words[at + 2] << 32 | words[at + 1]
+            yield Enumerator(btf.string(words[at]), _as_signed(value, 64) if signed else value)
+
+
+def _as_signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 else value
+
+
+def in_section(btf: Btf, section: str) -> Iterator[int]:
+    """The variables and functions that the DATASEC of that name has."""
+    for type_id in btf.ids_of(section).get(section, ()):
+        if btf.kind(type_id) == BtfKind.DATASEC:
+            words = btf.words(type_id)
+            yield from words[3 : 3 + 3 * (words[1] & VLEN) : 3]
+
+
+def number_of(btf: Btf, type_id: int) -> int | None:
+    """The number that `__uint(name, number)` of bpf_helpers.h states: the length of the array pointed to."""
+    pointer = btf.strip(type_id)
+    if btf.kind(pointer) != BtfKind.PTR:
+        return None
+    array = btf.strip(btf.target_id(pointer))
+    return array_type(btf, array).length if btf.kind(array) == BtfKind.ARRAY else None
+
+
+def expected(btf: Btf, type_id: int, *kinds: BtfKind) -> int:
+    """`type_id`, which is of one of `kinds`. Raises `btf-bad-kind` for another one."""
+    if btf.kind(type_id) not in kinds:
+        wanted = " or ".join(kind.name for kind in kinds)
+        raise fail("btf-bad-kind", f"corrupt BTF: type {type_id} is not of kind {wanted}", btf.path)
+    return type_id
