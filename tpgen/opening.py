@@ -6,10 +6,12 @@ The one module that knows sources, cache and catalog.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+from tpgen.kernel.options import PATH, options_of
 from tpgen.kernel.request import KernelRequest
 from tpgen.paths import live_kernel_askable
 from tpgen.target import target_named
@@ -44,6 +46,34 @@ def open_kernel(request: KernelRequest, report: Report) -> KernelEvents:
 def open_kernels(requests: Iterable[KernelRequest], report: Report) -> dict[str, KernelEvents]:
     """Open the kernels of several requests, as `open_kernel` does, and as `apart` tells them."""
     return apart((None, open_kernel(request, report)) for request in expanded(requests))
+
+
+def on_hand(big_endian: Container[bool]) -> list[KernelRequest]:
+    """Requests for all shipped kernels of these byte orders, and for the running one where it can be asked."""
+    from tpgen.catalog.store import stored_kernels
+
+    shipped = (item.info for item in stored_kernels()[0] if item.shipped)
+    found = [KernelRequest(info.name) for info in shipped if info.target.big_endian in big_endian]
+    if live_kernel_askable() and (sys.byteorder == "big") in big_endian:
+        found.append(KernelRequest("live"))
+    return found
+
+
+def open_by_name(requests: Iterable[KernelRequest], report: Report) -> dict[str, KernelEvents]:
+    """Open the kernels of several requests, oldest first, by the names that a user would give to have them again.
+
+    That is `live`, the name in a catalog, or the first of the files.
+    """
+    return apart((_named_by(request), open_kernel(request, report)) for request in expanded(requests))
+
+
+def _named_by(request: KernelRequest) -> str | None:
+    """The name of the kernel of a request; None where its catalog has it."""
+    if request.kernel is not None:
+        return "live" if request.kernel == "live" else None
+    if request.has_files:
+        return next(path for option in options_of(PATH) for path in request.values_of(option))
+    return "live" if live_kernel_askable() else None
 
 
 def expanded(requests: Iterable[KernelRequest]) -> list[KernelRequest]:

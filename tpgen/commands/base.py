@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
@@ -174,7 +174,13 @@ def outcomes(kernels: Mapping[str, KernelEvents], selected: Sequence[Selected], 
 
 def print_json(items: list[dict[str, object]]) -> None:
     """Print an array, one item per line: as quick as compact JSON, and grep and diff can still be used on it."""
+    sys.stdout.write(json_lines(items))
+
+
+def json_lines(items: Iterable[dict[str, object]]) -> str:
+    """The text of an array, as `print_json` prints it."""
     import json
 
     encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
-    sys.stdout.write(printable_json("[\n" + ",\n".join(map(encode, items)) + "\n]\n") if items else "[]\n")
+    lines = ",\n".join(map(encode, items))
+    return printable_json(f"[\n{lines}\n]\n") if lines else "[]\n"

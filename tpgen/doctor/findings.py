@@ -17,6 +17,14 @@ class Verdict(StrEnum):
     REFUSED_ATTACH = "refused-attach"
     REFUSED_LOAD = "refused-load"
 
+    @property
+    def rank(self) -> int:
+        """How bad it is: 0 is fine."""
+        return _RANKS[self]
+
+
+_RANKS = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
 
 class Stage(StrEnum):
     LOAD = "load"

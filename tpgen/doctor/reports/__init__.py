@@ -1,0 +1,1 @@
+"""Reports of judgements: for people, for programs, as annotations of a source, and beside a baseline."""
