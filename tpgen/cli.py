@@ -27,7 +27,7 @@ usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [source options
        tpgen show EVENT... [--json]      arguments, record, a drawing of the bytes, what was checked
        tpgen list [PATTERN...] [--json]  every tracepoint, its argument count, class and module
        tpgen check [PATTERN...]          compare all sources; exit 1 on a finding
-       tpgen diff K1 K2 [PATTERN...]     what changed for a BPF program between two kernels
+       tpgen diff K1 K2... [PATTERN...]  what changed for a BPF program from kernel to kernel
        tpgen build [tpgen.toml]          bring generated files up to date, as a step of a build
        tpgen backends                    what -b can name, from tpgen and from other packages
        tpgen catalog list|add|export     the kernels that --kernel can name, beside the running one

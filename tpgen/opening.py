@@ -181,6 +181,21 @@ def open_named(name: str, report: Report) -> KernelEvents:
     return open_checked(KernelRequest(btf=(name,)))
 
 
+def kernel_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words up to the first that names no kernel, and the others, which are patterns of events.
+
+    What could be an event's name means a kernel only where it is `live` or that of a stored one, not a file.
+    """
+    number = next((number for number, word in enumerate(words) if not _names_kernel(word)), len(words))
+    return list(words[:number]), list(words[number:])
+
+
+def _names_kernel(word: str) -> bool:
+    from tpgen.catalog.store import is_stored
+
+    return word == "live" or is_stored(word) or (not word.isidentifier() and os.path.isfile(word))
+
+
 def open_checked(request: KernelRequest, join_live: bool = False) -> CheckedKernel:
     """Open the kernel from its sources. With `join_live`, headers alone are compared with the running one."""
     from tpgen.kernel.check import CheckedKernel

@@ -127,6 +127,12 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     raise fail("unknown-kernel", f"no kernel {wanted!r}", hint=_known(wanted, known))
 
 
+def is_stored(wanted: str) -> bool:
+    """Whether a name means a stored kernel, of whichever architecture."""
+    known = (item.info for item in stored_kernels()[0])
+    return any(wanted in (info.name, info.release) or _fits(info, wanted, None) for info in known)
+
+
 def _known(wanted: str, known: Iterable[StoredKernel]) -> str:
     from fnmatch import fnmatchcase
 

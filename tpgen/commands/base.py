@@ -30,7 +30,7 @@ def line_of(diagnostic: Diagnostic) -> str:
     return f"tpgen: {diagnostic.severity}: {diagnostic}"
 
 
-def report(diagnostics: Sequence[Diagnostic], excerpts: bool = True) -> None:
+def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
     """Print diagnostics, one line each; at a terminal with the place in the input below it.
 
     Without `excerpts`, the positions are those that a catalog states, and no files that this user named.

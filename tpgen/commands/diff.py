@@ -1,15 +1,18 @@
-"""`tpgen diff`: what changed for a BPF program between two kernels."""
+"""`tpgen diff`: what changed for a BPF program from kernel to kernel."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
 from tpgen.diagnostics import printable_json, printable_lines
+from tpgen.opening import kernel_names
 
 if TYPE_CHECKING:
     from tpgen.diff.changes import KernelsDiff
@@ -17,44 +20,59 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     made = Parser(
-        "tpgen diff", description="Show what changed for a BPF program between two kernels.", allow_abbrev=False
+        "tpgen diff", description="Show what changed for a BPF program from kernel to kernel.", allow_abbrev=False
     )
     made.add_argument("before", metavar="K1", help="live, a name or a file as for --kernel, or a file with BTF")
     made.add_argument("after", metavar="K2", help="the kernel to compare it with")
-    made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
+    made.add_argument(
+        "events", nargs="*", metavar="K3... PATTERN",
+        help="more kernels, each compared with the one before it, then patterns of events",
+    )  # fmt: skip
     made.add_argument("--module", metavar="NAME", help="only events of this module")
-    made.add_argument("--json", action="store_true", help="an object for programs")
+    made.add_argument("--json", action="store_true", help="an object for programs; of more than two kernels an array")
     made.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.diff.compare import diff
-    from tpgen.diff.render import diff_text
 
-    names = options.before, options.after
-    before, after = map(base.kernel_named, names)
-    found = diff(before, after, names, options.events, options.module)
-    base.report([*before.notes, *after.notes, *found.notes])
+    more, patterns = kernel_names(options.events)
+    names = options.before, options.after, *more
+    kernels = {name: base.kernel_named(name) for name in dict.fromkeys(names)}
+    found = [diff(kernels[old], kernels[new], (old, new), patterns, options.module) for old, new in pairwise(names)]
+    notes = [note for kernel in kernels.values() for note in kernel.notes]
+    base.report(dict.fromkeys((*notes, *(note for each in found for note in each.notes))))
     if options.json:
         _print_json(found)
     else:
-        colours = _colours()
-        text = diff_text(found, colours)
-        sys.stdout.write(text if colours else printable_lines(text))
-    return base.EXIT_CHECK_FAILED if options.exit_code and found.changed else base.EXIT_DONE
+        _print_text(found)
+    return base.EXIT_CHECK_FAILED if options.exit_code and any(each.changed for each in found) else base.EXIT_DONE
 
 
-def _print_json(found: KernelsDiff) -> None:
-    """Print the object with its events one per line, as `print_json` prints an array."""
+def _print_text(found: Sequence[KernelsDiff]) -> None:
+    from tpgen.diff.render import diff_text
+
+    colours = _colours()
+    text = "\n".join(diff_text(each, colours) for each in found)
+    sys.stdout.write(text if colours else printable_lines(text))
+
+
+def _print_json(found: Sequence[KernelsDiff]) -> None:
+    """Print the object of two kernels, an array of those of more."""
+    objects = ",\n".join(map(_json, found))
+    sys.stdout.write(f"{objects}\n" if len(found) == 1 else f"[\n{objects}\n]\n")
+
+
+def _json(found: KernelsDiff) -> str:
+    """The object with its events one per line, as `print_json` prints an array."""
     import json
 
     from tpgen.diff.render import diff_json
 
     head, events = diff_json(found)
-    sys.stdout.write(f'{printable_json(json.dumps(head, ensure_ascii=False))[:-1]}, "events": ')
-    base.print_json(events)
-    sys.stdout.write("}\n")
+    start = printable_json(json.dumps(head, ensure_ascii=False))[:-1]
+    return f'{start}, "events": {base.json_lines(events)}}}'
 
 
 def _colours() -> bool:

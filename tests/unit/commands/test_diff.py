@@ -734,3 +734,49 @@ def test_a_record_with_a_field_in_an_unknown_place_is_not_compared() -> None:
     assert set(_unknown(event, later)) == set(_unknown(later, event)) == {Form.CLASSIC}
     counts = count([EventDiff(event, later, (), frozenset({Form.CLASSIC}))])
     assert (counts.tracepoints.common, counts.another_layout, counts.unknown_layout) == (1, 0, 1)
+
+
+# --- several kernels, each with the one before it
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path, Path]:
+    monkeypatch.chdir(tmp_path)
+    return (
+        kernel(tmp_path / "k-1", event=Declared("int a, int b", "int a @8")),
+        kernel(tmp_path / "k-2", event=Declared("int b", "int a @8")),
+        kernel(tmp_path / "k-3", event=Declared("int b", "int a @12")),
+    )
+
+
+def test_three_kernels(three: tuple[Path, Path, Path]) -> None:
+    both = [tpgen("diff", *pair).out for pair in (three[:2], three[1:])]
+    assert tpgen("diff", *three) == tpgen("diff", *three, "event")
+    assert tpgen("diff", *three).out == "\n".join(both)
+    assert [list(sections(out)) for out in both] == [[RAW], [WITHOUT_CORE]]
+
+
+def test_json_of_three_kernels_has_an_object_for_each_pair(three: tuple[Path, Path, Path]) -> None:
+    alone = [json.loads(tpgen("diff", *pair, "--json").out) for pair in (three[:2], three[1:])]
+    assert json.loads(tpgen("diff", *three, "--json").out) == alone
+    assert json.loads(tpgen("diff", *three, three[2], "--json").out)[2]["events"] == []
+
+
+def test_exit_code_of_three_kernels(three: tuple[Path, Path, Path]) -> None:
+    first, second, _ = three
+    assert [tpgen("diff", *words, "--exit-code").code for words in ((first, first, second), (first, first))] == [1, 0]
+
+
+def test_the_name_of_an_event_is_no_kernel_though_a_file_has_it(three: tuple[Path, Path, Path]) -> None:
+    first, second, third = (path.name for path in three)
+    assert tpgen("diff", first, second, "event") == tpgen("diff", first, second)
+    Path("event").write_bytes(Path(third).read_bytes())
+    assert tpgen("diff", first, second, "event") == tpgen("diff", first, second)
+    assert tpgen("diff", first, second, "./event") == tpgen("diff", first, second, "./event", "event")
+    assert "diff-left-out" not in tpgen("diff", "6.1", "6.12", "debian-7.2-amd64", "sched_switch").err
+    assert tpgen("diff", "6.1", "6.12", "7.2", "sched_switch").out.count("→") == 2
+
+
+def test_what_stands_behind_a_pattern_is_a_pattern(three: tuple[Path, Path, Path]) -> None:
+    first, second, _ = three
+    assert "no event '6.12'" in tpgen("diff", first, second, "event", "6.12").err
