@@ -1,6 +1,7 @@
 """Accesses of a program to its context, and what it does with the pointers that it finds there.
 
-`flow` finds these in the instructions; `judge` holds them against a kernel's event. Offsets and sizes are in bytes.
+`flow.analysis` finds these in the instructions; `judge` holds them against a kernel's event. Offsets and sizes are in
+bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class AccessKind(StrEnum):
     HELPER_STRING = "helper-string"
     #: What the locator (`__data_loc`) at `offset` leads to is copied.
     DYNAMIC = "dynamic"
+    #: bpf_get_func_arg() asks for the argument at `offset`; it returns an error where there is none.
+    ARGUMENT = "argument"
     #: The context, or a part of it, is handed to something that is not followed: `detail` says what.
     PASSED = "passed"
 
@@ -78,8 +81,9 @@ class ProgramAccesses:
     """Accesses of one program to its context, for one kernel's relocations and one choice of variables.
 
     `reached` are the places that it can reach: a relocation that failed matters only there; `failed` are those of
-    them. `decided_by` are the variables of .rodata on whose value a branch that was reached depends. `tail_calls` is
-    true where it hands the context to other programs.
+    them. `decided_by` are the variables of .rodata, and the kconfig values, on whose known value a branch that was
+    reached depends; `undecided_by` those of which none is known, with unknown relocations (`what`) and symbols of the
+    kernel, so that it was followed both ways. `tail_calls` is true where it hands the context to other programs.
     """
 
     accesses: frozenset[Access]
@@ -88,4 +92,5 @@ class ProgramAccesses:
     reached: frozenset[Place]
     failed: frozenset[Place]
     decided_by: frozenset[str]
+    undecided_by: frozenset[str]
     tail_calls: bool

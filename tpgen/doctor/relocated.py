@@ -26,9 +26,10 @@ class Failed(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """Nothing that is known of the kernel tells: `what` is the access as C."""
+    """Nothing that is known of the kernel tells: `what` is the access as C, `struct_name` as in `Resolved`."""
 
     what: str
+    struct_name: str | None = None
 
 
 Relocated: TypeAlias = Resolved | Failed | Unknown

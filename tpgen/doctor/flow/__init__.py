@@ -1,0 +1,1 @@
+"""Flow: what the instructions of a program do with its context, by abstract interpretation."""

@@ -1,0 +1,263 @@
+"""Calls: of functions of the object, of helpers and callbacks, of functions of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from tpgen.doctor.accesses import Access, AccessKind, Unfollowed
+from tpgen.doctor.flow.code import ProgramCode
+from tpgen.doctor.flow.frames import Copied, Frames, write
+from tpgen.doctor.flow.helpers import (
+    CALLBACKS,
+    COPIES,
+    GET_FUNC_ARG,
+    OUTPUTS,
+    TAIL_CALL,
+    THROW,
+    Callback,
+    Copy,
+)
+from tpgen.doctor.flow.memory import replaced, written
+from tpgen.doctor.flow.prototypes import Written
+from tpgen.doctor.flow.recorder import Recorder
+from tpgen.doctor.flow.states import SeenStates, State
+from tpgen.doctor.flow.values import (
+    Constant,
+    Context,
+    Dynamic,
+    FunctionAddress,
+    InContext,
+    InStack,
+    Loaded,
+    Pointed,
+    Stack,
+    Value,
+    is_in_context,
+)
+from tpgen.sources.bpf_object.facts import Place
+
+_ARGUMENTS = range(1, 6)
+#: States that are told apart behind a callback; then they are joined.
+_MOST_STATES = 8
+_MOST_MEMOS = 4096
+#: More a helper is not told to copy.
+_MOST_COPIED = 512
+
+
+class FunctionCall(NamedTuple):
+    """A call of the function at `place`: r1 to r5, the frames that it can reach, and the number of calls around it."""
+
+    place: Place
+    arguments: tuple[Value, ...]
+    frames: Frames
+    depth: int
+
+
+class Exit(NamedTuple):
+    """A return: r0, and the frames of the callers."""
+
+    value: Value
+    frames: Frames
+
+
+class Calls:
+    """Calls as one program makes them. `follow` follows a function."""
+
+    def __init__(
+        self, code: ProgramCode, recorder: Recorder, big_endian: bool, follow: Callable[[FunctionCall], list[Exit]]
+    ) -> None:
+        self._code = code
+        self._recorder = recorder
+        self._big_endian = big_endian
+        self._follow = follow
+        self._memo: dict[tuple[Place, tuple[Value, ...]], list[tuple[Frames, list[Exit]]]] = {}
+        self._memos = 0
+
+    # --- functions of the object
+
+    def function(self, call: FunctionCall) -> list[Exit]:
+        """A call of a subprogram: of a static one as the verifier follows it, of a global one as it checks it alone."""
+        function = self._code.functions.get(call.place)
+        if function is None or not function.is_global:
+            return self._inlined(call)
+        arguments = tuple(map(_without_context_of_call, call.arguments))
+        self._inlined(FunctionCall(call.place, arguments, (), call.depth))
+        frames = _all_written(call.frames, call.arguments, self._code.written_by(call.place))
+        return [Exit(None, frames)]
+
+    def _inlined(self, call: FunctionCall) -> list[Exit]:
+        """The returns of a call; a function that is given no address of a stack sees none of its callers'."""
+        dead = self._code.at(call.place).dead.get(call.place.at, ())
+        arguments = tuple(None if number in dead else value for number, value in enumerate(call.arguments, 1))
+        if any(isinstance(value, Stack | InStack) for value in arguments):
+            return self._memoised(call._replace(arguments=arguments))
+        exits = self._memoised(FunctionCall(call.place, arguments, (), call.depth))
+        return [Exit(value, call.frames) for value, _ in exits]
+
+    def _memoised(self, call: FunctionCall) -> list[Exit]:
+        known = self._memo.setdefault((call.place, call.arguments), [])
+        for frames, exits in known:
+            if frames == call.frames:
+                return exits
+        exits = self._follow(call)
+        self._memos += 1
+        if self._memos <= _MOST_MEMOS:
+            known.append((call.frames, exits))
+        return exits
+
+    # --- helpers
+
+    def helper(self, number: int, place: Place, registers: list[Value], frames: Frames, depth: int) -> Iterator[Exit]:
+        """A call of a helper."""
+        copy = COPIES.get(number)
+        if copy is not None:
+            yield Exit(None, self._copied(copy, place, registers, frames))
+            return
+        callback = CALLBACKS.get(number)
+        if callback is not None and isinstance(registers[callback.function], FunctionAddress):
+            for behind in self._called_back(callback, registers, frames, depth):
+                yield Exit(None, behind)
+            return
+        self._pass(str(number), place, registers)
+        self._call_later(registers, depth)
+        if number == TAIL_CALL and is_in_context(registers[1]):
+            self._recorder.tail_calls = True
+        if number == GET_FUNC_ARG:
+            yield Exit(None, self._argument(place, registers, frames))
+            return
+        output = OUTPUTS.get(number)
+        if output is not None:
+            size = output.size if output.size_argument is None else _number(registers[output.size_argument])
+            frames = written(frames, registers[output.argument], size)
+        yield Exit(None, frames)
+
+    def _copied(self, copy: Copy, place: Place, registers: list[Value], frames: Frames) -> Frames:
+        """The frames after a helper has copied bytes from an address."""
+        source, target, size = registers[copy.source], registers[copy.target], _number(registers[copy.size])
+        kind = AccessKind.HELPER_STRING if copy.is_string else AccessKind.HELPER
+        frames = written(frames, target, size)
+        match source:
+            case Context():
+                self._recorder.accesses.add(Access(kind, place, source.offset, size, source.offset))
+                if not copy.is_string and size is not None:
+                    return self._filled(target, size, Copied(source.offset, place.at), frames)
+            case Dynamic():
+                access = Access(AccessKind.DYNAMIC, place, source.offset, size, source.distance)
+                self._recorder.accesses.add(access)
+            case InContext():
+                self._recorder.gap(source.reason, place)
+                if source.reason == Unfollowed.VARIABLE_OFFSET:
+                    self._recorder.accesses.add(Access(kind, place, None, size))
+            case Loaded() | Pointed():
+                self._recorder.use(place, source, None, followed=False)
+            case _:
+                pass
+        return frames
+
+    def _argument(self, place: Place, registers: list[Value], frames: Frames) -> Frames:
+        """bpf_get_func_arg(): the frames after it has copied an argument."""
+        number = _number(registers[2])
+        frames = written(frames, registers[3], 8)
+        if number is None:
+            self._recorder.accesses.add(Access(AccessKind.ARGUMENT, place, None, 8))
+            self._recorder.gap(Unfollowed.VARIABLE_OFFSET, place)
+            return frames
+        self._recorder.accesses.add(Access(AccessKind.ARGUMENT, place, 8 * number, 8))
+        return self._filled(registers[3], 8, Copied(8 * number, place.at), frames)
+
+    def _filled(self, target: Value, size: int, copied: Copied, frames: Frames) -> Frames:
+        """The frames after a part of the context was copied to `target`."""
+        if not isinstance(target, Stack) or target.frame >= len(frames) or not 0 < size <= _MOST_COPIED:
+            return frames
+        value = Loaded(copied.offset, size, copied.at) if size in (1, 2, 4, 8) else copied
+        frame = write(frames[target.frame], target.offset, size, value, self._big_endian)
+        return replaced(frames, target.frame, frame)
+
+    def _pass(self, name: str, place: Place, registers: list[Value]) -> None:
+        """Record what of the context is handed on, other than itself as the first argument, where helpers take it."""
+        for number in _ARGUMENTS:
+            match registers[number]:
+                case Context(offset=offset) if offset or number > 1:
+                    access = Access(AccessKind.PASSED, place, offset, None, offset, detail=name)
+                    self._recorder.accesses.add(access)
+                case InContext(reason=reason):
+                    self._recorder.gap(reason, place)
+                case Dynamic(offset=offset, distance=distance):
+                    access = Access(AccessKind.PASSED, place, offset, None, distance, detail=name)
+                    self._recorder.accesses.add(access)
+                case _:
+                    pass
+
+    # --- callbacks
+
+    def _called_back(self, callback: Callback, registers: list[Value], frames: Frames, depth: int) -> Iterator[Frames]:
+        """The frames after any number of calls of a callback."""
+        seen = SeenStates(_MOST_STATES)
+        work = [frames]
+        seen.enter(State((), frames))
+        function = registers[callback.function]
+        times = registers[callback.times] if callback.times is not None else None
+        if not isinstance(function, FunctionAddress) or (isinstance(times, Constant) and times.value == 0):
+            work.clear()
+        else:
+            arguments: list[Value] = [None] * len(_ARGUMENTS)
+            arguments[callback.as_argument - 1] = registers[callback.context]
+            while work:
+                for _, behind in self._inlined(FunctionCall(function.place, tuple(arguments), work.pop(), depth)):
+                    state = seen.enter(State((), behind))
+                    if state is not None:
+                        work.append(state.frames)
+        for state in seen.states:
+            yield state.frames
+
+    def _call_later(self, registers: list[Value], depth: int) -> None:
+        """Follow what is called at another time, or by what is not known: nothing is known of its arguments."""
+        for number in _ARGUMENTS:
+            match registers[number]:
+                case FunctionAddress(place=place):
+                    self._inlined(FunctionCall(place, (None,) * len(_ARGUMENTS), (), depth))
+                case _:
+                    pass
+
+    # --- functions of the kernel
+
+    def kernel_function(
+        self, name: str, place: Place, registers: list[Value], frames: Frames, depth: int
+    ) -> Iterator[Exit]:
+        """A call of a function of the kernel."""
+        if name == THROW:
+            return
+        self._pass(name, place, registers)
+        self._call_later(registers, depth)
+        yield Exit(None, _all_written(frames, tuple(registers[1:6]), self._code.written_by_kernel(name)))
+
+
+def _without_context_of_call(value: Value) -> Value:
+    """An argument as a global function knows it: that it is the context, or came from there."""
+    match value:
+        case Context():
+            return value
+        case Loaded():
+            return value._replace(checked=False)
+        case Pointed():
+            return value._replace(checked=False)
+        case InContext() | Dynamic():
+            return value
+        case _:
+            return None
+
+
+def _all_written(frames: Frames, arguments: tuple[Value, ...], outputs: tuple[Written, ...] | None) -> Frames:
+    """The frames after a function has written through its arguments, all of them where its prototype is not known."""
+    if outputs is None:
+        outputs = tuple(Written(number, None) for number in _ARGUMENTS)
+    for number, size in outputs:
+        if number <= len(arguments):
+            frames = written(frames, arguments[number - 1], size)
+    return frames
+
+
+def _number(value: Value) -> int | None:
+    """A size that a helper is told, of 32 bits."""
+    return value.value & 0xFFFFFFFF if isinstance(value, Constant) else None

@@ -1,0 +1,61 @@
+"""States of a program at one place, and the states that were there before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from tpgen.doctor.flow.frames import Frames, covers_frames, joined_frames
+from tpgen.doctor.flow.values import Value, covers, joined
+
+#: r0 to r10.
+Registers: TypeAlias = tuple[Value, ...]
+REGISTERS = 11
+
+
+class State(NamedTuple):
+    registers: Registers
+    frames: Frames
+
+    def covers(self, other: State) -> bool:
+        """Whether whatever a program does from `other` on is among what it does from here."""
+        if self == other:
+            return True
+        mine, theirs = self.registers, other.registers
+        return all(map(covers, mine, theirs)) and covers_frames(self.frames, other.frames)
+
+    def joined(self, other: State) -> State:
+        registers = tuple(map(joined, self.registers, other.registers))
+        return State(registers, joined_frames(self.frames, other.frames))
+
+    def distance(self, other: State) -> int:
+        """The number of values in which the states differ."""
+        differ = sum(one != two for one, two in zip(self.registers, other.registers, strict=True))
+        for one, two in zip(self.frames, other.frames, strict=False):
+            if one is not two:
+                differ += sum(two.get(offset) != slot for offset, slot in one.items())
+                differ += sum(offset not in one for offset in two)
+        return differ
+
+
+class SeenStates:
+    """The states in which one place was reached: at most `most`, then those that resemble each other are joined."""
+
+    def __init__(self, most: int) -> None:
+        self.states: list[State] = []
+        self._most = most
+
+    def enter(self, state: State) -> State | None:
+        """The state to go on from, which is `state` or covers it; None where a state that was seen covers it."""
+        states = self.states
+        for seen in states:
+            if seen == state:
+                return None
+        for seen in states:
+            if seen.covers(state):
+                return None
+        if len(states) < self._most:
+            states.append(state)
+            return state
+        nearest = min(range(len(states)), key=lambda index: states[index].distance(state))
+        states[nearest] = states[nearest].joined(state)
+        return states[nearest]
