@@ -10,19 +10,28 @@ from tpgen.sources.bpf_object.facts import Place
 class Resolved(NamedTuple):
     """The value that the loader writes into the instruction.
 
+    `value` is signed where the immediate of 32 bits or an offset takes it, else the 64 bits of a wide immediate.
     `size` is what a load of an integer becomes where the kernel's member has another size in bytes, else None.
-    `struct_name` is the root struct's name, without its flavour, for the offset of a field.
+    `struct_name` is the root struct's name, without its flavour, for the offset of a field. `module` is that in whose
+    BTF the type was found: it holds while the module is loaded.
     """
 
     value: int
     size: int | None = None
     struct_name: str | None = None
+    module: str | None = None
 
 
 class Failed(NamedTuple):
-    """The kernel lacks it: the loader poisons the instruction. `what` is the access as C: `task_struct.__state`."""
+    """The kernel lacks it: the loader poisons the instruction. `what` is the access as C: `task_struct.__state`.
+
+    Where the loader refuses the whole object instead, whatever its programs reach, `refused` says why and `errno` with
+    what: the kernel has two such types that differ, or the instruction is not what the relocation says.
+    """
 
     what: str
+    refused: str | None = None
+    errno: str | None = None
 
 
 class Unknown(NamedTuple):

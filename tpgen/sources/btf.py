@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 from tpgen.basics.memo import memoised
 from tpgen.diagnostics import TpgenError, fail
@@ -34,13 +34,15 @@ from tpgen.sources.btf_encoding import (
     KINDS,
     NAMED_KINDS,
     NO_TYPES,
-    PER_ELEMENT,
     SIZED,
     SIZES,
     TRANSPARENT,
     VLEN,
     BtfKind,
+    Member,
+    Param,
     Strides,
+    enumerators,
     kind_of,
     may_be_named,
     native,
@@ -59,22 +61,6 @@ _LONGEST_TEXT = 4096
 # 76 parts, 12 within each other. The largest object has 12 MiB.
 _MOST_PARTS, _DEEPEST = 4096, 64
 _MOST_BYTES = 1 << 30
-
-
-class Member(NamedTuple):
-    """A member of a struct or union; `bit_size` is 0 unless it is a bit-field."""
-
-    name: str
-    type_id: int
-    offset_bits: int
-    bit_size: int
-
-
-class Param(NamedTuple):
-    """A parameter of a function; `name` is None where BTF has none."""
-
-    name: str | None
-    type_id: int
 
 
 class Btf:
@@ -163,6 +149,27 @@ class Btf:
                 found.append(self._first_id + index)
         return found
 
+    def own_ids_of(self, name: str) -> tuple[int, ...]:
+        """The ids of the types of that name in this BTF alone, in their order; any number of names may be asked for."""
+        offset = self._offset_of(name)
+        if not offset:
+            return ()
+        low, high = (bisect_left(self._by_name, each << 32) for each in (offset, offset + 1))
+        return tuple(entry & 0xFFFFFFFF for entry in self._by_name[low:high])
+
+    @cached_property
+    def _by_name(self) -> array[int]:
+        """The types in the order of their names' offsets, which are the high halves; the low ones are ids."""
+        words = self._words
+        return array("Q", sorted(words[at] << 32 | number for number, at in enumerate(self._starts, self._first_id)))
+
+    def names_with(self, part: str) -> Iterator[str]:
+        """The strings of this BTF alone, names or not, that have `part` in them."""
+        strings, wanted, at = self._strings, part.encode(), 0
+        while (hit := strings.find(wanted, at)) >= 0:
+            at = strings.find(b"\0", hit)
+            yield strings[strings.rfind(b"\0", 0, hit) + 1 : at].decode("ascii", "replace")
+
     def _types_named(self, names: dict[int, str]) -> dict[str, list[int]]:
         """The ids of the types with these names, which are given by their offsets."""
         words, first = self._words, self._first_id
@@ -185,6 +192,7 @@ class Btf:
         own = {offset + m.start(1): m[1].decode() for m in pattern.finditer(b"\0" + self._strings)}
         return own | self.base._string_offsets(names) if self.base else own
 
+    @memoised
     def _offset_of(self, name: str) -> int | None:
         """The offset of a string, None where neither this BTF nor its base has it."""
         wanted = name.encode("ascii", "replace") + b"\0"  # a name of the user's may be anything
@@ -429,16 +437,9 @@ class Btf:
         """The values of all enumerators of this BTF, by their names' offsets."""
         found: dict[int, set[int]] = {}
         for at in self._starts:
-            info = self._words[at + 1]
-            kind, is_signed = KINDS[info >> 24 & 0x7F], info >> 31
-            if kind in (BtfKind.ENUM, BtfKind.ENUM64):
-                bits = 32 if kind == BtfKind.ENUM else 64
-                step = PER_ELEMENT[kind]
-                for index in range(at + 3, at + 3 + step * (info & VLEN), step):
-                    low, high = self._words[index + 1], self._words[index + 2] if bits == 64 else 0
-                    value = high << 32 | low
-                    negative = is_signed and value >> bits - 1
-                    found.setdefault(self._words[index], set()).add(value - (1 << bits) if negative else value)
+            if KINDS[self._words[at + 1] >> 24 & 0x7F] in (BtfKind.ENUM, BtfKind.ENUM64):
+                for name, value in enumerators(self._words[at:]):
+                    found.setdefault(name, set()).add(value)
         return found
 
     # --- the target

@@ -93,6 +93,22 @@ def kind_of(info: int) -> BtfKind:
     return KINDS[info >> 24 & 0x7F]
 
 
+class Member(NamedTuple):
+    """A member of a struct or union; `bit_size` is 0 unless it is a bit-field."""
+
+    name: str
+    type_id: int
+    offset_bits: int
+    bit_size: int
+
+
+class Param(NamedTuple):
+    """A parameter of a function; `name` is None where BTF has none."""
+
+    name: str | None
+    type_id: int
+
+
 def references(words: memoryview) -> Iterator[int]:
     """The ids of the types that a type refers to; `words` begin with its own."""
     kind, elements = kind_of(words[1]), words[1] & VLEN
@@ -110,6 +126,17 @@ def references(words: memoryview) -> Iterator[int]:
             pass
         case _:
             yield words[2]
+
+
+def enumerators(words: memoryview) -> Iterator[tuple[int, int]]:
+    """The enumerators of an ENUM or ENUM64 in order, offsets of names and values; `words` begin with its own."""
+    info = words[1]
+    wide = kind_of(info) == BtfKind.ENUM64
+    sign = 1 << (63 if wide else 31) if info >> 31 else 0
+    step = PER_ELEMENT[kind_of(info)]
+    for at in range(3, 3 + step * (info & VLEN), step):
+        value = words[at + 1] | words[at + 2] << 32 if wide else words[at + 1]
+        yield words[at], (value ^ sign) - sign
 
 
 class Strides(dict[int, int]):

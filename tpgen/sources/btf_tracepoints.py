@@ -16,8 +16,8 @@ from tpgen.basics.memo import memoised
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_SIZES
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record
-from tpgen.sources.btf import Btf, Member, Param
-from tpgen.sources.btf_encoding import BtfKind
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_encoding import BtfKind, Member, Param
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, size_of

@@ -32,8 +32,8 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
-from tpgen.sources.btf import Btf, Member, Param
-from tpgen.sources.btf_encoding import is_split
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_encoding import Member, Param, is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.images import btf_sections
 from tpgen.spelling import spell

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError
 from tpgen.sources.bpf_object.facts import BpfObject, Place
-from tpgen.sources.btf import Btf, Param
-from tpgen.sources.btf_encoding import BtfKind
+from tpgen.sources.btf import Btf
+from tpgen.sources.btf_encoding import BtfKind, Param
 
 _TRANSPARENT = (BtfKind.TYPEDEF, BtfKind.VOLATILE, BtfKind.RESTRICT, BtfKind.TYPE_TAG)
 

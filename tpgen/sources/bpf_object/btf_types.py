@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tpgen.diagnostics import fail
+from tpgen.sources import btf_encoding
 from tpgen.sources.btf import Btf
-from tpgen.sources.btf_encoding import VLEN, BtfKind
+from tpgen.sources.btf_encoding import VLEN, BtfKind, Member
 
 _SIGNED, _CHAR, _BOOL = 1, 2, 4
 
@@ -55,6 +56,15 @@ def count_of(btf: Btf, type_id: int) -> int:
     return btf.words(type_id)[1] & VLEN
 
 
+def member(btf: Btf, type_id: int, index: int) -> Member:
+    """A member of a STRUCT or UNION, which has so many."""
+    words = btf.words(type_id)
+    name, member_type, offset = words[3 + 3 * index : 6 + 3 * index]
+    if words[1] >> 31:
+        return Member(btf.string(name), member_type, offset & 0xFFFFFF, offset >> 24)
+    return Member(btf.string(name), member_type, offset, 0)
+
+
 def encoding(btf: Btf, type_id: int) -> Encoding:
     """The encoding of an INT."""
     word = btf.words(type_id)[3]
@@ -64,19 +74,7 @@ def encoding(btf: Btf, type_id: int) -> Encoding:
 
 def enumerators(btf: Btf, type_id: int) -> Iterator[Enumerator]:
     """The enumerators of an ENUM or ENUM64, in their order."""
-    words = btf.words(type_id)
-    signed, elements = words[1] >> 31, words[1] & VLEN
-    if btf.kind(type_id) == BtfKind.ENUM:
-        for at in range(3, 3 + 2 * elements, 2):
-            yield Enumerator(btf.string(words[at]), _as_signed(words[at + 1], 32) if signed else words[at + 1])
-    else:
-        for at in range(3, 3 + 3 * elements, 3):
-            value = words[at + 2] << 32 | words[at + 1]
-            yield Enumerator(btf.string(words[at]), _as_signed(value, 64) if signed else value)
-
-
-def _as_signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> bits - 1 else value
+    return (Enumerator(btf.string(name), value) for name, value in btf_encoding.enumerators(btf.words(type_id)))
 
 
 def in_section(btf: Btf, section: str) -> Iterator[int]:
