@@ -47,14 +47,19 @@ class Diagnostic(NamedTuple):
     chain: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The one line a user reads: `FILE:LINE:COL: message [code]; hint`.
+        """The text of an exception: `FILE:LINE:COL: message [code]; hint`."""
+        return self._text(f"{self.position}: " if self.position else "")
 
-        Text from an input may hold anything, so control characters are shown escaped: one line stays one line.
-        """
-        where = f"{self.position}: " if self.position else ""
+    @property
+    def line(self) -> str:
+        """The one line a user reads, as compilers write it: `FILE:LINE:COL: error: message [code]; hint`."""
+        return self._text(f"{self.position or 'tpgen'}: {self.severity}: ")
+
+    def _text(self, head: str) -> str:
+        """The message behind its head. Text from an input may hold anything: what cannot be printed is escaped."""
         chain = "".join(f", {link}" for link in self.chain)
         hint = f"; {self.hint}" if self.hint else ""
-        return printable(f"{where}{self.message}{chain} [{self.code}]{hint}")
+        return printable(f"{head}{self.message}{chain} [{self.code}]{hint}")
 
 
 class TpgenError(Exception):

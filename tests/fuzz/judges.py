@@ -10,7 +10,7 @@ import subprocess
 import zlib
 from pathlib import Path
 
-from support.cli import Done, tpgen
+from support.cli import Done, is_line, tpgen
 
 from tpgen.diagnostics import Diagnostic
 
@@ -40,7 +40,7 @@ def command(*words: str | Path) -> Done:
     assert done.code in (0, 1, 2), done.code
     assert not _RAW.search(done.err), repr(done.err[:2000])
     assert not _RAW.search(done.out), repr(done.out[:2000])
-    assert all(line.startswith(("tpgen: ", "  ", "usage: ")) for line in done.err.splitlines()), done.err[:2000]
+    assert all(is_line(line) or line.startswith(("  ", "usage: ")) for line in done.err.splitlines()), done.err[:2000]
     assert done.code == 0 or done.err or done.out
     if "--json" in words and done.out:
         assert isinstance(json.loads(done.out), list | dict)

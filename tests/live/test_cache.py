@@ -65,7 +65,7 @@ def test_a_catalog_that_finds_no_room(disk: Path, tmp_path: Path) -> None:
     fill(disk)
     done = tpgen("catalog", "export", "live", "-o", disk / "x.tpgen", cache=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"tpgen: error: {disk / 'x.tpgen'}: cannot write: ")
+    assert done.stderr.startswith(f"{disk / 'x.tpgen'}: error: cannot write: ")
     assert done.stderr.count("\n") == 1
     assert [path.name for path in disk.iterdir()] == ["fill"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from dataclasses import dataclass
 
 from tpgen.cli import main
@@ -30,4 +31,21 @@ def tpgen(*arguments: str | os.PathLike[str]) -> Done:
 
 def refusal(*messages: str) -> Done:
     """A run that bad input or usage ended: nothing on stdout, these lines on stderr, exit status 2."""
-    return Done(2, "", "".join(f"tpgen: error: {message}\n" for message in messages))
+    return Done(2, "", "".join(line(message) for message in messages))
+
+
+def is_line(text: str) -> bool:
+    """Whether a line on stderr is that of a diagnostic."""
+    return re.fullmatch(r"[^ ].*?: (?:error|note): .+ \[[a-z]+(?:-[a-z]+)*\].*", text) is not None
+
+
+# What a path looks like: it has a slash or a suffix. The line and the column are behind it.
+_PLACE = re.compile(r"(?=\S*[./])\S+?(?=: )")
+
+
+def line(message: str, severity: str = "error") -> str:
+    """The line on stderr for `message`, which may begin with a place: compilers have the severity behind it."""
+    place = _PLACE.match(message)
+    if place is None:
+        return f"tpgen: {severity}: {message}\n"
+    return f"{place[0]}: {severity}{message[place.end() :]}\n"

@@ -25,18 +25,13 @@ _MOST_OF_AN_EXCERPT = 1 << 26
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
-def line_of(diagnostic: Diagnostic) -> str:
-    """The line on stderr for a diagnostic."""
-    return f"tpgen: {diagnostic.severity}: {diagnostic}"
-
-
 def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
     """Print diagnostics, one line each; at a terminal with the place in the input below it.
 
     Without `excerpts`, the positions are those that a catalog states, and no files that this user named.
     """
     for diagnostic in diagnostics:
-        say(f"{line_of(diagnostic)}\n")
+        say(f"{diagnostic.line}\n")
         if excerpts and sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
             with contextlib.suppress(TpgenError):
                 say(excerpt(read_bytes(position.path, _MOST_OF_AN_EXCERPT).decode("utf-8", "replace"), position))

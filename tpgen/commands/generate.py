@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
         count = sum(1 for _ in files)
         what = f"{generated.events} events are meant" if generated.events > 1 else f"{count} files are made"
         raise fail("usage", what, hint=f"give -o DIR for the {count} files")
-    output = CachedOutput(files, [base.line_of(note) for note in generated.notes], separate)
+    output = CachedOutput(files, [note.line for note in generated.notes], separate)
     if options.invocation is not None and renderer.plugin.built_in and not generated.refused:
         known = (*_CACHEABLE, *(_OPTION + option.name for option in renderer.backend.options))
         output = options.invocation.storing(output, options.given, known)

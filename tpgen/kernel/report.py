@@ -64,7 +64,7 @@ def _classes(events: Iterable[Event]) -> Iterator[str]:
 
 def _findings(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for diagnostic in (d for c in comparisons for d in c.findings):
-        yield f"{diagnostic.severity}: {diagnostic}"
+        yield diagnostic.line
 
 
 def _reasons(comparisons: Sequence[Comparison], verbose: bool) -> Iterator[str]:
@@ -85,4 +85,4 @@ def _not_taken(skipped: Sequence[Diagnostic]) -> Iterator[str]:
         codes = ", ".join(f"{count} {code}" for code, count in sorted(Counter(d.code for d in skipped).items()))
         yield f"not taken from the headers: {len(skipped)} ({codes})"
         for diagnostic in skipped:
-            yield f"{diagnostic.severity}: {diagnostic}"
+            yield diagnostic.line

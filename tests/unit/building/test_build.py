@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from support.btf_builder import BtfBuilder
-from support.cli import Done, refusal, tpgen
+from support.cli import Done, line, refusal, tpgen
 from support.small_kernel import small_btf, write_btf, write_tracefs
 
 import tpgen as package
@@ -332,7 +332,7 @@ class TestStale:
         path.write_text(spoil)
         done = tpgen("build")
         note = "include/raw_sched_switch.h: edited since it was written: it is written anew [edited-file]"
-        assert done == Done(0, "", f"tpgen: note: {note}\n")
+        assert done == Done(0, "", line(note, "note"))
         assert path.read_text() == text
 
     def test_generated_file_is_gone(self, project: Path) -> None:
@@ -396,14 +396,14 @@ class TestUnwritable:
         ("words", "place"),
         [
             (("-o", "vmlinux/x"), "vmlinux/x"),
-            (("--stamp", "no/where"), "no/where"),
+            (("--stamp", "vmlinux/no/where"), "vmlinux/no"),
             (("--depfile", "include"), "include"),
         ],
     )
     def test_place(self, words: tuple[str, ...], place: str, project: Path) -> None:
         done = tpgen("build", *words)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-        assert done.err.startswith(f"tpgen: error: {place}: cannot write: ")
+        assert done.err.startswith(f"{place}: error: cannot write: ")
 
     def test_directory_in_the_way(self, project: Path) -> None:
         (project / "include" / "raw_sched_switch.h").mkdir(parents=True)
@@ -445,7 +445,7 @@ class TestRemoved:
         with open(project / "include" / "raw_sched_wakeup.h", "a") as file:
             file.write("/* mine */\n")
         message = "edited since it was written: it is no longer wanted, and left where it is [edited-file]"
-        assert tpgen("build") == Done(0, "", f"tpgen: note: include/raw_sched_wakeup.h: {message}\n")
+        assert tpgen("build") == Done(0, "", f"include/raw_sched_wakeup.h: note: {message}\n")
         assert headers(project / "include") == ["raw_sched_switch.h", "raw_sched_wakeup.h", "tp_sched_switch.h"]
         with nothing_to_do():
             built()
@@ -492,9 +492,8 @@ class TestForeign:
         (project / "second").mkdir()
         (project / "second" / "tpgen.toml").write_text(TOML.replace('"vmlinux"', '"../vmlinux"'))
         done = tpgen("build", "second/tpgen.toml", "-o", "out")
-        assert done == refusal(
-            f"out: the files here are those of {project}/tpgen.toml [other-toml]; give another -o DIR"
-        )
+        told = f"the files here are those of {project}/tpgen.toml [other-toml]; give another -o DIR"
+        assert done == Done(2, "", f"out: error: {told}\n")
         assert headers(project / "out" / "include") == HEADERS
 
 

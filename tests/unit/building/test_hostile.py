@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.cli import Done, tpgen
+from support.cli import Done, line, tpgen
 from support.small_kernel import write_btf
 
 from tpgen.diagnostics import TpgenError
@@ -171,10 +171,10 @@ def test_nothing_outside_changes(hostile: Callable[[Clone], None], words: tuple[
 def test_what_is_refused_is_told_with_its_place(clone: Clone) -> None:
     clone.toml(f'{PLAIN}directory = "../outside"\n')
     message = "tpgen.toml:7:1: directory leads out of the project [toml-value]"
-    assert tpgen("build").err == f"tpgen: error: {message}; only `tpgen build -o DIR` names a directory elsewhere\n"
+    assert tpgen("build").err == line(f"{message}; only `tpgen build -o DIR` names a directory elsewhere")
     directory_that_is_a_link(clone)
     assert tpgen("build").err == (
-        "tpgen: error: ./include: cannot write: this is a symbolic link [unwritable]; below the directory of a build "
+        "./include: error: cannot write: this is a symbolic link [unwritable]; below the directory of a build "
         "no link is followed: name where it leads with -o DIR\n"
     )
     assert tpgen("build", "-o", "include", "--check").code == 1, "what the user names is another matter"
@@ -193,7 +193,7 @@ def test_a_foreign_manifest_removes_nothing(clone: Clone) -> None:
     (clone.root / "main.c").write_bytes(VICTIM)
     clone.manifest("main.c")
     note = "main.c is no longer wanted, and left: the manifest was not written by this user on this machine"
-    assert tpgen("build") == Done(0, "", f"tpgen: note: .: {note} [foreign-manifest]\n")
+    assert tpgen("build") == Done(0, "", f".: note: {note} [foreign-manifest]\n")
     assert tpgen("build") == Done(0, "", "")
     assert (clone.root / "main.c").read_bytes() == VICTIM
 
@@ -302,7 +302,7 @@ def test_many_tables(clone: Clone) -> None:
     begun = time.process_time()
     done = tpgen("build")
     assert time.process_time() - begun < 20
-    assert "tpgen.toml:40002:1: events is an array of strings" in done.err
+    assert "tpgen.toml:40002:1: error: events is an array of strings" in done.err
 
 
 # --- code of the project's

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.cli import refusal, tpgen
+from support.cli import line, refusal, tpgen
 from support.small_kernel import write_btf
 
 KERNEL = '[kernel.board]\nbtf = "vmlinux"\n'
@@ -111,7 +111,7 @@ def test_mistake(text: str, message: str, tmp_path: Path, monkeypatch: pytest.Mo
     done = tpgen("build")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     place = "tpgen.toml: " if message.startswith("there") else "tpgen.toml:"
-    assert done.err.startswith(f"tpgen: error: {place}{message}")
+    assert done.err.startswith(line(f"{place}{message}").rstrip("\n"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tpgen.toml", "vmlinux"]
 
 
@@ -119,9 +119,9 @@ def test_all_mistakes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tpgen.toml").write_text(G + "evnets = 1\nforms = 'x'\n")
     assert tpgen("build").err.splitlines() == [
-        "tpgen: error: tpgen.toml:2:1: unknown key evnets of [[generate]] [toml-key]; did you mean events?",
-        "tpgen: error: tpgen.toml:1: a [[generate]] needs events [toml-value]",
-        "tpgen: error: tpgen.toml:3:9: no form 'x' [toml-value]; there is raw, classic",
+        "tpgen.toml:2:1: error: unknown key evnets of [[generate]] [toml-key]; did you mean events?",
+        "tpgen.toml:1: error: a [[generate]] needs events [toml-value]",
+        "tpgen.toml:3:9: error: no form 'x' [toml-value]; there is raw, classic",
     ]
 
 

@@ -37,7 +37,7 @@ def _own_catalogs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def codes(done: Done) -> list[str]:
     """The codes of the errors on stderr."""
-    return re.findall(r"^tpgen: error: .*\[([a-z-]+)\]", done.err, re.MULTILINE)
+    return re.findall(r"^\S+: error: .*\[([a-z-]+)\]", done.err, re.MULTILINE)
 
 
 # --- a format file
@@ -67,7 +67,7 @@ def test_a_format_is_checked(formats: tuple[list[str], str]) -> None:
     sources, code = formats
     done = tpgen("check", *sources)
     assert done.code == 1
-    assert re.findall(r"^error: .*\[([a-z-]+)\]$", done.out, re.MULTILINE) == [code]
+    assert re.findall(r"^\S+: error: .*\[([a-z-]+)\]$", done.out, re.MULTILINE) == [code]
     assert tpgen("check", *sources, "sched_switch").code == 0
 
 
@@ -146,7 +146,7 @@ def test_of_a_header_everything_else_is_listed(headers: tuple[list[str], str, st
     sources, where, code = headers
     done = tpgen("list", *sources)
     assert (done.code, codes(done)) == (1, [code])
-    assert done.err.startswith(f"tpgen: error: {where}")
+    assert done.err.startswith(f"{where}error: ")
     assert [line.split()[0] for line in done.out.splitlines()] == NAMES
     assert codes(tpgen("list", "good*", *sources)) == codes(tpgen("show", "good*", *sources)) == [code]
 
@@ -155,7 +155,7 @@ def test_a_header_is_checked(headers: tuple[list[str], str, str]) -> None:
     sources, where, code = headers
     done = tpgen("check", *sources, "--btf", write_btf(Path("vmlinux")))
     assert done.code == 1
-    assert f"error: {where}" in done.out
+    assert f"{where}error: " in done.out
     assert f"[{code}]" in done.out
 
 
@@ -164,7 +164,7 @@ def test_another_event_only_comes_with_a_note(headers: tuple[list[str], str, str
     for command in (["good_event", "--raw"], ["show", "good_event"], ["list", "good_event"]):
         done = tpgen(*command, *sources)
         assert (done.code, codes(done)) == (0, [])
-        assert done.err.startswith(f"tpgen: note: {where}")
+        assert done.err.startswith(f"{where}note: ")
         assert f"[{code}]" in done.err
         assert done.err.count("\n") == 1
         assert "good_event" in done.out
@@ -174,7 +174,7 @@ def test_an_event_that_is_not_found_may_be_in_it(headers: tuple[list[str], str, 
     sources, where, _ = headers
     done = tpgen("lost", *sources)
     assert (done.code, done.out, codes(done)) == (2, "", ["unknown-event"])
-    assert done.err.startswith(f"tpgen: note: {where}")
+    assert done.err.startswith(f"{where}note: ")
 
 
 def test_a_pattern_generates_all_others(headers: tuple[list[str], str, str], tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_several_faults_are_one_note(tmp_path: Path) -> None:
     done = tpgen("good_event", "--raw", "--headers", tmp_path, "--arch", "x86_64")
     assert (done.code, done.err) == (
         0,
-        f"tpgen: note: {tmp_path}/a.h:1:1: the parentheses of this TRACE_EVENT do not close [header-unbalanced]; "
+        f"{tmp_path}/a.h:1:1: note: the parentheses of this TRACE_EVENT do not close [header-unbalanced]; "
         "2 more faults in headers: `tpgen check` tells them\n",
     )
 

@@ -403,7 +403,7 @@ class TestUnwritable:
             command = (sys.executable, "-m", "tpgen", "sched_switch", "--btf", str(btf))
             done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         assert done.returncode == 2
-        assert done.stderr == "tpgen: error: stdout: cannot write: No space left on device [unwritable]\n"
+        assert done.stderr == "stdout: error: cannot write: No space left on device [unwritable]\n"
 
 
 def as_nobody(*arguments: str | Path) -> Done:
@@ -652,7 +652,7 @@ class TestRunningKernel:
         """Else the test above would show nothing."""
         done = as_nobody("list", "--tracefs", tracefs)
         assert done.code == 2
-        assert done.err.startswith(f"tpgen: error: {tracefs}")
+        assert done.err.startswith(f"{tracefs}")
         assert "Permission denied [unreadable]; tracefs is readable for root only\n" in done.err
 
 

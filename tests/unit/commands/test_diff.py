@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
-from support.cli import refusal, tpgen
+from support.cli import line, refusal, tpgen
 from support.small_kernel import FORMATS, write_btf, write_tracefs
 
 from tpgen.diff.changes import EventDiff, count
@@ -514,7 +514,7 @@ def test_nothing_is_said_of_modules_that_were_not_read(tmp_path: Path) -> None:
     note = "no events of modules of old are known; the 1 that only new has are left out [diff-left-out]"
     for pair in ((old, new), (new, old)):
         done = tpgen("diff", *pair)
-        assert done.err == f"tpgen: note: {note}\n"
+        assert done.err == line(note, "note")
         assert done.out == f"{pair[0]} → {pair[1]}: 1 common event, 0 changed {NOTHING}; 0 gone, 0 new\n"
 
 

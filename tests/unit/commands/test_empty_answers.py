@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import BtfBuilder
-from support.cli import Done, refusal, tpgen
+from support.cli import Done, line, refusal, tpgen
 from support.small_kernel import write_btf
 
 EVENT = """\
@@ -59,7 +59,7 @@ def test_which_words_look_like_events() -> None:
         )
     done = tpgen("check", *sources)  # where it is an error, since it is what is checked
     assert done.code == 1
-    assert f"error: {where} [header-unknown-macro]" in done.out
+    assert line(f"{where} [header-unknown-macro]") in done.out
 
 
 def test_what_is_no_tracepoint_is_named() -> None:
@@ -78,7 +78,7 @@ def test_beside_other_events() -> None:
     notes = (
         "tpgen: note: 2 LTTNG_TRACEPOINT_EVENT, 1 FTRACE_ENTRY are no tracepoints and left out [header-other-event]; "
         "`tpgen check` tells each\n"
-        "tpgen: note: headers/b.h:2:1: MY_EVENT, YOUR_EVENT are not defined here; they may make events, in 2 places "
+        "headers/b.h:2:1: note: MY_EVENT, YOUR_EVENT are not defined here; they may make events, in 2 places "
         "[header-unknown-macro]; `tpgen check` tells each\n"
     )
     listed = "first  1  first  ?\n"
@@ -97,7 +97,7 @@ def test_beside_other_events() -> None:
 def test_a_word_in_many_places_is_named_once() -> None:
     sources = headers(a=EVENT, b=UNKNOWN, c=UNKNOWN)
     assert tpgen("list", *sources).err == (
-        "tpgen: note: headers/b.h:2:1: MY_EVENT is not defined here; it may make events, in 2 places "
+        "headers/b.h:2:1: note: MY_EVENT is not defined here; it may make events, in 2 places "
         "[header-unknown-macro]; `tpgen check` tells each\n"
     )
 

@@ -122,7 +122,7 @@ def test_json(tmp_path: Path) -> None:
 def test_unreadable(option: str, tmp_path: Path) -> None:
     done = tpgen("probe", option, tmp_path / "nowhere")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert f"{tmp_path}/nowhere: cannot read: No such file or directory [unreadable]" in done.err
+    assert f"{tmp_path}/nowhere: error: cannot read: No such file or directory [unreadable]" in done.err
 
 
 def test_live_and_files() -> None:

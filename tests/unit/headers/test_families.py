@@ -53,7 +53,7 @@ def test_events_of_lttng_are_named(tmp_path: Path) -> None:
     (tmp_path / "trace.h").write_text(HOOKS)
     done = tpgen("check", "--headers", tmp_path, *ARCH)
     for line, word in enumerate([*words, "_INSTANCE"], 1):
-        assert f"ferry.h:{line}:1: LTTNG_TRACEPOINT_EVENT{word} ferry_" in done.out
+        assert f"ferry.h:{line}:1: note: LTTNG_TRACEPOINT_EVENT{word} ferry_" in done.out
     assert "5 header-other-event" in done.out
 
 

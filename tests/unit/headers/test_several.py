@@ -81,7 +81,7 @@ def test_one_tree_twice(trees: tuple[Path, Path]) -> None:
 def test_a_missing_one(trees: tuple[Path, Path], tmp_path: Path) -> None:
     done = tpgen("list", "--headers", trees[0], "--headers", tmp_path / "none", *ARCH)
     assert (done.code, done.out) == (2, "")
-    assert "none: cannot read: No such file or directory [unreadable]" in done.err
+    assert "none: error: cannot read: No such file or directory [unreadable]" in done.err
 
 
 def test_pipes_devices_and_loops_in_a_tree(trees: tuple[Path, Path], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def check(folder: Path, builder: BtfBuilder | None = None, *patterns: str) -> Do
 
 
 def codes(done: Done) -> list[str]:
-    return re.findall(r"^error: .* \[([a-z-]+)\]", done.out, re.MULTILINE)
+    return re.findall(r"^\S+: error: .* \[([a-z-]+)\]", done.out, re.MULTILINE)
 
 
 def test_struct_in_the_distilled_base_of_a_module(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_mutated_format(formats: dict[str, tuple[Line, ...]], code: str, message
     assert codes(done) == [code]
     event = re.split(r"[: ]", message)
     path = f"{tmp_path}/events/{event[0]}/{event[1]}/format"
-    assert f"error: {path}: {message} [{code}]" in done.out.splitlines()
+    assert f"{path}: error: {message} [{code}]" in done.out.splitlines()
 
 
 ALLOWED = {
@@ -224,7 +224,7 @@ def test_functions_that_disagree(tmp_path: Path) -> None:
     done = check(write_tracefs(tmp_path), b, "odd")
     assert done.code == 1
     assert (
-        f"error: {tmp_path}/vmlinux: odd: __probestub_odd has other parameters than btf_trace_odd [raw-names]"
+        f"{tmp_path}/vmlinux: error: odd: __probestub_odd has other parameters than btf_trace_odd [raw-names]"
         in done.out
     )
 
@@ -244,7 +244,7 @@ def test_class_function_that_disagrees(params: tuple[int, ...], code: str, diffe
     write_tracefs(tmp_path, FORMATS | {"odd/odd": (Line("int only_here", 8, 4, 1),)})
     done = check(tmp_path, b, "odd")
     assert (done.code, codes(done)) == (1, [code])
-    assert f"error: {tmp_path}/vmlinux: odd:odd: {difference} [{code}]" in done.out.splitlines()
+    assert f"{tmp_path}/vmlinux: error: odd:odd: {difference} [{code}]" in done.out.splitlines()
 
 
 def test_layout_that_no_compiler_makes(tmp_path: Path) -> None:

@@ -88,11 +88,11 @@ def test_length(length: str, defined: str, expected: int, more: int, tmp_path: P
     done = check(tmp_path, with_array(expected + more), files)
     assert done.err == ""
     assert (done.code, compared(done, RECORD)) == ((1, [1, 0, 1, 0]) if more else (0, [1, 1, 0, 0]))
-    codes = re.findall(r"^error: .* \[([a-z-]+)\]$", done.out, re.MULTILINE)
+    codes = re.findall(r"^\S+: error: .* \[([a-z-]+)\]$", done.out, re.MULTILINE)
     assert codes == (["record-size", "record-type", "record-offset"] if more else [])
     if more:
         difference = f"field name: size {expected} in the headers, {expected + more} in BTF [record-size]"
-        assert f"{tmp_path}/tree/include/trace/odd.h:5:1: odd:odd: {difference}" in done.out
+        assert f"{tmp_path}/tree/include/trace/odd.h:5:1: error: odd:odd: {difference}" in done.out
 
 
 @pytest.mark.parametrize("length", ["UNKNOWN", "sizeof(struct nowhere)"])
@@ -242,7 +242,7 @@ def test_names_that_the_makefile_defines(tmp_path: Path) -> None:
     assert compared(done, RAW) == compared(done, RECORD) == [1, 1, 0, 0]
     note = "odd:odd: as the headers say, for xe compiles them with -Ddrm_i915_private=xe_device [header-defines]"
     path = f"{tmp_path}/tree/drivers/gpu/drm/xe/Makefile:7"
-    assert done.out.count(f"note: {path}: {note}\n") == 2
+    assert done.out.count(f"{path}: note: {note}\n") == 2
 
 
 def test_only_what_differs_is_explained(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_check_of_what_cannot_be_read(driver: Path, kernel: tuple[str, str], rig
     done = tpgen("check", *kernel, "--headers", driver)
     assert done.code == 1
     (line,) = [line for line in done.out.splitlines() if code in line]
-    assert line.startswith(f"error: {driver / 'trace.h'}:")
+    assert line.startswith(f"{driver / 'trace.h'}:")
 
 
 def test_the_reason_is_the_true_one(driver: Path, kernel: tuple[str, str]) -> None:

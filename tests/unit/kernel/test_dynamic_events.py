@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from support.cli import tpgen
+from support.cli import line, tpgen
 from support.small_kernel import FORMATS, Line, small_btf, write_btf, write_tracefs
 
 PROBE = (Line("unsigned long __probe_ip", 8, 8), Line("u32 flags", 16, 4))
@@ -101,7 +101,7 @@ def test_no_program_can_be_attached(backend: str, sources: tuple[str, ...]) -> N
     done = tpgen("synthetic:wake_lat", "-b", backend, "--classic", *sources)
     reason = "it is a dynamic event, to which no tp program can be attached; -b python decodes its records"
     message = f"no classic form of synthetic:wake_lat: {reason} [no-such-form]"
-    assert (done.code, done.out, done.err) == (2, "", f"tpgen: error: {message}\n")
+    assert (done.code, done.out, done.err) == (2, "", line(message))
 
 
 def test_several_alone_are_refused_as_one_is(sources: tuple[str, ...], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import SIGNED, BtfBuilder
-from support.cli import tpgen
+from support.cli import line, tpgen
 from support.small_kernel import FORMATS, Line, format_text, write_btf, write_tracefs
 
 COMMON_LONG = "\tfield:unsigned char common_preempt_lazy_count;\toffset:8;\tsize:1;\tsigned:0;\n"
@@ -113,7 +113,7 @@ def test_32_bits(tmp_path: Path) -> None:
 def test_format_files_alone_with_a_long_header(tmp_path: Path) -> None:
     """Where the context has them is the kernel's own affair, so whoever generates is told."""
     root = tracefs(tmp_path / "t", close(12, 16), long_header=True)
-    note = "tpgen: note: {}: syscalls:sys_enter_close: its programs may find number and arguments elsewhere"
+    note = "{}: note: syscalls:sys_enter_close: its programs may find number and arguments elsewhere"
     done = tpgen("sys_enter_close", "--classic", "--tracefs", str(root), "--arch", "x86_64")
     assert done.code == 0
     assert done.err.startswith(note.format(root / "events/syscalls/sys_enter_close/format"))
@@ -187,7 +187,7 @@ def test_what_tracefs_alone_does_not_tell(tmp_path: Path) -> None:
     root = tracefs(tmp_path, {"s/e": (Line("int a", 8, 4, 1),)})
     done = tpgen("s:e", "--raw", "--tracefs", str(root), "--arch", "x86_64")
     message = "no raw form of s:e: its raw arguments are unknown: no BTF and no headers tell them [no-such-form]"
-    assert (done.code, done.err) == (2, f"tpgen: error: {message}\n")
+    assert (done.code, done.err) == (2, line(message))
 
 
 def test_a_system_call_without_tracefs(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import SIGNED, BtfBuilder
-from support.cli import tpgen
+from support.cli import is_line, tpgen
 from support.hostile_names import BACKENDS, NAMES, PLACES, ROWS, SOURCES, of_catalog
 
 
@@ -30,7 +30,7 @@ def told(code: int, out: str, err: str) -> None:
     """A run ends in some of its statuses, with lines and without anything that a terminal obeys."""
     assert code in (0, 1, 2)
     assert (out + err).replace("\n", "").isprintable()
-    assert all(line.startswith("tpgen: ") for line in err.splitlines())
+    assert all(map(is_line, err.splitlines()))
     assert len(err.splitlines()) < 8
     assert max(map(len, err.splitlines()), default=0) < 1000
 

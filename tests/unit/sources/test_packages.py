@@ -134,7 +134,9 @@ def test_where_a_package_lies_leaves_no_trace(home: Path, tmp_path: Path) -> Non
     assert contents[0] == contents[1]
     assert str(tmp_path).encode() not in contents[0]
     checked = tpgen("check", "odd", "--kernel", "odd")
-    assert f"package.deb:boot/vmlinuz-{RELEASE}: class odd: field second: offset 12 in the computed" in checked.out
+    assert (
+        f"package.deb:boot/vmlinuz-{RELEASE}: error: class odd: field second: offset 12 in the computed" in checked.out
+    )
 
 
 def test_a_kernel_in_several_packages(home: Path, tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_no_package(content: bytes, home: Path, tmp_path: Path) -> None:
     path.write_bytes(content)
     done = tpgen("catalog", "add", "x", path)
     assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(rf"tpgen: error: {path}: [^\n]* \[package-(?:unknown|corrupt|kernel)\][^\n]*\n", done.err)
+    assert re.fullmatch(rf"{path}: error: [^\n]* \[package-(?:unknown|corrupt|kernel)\][^\n]*\n", done.err)
 
 
 # --- what is in front of the modules
@@ -305,7 +307,7 @@ def test_download_that_was_cut(make: Callable[[Path, Path], Path], home: Path, t
         package.write_bytes(whole[: int(len(whole) * part)])
         done = tpgen("catalog", "add", "x", package)
         assert (done.code, done.out) == (2, "")
-        assert re.fullmatch(rf"tpgen: error: {package}: damaged package: [^\n]* \[package-corrupt\]\n", done.err)
+        assert re.fullmatch(rf"{package}: error: damaged package: [^\n]* \[package-corrupt\]\n", done.err)
 
 
 # --- progress

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.cli import refusal, tpgen
+from support.cli import line, refusal, tpgen
 from support.small_kernel import FORMATS, RECORD_HEADER, Line, format_text, small_btf, write_btf, write_tracefs
 
 from tpgen.diagnostics import TpgenError
@@ -39,9 +39,10 @@ def reason_of(event: str, root: Path) -> str:
     done = tpgen("show", event, "--tracefs", root)
     assert done.code == 1
     assert done.out.startswith(f"sched:{event}\n")
-    assert done.err.startswith("tpgen: error: ")
     assert done.err.count("\n") == 1
-    return done.err.removeprefix("tpgen: error: ").removesuffix("\n")
+    place, error, message = done.err.rstrip("\n").partition(": error: ")
+    assert error
+    return f"{place}: {message}"
 
 
 # Declaration, then the name, the type and the kind of locator that it means.
@@ -202,9 +203,9 @@ class TestContradictions:
         root = write_tracefs(tmp_path, {"sched/sched_wakeup": lines})
         path = root / "events/sched/sched_wakeup/format"
         message = f"{path}:9:8: sched:sched_wakeup: `pid_t pid[3]` has 4 bytes here, which 3 does not divide{CODE}"
-        done = tpgen("sched_wakeup", "--classic", "--tracefs", root, "-o", tmp_path / "out")
-        assert (done.code, done.out, done.err) == (1, "", f"tpgen: error: {message}\n")
-        assert f"error: {message}" in tpgen("check", "--tracefs", root).out.splitlines()
+        done = tpgen("sched_wakeup", "--classic", "--tracefs", root, "-o", tmp_path / "out.h")
+        assert (done.code, done.out, done.err) == (1, "", line(message))
+        assert line(message).rstrip("\n") in tpgen("check", "--tracefs", root).out.splitlines()
 
     def test_declarator_in_the_name_with_btf(self, tmp_path: Path) -> None:
         """clang's BTF of `struct { struct trace_entry ent; char name[8]; char __data[]; }` has the array."""
@@ -213,10 +214,10 @@ class TestContradictions:
         b.event_class("named", [BTF_INT], 16, [("ent", BTF_ENTRY, 0), ("name", b.array(BTF_CHAR, 8), 8)])
         root = write_tracefs(tmp_path, {"s/named": (Line("char name[8]", 8, 1),)})
         done = tpgen(
-            "named", "--classic", "--btf", write_btf(tmp_path / "btf", b), "--tracefs", root, "-o", tmp_path / "out"
+            "named", "--classic", "--btf", write_btf(tmp_path / "btf", b), "--tracefs", root, "-o", tmp_path / "out.h"
         )
         assert (done.code, done.err) == (0, "")
-        assert "char name[8];" in (tmp_path / "out").read_text()
+        assert "char name[8];" in (tmp_path / "out.h").read_text()
 
 
 class TestAlone:
@@ -232,8 +233,8 @@ class TestAlone:
             Line("pid_t of_another_size", 24, 2, 1),
         )
         root = write_tracefs(tmp_path, {"s/alone": lines})
-        assert tpgen("alone", "--classic", "--tracefs", root, "-o", tmp_path / "out").code == 0
-        text = (tmp_path / "out").read_text()
+        assert tpgen("alone", "--classic", "--tracefs", root, "-o", tmp_path / "out.h").code == 0
+        text = (tmp_path / "out.h").read_text()
         assert re.findall(r"TPGEN_INLINE (.*) tp_alone_(\w+)\(const void", text) == [
             ("int", "pid"),
             ("bool", "up"),
