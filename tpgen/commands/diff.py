@@ -25,7 +25,7 @@ def parser() -> Parser:
     made.add_argument("before", metavar="K1", help="live, a name or a file as for --kernel, or a file with BTF")
     made.add_argument("after", metavar="K2", help="the kernel to compare it with")
     made.add_argument(
-        "events", nargs="*", metavar="K3... PATTERN",
+        "events", nargs="*", default=[], metavar="K3... PATTERN",
         help="more kernels, each compared with the one before it, then patterns of events",
     )  # fmt: skip
     made.add_argument("--module", metavar="NAME", help="only events of this module")
