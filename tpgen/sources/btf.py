@@ -136,6 +136,12 @@ class Btf:
         found = ((name, self._ids_at(offset)) for name, offset in offsets if offset is not None)
         return {name: ids for name, ids in found if ids}
 
+    def ids_with_name(self, name: str) -> list[int]:
+        """The types that have a name, those of the base too, whether the pattern `names` matches it or not."""
+        offset = self._offset_of(name)
+        inherited = self.base.ids_with_name(name) if self.base else []
+        return inherited if offset is None else [*inherited, *self._ids_at(offset)]
+
     def _ids_at(self, offset: int) -> list[int]:
         """The types whose name is at `offset`."""
         # The search is three times as quick without zeros, of which the section is full.
