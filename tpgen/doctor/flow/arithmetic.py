@@ -111,7 +111,7 @@ def narrowed(value: Value, big_endian: bool) -> Value:
             return value if value.value <= U32 else value._replace(value=value.value & U32)
         case Loaded():
             return lowest(value, 4, big_endian)
-        case Unsure():
+        case Unsure() | Shifted(width=32):
             return value
         case _:
             return NARROW
@@ -264,19 +264,24 @@ def _masked(left: Value, right: Value, big_endian: bool) -> Value:
             return NARROW if Narrow() in (left, right) else unknown(left, right)
 
 
+def _shifted_back(value: Shifted, shift: int, big_endian: bool) -> Value:
+    kept = lowest(value.loaded, (value.width - value.bits) // 8, big_endian)
+    if shift < value.bits or shift % 8:
+        return None
+    return without_lowest(kept, (shift - value.bits) // 8, big_endian)
+
+
 def _shifted(operation: int, value: Number, shift: int, bits: int, big_endian: bool) -> Value:
     """A shift of what was loaded from the context: by whole bytes it leaves some of them."""
     if shift == 0:
         return value
     match value:
         case Loaded() if operation == Operation.LSH:
-            return Shifted(value, shift + 64 - bits) if shift % 8 == 0 else None
+            return Shifted(value, shift, bits) if shift % 8 == 0 else None
         case Loaded() if shift % 8 == 0 and (operation == Operation.RSH or 8 * value.size < bits):
             return without_lowest(value, shift // 8, big_endian)
-        case Shifted(loaded=loaded, bits=before) if operation != Operation.LSH:
-            kept = lowest(loaded, max(64 - before, 8) // 8, big_endian)
-            back = shift + 64 - bits
-            return without_lowest(kept, (back - before) // 8, big_endian) if back >= before and back % 8 == 0 else None
+        case Shifted(width=width) if operation != Operation.LSH and width == bits:
+            return _shifted_back(value, shift, big_endian)
         case Narrow() if operation == Operation.RSH:
             return value
         case _:

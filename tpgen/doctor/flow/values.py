@@ -73,10 +73,11 @@ class Loaded(NamedTuple):
 
 
 class Shifted(NamedTuple):
-    """`loaded`, shifted to the left by `bits`, of 64."""
+    """`loaded`, shifted to the left by `bits` in a register of `width` bits, 32 or 64."""
 
     loaded: Loaded
     bits: int
+    width: int
     kind: str = "shifted"
 
 
