@@ -32,6 +32,7 @@ usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [source options
        tpgen backends                    what -b can name, from tpgen and from other packages
        tpgen catalog list|add|export     the kernels that --kernel can name, beside the running one
        tpgen probe                       are raw tracepoints supported, and by what evidence
+       tpgen explain CODE                what a code behind a message means
 
 EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or '*:sched_switch'.
 `tpgen help COMMAND` explains the options of a command, `tpgen EVENT --help` those without one.

@@ -26,14 +26,14 @@ MOUNTS = "/proc/self/mounts"
 # --- what travels with the package
 
 
-def resource_dir(name: Literal["templates", "kernel_headers"]) -> pathlib.Path:
+def resource_dir(name: Literal["templates", "kernel_headers", "docs"]) -> pathlib.Path:
     """The directory of that name: inside the package in a wheel, beside it in a checkout or an editable install."""
     import pathlib
 
     return pathlib.Path(resource_path(name))
 
 
-def resource_path(name: Literal["templates", "kernel_headers"]) -> str:
+def resource_path(name: Literal["templates", "kernel_headers", "docs"]) -> str:
     """The resource directory as text. Raises `TpgenError` `installation` where this user cannot see it."""
     package = os.path.dirname(__file__)
     for directory in (os.path.join(package, name), os.path.join(os.path.dirname(package), name)):

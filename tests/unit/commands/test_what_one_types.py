@@ -8,6 +8,8 @@ import pytest
 from support.cli import Done, refusal, tpgen
 from support.small_kernel import write_btf, write_tracefs
 
+from tpgen.commands.names import COMMANDS
+
 
 @pytest.fixture(scope="module")
 def btf(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -33,7 +35,7 @@ def test_the_version_and_the_help_have_short_names() -> None:
     assert tpgen("help").code == 0
 
 
-@pytest.mark.parametrize("command", ["show", "list", "check", "diff", "build", "backends", "catalog", "probe"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command(command: str) -> None:
     done = tpgen("help", command)
     assert done == tpgen(command, "--help")
