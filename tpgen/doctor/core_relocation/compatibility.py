@@ -11,11 +11,20 @@ from tpgen.doctor.core_relocation.specs import COMPOSITES, ENUMS, Refusal, essen
 from tpgen.sources.bpf_object.btf_types import array_type, count_of, encoding, enumerators, is_flag_set
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind
+from tpgen.target import canonical_integer
 
 # libbpf's bounds for types within types, and of its own for functions and structs within these.
 _DEEPEST, _MOST_LEVELS = 32, 32
 # Ours, for all comparisons of one pair of types: of 440 objects none takes a thousand.
 _MOST_STEPS = 100_000
+
+
+# The integers that all compilers call the same in BTF; clang has `unsigned long` where gcc has `long unsigned int`.
+_ONE_SPELLING = frozenset(("char", "signed char", "unsigned char", "int", "unsigned int", "_Bool"))
+
+
+class Untold(Exception):
+    """Nothing that is known of the kernel decides."""
 
 
 class Shape(NamedTuple):
@@ -66,11 +75,16 @@ def fields_fit(shape: Shape, btf: Btf, type_id: int) -> bool:
 
 
 class TypePair:
-    """Compares types of a program with types of a kernel."""
+    """Compares types of a program with types of a kernel, of which those of a catalog are `partial`.
 
-    def __init__(self, ours: Btf, theirs: Btf) -> None:
+    A struct without members then has others, an enum other enumerators, and what the kernel's compiler calls an integer
+    is not known: `Untold` is raised where that would decide.
+    """
+
+    def __init__(self, ours: Btf, theirs: Btf, partial: bool = False) -> None:
         self._ours = ours
         self._theirs = theirs
+        self._partial = partial
         self._steps = 0
 
     def compatible(self, our_id: int, their_id: int, level: int = _MOST_LEVELS) -> bool:
@@ -121,6 +135,8 @@ class TypePair:
             self._count()
             our_id, their_id = ours.strip(our_id), theirs.strip(their_id)
             kind, their_kind = ours.kind(our_id), theirs.kind(their_id)
+            if self._partial and kind == their_kind == BtfKind.INT:
+                return self._partial_integers_match(our_id, their_id)
             if not names_match(_name(ours, our_id), _name(theirs, their_id)):
                 return False
             match kind:
@@ -168,6 +184,8 @@ class TypePair:
 
     def _members_match(self, our_id: int, their_id: int, level: int) -> bool:
         theirs = self._theirs.members(their_id)
+        if self._partial and not theirs:
+            raise Untold
         return count_of(self._ours, our_id) <= len(theirs) and all(
             any(
                 names_match(own.name, other.name) and self.matches(own.type_id, other.type_id, level=level - 1)
@@ -179,10 +197,22 @@ class TypePair:
     def _enums_match(self, our_id: int, their_id: int) -> bool:
         if self._ours.words(our_id)[2] != self._theirs.words(their_id)[2]:
             return False
+        if self._partial:
+            raise Untold
         if count_of(self._ours, our_id) > count_of(self._theirs, their_id):
             return False
         theirs = {essential_name(each.name) for each in enumerators(self._theirs, their_id)}
         return all(essential_name(each.name) in theirs for each in enumerators(self._ours, our_id))
+
+    def _partial_integers_match(self, our_id: int, their_id: int) -> bool:
+        name, other = (
+            canonical_integer(btf.name(each)) for btf, each in ((self._ours, our_id), (self._theirs, their_id))
+        )
+        if name != other or not self._integers_match(our_id, their_id):
+            return False
+        if name not in _ONE_SPELLING:
+            raise Untold
+        return True
 
     def _integers_match(self, our_id: int, their_id: int) -> bool:
         same_size = self._ours.words(our_id)[2] == self._theirs.words(their_id)[2]

@@ -10,9 +10,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tpgen.basics.memo import memoised
-from tpgen.doctor.core_relocation.compatibility import Shape, alike, fields_fit
+from tpgen.doctor.core_relocation.compatibility import TypePair, Untold, alike, fields_fit, shape_of
+from tpgen.doctor.core_relocation.results import number_of
 from tpgen.doctor.core_relocation.specs import (
     COMPOSITES,
+    ENUMERATOR_KINDS,
+    ENUMS,
+    FIELD_KINDS,
     MOST_PARTS,
     Part,
     Refusal,
@@ -21,23 +25,14 @@ from tpgen.doctor.core_relocation.specs import (
     is_flexible,
     size_in_bytes,
 )
-from tpgen.sources.bpf_object.btf_types import array_type
+from tpgen.doctor.core_relocation.wanted import Candidate, Match, Step, Types, Wanted
+from tpgen.sources.bpf_object.btf_types import array_type, enumerators
+from tpgen.sources.bpf_object.facts import CoreKind
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind
 
 # Members of all structs together, those within anonymous ones counted each time: the kernel has 200 000.
 _MOST_MEMBERS = 4_000_000
-
-
-class Step(NamedTuple):
-    """One part of an access, as it looks for it in a kernel's type.
-
-    A member of that `name`, whose type has the `shape`; or the element `at` of an array, where `name` is None.
-    """
-
-    name: str | None
-    shape: Shape | None
-    at: int
 
 
 class _Found(NamedTuple):
@@ -47,11 +42,15 @@ class _Found(NamedTuple):
 
 
 class TypeTable:
-    """The types of vmlinux, or of one module, which is called `module`."""
+    """The types of vmlinux, or of one module, which is called `module`.
 
-    def __init__(self, btf: Btf, module: str | None = None) -> None:
+    Of `partial` ones, a catalog's, a struct without members has others, and a member of type void has another.
+    """
+
+    def __init__(self, btf: Btf, module: str | None = None, partial: bool = False) -> None:
         self.btf = btf
         self.module = module
+        self.partial = partial
         self._members = 0
         self._found: dict[int, dict[str, _Found]] = {}
 
@@ -76,8 +75,13 @@ class TypeTable:
         return found
 
     @memoised
-    def match(self, root: int, steps: tuple[Step, ...]) -> Spec | None:
-        """The access in the type `root`; None where it has not all its parts. Raises `Refusal`."""
+    def field(self, kind: CoreKind, root: int, steps: tuple[Step, ...]) -> Match | None:
+        """The value of an access in the type `root`; None where it has not all its parts. Raises `Refusal`."""
+        spec = self._access(root, steps)
+        return None if spec is None else Match(spec.bit_offset, number_of(kind, self.btf, spec, self.pointer_bytes))
+
+    @memoised
+    def _access(self, root: int, steps: tuple[Step, ...]) -> Spec | None:
         btf, type_id, bit_offset = self.btf, root, 0
         parts: list[Part] = []
         for step in steps:
@@ -85,6 +89,8 @@ class TypeTable:
             if step.name is not None:
                 assert step.shape is not None
                 found = self._member(type_id, step.name)
+                if self.partial and found and shape_of(btf, found.type_id).kind == BtfKind.VOID:
+                    raise Untold
                 if found is None or not fields_fit(step.shape, btf, found.type_id):
                     return None
                 parts.append(found.part)
@@ -105,7 +111,10 @@ class TypeTable:
     def _member(self, type_id: int, name: str) -> _Found | None:
         if self.btf.kind(type_id) not in COMPOSITES:
             return None
-        return self._members_of(type_id, 1).get(name)
+        members = self._members_of(type_id, 1)
+        if self.partial and not members:
+            raise Untold
+        return members.get(name)
 
     def _members_of(self, type_id: int, depth: int) -> dict[str, _Found]:
         """The members of a struct by name, with those of its anonymous members."""
@@ -135,14 +144,44 @@ class TypeTable:
             raise Refusal("E2BIG", "types that nest too deeply")
 
 
-class Candidate(NamedTuple):
-    """A type of a kernel that has the name that is looked for."""
+class InTable(Candidate):
+    """A type of a table."""
 
-    table: TypeTable
-    type_id: int
+    def __init__(self, table: TypeTable, type_id: int) -> None:
+        self._table = table
+        self._type_id = type_id
+        self.module = table.module
+
+    def match(self, wanted: Wanted) -> Match | None:
+        if wanted.kind in FIELD_KINDS:
+            return self._table.field(wanted.kind, self._type_id, wanted.steps)
+        spec = self._spec(wanted)
+        table = self._table
+        return None if spec is None else Match(0, number_of(wanted.kind, table.btf, spec, table.pointer_bytes))
+
+    def _spec(self, wanted: Wanted) -> Spec | None:
+        btf, type_id = self._table.btf, self._type_id
+        if wanted.kind in ENUMERATOR_KINDS:
+            name = wanted.spec.parts[0].name
+            assert name is not None
+            return _enumerator(btf, type_id, essential_name(name))
+        pair = TypePair(wanted.btf, btf, self._table.partial)
+        compare = pair.matches if wanted.kind == CoreKind.TYPE_MATCHES else pair.compatible
+        return Spec(type_id, (), 0) if compare(wanted.relocation.type_id, type_id) else None
 
 
-class KernelTypes:
+def _enumerator(btf: Btf, root: int, name: str) -> Spec | None:
+    """The access to the first enumerator of that name, but for its flavour."""
+    type_id = btf.strip(root)
+    if btf.kind(type_id) not in ENUMS:
+        return None
+    for index, each in enumerate(enumerators(btf, type_id)):
+        if essential_name(each.name) == name:
+            return Spec(root, (Part(type_id, index, each.name),), 0)
+    return None
+
+
+class KernelTypes(Types):
     """The types of a kernel: those of its image, and of modules by their names."""
 
     def __init__(self, btf: Btf, modules: Mapping[str, Btf] | None = None) -> None:
@@ -153,7 +192,7 @@ class KernelTypes:
     def candidates(self, name: str, kind: BtfKind) -> tuple[Candidate, ...]:
         """The types of that essential name and kind. Modules are asked where the image has none."""
         for tables in ([self._image], self._modules):
-            found = [Candidate(table, type_id) for table in tables for type_id in table.candidates(name, kind)]
+            found = [InTable(table, type_id) for table in tables for type_id in table.candidates(name, kind)]
             if found:
                 return tuple(found)
         return ()

@@ -9,38 +9,18 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tpgen.doctor.core_relocation.compatibility import TypePair, shape_of
-from tpgen.doctor.core_relocation.kernel_types import Candidate, KernelTypes, Step
-from tpgen.doctor.core_relocation.results import NEEDED, Number, number_of, patched
-from tpgen.doctor.core_relocation.specs import (
-    COMPOSITES,
-    ENUMERATOR_KINDS,
-    ENUMS,
-    FIELD_KINDS,
-    Part,
-    Refusal,
-    Spec,
-    essential_name,
-    parse,
-    spelled,
-)
-from tpgen.doctor.relocated import Failed, Relocated, Relocations
-from tpgen.sources.bpf_object.btf_types import enumerators, member
+from tpgen.doctor.core_relocation.compatibility import Untold
+from tpgen.doctor.core_relocation.results import NEEDED, Number, patched
+from tpgen.doctor.core_relocation.specs import COMPOSITES, Refusal, essential_name, spelled
+from tpgen.doctor.core_relocation.wanted import Candidate, Match, Types, Wanted, wanted
+from tpgen.doctor.relocated import Failed, Relocated, Relocations, Unknown
 from tpgen.sources.bpf_object.facts import BpfObject, CoreKind, CoreRelocation, Place
-from tpgen.sources.btf import Btf
+from tpgen.sources.bpf_object.instructions import Instruction
 
 
-def relocate(obj: BpfObject, types: KernelTypes) -> Relocations:
+def relocate(obj: BpfObject, types: Types) -> Relocations:
     """The outcomes of an object's relocations on a kernel, as libbpf would have them that loads all its programs."""
     return _Relocator(obj, types).relocate() if obj.btf is not None else {}
-
-
-class _Ours(NamedTuple):
-    """A relocation's access and value in the object's own types; `steps` are what a kernel's type must have."""
-
-    spec: Spec
-    number: Number
-    steps: tuple[Step, ...]
 
 
 class _Outcome(NamedTuple):
@@ -49,14 +29,14 @@ class _Outcome(NamedTuple):
 
 
 class _Relocator:
-    def __init__(self, obj: BpfObject, types: KernelTypes) -> None:
+    def __init__(self, obj: BpfObject, types: Types) -> None:
         assert obj.btf is not None
         self._obj = obj
         self._btf = obj.btf
         self._types = types
         # The candidates for a type of the object. As in libbpf, a relocation leaves those that it matched to the next.
         self._candidates: dict[int, tuple[Candidate, ...]] = {}
-        self._ours: dict[CoreRelocation, _Ours] = {}
+        self._wanted: dict[CoreRelocation, Wanted] = {}
 
     def relocate(self) -> Relocations:
         return {place: self._relocated(place, each) for place, each in self._relocations()}
@@ -79,13 +59,21 @@ class _Relocator:
         instruction = self._obj.code[place.section][place.at]
         assert instruction is not None
         try:
-            ours = self._ours_of(relocation)
-            outcome = self._outcome(relocation, ours)
-            resolved = None if outcome is None else patched(instruction, ours.number, outcome.number)
+            found = self._resolved(instruction, relocation)
         except Refusal as refusal:
             return Failed(spelled(self._btf, relocation), refusal.reason, refusal.errno)
+        except Untold:
+            return Unknown(spelled(self._btf, relocation), self._struct_name(relocation))
+        return found or Failed(spelled(self._btf, relocation))
+
+    def _resolved(self, instruction: Instruction, relocation: CoreRelocation) -> Relocated | None:
+        want = self._wanted.get(relocation)
+        if want is None:
+            want = self._wanted[relocation] = wanted(self._btf, relocation)
+        outcome = self._outcome(want)
+        resolved = None if outcome is None else patched(instruction, want.number, outcome.number)
         if resolved is None or outcome is None:
-            return Failed(spelled(self._btf, relocation))
+            return None
         return resolved._replace(struct_name=self._struct_name(relocation), module=outcome.module)
 
     def _struct_name(self, relocation: CoreRelocation) -> str | None:
@@ -95,46 +83,23 @@ class _Relocator:
         name = self._btf.name(struct) if self._btf.kind(struct) in COMPOSITES else ""
         return essential_name(name or self._btf.name(relocation.type_id))
 
-    # --- the object's side
-
-    def _ours_of(self, relocation: CoreRelocation) -> _Ours:
-        found = self._ours.get(relocation)
-        if found is None:
-            spec = parse(self._btf, relocation)
-            number = number_of(relocation.kind, self._btf, spec, 8)
-            found = self._ours[relocation] = _Ours(spec, number, tuple(self._steps(relocation.kind, spec)))
-        return found
-
-    def _steps(self, kind: CoreKind, spec: Spec) -> Iterator[Step]:
-        if kind in FIELD_KINDS:
-            for part in spec.parts:
-                if part.name is None:
-                    yield Step(None, None, part.at)
-                else:
-                    shape = shape_of(self._btf, member(self._btf, part.type_id, part.at).type_id)
-                    yield Step(part.name, shape, 0)
-
-    # --- the kernel's side
-
-    def _outcome(self, relocation: CoreRelocation, ours: _Ours) -> _Outcome | None:
+    def _outcome(self, want: Wanted) -> _Outcome | None:
         """The value on the kernel; None where the instruction is poisoned."""
-        kind = relocation.kind
-        if kind == CoreKind.TYPE_ID_LOCAL:
-            return _Outcome(ours.number, None)
-        found: list[tuple[Candidate, Spec, Number]] = []
-        for candidate in self._candidates_of(relocation.type_id):
-            spec = self._match(relocation, ours, candidate)
-            if spec is None:
+        if want.kind == CoreKind.TYPE_ID_LOCAL:
+            return _Outcome(want.number, None)
+        type_id = want.relocation.type_id
+        found: list[tuple[Candidate, Match]] = []
+        for candidate in self._candidates_of(type_id):
+            match = candidate.match(want)
+            if match is None:
                 continue
-            number = number_of(kind, candidate.table.btf, spec, candidate.table.pointer_bytes)
-            if found and (spec.bit_offset != found[0][1].bit_offset or number.value != found[0][2].value):
-                reason = f"the kernel has several types of the name {self._name(relocation.type_id)}, which differ"
-                raise Refusal("EINVAL", reason)
-            found.append((candidate, spec, number))
+            if found and _differ(match, found[0][1]):
+                raise Refusal("EINVAL", f"the kernel has several types of the name {self._name(type_id)}, which differ")
+            found.append((candidate, match))
         if found:
-            self._candidates[relocation.type_id] = tuple(candidate for candidate, *_ in found)
-            return _Outcome(found[0][2], found[0][0].table.module)
-        return None if kind in NEEDED else _Outcome(Number(0), None)
+            self._candidates[type_id] = tuple(candidate for candidate, _ in found)
+            return _Outcome(found[0][1].number, found[0][0].module)
+        return None if want.kind in NEEDED else _Outcome(Number(0), None)
 
     def _candidates_of(self, type_id: int) -> tuple[Candidate, ...]:
         found = self._candidates.get(type_id)
@@ -148,25 +113,6 @@ class _Relocator:
     def _name(self, type_id: int) -> str:
         return essential_name(self._btf.name(type_id)) if type_id else ""
 
-    def _match(self, relocation: CoreRelocation, ours: _Ours, candidate: Candidate) -> Spec | None:
-        kind, (table, type_id) = relocation.kind, candidate
-        if kind in FIELD_KINDS:
-            return table.match(type_id, ours.steps)
-        if kind in ENUMERATOR_KINDS:
-            name = ours.spec.parts[0].name
-            assert name is not None
-            return _enumerator(table.btf, type_id, essential_name(name))
-        pair = TypePair(self._btf, table.btf)
-        compare = pair.matches if kind == CoreKind.TYPE_MATCHES else pair.compatible
-        return Spec(type_id, (), 0) if compare(relocation.type_id, type_id) else None
 
-
-def _enumerator(btf: Btf, root: int, name: str) -> Spec | None:
-    """The access to the first enumerator of that name, but for its flavour."""
-    type_id = btf.strip(root)
-    if btf.kind(type_id) not in ENUMS:
-        return None
-    for index, each in enumerate(enumerators(btf, type_id)):
-        if essential_name(each.name) == name:
-            return Spec(root, (Part(type_id, index, each.name),), 0)
-    return None
+def _differ(match: Match, other: Match) -> bool:
+    return match.bit_offset != other.bit_offset or match.number.value != other.number.value

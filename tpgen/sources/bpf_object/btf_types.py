@@ -85,15 +85,6 @@ def in_section(btf: Btf, section: str) -> Iterator[int]:
             yield from words[3 : 3 + 3 * (words[1] & VLEN) : 3]
 
 
-def number_of(btf: Btf, type_id: int) -> int | None:
-    """The number that `__uint(name, number)` of bpf_helpers.h states: the length of the array pointed to."""
-    pointer = btf.strip(type_id)
-    if btf.kind(pointer) != BtfKind.PTR:
-        return None
-    array = btf.strip(btf.target_id(pointer))
-    return array_type(btf, array).length if btf.kind(array) == BtfKind.ARRAY else None
-
-
 def expected(btf: Btf, type_id: int, *kinds: BtfKind) -> int:
     """`type_id`, which is of one of `kinds`. Raises `btf-bad-kind` for another one."""
     if btf.kind(type_id) not in kinds:

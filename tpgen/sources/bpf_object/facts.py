@@ -110,10 +110,11 @@ class CoreRelocation(NamedTuple):
 
 
 class MapDefinition(NamedTuple):
-    """A map: `type` is its BPF_MAP_TYPE_* number, None where the object does not say it."""
+    """A map: `type` is its BPF_MAP_TYPE_* number, `value_size` in bytes; None where the object does not say it."""
 
     name: str
     type: int | None
+    value_size: int | None = None
 
 
 @frozen

@@ -14,7 +14,7 @@ from functools import cached_property
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.programs.sections import parse_section
 from tpgen.sources.bpf_object.btf_ext import BtfExt, read_btf_ext
-from tpgen.sources.bpf_object.btf_types import expected, in_section, number_of
+from tpgen.sources.bpf_object.btf_types import expected, in_section
 from tpgen.sources.bpf_object.facts import (
     BpfObject,
     Function,
@@ -26,6 +26,7 @@ from tpgen.sources.bpf_object.facts import (
     Variable,
 )
 from tpgen.sources.bpf_object.instructions import INSTRUCTION_BYTES, Instruction, decode
+from tpgen.sources.bpf_object.maps import map_definitions
 from tpgen.sources.bpf_object.references import Targets, references
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind
@@ -228,32 +229,24 @@ class _ObjectReader:
 
     def _maps(self) -> Iterator[MapDefinition]:
         """The maps, of BTF's kind and of the old one, whose struct begins with the type."""
-        types = self._map_types()
+        definitions = {} if self._btf is None else map_definitions(self._btf)
         for symbol in self._symbols:
             section = self._names[symbol.section] if self._is_object(symbol) else ""
             if section == ".maps":
-                yield MapDefinition(symbol.name, types.get(symbol.name))
+                yield definitions.get(symbol.name, MapDefinition(symbol.name, None))
             elif section.partition("/")[0] == "maps":
-                yield MapDefinition(symbol.name, self._old_map_type(symbol))
+                yield self._old_map(symbol)
 
     def _is_object(self, symbol: Symbol) -> bool:
         return symbol.type == SymbolType.OBJECT and 0 < symbol.section < len(self._names)
 
-    def _old_map_type(self, symbol: Symbol) -> int | None:
-        contents = self._elf.contents(self._elf.sections[symbol.section])[symbol.value : symbol.value + 4]
-        return int.from_bytes(contents, "big" if self._elf.big_endian else "little") if len(contents) == 4 else None
-
-    def _map_types(self) -> dict[str, int | None]:
-        btf = self._btf
-        if btf is None:
-            return {}
-        found = {}
-        for variable in in_section(btf, ".maps"):
-            kind = btf.strip(btf.target_id(expected(btf, variable, BtfKind.VAR)))
-            if btf.kind(kind) == BtfKind.STRUCT:
-                types = (number_of(btf, member.type_id) for member in btf.members(kind) if member.name == "type")
-                found[btf.name(variable)] = next(types, None)
-        return found
+    def _old_map(self, symbol: Symbol) -> MapDefinition:
+        """A map of a struct bpf_map_def: type, size of the key, size of the value."""
+        contents = self._elf.contents(self._elf.sections[symbol.section])[symbol.value : symbol.value + 12]
+        if len(contents) < 12:
+            return MapDefinition(symbol.name, None)
+        kind, _, value_size = struct.unpack(">3I" if self._elf.big_endian else "<3I", contents)
+        return MapDefinition(symbol.name, kind, value_size)
 
     # --- BTF
 

@@ -25,6 +25,7 @@ SOURCE = """\
 typedef unsigned long u64;
 struct task { int pid; long state; } CORE;
 struct { int (*type)[27]; int (*max_entries)[4096]; } ring SEC(".maps");
+struct { int (*type)[1]; u64 (*key); struct task (*value)[3]; int (*max_entries)[1]; } hash SEC(".maps");
 struct old { unsigned type, key, value, entries; } older SEC("maps") = {5, 4, 8, 1};
 const volatile int chosen = 7;
 const volatile char word[8] = "abc";
@@ -129,7 +130,11 @@ def test_variables_maps_and_symbols(found: BpfObject) -> None:
     assert found.data[".rodata"][word.offset :][: word.size] == b"abc\0\0\0\0\0"
     assert (variables["counter"].section, variables["sum"].section) == (".data", ".bss")
     assert found.data[".bss"] == b""
-    assert set(found.maps) == {MapDefinition("ring", 27), MapDefinition("older", 5)}
+    assert set(found.maps) == {
+        MapDefinition("ring", 27),
+        MapDefinition("hash", 1, 48),
+        MapDefinition("older", 5, 8),
+    }
     assert found.kernel_symbols == {"symbol": "void", "typed": "var", "function": "func"}
     assert found.license == "Dual BSD/GPL"
 
