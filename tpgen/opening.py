@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
-from tpgen.kernel.options import PATH, options_of
+from tpgen.kernel.options import PATH, options_of, split_catalog
 from tpgen.kernel.request import KernelRequest
 from tpgen.paths import live_kernel_askable
 from tpgen.target import target_named
@@ -77,20 +77,20 @@ def _named_by(request: KernelRequest) -> str | None:
 
 
 def expanded(requests: Iterable[KernelRequest]) -> list[KernelRequest]:
-    """The requests, with one for each stored kernel in place of one that names them by a glob, each once.
+    """The requests, with one for each kernel in place of one that names several, by a glob or a file, each once.
 
-    Raises `unknown-kernel` where a glob means none.
+    Raises `unknown-kernel` where there is none, and what is wrong with the file.
     """
-    found: dict[KernelRequest, None] = {}
-    for request in requests:
-        if request.kernel is None or not request.names_several:
-            found[request] = None
-        else:
-            from tpgen.catalog.store import names_like
+    return list(dict.fromkeys(request._replace(kernel=name) for request in requests for name in _names(request)))
 
-            names = names_like(request.kernel, request.arch)
-            found |= dict.fromkeys(request._replace(kernel=name) for name in names)
-    return list(found)
+
+def _names(request: KernelRequest) -> Sequence[str | None]:
+    """The names of the single kernels that the name in a request means."""
+    if request.kernel in (None, "live"):
+        return [request.kernel]
+    from tpgen.catalog.store import names_of
+
+    return names_of(request.kernel, request.arch)
 
 
 def apart(opened: Iterable[tuple[str | None, KernelEvents]]) -> dict[str, KernelEvents]:
@@ -193,7 +193,7 @@ def kernel_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _names_kernel(word: str) -> bool:
     from tpgen.catalog.store import is_stored
 
-    return word == "live" or is_stored(word) or (not word.isidentifier() and os.path.isfile(word))
+    return word == "live" or is_stored(word) or (not word.isidentifier() and os.path.isfile(split_catalog(word)[0]))
 
 
 def open_checked(request: KernelRequest, join_live: bool = False) -> CheckedKernel:

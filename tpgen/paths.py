@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 
+from tpgen.kernel.options import CATALOG_SUFFIX
+
 TYPE_CHECKING = False  # as in typing, whose import a run that finds its output in the cache goes without
 if TYPE_CHECKING:
     import pathlib
     from typing import Literal
 
-#: How the name of a catalog file ends.
-CATALOG_SUFFIX = ".tpgen"
 #: The directory of the running kernel's BTF: vmlinux and the modules.
 LIVE_BTF = "/sys/kernel/btf"
 #: Where tracefs is mounted by itself, and where debugfs shows it.

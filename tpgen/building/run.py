@@ -15,7 +15,7 @@ from tpgen.building.request import BuildRequest
 from tpgen.building.steps import Rendered, differences, render, write
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.events import KernelEvents
-from tpgen.kernel.options import FILE, HEADERS, PATH, TREES, options_of
+from tpgen.kernel.options import FILE, HEADERS, PATH, TREES, options_of, split_catalog
 from tpgen.kernel.request import KernelRequest
 from tpgen.opening import Report, expanded, files_read, open_kernel
 from tpgen.output import Inside
@@ -164,7 +164,7 @@ class _Kernels:
 
     def _add_named(self, name: str | None) -> None:
         """Add what a kernel without files depends on. Whether there is a live one decides what None means."""
-        if name is not None and os.path.isfile(name):
-            self._inputs.add_file(os.path.abspath(name))
+        if name is not None and os.path.isfile(path := split_catalog(name)[0]):
+            self._inputs.add_file(os.path.abspath(path))
         else:
             self._inputs.add_named_state("live" if name in (None, "live") else "catalogs")

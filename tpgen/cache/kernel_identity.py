@@ -11,6 +11,7 @@ import os
 import sys
 
 from tpgen.cache.fingerprint import path_stamp
+from tpgen.kernel.options import split_catalog
 from tpgen.paths import LIVE_BTF, catalog_files, live_kernel_readable, live_tracefs, user_catalogs
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
@@ -49,7 +50,7 @@ def of(names: Sequence[str]) -> str | None:
     live = current() if "live" in names else ""
     if live is None:
         return None
-    files = [path_stamp(name) for name in names if os.path.exists(name)]
+    files = [path_stamp(path) for name in names if os.path.exists(path := split_catalog(name)[0])]
     return "\n".join((live, os.uname().machine, *files, *_catalogs()))
 
 

@@ -18,7 +18,7 @@ from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard
 from tpgen.diagnostics import Diagnostic, TpgenError
 from tpgen.kernel.events import EventKey, KernelEvents
-from tpgen.paths import CATALOG_SUFFIX
+from tpgen.kernel.options import CATALOG_SUFFIX
 
 if TYPE_CHECKING:
     from tpgen.catalog.read import CatalogKernel

@@ -17,6 +17,7 @@ from tpgen.diagnostics import Diagnostic, Position, Severity, fail
 from tpgen.kernel import validate
 from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.options import CATALOG_SUFFIX
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
 from tpgen.model import (
     Alternative,
@@ -67,6 +68,9 @@ class Catalog(CatalogFile):
             name = names[0]
         if name is None or name not in names:
             hint = f"it has {', '.join(names) or 'none'}"
+            if name is None and names:
+                path = self.path if self.path.endswith(CATALOG_SUFFIX) else f"{self.path}{CATALOG_SUFFIX}"
+                hint += f"; {path}:{names[0]} would be one"
             what = "which of its kernels is not said" if name is None else f"no kernel {name!r} in this catalog"
             raise fail("unknown-kernel", what, self.path, hint)
         return CatalogKernel(self, self.kernels[names.index(name)], label or name)

@@ -16,7 +16,9 @@ from tpgen.cache.private_files import make_directory
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import KernelInfo
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
-from tpgen.paths import CATALOG_SUFFIX, catalog_files, shipped_catalogs, user_catalogs
+from tpgen.kernel.options import CATALOG_SUFFIX, split_catalog
+from tpgen.kernel.request import is_glob
+from tpgen.paths import catalog_files, shipped_catalogs, user_catalogs
 from tpgen.target import target_named
 
 _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
@@ -88,25 +90,52 @@ def path_of(name: str) -> str:
 # --- which is meant
 
 
-def names_like(pattern: str, arch: str | None = None) -> list[str]:
-    """The names of the stored kernels that a glob means, oldest first; with `arch` those of that architecture alone.
+def names_of(wanted: str, arch: str | None = None) -> list[str]:
+    """The names of the single kernels that `--kernel` means, oldest first: of a glob, of a file of several, or itself.
 
-    Raises `unknown-kernel` where there is none.
+    Of several those count that are of the architecture, where one is given. Raises `unknown-kernel` where none is left,
+    and what is wrong with the file.
     """
-    from fnmatch import fnmatchcase
-
+    path, pattern = split_catalog(wanted)
+    if path.endswith(CATALOG_SUFFIX):
+        return _names_in(path, pattern, arch)
+    if not is_glob(wanted) or os.path.exists(wanted):
+        return [wanted]
     known, broken = stored_kernels()
-    wanted = target_named(arch).arch if arch else None
-    found = [
-        item.info for item in known if fnmatchcase(item.info.name, pattern) and wanted in (None, item.info.target.arch)
-    ]
+    found = _like(wanted, arch, (item.info for item in known))
     if not found and broken:
         raise TpgenError(*broken)
     if not found:
-        of_arch = f" for {arch}" if arch else ""
-        raise fail("unknown-kernel", f"no kernel is called {pattern!r}{of_arch}", hint=_known(pattern, known))
+        raise fail("unknown-kernel", f"no kernel is called {wanted!r}{_for(arch)}", hint=_known(wanted, known))
+    return found
+
+
+def _names_in(path: str, pattern: str | None, arch: str | None) -> list[str]:
+    catalog = Catalog(path)
+    kernels = catalog.kernels
+    catalog.close()
+    if pattern is None and len(kernels) == 1:
+        return [path]
+    found = _like(pattern or "*", arch, kernels)
+    if not found:
+        called = f" is called {pattern!r}" if pattern else ""
+        hint = f"it has {', '.join(info.name for info in kernels) or 'none'}"
+        raise fail("unknown-kernel", f"no kernel in this catalog{called}{_for(arch)}", path, hint)
+    return [f"{path}:{name}" for name in found]
+
+
+def _like(pattern: str, arch: str | None, kernels: Iterable[KernelInfo]) -> list[str]:
+    """The names of those that are called so, and of that architecture if one is given, oldest first."""
+    from fnmatch import fnmatchcase
+
+    wanted = target_named(arch).arch if arch else None
+    found = [info for info in kernels if fnmatchcase(info.name, pattern) and wanted in (None, info.target.arch)]
     found.sort(key=lambda info: (release_numbers(info.release), info.name))
     return list(dict.fromkeys(info.name for info in found))
+
+
+def _for(arch: str | None) -> str:
+    return f" for {arch}" if arch else ""
 
 
 def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
@@ -114,8 +143,9 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
 
     Raises `TpgenError`: `unknown-kernel`, and what `Catalog` raises.
     """
-    if os.sep in wanted or wanted.endswith(CATALOG_SUFFIX):
-        return Catalog(wanted).kernel()
+    path, name = split_catalog(wanted)
+    if os.sep in path or path.endswith(CATALOG_SUFFIX):
+        return Catalog(path).kernel(name)
     known, broken = stored_kernels()
     found = best(wanted, known, target_named(arch).arch if arch else machine())
     if found is not None:

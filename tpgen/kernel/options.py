@@ -4,7 +4,7 @@ The options of every command, the keys of `[kernel.NAME]` in tpgen.toml, the wor
 build and the options with which generated output may be cached are made from it. tests/unit/kernel/test_request.py
 checks the fields of `KernelRequest`, the keywords of `tpgen.api.open_kernel` and the table in README.md against it.
 
-Runs that find nothing to do read it, so it is plain data, and this module imports nothing.
+Runs that find nothing to do read it, so it is plain data but for one function, and this module imports nothing.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ TREES = {FORMATS: "format", HEADERS: ".h Makefile"}
 UNCACHED = "uncached"
 
 
+#: How the name of a catalog file ends.
+CATALOG_SUFFIX = ".tpgen"
+
+
 class KernelOption:
     """A row of the table: `name` is that of the field, the keyword and the key, `flag` that on a command line."""
 
@@ -57,8 +61,8 @@ class KernelOption:
 _ROWS = (
     # name, flag, kind, repeatable, metavar, cache role, help
     ("kernel", "--kernel", KERNEL, True, "K", NAMED,
-     "live: the running one, the default where it has BTF; 6.12 or the like; a catalog file; 'debian-*-amd64': all of "
-     "such names; repeatable"),
+     "live: the running one, the default where it has BTF; 6.12 or the like; a catalog file, all kernels in it; "
+     "'debian-*-amd64': all of such names; repeatable"),
     ("btf", "--btf", PATH, True, "FILE", FILE,
      "BTF of a kernel or module: raw, vmlinux, .ko or vmlinuz; repeatable"),
     ("tracefs", "--tracefs", PATH, False, "DIR", FORMATS, "a tracefs mount, or a copy of one"),
@@ -74,6 +78,12 @@ _ROWS = (
 )  # fmt: skip
 
 KERNEL_OPTIONS = tuple(KernelOption(*row) for row in _ROWS)
+
+
+def split_catalog(name: str) -> tuple[str, str | None]:
+    """The file and the kernel of `FILE.tpgen:KERNEL`; of any other name of a kernel that name, and None."""
+    path, colon, kernel = name.rpartition(":")
+    return (path, kernel) if colon and path.endswith(CATALOG_SUFFIX) else (name, None)
 
 
 def options_of(*kinds: str) -> list[KernelOption]:

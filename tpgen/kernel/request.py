@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tpgen.diagnostics import fail, shortened
-from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options_of
+from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options_of, split_catalog
 
 _GLOB = frozenset("*?[")
 _MACRO = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -55,11 +55,6 @@ class KernelRequest(NamedTuple):
         return tuple(cls.of({**given, "kernel": name}) for name in dict.fromkeys(names))
 
     @property
-    def names_several(self) -> bool:
-        """Whether the name is a glob, for the stored kernels of such names: there is no catalog file of that name."""
-        return self.kernel is not None and is_glob(self.kernel) and not os.path.exists(self.kernel)
-
-    @property
     def has_files(self) -> bool:
         """Whether files are the kernel, or part of it."""
         return any(getattr(self, option.name) for option in options_of(PATH))
@@ -89,8 +84,10 @@ class KernelRequest(NamedTuple):
         for option in options_of(PATH):
             if paths := tuple(os.path.join(directory, path) for path in self.values_of(option)):
                 values[option.name] = paths if _takes_several(option) else paths[0]
-        if self.kernel and os.path.isfile(path := os.path.join(directory, self.kernel)):
-            values["kernel"] = path
+        if self.kernel:
+            path, of = split_catalog(os.path.join(directory, self.kernel))
+            if os.path.isfile(path):
+                values["kernel"] = path if of is None else f"{path}:{of}"
         return self._replace(**values)
 
 

@@ -293,8 +293,9 @@ def test_another_kernel_is_another_key(changed: str, cache: Path, monkeypatch: p
     assert len(list((cache / "outputs").iterdir())) == (2 if changed == "identity" else 1)
 
 
+@pytest.mark.parametrize("name", ["board.tpgen", "board.tpgen:*"])
 def test_a_named_kernel_is_kept_by_what_its_name_means(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A catalog file that is replaced, one that is added and another machine each make another entry."""
     monkeypatch.chdir(tmp_path)
@@ -302,9 +303,9 @@ def test_a_named_kernel_is_kept_by_what_its_name_means(
     entries = []
 
     def run() -> str:
-        done = tpgen("sched_switch", "--raw", "--kernel", "board.tpgen")
+        done = tpgen("sched_switch", "--raw", "--kernel", name)
         assert done.code == 0, done.err
-        assert tpgen("sched_switch", "--raw", "--kernel", "board.tpgen") == done
+        assert tpgen("sched_switch", "--raw", "--kernel", name) == done
         entries.append(len(list((cache / "outputs").iterdir())))
         return done.out
 

@@ -17,6 +17,7 @@ from support.small_kernel import Line, write_tracefs
 
 from tpgen import api
 from tpgen.backends.bpf import BpfBackend
+from tpgen.catalog.read import Catalog
 from tpgen.catalog.schema import KernelInfo
 from tpgen.catalog.write import CatalogWriter
 from tpgen.kernel.check import CheckedKernel
@@ -102,6 +103,57 @@ def test_files_beside_names(home: Path) -> None:
     path = str(home / "mine-old.tpgen")
     assert kernels("--kernel", "mine-new", "--kernel", path) == ["mine-old", "mine-new"]
     assert kernels("--kernel", "mine-old", "--kernel", path, "--kernel", "mine-mid") == ["mine-old", "mine-mid"]
+
+
+@pytest.fixture
+def shelf(home: Path, tmp_path: Path) -> str:
+    """One file with all kernels of that directory."""
+    writer = CatalogWriter()
+    for path in sorted(home.iterdir()):
+        found = Catalog(str(path)).kernel()
+        writer.add(found.info, found)
+    writer.save(str(tmp_path / "shelf.tpgen"))
+    return str(tmp_path / "shelf.tpgen")
+
+
+def test_a_file_of_several(shelf: str) -> None:
+    """All of them, those of an architecture, of a glob, or one; the same by what opens kernels in a program."""
+    assert kernels("--kernel", shelf) == ["mine-old", "mine-mid", "mine-big", "mine-new"]
+    assert kernels("--kernel", shelf, "--arch", "x86_64") == ["mine-old", "mine-mid", "mine-new"]
+    assert kernels("--kernel", f"{shelf}:mine-[mn]*") == ["mine-mid", "mine-new"]
+    assert kernels("--kernel", f"{shelf}:mine-mid", "--kernel", f"{shelf}:mine-[mo]*") == ["mine-old", "mine-mid"]
+    assert tpgen("list", "--kernel", f"{shelf}:mine-mid") == tpgen("list", "--kernel", "mine-mid")
+    one, several = api.open_kernel(f"{shelf}:mine-old"), api.open_kernels(shelf, arch="x86_64")
+    header = tpgen("left", *THREE).out
+    assert "\n".join(str(file.content) for file in several.generate("left")) == header
+    assert tpgen("left", "--kernel", shelf, "--arch", "x86_64").out == header
+    assert one.generate("left") == api.open_kernel("mine-old").generate("left")
+
+
+@pytest.mark.parametrize(
+    ("name", "arch", "what"),
+    [
+        ("nosuch", None, " is called 'nosuch'"),
+        ("x*", "arm64", " is called 'x*' for arm64"),
+        ("", "arm64", " for arm64"),
+    ],
+)
+def test_no_such_kernel_in_a_file(name: str, arch: str | None, what: str, shelf: str) -> None:
+    words = ("--kernel", f"{shelf}:{name}" if name else shelf, *(("--arch", arch) if arch else ()))
+    message = f"no kernel in this catalog{what} [unknown-kernel]; it has mine-big, mine-mid, mine-new, mine-old"
+    assert tpgen("list", *words) == refusal(f"{shelf}: {message}")
+
+
+def test_a_file_of_several_in_a_build(shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made depends on the file, also where only some of its kernels are meant."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tpgen.toml").write_text('kernels = ["shelf.tpgen:*-[om]*"]\n[[generate]]\nevents = "left"\n')
+    assert tpgen("build", "--depfile", "d").code == 0
+    made = tpgen("left", "--raw", "--kernel", f"{shelf}:mine-old", "--kernel", f"{shelf}:mine-mid").out
+    assert (tmp_path / "raw_left.h").read_text() == made
+    assert shelf in (tmp_path / "d").read_text().split()
+    monkeypatch.chdir("/")
+    assert tpgen("build", tmp_path / "tpgen.toml", "--check").code == 0
 
 
 @pytest.mark.usefixtures("home")
