@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 EXIT_DONE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
 
 _OVERVIEW = """\
-usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [source options]
-       tpgen show EVENT... [--json]      arguments, record, a drawing of the bytes, what was checked
-       tpgen list [PATTERN...] [--json]  every tracepoint, its argument count, class and module
-       tpgen check [PATTERN...]          compare all sources; exit 1 on a finding
-       tpgen diff K1 K2... [PATTERN...]  what changed for a BPF program from kernel to kernel
-       tpgen build [tpgen.toml]          bring generated files up to date, as a step of a build
-       tpgen backends                    what -b can name, from tpgen and from other packages
-       tpgen catalog list|add|export     the kernels that --kernel can name, beside the running one
-       tpgen probe                       are raw tracepoints supported, and by what evidence
+usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [options]
+       tpgen show EVENT...               arguments, record, a drawing of them
+       tpgen list [PATTERN...]           every tracepoint, with class and module
+       tpgen check [PATTERN...]          compare all sources; 1 on a finding
+       tpgen diff K1 K2... [PATTERN...]  what changed for a BPF program
+       tpgen build [tpgen.toml]          generated files as a step of a build
+       tpgen backends                    what -b can name
+       tpgen catalog list|add|export     the kernels that --kernel can name
+       tpgen probe                       are raw tracepoints supported?
        tpgen explain CODE                what a code behind a message means
 
-EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or '*:sched_switch'.
-`tpgen help COMMAND` explains the options of a command, `tpgen EVENT --help` those without one.
+EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or
+'*:sched_switch'. `tpgen help COMMAND` explains the options of a command,
+`tpgen EVENT --help` those without one.
 """
 
 

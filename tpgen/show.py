@@ -5,6 +5,7 @@ Everything here returns text or plain data; the command line prints it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -243,9 +244,13 @@ def _legend(field: Field) -> str:
 # --- lists
 
 
-def list_text(events: Sequence[Event]) -> str:
-    """A line per event: its name, how many raw arguments it has, its class and its module, where known."""
-    rows = [
+#: The headings of `list_rows`.
+LIST_HEAD = ("event", "args", "class", "module")
+
+
+def list_rows(events: Sequence[Event]) -> list[tuple[str, ...]]:
+    """A row per event: its name, how many raw arguments it has, its class and its module, where known."""
+    return [
         (
             event.title,
             "?" if event.args is None else "-" if event.attach_name is None else str(len(event.args)),
@@ -254,12 +259,34 @@ def list_text(events: Sequence[Event]) -> str:
         )
         for event in events
     ]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    lines = (
-        f"{title:<{widths[0]}}  {count:>{widths[1]}}  {event_class:<{widths[2]}}  {module}"
-        for title, count, event_class, module in rows
-    )
-    return "".join(f"{line}\n" for line in lines)
+
+
+def prototypes_text(events: Sequence[Event]) -> str:
+    """A line per event: its raw arguments as C declares them; `?` where they are not known, `-` where it has none."""
+    return "".join(f"{event.title}({_arguments(event)})\n" for event in events)
+
+
+def _arguments(event: Event) -> str:
+    if event.args is None or event.attach_name is None:
+        return "?" if event.args is None else "-"
+    return ", ".join(spell(arg.type, arg.name or f"arg{slot}") for slot, arg in enumerate(event.args)) or "void"
+
+
+# Words of a declaration that make no other type of it for whoever looks for one.
+_QUALIFIERS = re.compile(r"\b(?:const|volatile|restrict|__user|__rcu|__percpu|__kernel)\b")
+
+
+def hands_out(event: Event, ctype: str) -> bool:
+    """Whether a raw argument or a field of the record has the type of that spelling; qualifiers do not count."""
+    fields = event.record.fields if event.record else ()
+    types = [*(arg.type for arg in event.args or ()), *(field.type for field in fields)]
+    wanted = _plain(ctype)
+    return any(_plain(spell(known)) == wanted for known in types if known is not None)
+
+
+def _plain(spelled: str) -> str:
+    """A spelling of a type without qualifiers, and with one way to set blanks."""
+    return " ".join(_QUALIFIERS.sub(" ", spelled).replace("*", " * ").split())
 
 
 def list_json(events: Sequence[Event]) -> list[dict[str, Any]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.commands.terminal import print_text
 
 if TYPE_CHECKING:
     from tpgen.backends.base import Option
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         base.print_json([_json(loaded) for loaded in backends])
     else:
-        sys.stdout.write("".join(map(_text, backends)))
+        print_text("".join(map(_text, backends)))
     base.report(broken)
     return base.EXIT_CHECK_FAILED if broken else base.EXIT_DONE
 

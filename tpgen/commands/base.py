@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
 from tpgen.commands.deliver import say
+from tpgen.commands.terminal import USUAL_WIDTH, width_of
 from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail, printable_json
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS, PICK, KernelOption
 from tpgen.kernel.request import KernelRequest
@@ -41,8 +42,8 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser that reports a mistake in one line."""
 
     def _get_formatter(self) -> argparse.HelpFormatter:
-        # A width of our own: asking for the terminal's imports shutil and all compressors, at every start.
-        return argparse.HelpFormatter(self.prog, width=100)
+        # Of itself it would ask by shutil, which imports all compressors, at every start.
+        return argparse.HelpFormatter(self.prog, width=width_of(sys.stdout) or USUAL_WIDTH)
 
     def error(self, message: str) -> NoReturn:
         word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tpgen.commands import base
 from tpgen.commands.base import Parser
 from tpgen.commands.deliver import say
+from tpgen.commands.terminal import print_table
 from tpgen.diagnostics import fail, printable
 
 if TYPE_CHECKING:
@@ -51,10 +52,7 @@ def _list(options: argparse.Namespace) -> int:
         base.print_json([_json(item) for item in known])
     else:
         rows = [(i.info.name, i.info.release or "-", i.info.target.arch, str(i.events), _place(i)) for i in known]
-        widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
-        for row in rows:
-            name, release, arch, events, place = row
-            print(f"{name:<{widths[0]}}  {release:<{widths[1]}}  {arch:<{widths[2]}}  {events:>{widths[3]}}  {place}")
+        print_table(("name", "release", "arch", "events", "where"), rows, right=(3,))
     base.report(broken)
     return base.EXIT_BAD_INPUT if broken else base.EXIT_DONE
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.commands.terminal import print_text
 from tpgen.diagnostics import Severity, TpgenError, printable_lines
 from tpgen.kernel.request import KernelRequest
 from tpgen.opening import compare_sources, expanded
@@ -45,7 +45,7 @@ def _report_joined(options: argparse.Namespace) -> None:
     if len(kernels) > 1 and len(targets) == 1:
         from tpgen.variants.report import joined_report
 
-        sys.stdout.write(printable_lines(joined_report(kernels, options.events or ["*"], options.module)))
+        print_text(printable_lines(joined_report(kernels, options.events or ["*"], options.module)))
 
 
 def _check(request: KernelRequest, options: argparse.Namespace) -> int:
@@ -55,6 +55,6 @@ def _check(request: KernelRequest, options: argparse.Namespace) -> int:
 
     compared = compare_sources(request, options.events or ["*"], options.module, base.report_note)
     kernel, keys, comparisons, skipped = compared
-    sys.stdout.write(printable_lines(report(kernel, keys, comparisons, options.verbose, skipped)))
+    print_text(printable_lines(report(kernel, keys, comparisons, options.verbose, skipped)))
     unread = any(diagnostic.severity == Severity.ERROR for diagnostic in skipped)
     return base.EXIT_CHECK_FAILED if unread or errors(comparisons) else base.EXIT_DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.commands.terminal import add_color, colours, print_text
 from tpgen.diagnostics import printable_json, printable_lines
 from tpgen.opening import kernel_names
 
@@ -30,6 +30,7 @@ def parser() -> Parser:
     )  # fmt: skip
     made.add_argument("--module", metavar="NAME", help="only events of this module")
     made.add_argument("--json", action="store_true", help="an object for programs; of more than two kernels an array")
+    add_color(made)
     made.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")
     return made
 
@@ -46,16 +47,15 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(found)
     else:
-        _print_text(found)
+        _print_text(found, colours(options.color))
     return base.EXIT_CHECK_FAILED if options.exit_code and any(each.changed for each in found) else base.EXIT_DONE
 
 
-def _print_text(found: Sequence[KernelsDiff]) -> None:
+def _print_text(found: Sequence[KernelsDiff], colours: bool) -> None:
     from tpgen.diff.render import diff_text
 
-    colours = _colours()
     text = "\n".join(diff_text(each, colours) for each in found)
-    sys.stdout.write(text if colours else printable_lines(text))
+    print_text(text if colours else printable_lines(text))
 
 
 def _print_json(found: Sequence[KernelsDiff]) -> None:
@@ -73,8 +73,3 @@ def _json(found: KernelsDiff) -> str:
     head, events = diff_json(found)
     start = printable_json(json.dumps(head, ensure_ascii=False))[:-1]
     return f'{start}, "events": {base.json_lines(events)}}}'
-
-
-def _colours() -> bool:
-    """Whether stdout is to have colours: https://no-color.org."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

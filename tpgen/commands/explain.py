@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.commands.terminal import print_text
 from tpgen.diagnostics import fail
 
 # The pages that have tables of codes.
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
         if code.strip("[]") not in known:
             raise _unknown(code, list(known))
     if options.codes:
-        sys.stdout.write("\n".join(_text(code, known[code]) for code in (word.strip("[]") for word in options.codes)))
+        print_text("\n".join(_text(code, known[code]) for code in (word.strip("[]") for word in options.codes)))
     else:
         sys.stdout.write("".join(f"{code}\n" for code in sorted(known)))
     return base.EXIT_DONE

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import printable_lines
+from tpgen.commands.terminal import print_table, print_text, width_of
+from tpgen.diagnostics import fail, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     made = base.parser("list", "List tracepoints with their argument count, class and module.")
     made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
+    made.add_argument("--args", action="store_true", help="the raw arguments of each event, as C declares them")
+    made.add_argument("--type", metavar="TYPE", help="only events that hand out this type, such as 'struct sock *'")
     made.add_argument("--json", action="store_true", help="an array for programs")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.kernel.request import is_glob
-    from tpgen.show import list_json, list_text
+    from tpgen.show import LIST_HEAD, hands_out, list_json, list_rows, prototypes_text
 
     kernels = base.open_kernels(options)
     if len(kernels) > 1:
@@ -33,25 +36,37 @@ def run(options: argparse.Namespace) -> int:
     (kernel,) = kernels.values()
     keys = base.selected(kernel, options)
     events = kernel.events(keys, nullness=False)
+    if options.type is not None:
+        events = [event for event in events if hands_out(event, options.type)]
     if options.json:
         base.print_json(list_json(events))
     else:
         base.report(kernel.notes)
         if any(map(is_glob, options.events or ["*"])):
             base.report(kernel.left_out())
-        sys.stdout.write(printable_lines(list_text(events)))
+        if options.args:
+            print_text(printable_lines(prototypes_text(events)))
+        else:
+            print_table(LIST_HEAD, list_rows(events), right=(1,))
     return base.outcome(kernel, keys, options)
 
 
 def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespace) -> int:
     """List the events of several kernels; returns the exit status."""
+    from tpgen.show import hands_out
     from tpgen.variants.select import select
     from tpgen.variants.side_by_side import list_json, list_text
 
+    if options.args:
+        raise fail(
+            "usage", f"--args is for one kernel, not {len(kernels)}", hint="`tpgen show` puts kernels side by side"
+        )
     selected = select(kernels, options.events or ["*"], options.module, nullness=False)
+    if options.type is not None:
+        selected = [each for each in selected if hands_out(each.event, options.type)]
     if options.json:
         base.print_json(list_json(selected, list(kernels)))
     else:
         base.report(list(dict.fromkeys(note for kernel in kernels.values() for note in kernel.notes)))
-        sys.stdout.write(printable_lines(list_text(selected, list(kernels))))
+        sys.stdout.write(printable_lines(list_text(selected, list(kernels), width_of(sys.stdout))))
     return base.outcomes(kernels, selected, options)

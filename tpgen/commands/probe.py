@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.commands.terminal import print_text
 from tpgen.diagnostics import fail, printable, printable_json, unreadable
 
 if TYPE_CHECKING:
@@ -34,9 +35,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(found, evidence)
     else:
-        print(f"raw tracepoints: {_WORDS[found]}")
-        for item in evidence:
-            print(f"  {_WORDS[item.supported]:<8} {printable(item.what)}")
+        looks = (f"  {_WORDS[item.supported]:<8} {printable(item.what)}\n" for item in evidence)
+        print_text(f"raw tracepoints: {_WORDS[found]}\n{''.join(looks)}")
     return {True: base.EXIT_DONE, False: base.EXIT_CHECK_FAILED, None: base.EXIT_UNKNOWN}[found]
 
 

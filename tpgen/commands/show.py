@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
+from tpgen.commands.terminal import print_text
 from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return base.outcome(kernel, keys, options)
     base.report(kernel.notes)
     texts = (event_text(event, kernel.target, kernel.comparisons(key)) for key, event in zip(keys, events, strict=True))
-    sys.stdout.write(printable_lines("\n".join(texts)))
+    print_text(printable_lines("\n".join(texts)))
     return base.outcome(kernel, keys, options)
 
 
@@ -51,5 +51,5 @@ def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespa
         base.print_json(events_json(selected, {name: kernel.target for name, kernel in kernels.items()}))
     else:
         base.report(list(dict.fromkeys(note for kernel in kernels.values() for note in kernel.notes)))
-        sys.stdout.write(printable_lines(events_text(selected, list(kernels))))
+        print_text(printable_lines(events_text(selected, list(kernels))))
     return base.outcomes(kernels, selected, options)

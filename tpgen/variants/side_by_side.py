@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tpgen.basics.columns import aligned
 from tpgen.model import Argument, Event, Field
 from tpgen.programs.forms import Form, missing
 from tpgen.show import event_json, field_type_text, type_text
@@ -73,8 +74,11 @@ def events_text(selected: Sequence[Selected], kernels: Sequence[str]) -> str:
     return "\n".join("".join(f"{line}\n" for line in _event_lines(group, kernels)) for group in grouped(selected))
 
 
-def list_text(selected: Sequence[Selected], kernels: Sequence[str]) -> str:
-    """A line per event: its name, its raw arguments on each kernel, `-` where there is none, and the newest's class."""
+def list_text(selected: Sequence[Selected], kernels: Sequence[str], width: int | None = None) -> str:
+    """A line per event: its name, its raw arguments on each kernel, `-` where there is none, and the newest's class.
+
+    No line is wider than `width`.
+    """
     rows = [["", *(str(number) for number, _ in enumerate(kernels, 1)), "class", "module"]]
     for group in grouped(selected):
         counts = {each.kernel: _count(each.event) for each in group}
@@ -83,7 +87,7 @@ def list_text(selected: Sequence[Selected], kernels: Sequence[str]) -> str:
         event_class = event.class_name or "|".join(event.class_candidates) or "-"
         rows.append([event.title, *cells, event_class, event.image or "?"])
     legend = [f"{number}  {kernel}" for number, kernel in enumerate(kernels, 1)]
-    return "".join(f"{line}\n" for line in (*legend, "", *_aligned(rows)))
+    return "".join(f"{line}\n" for line in (*legend, "", *aligned(rows, width=width)))
 
 
 def _count(event: Event) -> str:
@@ -105,7 +109,7 @@ def _event_lines(group: Sequence[Selected], kernels: Sequence[str]) -> Iterator[
         rows.append([table.title, *(table.heads[first] for first in firsts)])
         rows += [_cells(row, firsts) for row in table.rows]
     yield ""
-    yield from _aligned(rows)
+    yield from aligned(rows)
 
 
 def _columns(tables: Sequence[_Table], count: int) -> list[list[int]]:
@@ -166,10 +170,3 @@ def _rows(columns: Sequence[Mapping[str, _Cell]]) -> Iterator[_Row]:
     """A row for each name, in the order of the newest kernel's, then of what only older ones have."""
     for name in dict.fromkeys(name for column in reversed(columns) for name in column):
         yield _Row(name, tuple(column.get(name) for column in columns))
-
-
-def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    rows = list(rows)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
