@@ -45,9 +45,9 @@ _VALUES = Path(__file__).with_name("values.c")
 # Linux 7.2 has structs with a tag and no name in others, which the C of its own compilation gives their members.
 _OPTIONS = ("-fms-extensions",)
 # Modules ask for these algorithms by name, and there is no modprobe to answer.
-_ALGORITHMS = ("crc32c_generic", "fcrypt", "pcbc")
+ALGORITHMS = ("crc32c_generic", "fcrypt", "pcbc")
 # Has events that i915 has as well; a program that is attached by name gets one of the two.
-_TWINS = ("xe",)
+TWINS = ("xe",)
 # By whether it is pointed to, what tp_btf programs are not sure to get.
 _DOUBTFUL = {
     True: ("ARRAY", "ENUM", "FUNC_PROTO", "FWD", "INT", "PTR", "VOID"),
@@ -97,8 +97,8 @@ class Case:
     @cached_property
     def _modules(self) -> dict[Path, bytes]:
         """What is loaded, in that order."""
-        algorithms = [path for path in self.tree.modules if module_name(path) in _ALGORITHMS]
-        traced = [path for path in self.tree.traced_modules if module_name(path) not in _TWINS]
+        algorithms = [path for path in self.tree.modules if module_name(path) in ALGORITHMS]
+        traced = [path for path in self.tree.traced_modules if module_name(path) not in TWINS]
         return in_loading_order(self.tree, (*algorithms, *traced))
 
     @cached_property

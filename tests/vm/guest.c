@@ -513,18 +513,6 @@ static struct outcome act(const char *name)
 
 /* --- modules and formats */
 
-static struct outcome load_module(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	long error = fd < 0 ? -1 : syscall(SYS_finit_module, fd, "", 0);
-	struct outcome outcome = error ? failed("module") : done;
-
-	close(fd);
-	/* Room for the next: the file in memory is as large as the module. */
-	unlink(path);
-	return outcome;
-}
-
 static void tell_formats(const char *system)
 {
 	char path[512], *text;
@@ -633,7 +621,7 @@ static struct outcome carry_out(char *line)
 	if (sscanf(line, "map %d", &count) == 1)
 		return make_map(count);
 	if (sscanf(line, "module %255s", first) == 1)
-		return load_module(first);
+		return insert_module(first) ? failed("module") : done;
 	if (sscanf(line, "raw_tp %255s %d %d %d", first, &at, &count, &keep) == 4)
 		return raw_tp(BPF_PROG_TYPE_RAW_TRACEPOINT, 0, first, at, count, keep);
 	if (sscanf(line, "raw_tp_writable %255s %d %d %d", first, &at, &count, &keep) == 4)

@@ -14,6 +14,12 @@
  *	refused    the kernel takes the fixed program alone, or there is none; the end of the verifier's log follows
  *	both       the kernel takes neither
  *	attach     the portable program is loaded and not attached: errno follows
+ *
+ * The plan may also have `module FILE`, answered with errno, and `attach OBJECT`: each of its programs is
+ *
+ *	attached   taken by the kernel and attached
+ *	refused    not taken; the end of the verifier's log follows
+ *	attach     taken and not attached: errno follows
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -282,6 +288,30 @@ static void compare(const char *portable_path, const char *fixed_path)
 	free(fixed.refused);
 }
 
+static void attach_each(const char *path)
+{
+	struct loaded loaded = load(path);
+	struct bpf_program *program;
+
+	if (!loaded.object)
+		return;
+	bpf_object__for_each_program(program, loaded.object) {
+		const char *name = bpf_program__name(program);
+		const struct refused *refused = is_refused(&loaded, name);
+		struct bpf_link *link = refused ? NULL : bpf_program__attach(program);
+
+		if (link)
+			fprintf(out, "| attached %s\n", name);
+		else if (refused)
+			fprintf(out, "| refused %s %s\n", name, refused->reason);
+		else
+			fprintf(out, "| attach %s %d %s\n", name, errno, bpf_program__section_name(program));
+		bpf_link__destroy(link);
+	}
+	bpf_object__close(loaded.object);
+	free(loaded.refused);
+}
+
 /* --- the init of a machine */
 
 static void carry_out_plan(void)
@@ -290,9 +320,17 @@ static void carry_out_plan(void)
 	FILE *plan = fopen("/plan", "r");
 
 	while (plan && fgets(line, sizeof(line), plan)) {
-		if (sscanf(line, "compare %511s %511s", portable, fixed) == 2)
+		int error = 0;
+
+		if (sscanf(line, "module %511s", portable) == 1) {
+			error = insert_module(portable) ? errno : 0;
+		} else if (sscanf(line, "attach %511s", portable) == 1) {
+			attach_each(portable);
+		} else if (sscanf(line, "compare %511s %511s", portable, fixed) == 2) {
 			compare(portable, fixed);
-		fprintf(out, "| instructions portable %ld fixed %ld\ndone 0\n", instructions[0], instructions[1]);
+			fprintf(out, "| instructions portable %ld fixed %ld\n", instructions[0], instructions[1]);
+		}
+		fprintf(out, "%s %d\n", error ? "module" : "done", error);
 	}
 	tcdrain(fileno(out));
 	reboot(RB_POWER_OFF);

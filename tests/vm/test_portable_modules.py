@@ -1,0 +1,193 @@
+"""One header for Debian's kernels, of every event of their modules: attached where the machine can load the module.
+
+Each event has a program for each section that its headers name, which calls every accessor, as libbpf loads it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support.cli import tpgen
+from support.compilers import COMPILERS
+from support.debian import Tree
+from support.portable import Accessor, Header, Verdict, comparer, read, verdicts
+from support.programs import Job, compiled
+from support.vm import Line, boot, in_loading_order, load_modules, module_name
+
+from vm.case import ALGORITHMS, TWINS
+
+pytestmark = [pytest.mark.machines, pytest.mark.compilers]
+
+KERNELS = ("5.10", "6.1", "6.12", "7.2")
+SHIPPED = tuple(f"debian-{kernel}-amd64" for kernel in KERNELS)
+#: By the kernel: how many modules with events it has loaded, at least, and how many programs.
+_FEWEST_MODULES, _FEWEST_PROGRAMS = 50, 5000
+# What tp_btf takes no pointer to, whatever the header: some kernels take those to integers and to void.
+_NO_STRUCT = re.compile(r"type [A-Z_]+ is not a struct|Only pointer access is allowed")
+_POINTER = re.compile(r"(?P<target>.*)\*$")
+
+_PREAMBLE = """
+#define SEC(name) __attribute__((section(name), used))
+char LICENSE[] SEC("license") = "GPL";
+#define VALUE(accessor) do { \\
+	unsigned long long value = (unsigned long long)accessor(ctx); \\
+	__asm__ volatile("" : : "r"(value)); \\
+} while (0)
+#define READ(accessor) do { \\
+	char buffer[64]; \\
+	long length = accessor(ctx, buffer, sizeof(buffer)); \\
+	__asm__ volatile("" : : "r"(buffer), "r"(length) : "memory"); \\
+} while (0)
+"""
+
+
+class Events(NamedTuple):
+    """The events that two kernels or more have in one module of one name: for each kernel the module by the event."""
+
+    by_kernel: Mapping[str, Mapping[str, str]]
+
+    @property
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(name for events in self.by_kernel.values() for name in events))
+
+
+@pytest.fixture(scope="session")
+def events() -> Events:
+    """What the shipped catalogs have."""
+    listed = {kernel: json.loads(tpgen("list", "--json", "--kernel", kernel).out) for kernel in SHIPPED}
+    modules = {kernel: [(e["name"], e["module"]) for e in found] for kernel, found in listed.items()}
+    homes: defaultdict[str, set[str | None]] = defaultdict(set)
+    for found in modules.values():
+        for name, module in found:
+            homes[name].add(module)
+    times = Counter(name for found in modules.values() for name, _ in dict.fromkeys(found))
+    shared = {name for name, of in homes.items() if len(of) == 1 and None not in of and times[name] > 1}
+    return Events({kernel: {name: m for name, m in found if name in shared and m} for kernel, found in modules.items()})
+
+
+@pytest.fixture(scope="session")
+def portable(events: Events, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The headers for all of the kernels."""
+    folder = tmp_path_factory.mktemp("portable")
+    done = tpgen(*events.names, *(word for kernel in SHIPPED for word in ("--kernel", kernel)), "-o", folder)
+    assert done.code == 0, done.err
+    return folder
+
+
+class Tried(NamedTuple):
+    """What a kernel made of the programs: the modules that it loaded, and each verdict with the module and the type."""
+
+    modules: Sequence[str]
+    verdicts: Sequence[tuple[str, str, Verdict]]
+
+    def rows(self) -> Iterator[str]:
+        """By module and type: how many programs were attached, of how many."""
+        of = Counter((module, kind) for module, kind, _ in self.verdicts)
+        attached = Counter((module, kind) for module, kind, each in self.verdicts if each.verdict == "attached")
+        for module in dict.fromkeys(module for module, _ in of):
+            kinds = [kind for other, kind in of if other == module]
+            yield f"{module}: " + ", ".join(f"{kind} {attached[module, kind]} of {of[module, kind]}" for kind in kinds)
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def tried(
+    request: pytest.FixtureRequest,
+    events: Events,
+    portable: Path,
+    report: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Tried:
+    """What became of every program on each kernel in turn, which loads the modules first."""
+    tree, folder = Tree(request.param), tmp_path_factory.mktemp(request.param)
+    homes = events.by_kernel[f"debian-{request.param}-amd64"]
+    objects = objects_of(portable, homes, folder / "objects", len(tree.btf) > 1)
+    wanted = {module for module, _ in objects} - {*TWINS} | {*ALGORITHMS}
+    modules = in_loading_order(tree, [path for path in tree.modules if module_name(path) in wanted])
+    loading = load_modules(modules)
+    files = {path.name: path.read_bytes() for path in objects.values()}
+    names = [module_name(path) for path in modules]
+    lines = [*loading, *(Line(f"attach /{path.name}") for (module, _), path in objects.items() if module in names)]
+    init = comparer(tmp_path_factory.mktemp("comparer")).read_bytes()
+    run = boot(tree, init, lines, folder / "machine", modules, files)
+    loaded = [name for name, answer in zip(names, run.answers, strict=False) if not answer.error]
+    places = [place for place in objects if place[0] in names]
+    found = [
+        (module, kind, verdict)
+        for (module, kind), answer in zip(places, run.answers[len(modules) :], strict=True) if module in loaded
+        for verdict in verdicts("".join(f"| {line}\n" for line in answer.text))
+    ]  # fmt: skip
+    traced = [name for name in loaded if name in homes.values()]
+    counts = Counter(f"{kind} {verdict.verdict}" for _, kind, verdict in found)
+    title = f"{tree.vmlinuz.name}: {len(traced)} modules with events: "
+    report.append(title + ", ".join(f"{count} {what}" for what, count in counts.items()))
+    result = Tried(traced, found)
+    report += [f"{tree.vmlinuz.name}: {row}" for row in result.rows()]
+    return result
+
+
+def objects_of(portable: Path, homes: Mapping[str, str], folder: Path, with_btf: bool) -> dict[tuple[str, str], Path]:
+    """An object for each module and type of program: only modules `with_btf` have what tp_btf is attached to."""
+    programs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    included: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
+    for path in sorted(portable.glob("*.h")):
+        module = homes.get(path.stem.partition("_")[2])
+        header = read(path)
+        for section in header.sections if module else ():
+            place = (str(module), section.partition("/")[0])
+            if with_btf or place[1] != "tp_btf":
+                programs[place] += programs_of(header, section)
+                included[place].append(path)
+    folder.mkdir()
+    places = {place: folder / f"{'-'.join(place)}.o" for place in programs}
+    jobs = [
+        Job(COMPILERS[0], "".join(f'#include "{path}"\n' for path in included[place]) + _PREAMBLE + "".join(text), out)
+        for (place, text), out in zip(programs.items(), places.values(), strict=True)
+    ]
+    compiled(jobs, [folder])
+    return places
+
+
+def programs_of(header: Header, section: str) -> Iterator[str]:
+    """One program with all accessors, but for those that tp_btf may refuse: each has one of its own."""
+    kind, accessors = section.partition("/")[0], list(header.accessors.values())
+    alone = [each for each in accessors if kind == "tp_btf" and _is_doubtful(each)]
+    for number, chosen in enumerate([[each for each in accessors if each not in alone], *([each] for each in alone)]):
+        calls = "".join(f"\tif ({_presence(header, each)})\n\t\t{_call(each)}\n" for each in chosen)
+        name = f"{kind}__{'alone' if number else 'all'}__{header.prefix}{f'__{number}' if number else ''}"
+        yield f'SEC("{section}") int {name}(void *ctx)\n{{\n\t(void)ctx;\n{calls}\treturn 0;\n}}\n'
+
+
+def _is_doubtful(accessor: Accessor) -> bool:
+    pointer = _POINTER.fullmatch(accessor.result)
+    return pointer is not None and not re.search(r"\b(?:struct|union) \w+ $", pointer["target"])
+
+
+def _presence(header: Header, accessor: Accessor) -> str:
+    value = accessor.name.removeprefix(header.prefix + "_")
+    return f"{header.prefix}_has_{re.sub('_read(_bytes)?$', '', value) if accessor.copies else value}()"
+
+
+def _call(accessor: Accessor) -> str:
+    return f"{'READ' if accessor.copies else 'VALUE'}({accessor.name});"
+
+
+def test_no_program_is_refused(tried: Tried) -> None:
+    """But for what tp_btf takes no pointers to."""
+    assert [each for _, _, each in tried.verdicts if each.verdict == "refused" and not _is_known(each)] == []
+    others = [each for _, _, each in tried.verdicts if each.verdict not in ("refused", "attached")]
+    assert others == []
+
+
+def _is_known(each: Verdict) -> bool:
+    return each.name.startswith("tp_btf__alone__") and _NO_STRUCT.search(each.detail) is not None
+
+
+def test_enough_were_attached(tried: Tried) -> None:
+    assert len(tried.modules) >= _FEWEST_MODULES
+    assert sum(each.verdict == "attached" for _, _, each in tried.verdicts) >= _FEWEST_PROGRAMS
