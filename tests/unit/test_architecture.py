@@ -34,7 +34,8 @@ sources.headers.facts sources.headers.preprocessor
 sources.headers.types
 sources.headers.trace_events
 sources.headers.incremental
-sources.btf sources.formats sources.images sources.headers
+sources.btf_types sources.formats sources.images sources.headers
+sources.btf
 sources.bpf_object
 sources.btf_tracepoints sources.tracefs sources.packages
 sources.verifier

@@ -15,7 +15,8 @@
  *	both       the kernel takes neither
  *	attach     the portable program is loaded and not attached: errno follows
  *
- * The plan may also have `module FILE`, answered with errno, and `attach OBJECT`: each of its programs is
+ * The plan may also have `module FILE`, answered with errno, and `attach OBJECT`: each of its programs MODULE__NAME, of a
+ * module that was loaded, is
  *
  *	attached   taken by the kernel and attached
  *	refused    not taken; the end of the verifier's log follows
@@ -108,7 +109,8 @@ static const struct refused *is_refused(const struct loaded *loaded, const char 
 	return NULL;
 }
 
-static struct loaded load(const char *path)
+/* What is loaded of an object: of the programs that are left, all, or those that a function tells. */
+static struct loaded load_some(const char *path, int (*is_wanted)(const char *name))
 {
 	struct loaded loaded = { 0 };
 
@@ -121,7 +123,8 @@ static struct loaded load(const char *path)
 			return loaded;
 		}
 		bpf_object__for_each_program(program, loaded.object)
-			bpf_program__set_autoload(program, !is_refused(&loaded, bpf_program__name(program)));
+			bpf_program__set_autoload(program, is_wanted(bpf_program__name(program)) &&
+							   !is_refused(&loaded, bpf_program__name(program)));
 		said_bytes = 0;
 		said[0] = 0;
 		if (bpf_object__load(loaded.object) == 0)
@@ -134,6 +137,16 @@ static struct loaded load(const char *path)
 			return loaded;
 		}
 	}
+}
+
+static int always(const char *name)
+{
+	return name != NULL;
+}
+
+static struct loaded load(const char *path)
+{
+	return load_some(path, always);
 }
 
 /* --- what the kernel has of a program */
@@ -288,9 +301,35 @@ static void compare(const char *portable_path, const char *fixed_path)
 	free(fixed.refused);
 }
 
+#define MOST_MODULES 1024
+
+static char modules[MOST_MODULES][64];
+static int module_count;
+
+static int load_module(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	if (insert_module(path))
+		return errno;
+	if (module_count < MOST_MODULES)
+		snprintf(modules[module_count++], sizeof(*modules), "%.*s", (int)strcspn(name, "."), name);
+	return 0;
+}
+
+static int is_of_loaded_module(const char *name)
+{
+	size_t length = strstr(name, "__") - name;
+
+	for (int at = 0; at < module_count; at++)
+		if (strlen(modules[at]) == length && strncmp(modules[at], name, length) == 0)
+			return 1;
+	return 0;
+}
+
 static void attach_each(const char *path)
 {
-	struct loaded loaded = load(path);
+	struct loaded loaded = load_some(path, is_of_loaded_module);
 	struct bpf_program *program;
 
 	if (!loaded.object)
@@ -298,8 +337,11 @@ static void attach_each(const char *path)
 	bpf_object__for_each_program(program, loaded.object) {
 		const char *name = bpf_program__name(program);
 		const struct refused *refused = is_refused(&loaded, name);
-		struct bpf_link *link = refused ? NULL : bpf_program__attach(program);
+		struct bpf_link *link;
 
+		if (!is_of_loaded_module(name))
+			continue;
+		link = refused ? NULL : bpf_program__attach(program);
 		if (link)
 			fprintf(out, "| attached %s\n", name);
 		else if (refused)
@@ -323,7 +365,7 @@ static void carry_out_plan(void)
 		int error = 0;
 
 		if (sscanf(line, "module %511s", portable) == 1) {
-			error = insert_module(portable) ? errno : 0;
+			error = load_module(portable);
 		} else if (sscanf(line, "attach %511s", portable) == 1) {
 			attach_each(portable);
 		} else if (sscanf(line, "compare %511s %511s", portable, fixed) == 2) {

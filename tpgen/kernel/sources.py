@@ -12,7 +12,7 @@ from tpgen.paths import LIVE_BTF, live_kernel_askable, live_kernel_readable, liv
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
-from tpgen.sources.files import read_bytes
+from tpgen.sources.files import mapped, read_bytes
 from tpgen.sources.tracefs import TraceFs
 from tpgen.sources.verifier import Verifier
 from tpgen.target import Target, target_named
@@ -319,8 +319,10 @@ def _sections(
     path: str, contents: Mapping[str, bytes], without_btf: dict[str, Sequence[str]] | None
 ) -> BtfSections | None:
     """Return the BTF in a file; None for a module without, of which `without_btf` takes the tracepoints' names."""
-    from tpgen.sources.images import btf_sections, module_name, module_tracepoints
+    from tpgen.sources.images import BtfSections, btf_sections, module_name, module_tracepoints
 
+    if path == os.path.join(LIVE_BTF, "vmlinux") and (memory := mapped(path)) is not None:
+        return BtfSections(memory)
     data = _read(path, contents)
     try:
         return btf_sections(data, path)

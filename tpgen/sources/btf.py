@@ -1,18 +1,19 @@
 """Reading BTF: every kind, either byte order, split BTF on its base.
 
-A kernel holds some hundred thousand types of which a tracepoint needs a handful. So the constructor walks the type
-section once, only to learn where each type starts and which names are asked for; everything else is decoded on demand.
+A kernel holds some hundred thousand types of which a tracepoint needs a handful, and a hundred modules of which it
+needs one. So nothing is copied, the type section is walked only as far as a type is asked for, and only to learn where
+each type starts; everything else is decoded on demand.
 Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 
 from tpgen.basics.memo import memoised
 from tpgen.diagnostics import TpgenError, fail
@@ -38,6 +39,7 @@ from tpgen.sources.btf_encoding import (
     SIZES,
     TRANSPARENT,
     VLEN,
+    Blob,
     BtfKind,
     Member,
     Param,
@@ -45,10 +47,11 @@ from tpgen.sources.btf_encoding import (
     enumerators,
     kind_of,
     may_be_named,
-    native,
     references,
     split_sections,
+    swapped,
 )
+from tpgen.sources.btf_types import StringSection, TypeSection
 from tpgen.target import Target, canonical_integer, target_like
 from tpgen.typequery import element_of, mapped, size_of, stripped
 
@@ -57,6 +60,10 @@ _INT_SIGNED, _INT_BOOL = 1, 4
 # No chain of typedefs and qualifiers in a kernel is longer than a dozen.
 _DEEP = 1000
 _LONGEST_TEXT = 4096
+# As compilers call it.
+_LONG = ("long unsigned int", "unsigned long")
+# Words of types that are walked over before one looks again whether that was far enough, and types that are no effort.
+_STEP, _FIRST = 1 << 16, 512
 # Bounds in a type as it is written out, where a struct is a name: of the 800 000 types of seven kernels the longest has
 # 76 parts, 12 within each other. The largest object has 12 MiB.
 _MOST_PARTS, _DEEPEST = 4096, 64
@@ -69,12 +76,12 @@ class Btf:
     `data` is a raw `.BTF` section; `base` is what split BTF continues, both in type ids and in strings. `names` is a
     regular expression for the names (all ASCII) that `ids_of` and `named` will be asked for.
 
-    Raises `TpgenError` with a `btf-*` code for a section that cannot be walked; methods raise it for a type, a name or
-    an id that is corrupt, when it is asked for.
+    Raises `TpgenError` with a `btf-*` code for sections that do not lie in it; methods raise it for a type, a name or
+    an id that is corrupt, or behind a type that is, when it is asked for.
     """
 
     def __init__(
-        self, data: bytes, path: str, base: Btf | None = None, names: str = "", arch: str | None = None
+        self, data: Blob, path: str, base: Btf | None = None, names: str = "", arch: str | None = None
     ) -> None:
         self.path = path
         self.base = base
@@ -82,14 +89,14 @@ class Btf:
         sections = split_sections(data, path)
         self.big_endian = sections.order == ">"
         self._names = names
-        self._strings = bytes(sections.strings)
-        # Copies of what is needed, so that nobody holds on to the rest.
-        self._type_bytes = native(sections.types, swapped=self.big_endian != (sys.byteorder == "big"))
-        self._words = memoryview(self._type_bytes).cast("I")
-        self._first_id = base.count if base else 1
-        self._first_string = base.strings_end if base else 0
-        self._starts = array("Q")
-        self._walk(Strides(bytes(sections.layout)))
+        self._strings: StringSection = StringSection(data, *sections.strings, base._strings if base else None)
+        strides = Strides(bytes(data[slice(*sections.layout)]))
+        if self.big_endian == (sys.byteorder == "big"):
+            self._types = TypeSection(data, *sections.types, strides)
+        else:
+            words = swapped(data[slice(*sections.types)])
+            self._types = TypeSection(words, 0, len(words), strides)
+        self._words, self._noted = self._types.words, self._types.starts
         self._ctypes: dict[tuple[int, bool], tuple[CType, int, int]] = {}
         self._parts = self._depth = 0  # of the types that the type in the making is made of
         self._pending: set[int] = set()
@@ -97,33 +104,41 @@ class Btf:
 
     # --- the walk
 
-    def _walk(self, strides: Strides) -> None:
-        """Note where each type starts. This loop runs once per type of the kernel, so it does nothing else."""
-        infos, note = self._words[1:], self._starts.append
-        at, end = 0, len(self._words)
-        try:
-            while True:
-                note(at)
-                at += strides[infos[at]]
-        except IndexError:
-            if at >= end:  # where no type starts
-                self._starts.pop()
-        if at != end:
+    @property
+    def _starts(self) -> array[int]:
+        """Where each type starts, in words."""
+        self._walk(len(self._words))
+        return self._noted
+
+    def _walk(self, limit: int) -> None:
+        """Note each type that starts before this word. Raises `btf-truncated` or `btf-bad-kind`."""
+        if not self._types.walk(limit):
             raise self._cut_short()
 
+    def _walk_to(self, index: int) -> bool:
+        """Walk as far as the type of that number in this BTF; return whether there is one."""
+        while index >= len(self._noted) and self._types.next < len(self._words):
+            if not self._types.walk(self._types.next + _STEP) and index >= len(self._noted):
+                raise self._cut_short()
+        return index < len(self._noted)
+
     def _cut_short(self) -> TpgenError:
-        """The error where the walk does not end at the end of the type section: its last type has no proper end."""
-        at, type_id = self._starts[-1], self.count - 1
+        """The error where a type has no proper end."""
+        at, type_id = self._types.next, self._first_id + len(self._noted)
         if at + 1 < len(self._words) and kind_of(info := self._words[at + 1]) in (BtfKind.VOID, BtfKind.UNKNOWN):
             return self._bad("btf-bad-kind", f"type {type_id} has unknown kind {info >> 24 & 0x7F}")
         return self._bad("btf-truncated", f"the type section ends inside type {type_id}")
+
+    @cached_property
+    def _first_id(self) -> int:
+        return self.base.count if self.base else 1
 
     # --- names to ids
 
     @cached_property
     def named(self) -> dict[str, list[int]]:
         """The names that the pattern `names` matches, with the ids of their types in this BTF, in the order of BTF."""
-        return self._types_named(self._string_offsets(self._names))
+        return self._types_named(self._strings.matching(self._names))
 
     def ids_of(self, *names: str) -> dict[str, list[int]]:
         """The ids of the types that have one of `names`, by name. The pattern `names` matches each of them.
@@ -144,14 +159,11 @@ class Btf:
 
     def _ids_at(self, offset: int) -> list[int]:
         """The types whose name is at `offset`."""
-        # The search is three times as quick without zeros, of which the section is full.
-        wanted = offset.to_bytes(4, sys.byteorder).strip(b"\0")
-        found, at = [], 0
-        while (hit := self._type_bytes.find(wanted, at)) >= 0:
-            word = hit // 4
-            at = 4 * (word + 1)
-            index = bisect_right(self._starts, word) - 1
-            if self._words[word] == offset and self._starts[index] == word:
+        found = []
+        for word in self._types.places_of(offset):
+            self._walk(word + 1)
+            index = bisect_right(self._noted, word) - 1
+            if self._noted[index] == word:
                 found.append(self._first_id + index)
         return found
 
@@ -171,10 +183,7 @@ class Btf:
 
     def names_with(self, part: str) -> Iterator[str]:
         """The strings of this BTF alone, names or not, that have `part` in them."""
-        strings, wanted, at = self._strings, part.encode(), 0
-        while (hit := strings.find(wanted, at)) >= 0:
-            at = strings.find(b"\0", hit)
-            yield strings[strings.rfind(b"\0", 0, hit) + 1 : at].decode("ascii", "replace")
+        return self._strings.containing(part)
 
     def _types_named(self, names: dict[int, str]) -> dict[str, list[int]]:
         """The ids of the types with these names, which are given by their offsets."""
@@ -185,41 +194,16 @@ class Btf:
             found.setdefault(names[offset], []).append(first + index)
         return found
 
-    @memoised
-    def _string_offsets(self, names: str) -> dict[int, str]:
-        """The name offsets of the strings that match `names`, also in the base: a name may be there already.
-
-        The base's are kept: a running kernel has a hundred modules on one base.
-        """
-        # The NUL before a string leads the pattern, so that the search skips from string to string.
-        pattern = re.compile(rb"\0(" + names.encode() + rb")(?=\0)")
-        offset = self._first_string - 1
-        # Split BTF has no empty string at the front; the NUL stands in for the end of the base's last string.
-        own = {offset + m.start(1): m[1].decode() for m in pattern.finditer(b"\0" + self._strings)}
-        return own | self.base._string_offsets(names) if self.base else own
-
-    @memoised
     def _offset_of(self, name: str) -> int | None:
-        """The offset of a string, None where neither this BTF nor its base has it."""
-        wanted = name.encode("ascii", "replace") + b"\0"  # a name of the user's may be anything
-        # Only split BTF has a string that no NUL precedes: its first.
-        index = 0 if self._strings.startswith(wanted) else self._strings.find(b"\0" + wanted) + 1
-        if index or self._strings.startswith(wanted):
-            return self._first_string + index
-        return self.base._offset_of(name) if self.base else None
+        return self._strings.offset_of(name)
 
     def names_fit_base(self) -> bool:
         """Whether the names of this split BTF begin where strings do, in its base and behind it.
 
         On the base of another build half of them do not. A few hundred names are looked at.
         """
-        return all(self._begins_string(self._words[at]) for at in self._starts[:256])
-
-    def _begins_string(self, offset: int) -> bool:
-        index = offset - self._first_string
-        if index < 0:
-            return self.base is not None and self.base._begins_string(offset)
-        return index == 0 or (index < len(self._strings) and not self._strings[index - 1])
+        self._walk_to(255)
+        return all(self._strings.begins(self._words[at]) for at in self._noted[:256])
 
     # --- raw access
 
@@ -227,11 +211,6 @@ class Btf:
     def count(self) -> int:
         """The number of type ids, void and those of the base included."""
         return self._first_id + len(self._starts)
-
-    @property
-    def strings_end(self) -> int:
-        """The first string offset behind this BTF: where split BTF on top of it continues."""
-        return self._first_string + len(self._strings)
 
     def own_ids(self) -> range:
         """The type ids that this BTF adds to its base."""
@@ -243,30 +222,26 @@ class Btf:
     def _at(self, type_id: int) -> tuple[Btf, int]:
         """The BTF that holds a type and the index of its first word there; never called for void."""
         index = type_id - self._first_id
-        if index >= len(self._starts):
-            raise self._bad("btf-bad-id", f"type id {type_id} is out of range, there are {self.count} types")
         if index < 0:
             assert self.base is not None
             return self.base._at(type_id)
-        return self, self._starts[index]
+        if index >= len(self._noted) and not self._walk_to(index):
+            raise self._bad("btf-bad-id", f"type id {type_id} is out of range, there are {self.count} types")
+        return self, self._noted[index]
 
     def string(self, offset: int) -> str:
         """The string at a name offset. Raises `btf-bad-name` for an offset outside of the string section."""
-        index = offset - self._first_string
-        if index < 0 and self.base is not None:
-            return self.base.string(offset)
-        end = self._strings.find(b"\0", index)
-        if end < 0 or index < 0:
+        found = self._strings.at(offset)
+        if found is None:
             raise self._bad("btf-bad-name", f"name offset {offset} is outside of the string section")
         try:
-            return self._strings[index:end].decode("ascii")
+            return found.decode("ascii")
         except UnicodeDecodeError:
             raise self._bad("btf-bad-name", f"the name at offset {offset} is not ASCII") from None
 
     def text(self, offset: int) -> str:
         """The string at an offset that need not be a name: a line of source, in whatever encoding, cut where long."""
-        index = offset - self._first_string
-        return self._strings[index : index + _LONGEST_TEXT].partition(b"\0")[0].decode("utf-8", "replace")
+        return (self._strings.at(offset) or b"")[:_LONGEST_TEXT].decode("utf-8", "replace")
 
     def words(self, type_id: int) -> memoryview:
         """The words of a type and of all that follow in its BTF, from the offset of its name on; not for void."""
@@ -414,17 +389,9 @@ class Btf:
 
     @cached_property
     def _ids_by_offset(self) -> dict[tuple[int, int | None], int]:
-        """The types that C code can name, by their name's offset.
-
-        Where several share a name (static ones of different files), the first.
-        """
-        words, kinds = self._words, NAMED_KINDS
-        found: dict[tuple[int, int | None], int] = {}
-        for index, at in enumerate(self._starts):
-            kind = KINDS[words[at + 1] >> 24 & 0x7F]
-            if kind in kinds:
-                found.setdefault((kind, words[at]), self._first_id + index)
-        return found
+        """The types that C code can name, by their name's offset: of several (static ones) the first."""
+        self._walk(len(self._words))
+        return {key: self._first_id + index for key, index in self._types.first_by_name(NAMED_KINDS).items()}
 
     # --- enumerators
 
@@ -463,13 +430,27 @@ class Btf:
 
     def _long_size(self) -> int:
         # Not by way of ctype(), which asks for the target.
-        for type_id in self.own_ids():
-            if self.kind(type_id) == BtfKind.INT and canonical_integer(self.name(type_id)) == "unsigned long":
-                size = self.size(type_id)
-                if size not in (4, 8):
-                    raise self._bad("btf-bad-size", f"type {type_id} of kind INT has {size} bytes")
-                return size
-        return 8
+        type_id = self._long_id()
+        if type_id is None:
+            return 8
+        size = self.size(type_id)
+        if size not in (4, 8):
+            raise self._bad("btf-bad-size", f"type {type_id} of kind INT has {size} bytes")
+        return size
+
+    def _long_id(self) -> int | None:
+        """The first `unsigned long`: one of the first types of a kernel, or found by name where types are sorted."""
+        first = self._first_id
+        if self._walk_to(_FIRST):
+            near = next(filter(self._is_long, range(first, first + _FIRST)), None)
+            named = (self._ids_at(offset) for name in _LONG if near is None and (offset := self._offset_of(name)))
+            found = near or min(filter(self._is_long, chain.from_iterable(named)), default=None)
+            if found is not None:
+                return found
+        return next(filter(self._is_long, self.own_ids()), None)
+
+    def _is_long(self, type_id: int) -> bool:
+        return self.kind(type_id) == BtfKind.INT and canonical_integer(self.name(type_id)) == "unsigned long"
 
     # --- C types
 
@@ -582,8 +563,11 @@ class Btf:
 
     def validate(self) -> None:
         """Check every type once, those too that no tracepoint uses. Raises what reading a corrupt type raises."""
+        self._walk(len(self._words))
+        if self._types.is_sound(self._first_id, self._strings.last) and self._is_plain:
+            return
         count = self.count
-        for type_id in self.own_ids():
+        for type_id in self.own_ids():  # to name what is wrong, if anything is
             for referred in references(self.words(type_id)):
                 if referred >= count:
                     raise self._bad("btf-bad-id", f"type {type_id} refers to type {referred}, there are {count}")
@@ -595,3 +579,9 @@ class Btf:
                     self.params(type_id)
                 case kind if kind in TRANSPARENT:
                     self.strip(type_id)
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether strings are ASCII, and chains of typedefs and qualifiers have an end, in the base as well."""
+        is_plain = self._strings.is_ascii and self._types.chains_end(self._first_id)
+        return is_plain and (self.base is None or self.base._is_plain)

@@ -10,11 +10,14 @@ import struct
 from array import array
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tpgen.diagnostics import fail
 from tpgen.spelling import KEYWORDS
 from tpgen.target import canonical_integer
+
+if TYPE_CHECKING:
+    from mmap import mmap
 
 
 class BtfKind(IntEnum):
@@ -161,33 +164,36 @@ class Strides(dict[int, int]):
             self._layout[4 * kind : 4 * kind + 2] if kind and 4 * kind + 4 <= len(self._layout) else (1, 1)
         )
         # A kind of unknown length leads past every end.
-        return 1 << 40 if once % 4 or per_element % 4 else 3 + (once + per_element * elements) // 4
+        return 1 << 31 if once % 4 or per_element % 4 else 3 + (once + per_element * elements) // 4
+
+
+#: The contents of a `.BTF` section: read, or mapped into memory.
+Blob: TypeAlias = "bytes | mmap"
 
 
 class Sections(NamedTuple):
-    """The parts of a `.BTF` section; `order` is "<" or ">", `layout` is empty in BTF that has none."""
+    """The parts of a `.BTF` section, each from here to there; `order` is "<" or ">", `layout` is empty without one."""
 
     order: str
-    types: memoryview
-    strings: memoryview
-    layout: memoryview
+    types: tuple[int, int]
+    strings: tuple[int, int]
+    layout: tuple[int, int]
 
 
-def is_split(data: bytes, path: str) -> bool:
+def is_split(data: Blob, path: str) -> bool:
     """Whether a `.BTF` section continues another: only then does its string section not start with the empty string."""
-    return bytes(split_sections(data, path).strings[:1]) != b"\0"
+    start, end = split_sections(data, path).strings
+    return data[start : min(start + 1, end)] != b"\0"
 
 
-def native(section: memoryview, swapped: bool) -> bytes:
-    """A section of 32-bit words with the bytes of each in this machine's order."""
-    if not swapped:
-        return section.tobytes()
-    words = array("I", section.tobytes())
-    words.byteswap()
-    return words.tobytes()
+def swapped(words: bytes) -> bytes:
+    """32-bit words with the bytes of each in the other order."""
+    found = array("I", words)
+    found.byteswap()
+    return found.tobytes()
 
 
-def split_sections(data: bytes, path: str) -> Sections:
+def split_sections(data: Blob, path: str) -> Sections:
     """The parts of a `.BTF` section. Raises `TpgenError` with a `btf-*` code where they do not lie in it."""
     order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(bytes(data[:2]))
     if order is None:
@@ -205,20 +211,21 @@ def split_sections(data: bytes, path: str) -> Sections:
     layout = _layout_extent(data, order, header)
     if layout[1] % 4:
         raise fail("btf-truncated", "corrupt BTF: the layout section is not made of whole words", path)
-    sections: list[memoryview] = []
+    sections: list[tuple[int, int]] = []
     parts = (("type", type_offset, type_length), ("string", string_offset, string_length), ("layout", *layout))
     for what, offset, length in parts:
         start = header + offset
         if start + length > len(data):
             missing = start + length - len(data)
             raise fail("btf-truncated", f"corrupt BTF: the {what} section lacks {missing} of {length} bytes", path)
-        sections.append(memoryview(data)[start : start + length])
-    if sections[1] and sections[1][-1]:
+        sections.append((start, start + length))
+    start, end = sections[1]
+    if start < end and data[end - 1]:
         raise fail("btf-truncated", "corrupt BTF: the string section does not end with a NUL", path)
     return Sections(order, *sections)
 
 
-def _layout_extent(data: bytes, order: str, header: int) -> tuple[int, int]:
+def _layout_extent(data: Blob, order: str, header: int) -> tuple[int, int]:
     """Offset behind the header and length of the layout section, which BTF has since its header has 32 bytes."""
     if header < 32 or len(data) < 32:
         return 0, 0

@@ -1,4 +1,4 @@
-"""Reading files of the user's: regular ones, whole, and none that is larger than what it can be."""
+"""Reading files of the user's: regular ones, whole, none larger than what it can be; and mapping the kernel's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import os
 import stat
 
 from tpgen.diagnostics import fail, unreadable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mmap import mmap
 
 _PIECE = 1 << 16
 
@@ -45,3 +49,21 @@ def _read(descriptor: int, path: str, limit: int) -> bytes:
         if length > limit:
             raise fail("unreadable", f"cannot read: more than {limit >> 20} MiB", path)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def mapped(path: str) -> mmap | None:
+    """The memory of a file that the kernel lets be mapped, which nobody changes; None where it does not.
+
+    sysfs gives a page for each read, and lets the BTF of vmlinux be mapped since Linux a539e2a6d51d ("btf: Allow mmap
+    of vmlinux btf") (in v6.16).
+    """
+    from mmap import MAP_PRIVATE, PROT_READ, mmap
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return mmap(descriptor, 0, MAP_PRIVATE, PROT_READ)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):  # which reading it tells, or does without
+        return None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
-from tpgen.sources.btf_encoding import blob_in
+from tpgen.sources.btf_encoding import Blob, blob_in
 from tpgen.sources.compression import COMPRESSIONS, Compression, compression_of, unknown, unpacked
 from tpgen.sources.elf import ELF_MAGIC, ElfFile
 from tpgen.target import elf_arch
@@ -30,8 +30,8 @@ class BtfSections(NamedTuple):
     `arch` is the machine that the image is for, as uname calls it; None where the image does not show it.
     """
 
-    btf: bytes
-    base: bytes | None = None
+    btf: Blob
+    base: Blob | None = None
     arch: str | None = None
 
 

@@ -115,7 +115,7 @@ def _add_image(files: PackageContents, images: dict[str, _Image], package: str) 
     ((files.release, (name, found)),) = images.items()
     if isinstance(found, TpgenError):
         raise found
-    files.contents[name], files.arch = found.btf, found.arch
+    files.contents[name], files.arch = bytes(found.btf), found.arch
     files.btf = [name, *sorted(files.btf)]
 
 
@@ -132,7 +132,7 @@ def _add_module(files: PackageContents, name: str, data: bytes) -> None:
             files.modules_without_btf[module_name(name)] = tracepoints
         return
     if _TRACEPOINT in sections.btf:
-        files.contents[name] = sections.btf if sections.base is None else data
+        files.contents[name] = bytes(sections.btf) if sections.base is None else data
         files.btf.append(name)
 
 

@@ -484,7 +484,7 @@ class TestNewEncoding:
         b = BtfBuilder()
         b.types.append(b.words(0, 20 << 24 | 1, 0))
         with pytest.raises(TpgenError) as caught:
-            Btf(with_layout(b, lengths), "blob")
+            Btf(with_layout(b, lengths), "blob").validate()
         assert str(caught.value) == "blob: corrupt BTF: type 1 has unknown kind 20 [btf-bad-kind]"
 
     @pytest.mark.parametrize(
