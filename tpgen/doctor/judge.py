@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tpgen.doctor.findings import Finding, Judgement, Verdict
 from tpgen.doctor.flow.analysis import Flow
 from tpgen.doctor.kernels import KnownKernel, is_shipped
-from tpgen.doctor.relocated import Relocations, Unknown
+from tpgen.doctor.relocated import Unknown
 from tpgen.doctor.rules.case import Case, first_of_each
 from tpgen.doctor.rules.classic import classic_findings
 from tpgen.doctor.rules.context import context_findings
 from tpgen.doctor.rules.events import event_findings, events_of
 from tpgen.doctor.rules.features import feature_findings
+from tpgen.doctor.rules.needs import Needs
+from tpgen.doctor.rules.outcomes import Outcomes
 from tpgen.doctor.rules.pointers import pointer_findings
 from tpgen.doctor.rules.raw import raw_findings
 from tpgen.doctor.variations import Choice, Given, Variation, open_choices, variable_choices
@@ -32,6 +34,7 @@ class Judge:
     def __init__(self, obj: BpfObject) -> None:
         self._obj = obj
         self._flow = Flow(obj)
+        self._needs = Needs(obj)
 
     def judgements(
         self, kernel: KnownKernel, programs: Sequence[Program], variables: Mapping[str, int]
@@ -40,7 +43,7 @@ class Judge:
 
         `variables` are the values of constants that are known to be set before the program is loaded.
         """
-        on_kernel = _OnKernel(self._obj, self._flow, kernel, variables)
+        on_kernel = _OnKernel(self._obj, self._flow, self._needs, kernel, variables)
         for program in programs:
             if program.section is not None:
                 yield on_kernel.judgement(program)
@@ -56,18 +59,21 @@ def judge(
 class _OnKernel:
     """Judges programs of one object on one kernel."""
 
-    def __init__(self, obj: BpfObject, flow: Flow, kernel: KnownKernel, variables: Mapping[str, int]) -> None:
+    def __init__(
+        self, obj: BpfObject, flow: Flow, needs: Needs, kernel: KnownKernel, variables: Mapping[str, int]
+    ) -> None:
         self._obj = obj
         self._flow = flow
+        self._needs = needs
         self._kernel = kernel
         self._variables = variables
-        self._relocations: Relocations = kernel.relocated(obj)
+        self._relocated = Outcomes(kernel.relocated(obj))
 
     def judgement(self, program: Program) -> Judgement:
         """The judgement on a program."""
         assert program.section is not None
         events = events_of(self._kernel, program.section)
-        given = Given(self._relocations, self._variables, self._kernel.symbols_of(self._obj))
+        given = Given(self._relocated, self._variables, self._kernel.symbols_of(self._obj))
         case = self._case(program, events, given)
         findings = _findings(case, events)
         for choice in open_choices(self._obj, case.found, given):
@@ -90,20 +96,20 @@ class _OnKernel:
         assert program.section is not None
         followed = self._flow.accesses(
             program,
-            given.relocations,
+            given.outcomes.relocations,
             variables=given.variables,
             kernel_version=self._kernel.version_code,
             symbols=given.symbols,
             never_null=self._kernel.never_null(events) if program.section.type == ProgramType.TP_BTF else frozenset(),
         )
-        return Case(self._obj, program, program.section, self._kernel, given.relocations, followed)
+        return Case(self._obj, program, program.section, self._kernel, self._needs, given.outcomes, followed)
 
     def _notes(self, case: Case, events: Sequence[Event]) -> Iterator[str]:
         if _is_tail_called_alone(case, events):
             yield "no kernel has the event of its section, and the object has a table of programs: it is called by one"
         if case.section.event is None:
             yield "its section names no event: what it reads is not judged"
-        unknown = sum(isinstance(case.relocations.get(place), Unknown) for place in case.found.reached)
+        unknown = sum(isinstance(case.outcomes.relocations.get(place), Unknown) for place in case.found.reached)
         if unknown:
             yield f"{unknown} relocations are of types that are not known of this kernel: --btf tells"
 

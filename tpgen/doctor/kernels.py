@@ -20,6 +20,7 @@ from tpgen.model import SYSCALL_TRACEPOINTS, Event, Kind, Nullness, Origin, Reco
 from tpgen.opening import LIVE_LABEL
 from tpgen.programs.forms import Form, missing
 from tpgen.programs.sections import ProgramSection
+from tpgen.sources.bpf_object.btf_types import enumerators
 from tpgen.sources.bpf_object.facts import BpfObject
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind
@@ -28,6 +29,8 @@ from tpgen.values import Value, classic_values, raw_values
 
 # The highest last number of a release that LINUX_VERSION_CODE can hold.
 _LAST_NUMBER = 255
+# A function of kernels that take sleepable programs at system calls, see `BtfTracepoints.syscalls_may_sleep`.
+_CALLED_WHERE_IT_MAY_FAULT = "trace_call_bpf_faultable"
 # Where a distribution's release leaves that number out: its kernels are late ones of the series.
 _SILENT = ("debian", "ubuntu")
 
@@ -183,6 +186,14 @@ class KnownKernel:
             if self.images and kind in SYMBOL_KINDS
         }
 
+    @memoised
+    def enumerators(self, enum: str) -> Mapping[int, str]:
+        """The names of the enumerators of an enum of vmlinux by their values; empty without BTF."""
+        vmlinux = self.images[0] if self.images else None
+        ids = vmlinux.own_ids_of(enum) if vmlinux else ()
+        found = (type_id for type_id in ids if vmlinux and vmlinux.kind(type_id) in (BtfKind.ENUM, BtfKind.ENUM64))
+        return {item.value: item.name for type_id in found if vmlinux for item in enumerators(vmlinux, type_id)}
+
     def has_symbol(self, name: str, kind: str) -> bool:
         """Whether BTF has a function or a variable of that name."""
         kinds = SYMBOL_KINDS[kind]
@@ -210,6 +221,8 @@ class KnownKernel:
     @cached_property
     def takes_sleepable(self) -> bool | None:
         """Whether sleepable programs may be at the tracepoints of system calls; None where nothing tells."""
+        if self.images:
+            return self.images[0].has_string(_CALLED_WHERE_IT_MAY_FAULT)
         known = [event for name in SYSCALL_TRACEPOINTS for event in self.namesakes(name)]
         told = [event for event in known if event.args_origin == Origin.BTF]
         return any(event.sleepable for event in known) if told else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tpgen.doctor.accesses import ProgramAccesses
-from tpgen.doctor.relocated import Relocations, Resolved, Unknown
+from tpgen.doctor.rules.outcomes import Outcomes
 from tpgen.sources.bpf_object.facts import BpfObject, CoreKind, Variable
 
 # Questions and constants of one program that are varied.
@@ -16,7 +16,7 @@ _MOST = 16
 class Given(NamedTuple):
     """Givens of a program that is followed: outcomes of relocations, values of constants, symbols of the kernel."""
 
-    relocations: Relocations
+    outcomes: Outcomes
     variables: Mapping[str, int | None]
     symbols: Mapping[str, bool]
 
@@ -41,15 +41,10 @@ _EXISTS = (CoreKind.FIELD_EXISTS, CoreKind.TYPE_EXISTS, CoreKind.ENUMVAL_EXISTS,
 def open_choices(obj: BpfObject, found: ProgramAccesses, given: Given) -> Iterator[Choice]:
     """Choices for what is not known of the kernel and decides where the program goes."""
     for name in sorted(found.undecided_by)[:_MOST]:
-        places = [
-            place
-            for place, relocated in given.relocations.items()
-            if isinstance(relocated, Unknown) and relocated.what == name
-        ]
+        places = given.outcomes.unknown.get(name, ())
         if places:
             if all(obj.core_relocations[place].kind in _EXISTS for place in places):
-                known = (dict.fromkeys(places, Resolved(number)) for number in (0, 1))
-                without, within = (given._replace(relocations=given.relocations | one) for one in known)
+                without, within = (given._replace(outcomes=given.outcomes.decided(places, has)) for has in (0, 1))
                 yield _either(name, f"where the kernel has no {name}", without, f"where it has {name}", within)
         elif name in obj.kernel_symbols:
             without, within = (given._replace(symbols={**given.symbols, name: has}) for has in (False, True))

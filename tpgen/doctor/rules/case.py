@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from tpgen.doctor.accesses import ProgramAccesses
 from tpgen.doctor.findings import Expected, Finding, Stage, Verdict
 from tpgen.doctor.kernels import KnownKernel
-from tpgen.doctor.relocated import Relocations
+from tpgen.doctor.rules.needs import Needs
+from tpgen.doctor.rules.outcomes import Outcomes
 from tpgen.model import Argument, Event, Field
 from tpgen.programs.sections import ProgramSection, ProgramType
 from tpgen.show import arg_json, field_json
@@ -24,7 +25,8 @@ class Case(NamedTuple):
     program: Program
     section: ProgramSection
     kernel: KnownKernel
-    relocations: Relocations
+    needs: Needs
+    outcomes: Outcomes
     found: ProgramAccesses
 
     @property

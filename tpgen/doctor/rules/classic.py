@@ -85,7 +85,7 @@ class _Record:
         self._is_syscall = event.kind == Kind.SYSCALL
         self._end = max((field.end for field in fields), default=case.target.pointer_size)
         places = case.obj.core_relocations.keys() & case.found.reached
-        self._relocated: Mapping[int, Belief] = relocated_members(case.obj, sorted(places), case.relocations)
+        self._relocated: Mapping[int, Belief] = relocated_members(case.obj, sorted(places), case.outcomes.relocations)
 
     # --- accesses
 

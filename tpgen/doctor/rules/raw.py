@@ -54,7 +54,8 @@ def _access(
     slot, size = access.offset // SLOT_BYTES, access.size or 1
     belief = beliefs.get(slot)
     told = Told(access.place, slot, access.offset, access.size, belief.expected if belief else None)
-    if access.offset < 0 or (case.is_tp_btf and access.kind == AccessKind.LOAD and access.offset % SLOT_BYTES):
+    divisor = SLOT_BYTES if case.is_tp_btf else size
+    if access.offset < 0 or (access.kind == AccessKind.LOAD and access.offset % divisor):
         return  # which is no place of an argument: a rule of all contexts
     if slot >= len(values):
         yield _no_argument(case, event, len(values), told, belief, access)
