@@ -17,7 +17,7 @@ class Outcomes:
 
     @cached_property
     def refused(self) -> Mapping[Place, Failed]:
-        """Those for which the loader refuses the whole object."""
+        """The outcomes for which the loader refuses the whole object."""
         failed = ((place, each) for place, each in self.relocations.items() if isinstance(each, Failed))
         return {place: each for place, each in failed if each.refused}
 
