@@ -8,10 +8,10 @@ from functools import cached_property
 from tpgen.basics.memo import memoised
 from tpgen.catalog.store import release_numbers, stored_kernels
 from tpgen.diagnostics import TpgenError
+from tpgen.doctor.core_relocation.catalog_types import CatalogTypes
 from tpgen.doctor.core_relocation.kernel_types import KernelTypes
 from tpgen.doctor.core_relocation.relocate import relocate
-from tpgen.doctor.core_relocation.specs import spelled
-from tpgen.doctor.relocated import Relocations, Unknown
+from tpgen.doctor.relocated import Relocations
 from tpgen.doctor.verifier import KNOWN_VALID, Turn
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources, open_modules_btf
@@ -166,17 +166,14 @@ class KnownKernel:
     # --- types and symbols
 
     @cached_property
-    def types(self) -> KernelTypes | None:
-        """The types that CO-RE looks in; None where there is no BTF."""
+    def types(self) -> KernelTypes | CatalogTypes:
+        """The types that CO-RE looks in."""
         modules = {module: btf for module, btf in self.by_module.items() if module is not None}
-        return KernelTypes(self.images[0], modules) if self.images else None
+        return KernelTypes(self.images[0], modules) if self.images else CatalogTypes(self.events)
 
     def relocated(self, obj: BpfObject) -> Relocations:
         """The outcomes of an object's CO-RE relocations."""
-        if self.types is not None:
-            return relocate(obj, self.types)
-        assert obj.btf is not None or not obj.core_relocations
-        return {place: Unknown(spelled(obj.btf, core)) for place, core in obj.core_relocations.items() if obj.btf}
+        return relocate(obj, self.types)
 
     def symbols_of(self, obj: BpfObject) -> Mapping[str, bool]:
         """Whether the kernel has the symbols that an object may do without; those of which that is known."""
