@@ -8,13 +8,14 @@ has an example.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.generation import CheckFailed
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.doctor.findings import Expected, Finding, Judgement, Stage, Verdict
 from tpgen.kernel.comparison import errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.request import KernelRequest, is_glob
@@ -25,8 +26,9 @@ from tpgen.target import Target
 from tpgen.values import Value
 
 __all__ = [
-    "CheckFailed", "Diagnostic", "Event", "Evidence", "Form", "GeneratedFile", "GeneratedFiles", "Kernel", "Kernels",
-    "Target", "TpgenError", "Tracepoint", "Value", "join_kernels", "open_kernel", "open_kernels",
+    "CheckFailed", "Diagnostic", "Event", "Evidence", "Expected", "Finding", "Form", "GeneratedFile", "GeneratedFiles",
+    "Judgement", "Kernel", "Kernels", "Stage", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "doctor",
+    "join_kernels", "open_kernel", "open_kernels",
 ]  # fmt: skip
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -85,6 +87,36 @@ def join_kernels(kernels: Iterable[Kernel] | Mapping[str, Kernel]) -> Kernels:
     opened = [(name, kernel) for name, kernel in named]
     notes = (note for _, kernel in opened for note in kernel.notes)
     return Kernels(apart((name, kernel._events) for name, kernel in opened), tuple(dict.fromkeys(notes)))
+
+
+def doctor(
+    object: Path | bytes,
+    kernels: Iterable[Kernel] | Kernels,
+    *,
+    programs: Iterable[str] = (),
+    variables: Mapping[str, int] | None = None,
+) -> tuple[Judgement, ...]:
+    """The judgements on the programs of a BPF object, or of all inside a file, on each of the kernels.
+
+    `programs` are globs of the names or sections of those that are meant; `variables` are values that a loader gives
+    to variables of .rodata. Kernels of another byte order than an object's are left out. Raises `TpgenError`.
+    """
+    from tpgen.doctor.examine import Question, examine, read
+    from tpgen.doctor.kernels import KnownKernel
+
+    opened = kernels._events.items() if isinstance(kernels, Kernels) else join_kernels(kernels)._events.items()
+    known = {name: KnownKernel.of(name, events) for name, events in _live_by_its_name(opened)}
+    question = Question(tuple(programs), variables or {})
+    objects = read(object)
+    question.check(objects)
+    return tuple(judgement for each in objects for judgement in examine(each, known, question).judgements)
+
+
+def _live_by_its_name(opened: Iterable[tuple[str, KernelEvents]]) -> Iterator[tuple[str, KernelEvents]]:
+    """The running kernel as `live`, the others as they are called."""
+    from tpgen.opening import LIVE_LABEL
+
+    return (("live" if events.label == LIVE_LABEL else name, events) for name, events in opened)
 
 
 @dataclass(frozen=True, slots=True)

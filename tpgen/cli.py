@@ -12,8 +12,7 @@ import os
 import sys
 
 from tpgen import __version__
-from tpgen.commands.deliver import deliver, say
-from tpgen.commands.names import COMMANDS
+from tpgen.commands.deliver import COMMANDS, deliver, say
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 
 TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
@@ -28,6 +27,7 @@ usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [options]
        tpgen list [PATTERN...]           every tracepoint, with class and module
        tpgen check [PATTERN...]          compare all sources; 1 on a finding
        tpgen diff K1 K2... [PATTERN...]  what changed for a BPF program
+       tpgen doctor OBJECT...            will compiled programs work elsewhere?
        tpgen build [tpgen.toml]          generated files as a step of a build
        tpgen backends                    what -b can name
        tpgen catalog list|add|export     the kernels that --kernel can name

@@ -48,15 +48,19 @@ def open_kernels(requests: Iterable[KernelRequest], report: Report) -> dict[str,
     return apart((None, open_kernel(request, report)) for request in expanded(requests))
 
 
-def on_hand(big_endian: Container[bool]) -> list[KernelRequest]:
-    """Requests for all shipped kernels of these byte orders, and for the running one where it can be asked."""
+def on_hand(big_endian: Container[bool], arch: str | None = None) -> list[KernelRequest]:
+    """Requests for all shipped kernels of these byte orders, and for the running one where it can be asked.
+
+    With `arch` those of that architecture alone. Raises `unknown-arch`.
+    """
     from tpgen.catalog.store import stored_kernels
 
+    wanted = target_named(arch).arch if arch else None
     shipped = (item.info for item in stored_kernels()[0] if item.shipped)
-    found = [KernelRequest(info.name) for info in shipped if info.target.big_endian in big_endian]
-    if live_kernel_askable() and (sys.byteorder == "big") in big_endian:
-        found.append(KernelRequest("live"))
-    return found
+    fitting = (info for info in shipped if info.target.big_endian in big_endian)
+    found = [KernelRequest(info.name) for info in fitting if wanted in (None, info.target.arch)]
+    is_own = (sys.byteorder == "big") in big_endian and (arch is None or _is_of_this_machine(arch))
+    return [*found, KernelRequest("live")] if is_own and live_kernel_askable() else found
 
 
 def open_by_name(requests: Iterable[KernelRequest], report: Report) -> dict[str, KernelEvents]:

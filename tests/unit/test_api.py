@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_example_of_the_documentation() -> None:
-    (code,), (output,) = blocks("python"), blocks("text")
+    (code, _), (output,) = blocks("python"), blocks("text")  # the other is of tests/unit/doctor/test_command.py
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, DOCS, "exec"), {"__name__": "example"})

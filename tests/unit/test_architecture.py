@@ -53,7 +53,7 @@ cli
 #: these and LIGHT_LIBRARY at its top level: the rest of the library takes longer to import than such a run takes.
 LIGHT = """
 cli paths cache.fingerprint cache.kernel_identity cache.outputs cache.private_files commands.deliver
-commands.names building.depfile building.manifest building.request building.states kernel.options
+building.depfile building.manifest building.request building.states kernel.options
 """
 LIGHT_LIBRARY = "__future__ atexit gc io os stat sys time zlib"
 

@@ -55,6 +55,43 @@ def rows() -> list[tuple[str, ...]]:
     return _ROW.findall((ROOT / "docs" / "diagnostics.md").read_text())
 
 
+def doctor_rows() -> list[tuple[str, ...]]:
+    """The rows of docs/doctor.md, without the verdicts'."""
+    return re.findall(r"^\| `([a-z-]+)`((?: \|[^|]*){5}) \|$", (ROOT / "docs" / "doctor.md").read_text(), re.MULTILINE)
+
+
+def given_as_code() -> Iterator[str]:
+    """The constants given to functions and classes of the doctor for a parameter or field of the name `code`."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "tpgen" / "doctor").rglob("*.py")]
+    every = [node for tree in trees for node in ast.walk(tree)]
+    places = {}
+    for node in every:
+        if isinstance(node, ast.FunctionDef):
+            names = [argument.arg for argument in node.args.args if argument.arg != "self"]
+        elif isinstance(node, ast.ClassDef):
+            names = [ast.unparse(field.target) for field in node.body if isinstance(field, ast.AnnAssign)]
+        else:
+            continue
+        if "code" in names:
+            places[node.name] = names.index("code")
+    for node in every:
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+            chosen = node.args[places[called] : places[called] + 1] if called in places else []
+            chosen += [keyword.value for keyword in node.keywords if keyword.arg == "code" and called in places]
+            chosen = [part for each in chosen for part in getattr(each, "values", None) or (each,)]
+            branches = [
+                part for each in chosen for part in (getattr(each, "body", each), getattr(each, "orelse", each))
+            ]
+            yield from (each.value for each in branches if isinstance(each, ast.Constant))
+
+
+def test_the_doctors_codes_have_a_row_each() -> None:
+    listed = [code for code, *_ in doctor_rows()]
+    assert sorted(listed) == sorted(set(given_as_code()))
+    assert not set(listed) & {code for code, *_ in rows()}
+
+
 def test_every_code_has_a_row() -> None:
     found = {code for code in codes() if _CODE.fullmatch(code)}
     assert found - {code for code, *_ in rows()} == set()
@@ -72,7 +109,7 @@ def test_every_code_in_the_other_documents_exists() -> None:
     documents = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
     shown = {code for path in documents for code in re.findall(r" \[([a-z]+(?:-[a-z]+)+)\]", path.read_text())}
     assert shown
-    assert shown <= {code for code, *_ in rows()}
+    assert shown <= {code for code, *_ in rows()} | {code for code, *_ in doctor_rows()}
 
 
 DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

@@ -32,7 +32,7 @@ def package_files() -> set[str]:
         for folder, home in homes.items()
         for path in (CHECKOUT / folder).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
-    } | {"tpgen/docs/diagnostics.md"}
+    } | {"tpgen/docs/diagnostics.md", "tpgen/docs/doctor.md"}
 
 
 @pytest.fixture(scope="module")

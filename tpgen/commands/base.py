@@ -12,7 +12,7 @@ from tpgen import opening
 from tpgen.commands.deliver import say
 from tpgen.commands.terminal import USUAL_WIDTH, width_of
 from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail, printable_json
-from tpgen.kernel.options import FLAG, KERNEL_OPTIONS, PICK, KernelOption
+from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PATH, PICK, WORD, KernelOption, options_of
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
@@ -75,11 +75,11 @@ class _Macro(argparse.Action):
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
 
 
-def parser(command: str, description: str, kind: type[Parser] = Parser) -> Parser:
-    """The parser of a command that reads a kernel, with the source options."""
+def parser(command: str, description: str, kind: type[Parser] = Parser, pick: bool = True) -> Parser:
+    """The parser of a command that reads a kernel, with the source options; without `pick` not those of its events."""
     made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
     sources = made.add_argument_group("source options", "given any of them, they are the kernel")
-    for option in KERNEL_OPTIONS:
+    for option in KERNEL_OPTIONS if pick else options_of(KERNEL, PATH, WORD, FLAG):
         _add(made if option.kind == PICK else sources, option)
     return made
 

@@ -1,6 +1,6 @@
 """Delivering generated files: to stdout, into a file, or below a directory; and words about them, to stderr.
 
-Imports only what that way needs.
+The names of the commands are here as well: a run imports only the one that is meant.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from tpgen.cache.outputs import CachedOutput, Content
 
+
+#: The commands. A word that is none of these is an event to generate for.
+COMMANDS = ("show", "list", "check", "diff", "build", "doctor", "backends", "catalog", "probe", "explain")
 
 #: The value of -o that is stdout.
 STDOUT = "-"

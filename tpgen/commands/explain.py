@@ -13,7 +13,7 @@ from tpgen.commands.terminal import print_text
 from tpgen.diagnostics import fail
 
 # The pages that have tables of codes.
-_PAGES = ("diagnostics.md",)
+_PAGES = ("diagnostics.md", "doctor.md")
 _CELL = re.compile(r"(?<!\\)\|")
 
 

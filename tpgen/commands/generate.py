@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.commands.deliver import STDOUT, deliver
-from tpgen.commands.names import COMMANDS
+from tpgen.commands.deliver import COMMANDS, STDOUT, deliver
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from support.cli import tpgen
 from support.small_kernel import write_btf, write_tracefs
 
 from tpgen.basics.columns import aligned
-from tpgen.commands.names import COMMANDS
+from tpgen.commands.deliver import COMMANDS
 from tpgen.commands.terminal import folded
 
 ROOT = Path(__file__).parents[3]

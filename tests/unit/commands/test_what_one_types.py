@@ -8,7 +8,7 @@ import pytest
 from support.cli import Done, refusal, tpgen
 from support.small_kernel import write_btf, write_tracefs
 
-from tpgen.commands.names import COMMANDS
+from tpgen.commands.deliver import COMMANDS
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,19 @@ def test_findings_that_differ_are_apart() -> None:
     assert [(each.finding.line, each.kernels) for each in found] == [(97, ("5.10", "6.1")), (98, ("6.1", "6.12"))]
 
 
+WAYS = {
+    1: "`tpgen e --kernel 5.10` does", 2: "`tpgen e --kernel 5.10 --kernel 6.1` does",
+    4: "`tpgen e --kernel 5.10 … --kernel live` does",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", WAYS)
+def test_a_way_on_is_for_all_kernels(number: int) -> None:
+    kernels = KERNELS[:number]
+    (found,) = folded(judgement(k, PAST_END._replace(hint=f"`tpgen e --kernel {k}` does")) for k in kernels)
+    assert (found.kernels, found.finding.hint) == (kernels, WAYS[number])
+
+
 def test_a_finding_that_is_there_twice_is_told_once() -> None:
     (found,) = folded([judgement("5.10", PAST_END, PAST_END._replace(offset=8))])
     assert found.kernels == ("5.10",)
@@ -97,7 +110,7 @@ def test_a_finding_that_is_there_twice_is_told_once() -> None:
 def test_text() -> None:
     files = [finding.file for finding in (PAST_END, MOVED) if finding.file]
     assert report([BIO], paths(files=files)) == (
-        "out/bio.bpf.o: 4 programs at tracepoints: 1 fine, 1 depends, 1 wrong, 1 refused-load;"
+        "out/bio.bpf.o: 4 programs at tracepoints: 1 refused-load, 1 wrong, 1 depends, 1 fine;"
         " 2 programs of other types not looked at\n"
         "  on_issue [tp_btf/issue]\n"
         "    5.10…6.12  refused-load: bio.bpf.c:97: ctx[1] is behind the last of 1 argument (EACCES) [no-argument];"
@@ -125,12 +138,16 @@ def test_table_of_several_objects() -> None:
     big = Examined("eb.o", ("s390x",), (judgement("s390x"),))
     fine = Examined("fine.o", KERNELS[:1], (judgement("5.10"),))
     none = Examined("none.o", KERNELS[:2], (), others=1)
-    assert report([BIO, big, fine, none], paths()).partition("\n\nobject")[2].splitlines() == [
+    text = report([BIO, big, fine, none], paths())
+    assert text.partition("\n\n")[0].splitlines()[-3:] == [
+        "eb.o: 1 program at tracepoints: 1 fine", "fine.o: 1 program at tracepoints: 1 fine",
+        "none.o: no program at tracepoints; 1 program of other types not looked at",
+    ]  # fmt: skip
+    assert text.partition("\n\nobject")[2].splitlines() == [
         "         5.10            6.1             6.12            live     7.2      s390x",
         "out/bio.bpf.o  1 refused-load  1 refused-load  1 refused-load  1 wrong  1 wrong  -",
         "eb.o           -               -               -               -        -        fine",
         "fine.o         fine            -               -               -        -        -",
-        "none.o         -               -               -               -        -        -",
     ]
 
 

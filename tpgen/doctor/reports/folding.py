@@ -23,7 +23,7 @@ class Examined(NamedTuple):
     known: int = 0
 
     def beside(self, baseline: Baseline) -> Examined:
-        """Itself without the findings that the baseline has."""
+        """The object without the findings that the baseline has."""
         new = tuple(map(baseline.new, self.judgements))
         return self._replace(judgements=new, known=_findings(self.judgements) - _findings(new))
 
@@ -33,7 +33,10 @@ def _findings(judgements: Iterable[Judgement]) -> int:
 
 
 class Folded(NamedTuple):
-    """A finding about a program, and the kernels that it holds on, in their order. The finding is that of the first."""
+    """A finding about a program, and the kernels that it holds on, in their order.
+
+    The finding is that of the first, with a way on for all of them.
+    """
 
     object: str
     program: str
@@ -49,18 +52,32 @@ def folded(judgements: Iterable[Judgement]) -> list[Folded]:
     for judgement in judgements:
         program = (judgement.object, judgement.program, judgement.section)
         for finding in judgement.findings:
-            key = (*program, *_said(finding))
+            key = (*program, *_said(finding, judgement.kernel))
             firsts.setdefault(key, Folded(*program, finding, ()))
             known = kernels.setdefault(key, [])
             if judgement.kernel not in known:
                 known.append(judgement.kernel)
-    return [each._replace(kernels=tuple(kernels[key])) for key, each in firsts.items()]
+    return [_on(each, kernels[key]) for key, each in firsts.items()]
 
 
-def _said(finding: Finding) -> tuple[object, ...]:
-    """The parts of a finding that a reader is told."""
-    places = finding.file, finding.line, finding.message, finding.hint
+def _said(finding: Finding, kernel: str) -> tuple[object, ...]:
+    """The parts of a finding that a reader is told; a way on that names its kernel is the same for all."""
+    hint = finding.hint.replace(_named(kernel), _named("")) if finding.hint else None
+    places = finding.file, finding.line, finding.message, hint
     return finding.verdict, finding.code, finding.stage, finding.errno, *places
+
+
+def _on(each: Folded, kernels: Sequence[str]) -> Folded:
+    finding, first, last = each.finding, kernels[0], kernels[-1]
+    if finding.hint and len(kernels) > 1:
+        between = " …" if len(kernels) > 2 else ""
+        hint = finding.hint.replace(_named(first), f"{_named(first)}{between}{_named(last)}")
+        finding = finding._replace(hint=hint)
+    return each._replace(finding=finding, kernels=tuple(kernels))
+
+
+def _named(kernel: str) -> str:
+    return f" --kernel {kernel}"
 
 
 def kernel_ranges(some: Iterable[str], every: Sequence[str]) -> str:

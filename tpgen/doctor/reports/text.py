@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from tpgen.basics.columns import aligned
 from tpgen.doctor.findings import Finding, Judgement, Verdict
 from tpgen.doctor.reports.folding import Examined, Folded, folded, kernel_ranges
 from tpgen.doctor.reports.source_paths import SourcePaths
 
 
 def report(examined: Sequence[Examined], paths: SourcePaths) -> str:
-    """The objects one after the other, then, of several kernels or objects, the table."""
-    parts = ["".join(f"{line}\n" for line in _object(each, paths)) for each in examined]
-    if sum(len(each.kernels) for each in examined) > 1:
-        parts.append("".join(f"{line}\n" for line in _table(examined)))
-    return "\n".join(parts)
+    """The objects one after the other, then the table, if it has more than one cell."""
+    lines = [line for each in examined for line in _object(each, paths)]
+    judged = [each for each in examined if each.judgements]
+    if sum(len(each.kernels) for each in judged) > 1:
+        lines += ["", *_table(judged)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 # --- one object
@@ -41,8 +43,8 @@ def _object(examined: Examined, paths: SourcePaths) -> Iterator[str]:
 
 def _summary(examined: Examined, programs: Mapping[_ProgramName, Sequence[Judgement]]) -> str:
     worst = Counter(max((each.verdict for each in found), key=_rank) for found in programs.values())
-    counts = ", ".join(f"{worst[verdict]} {verdict}" for verdict in Verdict if worst[verdict])
-    parts = [f"{_number(len(programs), 'program')} at tracepoints{f': {counts}' if counts else ''}"]
+    counts = f": {_all(worst)}" if worst else ""
+    parts = [f"{_number(len(programs), 'program') if programs else 'no program'} at tracepoints{counts}"]
     if examined.known:
         parts.append(f"{_number(examined.known, 'finding')} in the baseline")
     if examined.others:
@@ -91,12 +93,12 @@ def _table(examined: Sequence[Examined]) -> Iterator[str]:
     kernels = list(dict.fromkeys(kernel for each in examined for kernel in each.kernels))
     if len(examined) == 1:
         (only,) = examined
-        yield from _aligned([[kernel, _all(_verdicts(only, kernel))] for kernel in kernels])
+        yield from aligned([[kernel, _all(_verdicts(only, kernel))] for kernel in kernels])
         return
     rows = [["object", *kernels]]
     for each in examined:
         rows.append([each.name, *(_worst(each, kernel) for kernel in kernels)])
-    yield from _aligned(rows)
+    yield from aligned(rows)
 
 
 def _verdicts(examined: Examined, kernel: str) -> Counter[Verdict]:
@@ -113,9 +115,3 @@ def _worst(examined: Examined, kernel: str) -> str:
         return "-"
     worst = max(verdicts, key=_rank)
     return str(worst) if worst == Verdict.FINE else f"{verdicts[worst]} {worst}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -61,9 +61,9 @@ def found(
     case: Case, verdict: Verdict, code: str, message: str, told: Told | None = None, errno: str | None = None,
     hint: str | None = None,
 ) -> Finding:  # fmt: skip
-    """A finding of that verdict, which says the stage."""
+    """A finding of that verdict, which says the stage; without a place it is about the program as a whole."""
     told = told or Told()
-    line = None if told.place is None else case.obj.line_of(told.place)
+    line = case.obj.line_of(told.place or case.program.function.place)
     return Finding(
         verdict, code, _STAGES[verdict], errno, message, told.slot, told.offset, told.size, told.expected, told.actual,
         line.file if line else None, line.line if line else None, hint,

@@ -1,0 +1,154 @@
+"""`tpgen doctor`: whether compiled programs work on kernels, and read there what their author meant."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tpgen import opening
+from tpgen.commands import base
+from tpgen.commands.base import Parser
+from tpgen.diagnostics import Diagnostic, TpgenError, fail, printable_json, printable_lines, shortened
+from tpgen.kernel.request import KernelRequest
+from tpgen.sources.files import read_bytes
+
+if TYPE_CHECKING:
+    from tpgen.doctor.kernels import KnownKernel
+    from tpgen.doctor.reports.folding import Examined
+    from tpgen.doctor.reports.source_paths import SourcePaths
+    from tpgen.sources.bpf_object.facts import BpfObject
+
+_MOST_BASELINE_BYTES = 1 << 28
+_WORDS = {"true": 1, "false": 0}
+#: Verdicts by which a run may fail, the worst last.
+_LEVELS = ("depends", "wrong", "refused-attach", "refused-load")
+
+
+def parser() -> Parser:
+    description = "Tell whether compiled programs work on kernels, and read there what their author meant."
+    made = base.parser("doctor", description, pick=False)
+    made.add_argument("objects", nargs="+", metavar="OBJECT", help="a BPF object, or a file that has some inside")
+    made.add_argument(
+        "--program",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only programs of this name or section; repeatable",
+    )
+    made.add_argument(
+        "--set", action="append", default=[], metavar="VAR=VALUE",
+        help="the value that a loader gives to a variable of .rodata; repeatable",
+    )  # fmt: skip
+    output = made.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="an array for programs")
+    output.add_argument("--annotate", choices=("github", "sarif"), help="findings at their lines, for a code review")
+    made.add_argument("--source-root", metavar="DIR", help="where the objects were compiled: paths are told below it")
+    made.add_argument("--baseline", metavar="FILE", help="what `--json` wrote earlier: only other findings count")
+    made.add_argument(
+        "--exit-code", choices=_LEVELS, default="wrong", metavar="LEVEL",
+        help=f"exit with 1 from this verdict on: {', '.join(_LEVELS)}; the default is wrong",
+    )  # fmt: skip
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    from tpgen.doctor.examine import Question, examine
+    from tpgen.doctor.findings import Verdict
+    from tpgen.doctor.reports.baseline import Baseline
+
+    baseline = Baseline()
+    if options.baseline is not None:
+        baseline = Baseline.read(read_bytes(options.baseline, _MOST_BASELINE_BYTES), options.baseline)
+    question = Question(options.program, _variables(options.set))
+    objects = _objects(options.objects)
+    question.check(objects)
+    kernels = _kernels(options, objects)
+    examined = [examine(obj, kernels, question) for obj in objects]
+    new = [each.beside(baseline) for each in examined]
+    if options.json or options.annotate:
+        sys.stdout.write(_for_programs(examined if options.json else new, options))
+    else:
+        _print_text(new, options)
+    level = Verdict(options.exit_code).rank
+    failed = any(judgement.verdict.rank >= level for each in new for judgement in each.judgements)
+    return base.EXIT_CHECK_FAILED if failed else base.EXIT_DONE
+
+
+# --- what is asked
+
+
+def _variables(words: Iterable[str]) -> dict[str, int]:
+    """The values of `--set`: numbers as C writes them, true or false. Raises `usage`."""
+    found: dict[str, int] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        try:
+            found[name] = _WORDS[text] if text in _WORDS else int(text, 0)
+        except ValueError:
+            message = f"--set {shortened(word)!r}: this is no number" if equals and name else "--set without a value"
+            raise fail("usage", message, hint="give VAR=VALUE, such as targ_ms=1") from None
+    return found
+
+
+def _objects(paths: Iterable[str]) -> list[BpfObject]:
+    """The objects in all of the files. Raises `TpgenError` with what is wrong with any of them."""
+    from tpgen.doctor.examine import read
+
+    found: list[BpfObject] = []
+    broken: list[Diagnostic] = []
+    for path in dict.fromkeys(paths):
+        try:
+            found += read(path)
+        except TpgenError as error:
+            broken += error.diagnostics
+    if broken:
+        raise TpgenError(*broken)
+    return found
+
+
+def _kernels(options: argparse.Namespace, objects: Iterable[BpfObject]) -> dict[str, KnownKernel]:
+    """The kernels that the source options mean; without any those on hand that the objects may run on."""
+    from tpgen.doctor.examine import known_kernels
+
+    requests: Sequence[KernelRequest] = base.kernel_requests(options)
+    if requests == (KernelRequest(no_cache=options.no_cache, arch=options.arch),):
+        requests = opening.on_hand({obj.big_endian for obj in objects}, options.arch)
+    return known_kernels(requests, base.report_note)
+
+
+# --- what is answered
+
+
+def _print_text(examined: Sequence[Examined], options: argparse.Namespace) -> None:
+    from tpgen.commands.terminal import print_text
+    from tpgen.doctor.reports.text import report
+
+    print_text(printable_lines(report(examined, _paths(examined, options))))
+
+
+def _for_programs(examined: Sequence[Examined], options: argparse.Namespace) -> str:
+    """The text for whatever reads stdout."""
+    match options.annotate:
+        case "github":
+            from tpgen.doctor.reports.github import workflow_commands
+
+            return workflow_commands(examined, _paths(examined, options))
+        case "sarif":
+            from tpgen.doctor.reports.sarif import sarif
+
+            log = sarif(examined, _paths(examined, options))
+            return printable_json(json.dumps(log, indent=1, ensure_ascii=False)) + "\n"
+        case _:
+            from tpgen.doctor.reports.as_json import judgement_json
+
+            return base.json_lines(judgement_json(judgement) for each in examined for judgement in each.judgements)
+
+
+def _paths(examined: Sequence[Examined], options: argparse.Namespace) -> SourcePaths:
+    from tpgen.doctor.reports.source_paths import SourcePaths
+
+    found = (finding for each in examined for judgement in each.judgements for finding in judgement.findings)
+    return SourcePaths({finding.file for finding in found if finding.file}, options.source_root)

@@ -1,0 +1,118 @@
+"""The examination of BPF objects on kernels, for the command line and for programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from tpgen import opening
+from tpgen.catalog.read import CatalogKernel
+from tpgen.diagnostics import fail
+from tpgen.doctor.judge import Judge
+from tpgen.doctor.kernels import KnownKernel
+from tpgen.doctor.reports.folding import Examined
+from tpgen.kernel.events import KernelEvents
+from tpgen.kernel.request import KernelRequest
+from tpgen.opening import Report
+from tpgen.sources.bpf_object.facts import BpfObject, Objects, Program
+from tpgen.sources.bpf_object.read import read_objects
+from tpgen.sources.btf import Btf
+from tpgen.sources.files import read_bytes
+
+# --- kernels
+
+
+def known_kernels(requests: Iterable[KernelRequest], report: Report) -> dict[str, KnownKernel]:
+    """Open the kernels of the requests, oldest first, by names that tell them apart.
+
+    A kernel of a catalog that is named beside files with BTF has the types of these. Raises `TpgenError`.
+    """
+    requests = opening.expanded(requests)
+    if not any(request.btf and request.kernel not in (None, "live") for request in requests):
+        opened = opening.open_by_name(requests, report)
+        return {name: KnownKernel.of(name, events) for name, events in opened.items()}
+    if len(requests) > 1:
+        raise fail("usage", f"--btf has the types of one kernel, not of {len(requests)}", hint="give one --kernel")
+    request = requests[0]
+    events = opening.open_kernel(request._replace(btf=()), report)
+    return {events.label: KnownKernel(events.label, events, _types_for(events, request))}
+
+
+def _types_for(events: KernelEvents, request: KernelRequest) -> dict[str | None, Btf]:
+    """The BTF of the files of a request. Raises `btf-other-kernel` where `events` are another kernel's."""
+    sources = opening.open_sources(KernelRequest(btf=request.btf, arch=request.arch))
+    if isinstance(events, CatalogKernel) and "btf" in events.info.sources:
+        own = [key for key in events.keys() if key.module is None]  # noqa: SIM118
+        named = {event.attach_name for event in events.events(own)} - {None}
+        if other := sorted(name for name in named ^ {*sources.btfs[0].events} if name):
+            message = f"this is not the BTF of {events.label}: {other[0]} is a tracepoint of only one of them"
+            raise fail("btf-other-kernel", message, request.btf[0], "give the file alone, or that of this kernel")
+    return {tracepoints.module: tracepoints.btf for tracepoints in sources.btfs}
+
+
+# --- objects
+
+#: An object, or an executable with objects in it.
+_MOST_OBJECT_BYTES = 1 << 30
+
+
+def read(file: str | os.PathLike[str] | bytes) -> Objects:
+    """The objects in a file. Raises `TpgenError`."""
+    if isinstance(file, bytes):
+        return read_objects(file, "<bytes>")
+    path = os.fspath(file)
+    return read_objects(read_bytes(path, _MOST_OBJECT_BYTES), path)
+
+
+class Question(NamedTuple):
+    """The programs that are meant, by globs of their names or sections, all without any; and values of variables."""
+
+    programs: Sequence[str] = ()
+    variables: Mapping[str, int] = {}
+
+    def selected(self, obj: BpfObject) -> list[Program]:
+        """The programs of an object that are meant."""
+        return [program for program in obj.programs if not self.programs or any(self._meaning(program))]
+
+    def _meaning(self, program: Program) -> Iterable[str]:
+        """The globs that mean the program."""
+        names = program.function.name, program.section_name
+        return (glob for glob in self.programs if any(fnmatchcase(name, glob) for name in names))
+
+    def check(self, objects: Sequence[BpfObject]) -> None:
+        """Raises `usage` for a glob that means no program of any object, and for a variable that none has."""
+        programs = [program for obj in objects for program in obj.programs]
+        used = {glob for program in programs for glob in self._meaning(program)}
+        for glob in self.programs:
+            if glob not in used:
+                hint = _choices("there is", (program.function.name for program in programs))
+                raise fail("usage", f"--program {glob!r} means no program", hint=hint)
+        known = {variable.name for obj in objects for variable in obj.variables}
+        for name in self.variables:
+            if name not in known:
+                raise fail("usage", f"--set {name!r}: no object has such a variable", hint=_choices("there is", known))
+
+
+def _choices(before: str, names: Iterable[str]) -> str | None:
+    found = sorted(set(names))
+    return f"{before} {', '.join(found[:8])}{', …' if len(found) > 8 else ''}" if found else None
+
+
+def examine(obj: BpfObject, kernels: Mapping[str, KnownKernel], question: Question) -> Examined:
+    """The judgements on the programs that are meant, program by program, on each kernel of the object's byte order.
+
+    Raises `arch-mismatch` where there is none.
+    """
+    fitting = {name: kernel for name, kernel in kernels.items() if kernel.target.big_endian == obj.big_endian}
+    if not fitting:
+        order = "big" if obj.big_endian else "little"
+        hint = "`tpgen catalog list --json` tells the byte order of each"
+        raise fail("arch-mismatch", f"this object is {order}-endian, and none of these kernels is", obj.name, hint)
+    programs = [program for program in question.selected(obj) if program.section is not None]
+    judge = Judge(obj)
+    of_kernels = [list(judge.judgements(kernel, programs, question.variables)) for kernel in fitting.values()]
+    by_program = tuple(judgement for same in zip(*of_kernels, strict=True) for judgement in same)
+    others = sum(program.section is None for program in question.selected(obj))
+    return Examined(obj.name, tuple(fitting), by_program, others)
