@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from tpgen.doctor.accesses import Access, AccessKind, Unfollowed
@@ -12,14 +12,16 @@ from tpgen.doctor.flow.helpers import (
     CALLBACKS,
     COPIES,
     GET_FUNC_ARG,
+    MOST_ARGUMENTS,
     OUTPUTS,
     TAIL_CALL,
     THROW,
     Callback,
     Copy,
+    arguments,
 )
 from tpgen.doctor.flow.memory import replaced, written
-from tpgen.doctor.flow.prototypes import Written
+from tpgen.doctor.flow.prototypes import Prototype
 from tpgen.doctor.flow.recorder import Recorder
 from tpgen.doctor.flow.states import SeenStates, State
 from tpgen.doctor.flow.values import (
@@ -37,7 +39,6 @@ from tpgen.doctor.flow.values import (
 )
 from tpgen.sources.bpf_object.facts import Place
 
-_ARGUMENTS = range(1, 6)
 #: States that are told apart behind a callback; then they are joined.
 _MOST_STATES = 8
 _MOST_MEMOS = 4096
@@ -81,18 +82,17 @@ class Calls:
         function = self._code.functions.get(call.place)
         if function is None or not function.is_global:
             return self._inlined(call)
-        arguments = tuple(map(_without_context_of_call, call.arguments))
-        self._inlined(FunctionCall(call.place, arguments, (), call.depth))
-        frames = _all_written(call.frames, call.arguments, self._code.written_by(call.place))
-        return [Exit(None, frames)]
+        values = tuple(map(_without_context_of_call, call.arguments))
+        self._inlined(FunctionCall(call.place, values, (), call.depth))
+        return [Exit(None, _all_written(call.frames, call.arguments, self._code.prototype(call.place)))]
 
     def _inlined(self, call: FunctionCall) -> list[Exit]:
         """The returns of a call; a function that is given no address of a stack sees none of its callers'."""
         dead = self._code.at(call.place).dead.get(call.place.at, ())
-        arguments = tuple(None if number in dead else value for number, value in enumerate(call.arguments, 1))
-        if any(isinstance(value, Stack | InStack) for value in arguments):
-            return self._memoised(call._replace(arguments=arguments))
-        exits = self._memoised(FunctionCall(call.place, arguments, (), call.depth))
+        values = tuple(None if number in dead else value for number, value in enumerate(call.arguments, 1))
+        if any(isinstance(value, Stack | InStack) for value in values):
+            return self._memoised(call._replace(arguments=values))
+        exits = self._memoised(FunctionCall(call.place, values, (), call.depth))
         return [Exit(value, call.frames) for value, _ in exits]
 
     def _memoised(self, call: FunctionCall) -> list[Exit]:
@@ -119,8 +119,8 @@ class Calls:
             for behind in self._called_back(callback, registers, frames, depth):
                 yield Exit(None, behind)
             return
-        self._pass(str(number), place, registers)
-        self._call_later(registers, depth)
+        self._pass(str(number), place, registers[1 : 1 + arguments(number)])
+        self._call_later(registers[1 : 1 + arguments(number)], depth)
         if number == TAIL_CALL and is_in_context(registers[1]):
             self._recorder.tail_calls = True
         if number == GET_FUNC_ARG:
@@ -174,11 +174,11 @@ class Calls:
         frame = write(frames[target.frame], target.offset, size, value, self._big_endian)
         return replaced(frames, target.frame, frame)
 
-    def _pass(self, name: str, place: Place, registers: list[Value]) -> None:
+    def _pass(self, name: str, place: Place, values: list[Value]) -> None:
         """Record what of the context is handed on, other than itself as the first argument, where helpers take it."""
-        for number in _ARGUMENTS:
-            match registers[number]:
-                case Context(offset=offset) if offset or number > 1:
+        for number, value in enumerate(values):
+            match value:
+                case Context(offset=offset) if offset or number:
                     access = Access(AccessKind.PASSED, place, offset, None, offset, detail=name)
                     self._recorder.accesses.add(access)
                 case InContext(reason=reason):
@@ -201,24 +201,21 @@ class Calls:
         if not isinstance(function, FunctionAddress) or (isinstance(times, Constant) and times.value == 0):
             work.clear()
         else:
-            arguments: list[Value] = [None] * len(_ARGUMENTS)
-            arguments[callback.as_argument - 1] = registers[callback.context]
+            values: list[Value] = [None] * MOST_ARGUMENTS
+            values[callback.as_argument - 1] = registers[callback.context]
             while work:
-                for _, behind in self._inlined(FunctionCall(function.place, tuple(arguments), work.pop(), depth)):
+                for _, behind in self._inlined(FunctionCall(function.place, tuple(values), work.pop(), depth)):
                     state = seen.enter(State((), behind))
                     if state is not None:
                         work.append(state.frames)
         for state in seen.states:
             yield state.frames
 
-    def _call_later(self, registers: list[Value], depth: int) -> None:
+    def _call_later(self, values: list[Value], depth: int) -> None:
         """Follow what is called at another time, or by what is not known: nothing is known of its arguments."""
-        for number in _ARGUMENTS:
-            match registers[number]:
-                case FunctionAddress(place=place):
-                    self._inlined(FunctionCall(place, (None,) * len(_ARGUMENTS), (), depth))
-                case _:
-                    pass
+        for value in values:
+            if isinstance(value, FunctionAddress):
+                self._inlined(FunctionCall(value.place, (None,) * MOST_ARGUMENTS, (), depth))
 
     # --- functions of the kernel
 
@@ -228,9 +225,11 @@ class Calls:
         """A call of a function of the kernel."""
         if name == THROW:
             return
-        self._pass(name, place, registers)
-        self._call_later(registers, depth)
-        yield Exit(None, _all_written(frames, tuple(registers[1:6]), self._code.written_by_kernel(name)))
+        prototype = self._code.kernel_prototype(name)
+        values = registers[1 : 1 + prototype.arguments]
+        self._pass(name, place, values)
+        self._call_later(values, depth)
+        yield Exit(None, _all_written(frames, values, prototype))
 
 
 def _without_context_of_call(value: Value) -> Value:
@@ -248,13 +247,11 @@ def _without_context_of_call(value: Value) -> Value:
             return None
 
 
-def _all_written(frames: Frames, arguments: tuple[Value, ...], outputs: tuple[Written, ...] | None) -> Frames:
-    """The frames after a function has written through its arguments, all of them where its prototype is not known."""
-    if outputs is None:
-        outputs = tuple(Written(number, None) for number in _ARGUMENTS)
-    for number, size in outputs:
-        if number <= len(arguments):
-            frames = written(frames, arguments[number - 1], size)
+def _all_written(frames: Frames, values: Sequence[Value], prototype: Prototype) -> Frames:
+    """The frames after a function has written through its arguments."""
+    for number, size in prototype.written:
+        if number <= len(values):
+            frames = written(frames, values[number - 1], size)
     return frames
 
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tpgen.basics.memo import memoised
-from tpgen.doctor.flow.prototypes import Written, global_function, kernel_function
+from tpgen.doctor.flow.helpers import MOST_ARGUMENTS, arguments
+from tpgen.doctor.flow.prototypes import Prototype, global_function, kernel_function
 from tpgen.sources.bpf_object.facts import BpfObject, Function, Place
 from tpgen.sources.bpf_object.instructions import Instruction, InstructionClass
 
@@ -16,7 +17,7 @@ ATOMIC, ABSOLUTE, INDIRECT = 0xC0, 0x20, 0x40
 BY_REGISTER = 0x08
 FETCH, EXCHANGE, COMPARE_EXCHANGE, LOAD_ACQUIRE, STORE_RELEASE = 0x01, 0xE1, 0xF1, 0x100, 0x110
 _NEG, _MOV, _END = 0x80, 0xB0, 0xD0
-_CALLER_SAVED, _ARGUMENTS = 0x3F, 0x3E
+_CALLER_SAVED = 0x3F
 _ALL = 0x3FF
 
 
@@ -145,7 +146,7 @@ def _effects(instruction: Instruction) -> tuple[int, int]:
             used = source if opcode & BY_REGISTER else 0
             return used | (0 if operation == _MOV else destination), destination
         case _:
-            return _effects_of_jump(opcode, destination, source)
+            return _effects_of_jump(instruction, destination, source)
 
 
 def _effects_of_store(instruction: Instruction, destination: int, source: int) -> tuple[int, int]:
@@ -160,15 +161,19 @@ def _effects_of_store(instruction: Instruction, destination: int, source: int) -
             return destination | source, 0
 
 
-def _effects_of_jump(opcode: int, destination: int, source: int) -> tuple[int, int]:
+def _effects_of_jump(instruction: Instruction, destination: int, source: int) -> tuple[int, int]:
+    opcode = instruction.opcode
     match opcode & 0xF0:
-        case 0x90:
+        case n if n == EXIT:
             return 1, 0
-        case 0x80:
-            return _ARGUMENTS | (destination if opcode & BY_REGISTER else 0), _CALLER_SAVED
-        case 0x00:
+        case n if n == CALL:
+            # Of a call of a function, of this object or of the kernel, the arguments are not looked at here.
+            count = arguments(instruction.immediate) if instruction.source == 0 else MOST_ARGUMENTS
+            by_register = destination if opcode & BY_REGISTER else 0
+            return ((2 << count) - 2) | by_register, _CALLER_SAVED
+        case n if n == JUMP:
             return (destination if opcode & BY_REGISTER else 0), 0
-        case 0xE0:
+        case n if n == CONDITIONAL_GOTO:
             return 0, 0
         case _:
             return destination | (source if opcode & BY_REGISTER else 0), 0
@@ -190,11 +195,11 @@ class ProgramCode:
         return function_code(code, place.at, min(end, len(code)))
 
     @memoised
-    def written_by(self, place: Place) -> tuple[Written, ...] | None:
-        """The arguments through which a global function may write; None where that is not known."""
+    def prototype(self, place: Place) -> Prototype:
+        """The prototype of a global function."""
         return global_function(self.obj, place)
 
     @memoised
-    def written_by_kernel(self, name: str) -> tuple[Written, ...] | None:
-        """The arguments through which a function of the kernel may write; None where that is not known."""
+    def kernel_prototype(self, name: str) -> Prototype:
+        """The prototype of a function of the kernel."""
         return kernel_function(self.obj, name)

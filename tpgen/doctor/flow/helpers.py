@@ -11,6 +11,19 @@ TAIL_CALL = 12
 GET_FUNC_ARG = 183
 
 
+# The numbers of arguments by the helpers' numbers from 0 on; bpf_trace_printk() looks at two of its own.
+_ARGUMENTS = (
+    "0242302005553300213144221543533323103232210323112543442435224224325454444443414102425513224431111115543334442155"
+    "3333210445113053124322221111144434233541421242020315453413231111341454332101144533231442255333220442"
+)
+MOST_ARGUMENTS = 5
+
+
+def arguments(number: int) -> int:
+    """The number of arguments of a helper; the most that there can be of one that is not known."""
+    return int(_ARGUMENTS[number]) if 0 <= number < len(_ARGUMENTS) else MOST_ARGUMENTS
+
+
 class Copy(NamedTuple):
     """A helper that copies `size` bytes from an address to another: the numbers of the arguments."""
 

@@ -73,7 +73,7 @@ class Limits(NamedTuple):
     """Bounds of one analysis: instructions followed, states of one place, and values in all states that are stored."""
 
     steps: int = 600_000
-    states: int = 12
+    states: int = 64
     values: int = 2_000_000
 
 

@@ -1,10 +1,11 @@
-"""Prototypes of functions that are not followed: through which arguments they may write, and how many bytes."""
+"""Prototypes of functions that are not followed: their arguments, and through which they may write how many bytes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError
+from tpgen.doctor.flow.helpers import MOST_ARGUMENTS
 from tpgen.sources.bpf_object.facts import BpfObject, Place
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind, Param
@@ -19,28 +20,41 @@ class Written(NamedTuple):
     size: int | None
 
 
-def kernel_function(obj: BpfObject, name: str) -> tuple[Written, ...] | None:
-    """Of a function of the kernel; None where the object does not declare it."""
+class Prototype(NamedTuple):
+    """The number of arguments of a function, and those through which it may write."""
+
+    arguments: int
+    written: tuple[Written, ...]
+
+
+#: That of a function which is not declared: it may have any arguments, and write through each.
+UNDECLARED = Prototype(MOST_ARGUMENTS, tuple(Written(number, None) for number in range(1, MOST_ARGUMENTS + 1)))
+
+
+def kernel_function(obj: BpfObject, name: str) -> Prototype:
+    """The prototype of a function of the kernel, as the object declares it."""
     if obj.btf is None:
-        return None
+        return UNDECLARED
     ids = obj.btf.ids_of(name).get(name, ())
     found = next((type_id for type_id in ids if obj.btf.kind(type_id) == BtfKind.FUNC), None)
-    return None if found is None else _written(obj.btf, found)
+    return UNDECLARED if found is None else _prototype(obj.btf, found)
 
 
-def global_function(obj: BpfObject, place: Place) -> tuple[Written, ...] | None:
-    """Of a global function of the object; None where its type is not known."""
+def global_function(obj: BpfObject, place: Place) -> Prototype:
+    """The prototype of a global function of the object."""
     type_id = obj.function_types.get(place)
-    return None if obj.btf is None or type_id is None else _written(obj.btf, type_id)
+    return UNDECLARED if obj.btf is None or type_id is None else _prototype(obj.btf, type_id)
 
 
-def _written(btf: Btf, type_id: int) -> tuple[Written, ...] | None:
+def _prototype(btf: Btf, type_id: int) -> Prototype:
     try:
-        params = btf.params(type_id)
+        params = btf.params(type_id)[:MOST_ARGUMENTS]
         sizes = [_size(btf, param) for param in params]
     except TpgenError:
-        return None
-    return tuple(Written(number, size) for number, size in enumerate(sizes, 1) if size != 0)
+        return UNDECLARED
+    written = tuple(Written(number, size) for number, size in enumerate(sizes, 1) if size != 0)
+    is_variadic = any(param.type_id == 0 for param in params)
+    return Prototype(MOST_ARGUMENTS if is_variadic else len(params), written)
 
 
 def _size(btf: Btf, param: Param) -> int | None:
