@@ -18,6 +18,7 @@ from tpgen.doctor.flow.helpers import (
     THROW,
     Callback,
     Copy,
+    Output,
     arguments,
 )
 from tpgen.doctor.flow.memory import replaced, written
@@ -32,6 +33,7 @@ from tpgen.doctor.flow.values import (
     InContext,
     InStack,
     Loaded,
+    MapAddress,
     Pointed,
     Stack,
     Value,
@@ -128,9 +130,19 @@ class Calls:
             return
         output = OUTPUTS.get(number)
         if output is not None:
-            size = output.size if output.size_argument is None else _number(registers[output.size_argument])
-            frames = written(frames, registers[output.argument], size)
+            frames = written(frames, registers[output.argument], self._size(output, registers))
         yield Exit(None, frames)
+
+    def _size(self, output: Output, registers: list[Value]) -> int | None:
+        """The bytes that a helper writes; None where that is not known."""
+        if output.size_argument is not None:
+            return _number(registers[output.size_argument])
+        first = registers[1]
+        return (
+            self._code.value_sizes.get(first.name)
+            if output.size is None and isinstance(first, MapAddress)
+            else output.size
+        )
 
     def _copied(self, copy: Copy, place: Place, registers: list[Value], frames: Frames) -> Frames:
         """The frames after a helper has copied bytes from an address."""
@@ -198,6 +210,7 @@ class Calls:
         seen.enter(State((), frames))
         function = registers[callback.function]
         times = registers[callback.times] if callback.times is not None else None
+        self._recorder.decided(times)
         if not isinstance(function, FunctionAddress) or (isinstance(times, Constant) and times.value == 0):
             work.clear()
         else:

@@ -185,6 +185,7 @@ class ProgramCode:
     def __init__(self, obj: BpfObject) -> None:
         self.obj = obj
         self.functions: dict[Place, Function] = {function.place: function for function in obj.functions}
+        self.value_sizes: dict[str, int | None] = {found.name: found.value_size for found in obj.maps}
 
     @memoised
     def at(self, place: Place) -> FunctionCode:

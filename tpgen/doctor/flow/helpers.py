@@ -49,7 +49,10 @@ COPIES: dict[int, Copy] = {
 
 
 class Output(NamedTuple):
-    """An argument through which a helper writes: `size` is the number of the argument that has its size, or bytes."""
+    """An argument through which a helper writes `size` bytes, or as many as another argument tells.
+
+    Without either they are as many as a value of the map that is the first argument has.
+    """
 
     argument: int
     size_argument: int | None = None
@@ -58,7 +61,7 @@ class Output(NamedTuple):
 
 _DYNPTR_BYTES = 16
 
-#: By number; those of `COPIES` write through their targets. Without either size all that lies behind is written to.
+#: By number; those of `COPIES` write through their targets.
 OUTPUTS: dict[int, Output] = {
     16: Output(1, 2),  # get_current_comm
     55: Output(3, 4),  # perf_event_read_value

@@ -51,7 +51,7 @@ from tpgen.doctor.flow.values import (
     Stack,
     Unsure,
     Value,
-    names_of,
+    is_in_context,
 )
 from tpgen.doctor.relocated import Failed, Relocated, Resolved, Unknown
 from tpgen.sources.bpf_object.facts import Place, Reference, ReferenceKind
@@ -63,6 +63,8 @@ _SIZE_MASK, _MODE_MASK, _OPERATION_MASK = 0x18, 0xE0, 0xF0
 _SIGNED_LOAD = 0x80
 _SIGN_EXTENSIONS = (8, 16, 32)
 _PSEUDO_KFUNC_CALL = 2
+#: Numbers that may depend on variables and on the kernel.
+_DEPENDENT = (Constant, Unsure)
 #: Calls within calls; the kernel refuses more.
 _MOST_FRAMES = 8
 #: States in which a function returns that are told apart.
@@ -315,6 +317,8 @@ class _FunctionRun:
             result = computed(operation, left, right, is_32, big_endian)
             if (type(result) is Pointed and relocated is not None) or _names_struct(right):
                 self._note_member(place, left, right)
+            if is_in_context(result):
+                self._recorder.decided(left, right)
             registers[destination] = result
         return True
 
@@ -362,13 +366,11 @@ class _FunctionRun:
         if type(left) is Constant and comparison in (EQUAL, NOT_EQUAL) and opcode & BY_REGISTER:
             left, right, register = right, left, instruction.source
         taken = decided(comparison, left, right, is_32)
-        names = names_of(left) + names_of(right)
+        if type(left) in _DEPENDENT and type(right) in _DEPENDENT:
+            self._recorder.decided(left, right)
         if taken is not None:
-            self._recorder.decided_by.update(names)
             path.at = goal if taken else path.at
             return
-        if names and (type(left) is Unsure or type(right) is Unsure):
-            self._recorder.undecided_by.update(names)
         jumped = _Path(goal, path.registers, path.frames)
         self._work.append(jumped)
         if type(right) is Constant and comparison in (EQUAL, NOT_EQUAL):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tpgen.doctor.accesses import Access, Gap, PointerUse, ProgramAccesses, Unfollowed
-from tpgen.doctor.flow.values import Loaded, Pointed
+from tpgen.doctor.flow.values import Constant, Loaded, Pointed, Unsure, Value
 from tpgen.sources.bpf_object.facts import Place
 
 
@@ -28,6 +28,17 @@ class Recorder:
 
     def gap(self, reason: Unfollowed, place: Place) -> None:
         self.gaps.add(Gap(reason, place))
+
+    def decided(self, *values: Value) -> None:
+        """Record what the course of the program depends on, through these values."""
+        for value in values:
+            match value:
+                case Constant(variables=names):
+                    self.decided_by.update(names)
+                case Unsure(names=names):
+                    self.undecided_by.update(names)
+                case _:
+                    pass
 
     def use(self, place: Place, pointer: Loaded | Pointed, struct_name: str | None, *, followed: bool) -> None:
         """Record a use of a pointer from the context; `struct_name` is what it is used as, where that is told."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from tpgen.doctor.flow.frames import Frames, covers_frames, joined_frames
-from tpgen.doctor.flow.values import Value, covers, joined
+from tpgen.doctor.flow.frames import Frames, Slot, covers_frames, joined_frames
+from tpgen.doctor.flow.values import Constant, Value, covers, joined
 
 #: r0 to r10.
 Registers: TypeAlias = tuple[Value, ...]
 REGISTERS = 11
+#: The distance of two numbers, beside 1 for other values.
+_COUNTER = 16
 
 
 class State(NamedTuple):
@@ -28,13 +30,27 @@ class State(NamedTuple):
         return State(registers, joined_frames(self.frames, other.frames))
 
     def distance(self, other: State) -> int:
-        """The number of values in which the states differ."""
-        differ = sum(one != two for one, two in zip(self.registers, other.registers, strict=True))
+        """A measure of what is lost when the states are joined: numbers that differ may be counters."""
+        lost = sum(map(_distance, self.registers, other.registers))
         for one, two in zip(self.frames, other.frames, strict=False):
             if one is not two:
-                differ += sum(two.get(offset) != slot for offset, slot in one.items())
-                differ += sum(offset not in one for offset in two)
-        return differ
+                lost += sum(_distance(slot, two.get(offset)) for offset, slot in one.items())
+                lost += sum(offset not in one for offset in two)
+        return lost
+
+
+def _distance(one: Value | Slot, two: Value | Slot) -> int:
+    if one == two:
+        return 0
+    return _COUNTER if _number(one) is not None and _number(two) is not None else 1
+
+
+def _number(value: Value | Slot) -> int | None:
+    match value:
+        case Constant(value=number) | Slot(value=Constant(value=number)):
+            return number
+        case _:
+            return None
 
 
 class SeenStates:
