@@ -17,6 +17,11 @@ from tpgen.sources.bpf_object.facts import BpfObject, Function, Place, Program
 from tpgen.target import Target
 from tpgen.values import Value
 
+#: The licences that the kernel takes for compatible, license_is_gpl_compatible() of include/linux/license.h.
+GPL_COMPATIBLE = frozenset(
+    ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
+)
+
 
 class Case(NamedTuple):
     """A program of an object on a kernel, with what it does there."""

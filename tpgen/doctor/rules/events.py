@@ -29,6 +29,8 @@ def events_of(kernel: KnownKernel, section: ProgramSection) -> tuple[Event, ...]
 def event_findings(case: Case, events: Sequence[Event]) -> Iterator[Finding]:
     """Findings about the events themselves."""
     if case.section.event is None:
+        if case.section.sleepable:
+            yield from _sleepable(case, ())
         return
     if not events:
         yield _absent(case)
@@ -132,7 +134,7 @@ def _module(case: Case, events: Sequence[Event]) -> Iterator[Finding]:
 def _sleepable(case: Case, events: Sequence[Event]) -> Iterator[Finding]:
     takes, name = case.kernel.takes_sleepable, case.section.name
     if takes:
-        if not any(map(case.kernel.may_sleep, events)):
+        if events and not any(map(case.kernel.may_sleep, events)):
             verdict = Verdict.REFUSED_LOAD if case.is_tp_btf else Verdict.REFUSED_ATTACH
             message = f"programs may not sleep at {titles(events)}, only at system calls"
             yield found(case, verdict, "sleepable", message, errno="EINVAL", hint=_awake(case))

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tpgen.doctor.findings import Expected, Finding, Verdict
-from tpgen.doctor.kernels import SYMBOL_KINDS, KnownKernel
+from tpgen.doctor.kernels import SYMBOL_KINDS
 from tpgen.doctor.relocated import Failed
 from tpgen.doctor.rules.case import Case, Told, found, refused_load
+from tpgen.doctor.rules.helpers import helper_findings
 from tpgen.doctor.rules.needs import CALLBACK, SORTS, Sort
-from tpgen.doctor.verifier import LAST_HELPERS
 from tpgen.sources.bpf_object.facts import Place, ReferenceKind
 
 
@@ -20,7 +20,7 @@ def feature_findings(case: Case) -> Iterator[Finding]:
     """Findings about what the kernel lacks of all that the program needs."""
     yield from _core(case)
     yield from _instructions(case)
-    yield from _helpers(case)
+    yield from helper_findings(case)
     yield from _maps(case)
     yield from _symbols(case)
 
@@ -62,26 +62,6 @@ def _instruction(case: Case, sort: Sort, place: Place, has: bool | None) -> Find
     )  # fmt: skip
 
 
-# --- helpers
-
-
-def _helpers(case: Case) -> Iterator[Finding]:
-    known = case.kernel.enumerators("bpf_func_id")
-    last = None if known else _last_helper(case.kernel)
-    if not known and last is None:
-        return
-    for function in case.needs.of(case.program):
-        for place, number in function.helpers.items():
-            if (number > last if last is not None else number not in known) and place in case.found.reached:
-                told = Told(place, expected=Expected(f"helper {number}", None, "instruction"))
-                yield refused_load(case, "helper", f"calls helper {number}, which this kernel has not", told, "EINVAL")
-
-
-def _last_helper(kernel: KnownKernel) -> int | None:
-    """The last helper of a kernel of that release; None where that is not known."""
-    return next((last for release, last in LAST_HELPERS.items() if release == kernel.release[:2]), None)
-
-
 # --- maps and symbols
 
 
@@ -113,5 +93,5 @@ def _symbols(case: Case) -> Iterator[Finding]:
         told = Told(place, expected=Expected(name, None, "struct"))
         message = f"needs {name} of the kernel, which its BTF has not"
         yield found(
-            case, Verdict.REFUSED_LOAD, "ksym", message, told, "ESRCH", "declare it __weak, and ask bpf_ksym_exists()"
+            case, Verdict.REFUSED_LOAD, "ksym", message, told, "EINVAL", "declare it __weak, and ask bpf_ksym_exists()"
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from tpgen.doctor.accesses import PointerUse
 from tpgen.doctor.findings import Finding, Verdict
-from tpgen.doctor.rules.case import Case, Told, found, refused_load, value_json
+from tpgen.doctor.rules.case import GPL_COMPATIBLE, Case, Told, found, refused_load, value_json
 from tpgen.doctor.verifier import GPL_TO_FOLLOW
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import Event, Nullness, Struct
@@ -17,10 +17,6 @@ from tpgen.programs.sections import ProgramType
 from tpgen.typequery import stripped
 from tpgen.values import WRITABLE_TRACEPOINTS, Value
 
-#: license_is_gpl_compatible() of include/linux/license.h
-_GPL = frozenset(
-    ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
-)  # fmt: skip
 _PROBE_READ = "bpf_probe_read_kernel() reads it, and CO-RE: BPF_CORE_READ()"
 
 
@@ -37,7 +33,7 @@ def pointer_findings(case: Case, event: Event | None) -> Iterator[Finding]:
     for use in uses:
         if values is not None and event is not None and 0 <= use.offset // SLOT_BYTES < len(values):
             yield from _tp_btf(case, event, values[use.offset // SLOT_BYTES], use)
-    if uses and case.obj.license not in _GPL:
+    if uses and case.obj.license not in GPL_COMPATIBLE:
         yield from _licence(case, uses[0])
 
 
