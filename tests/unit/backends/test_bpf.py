@@ -109,7 +109,7 @@ def test_classic_accessors(tmp_path: Path) -> None:
     assert "tpgen_read_string(dst, size, (const char *)ctx + 24, 16)" in text
     assert "tpgen_read_bytes(dst, size, (const char *)ctx + 40, 6)" in text
     assert "tpgen_read_bytes(dst, size, (const char *)ctx + 64, 6)" in text
-    assert "unsigned int locator = (unsigned int)TPGEN_LOAD(u32, ctx, 52);" in text
+    assert "unsigned long long locator = TPGEN_LOAD(u32, ctx, 52);" in text
 
 
 MEMBERS = {
@@ -344,3 +344,14 @@ def test_two_modules_of_one_event(tmp_path: Path) -> None:
         assert found["BTF_SEC_intel_cpu_fifo"] == f"tp_btf/{module}:intel_cpu_fifo"
         assert found["RAW_SEC_intel_cpu_fifo"] == "raw_tp/intel_cpu_fifo"
     assert sections("xe_vma_bind", "--raw", *sources)["BTF_SEC_xe_vma_bind"] == "tp_btf/xe_vma_bind"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "function"), [("5.10", "tpgen_read_string"), ("6.1", "tpgen_read_string"), ("6.12", "tpgen_copy_string")]
+)
+def test_a_string_is_copied_at_once_where_the_kernel_is_known_to_take_any_buffer(kernel: str, function: str) -> None:
+    """Linux 6715df8d5d24 ("bpf: Allow reads from uninit stack") is in v6.3."""
+    text = tpgen("sched_process_exec", "--classic", "--kernel", kernel).out
+    assert text.count(f"return {function}(dst, size, (const char *)ctx + (locator & 0xffff), locator >> 16);") == 1
+    # Of a length that is known it is, whatever the kernel.
+    assert "return tpgen_read_string(dst, size," in tpgen("sched_switch", "--classic", "--kernel", kernel).out

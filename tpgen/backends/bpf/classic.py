@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tpgen.backends.bpf.header import (
+    COPY_STRING,
+    READ_BYTES,
+    READ_STRING,
     Accessor,
     ContextMember,
     ContextStruct,
@@ -37,7 +41,7 @@ def classic_header(event: Event, target: Target, release: str | None) -> Header:
             bits = bits_at(field.offset_bytes, field.size_bytes)
             accessors.append(Accessor(name, field_comment(field), value, bits))
         else:
-            copies.append(_copy(name, field))
+            copies.append(_copy(name, field, release))
     program = ProgramSection(ProgramType.TP, event.name, event.system).name if event.system else "classic"
     return header(
         event,
@@ -73,7 +77,7 @@ def _field_value(field: Field, kind: Kind, target: Target) -> ValueType | None:
     return value_type(field.type, size, field.signed)
 
 
-def _copy(name: str, field: Field) -> Copy:
+def _copy(name: str, field: Field, release: str | None) -> Copy:
     assert field.offset_bytes is not None
     string = is_string(field.type if field.dynamic else element_of(field.type) if field.type else None)
     array = field.dynamic is not None or (field.type is not None and isinstance(stripped(field.type), Array))
@@ -84,8 +88,19 @@ def _copy(name: str, field: Field) -> Copy:
         field.offset_bytes,
         None if field.dynamic else field.size_bytes,
         field.dynamic == Dynamic.REL_LOC,
-        string and array,
+        _reader(field, release) if string and array else READ_BYTES,
     )
+
+
+# Since Linux 6715df8d5d24 ("bpf: Allow reads from uninit stack") (in v6.3) a helper takes any buffer on the stack.
+_ANY_BUFFER_SINCE = (6, 3)
+
+
+def _reader(field: Field, release: str | None) -> str:
+    """The function that copies a string. One of a length that is known is copied at once on every kernel."""
+    numbers = re.fullmatch(r"(\d+)\.(\d+)[^,]*", release or "")  # a comma is behind that of a stand-in
+    newer = numbers is not None and (int(numbers[1]), int(numbers[2])) >= _ANY_BUFFER_SINCE
+    return COPY_STRING if newer and field.dynamic else READ_STRING
 
 
 def field_comment(field: Field) -> str:

@@ -64,6 +64,10 @@ class Accessor(NamedTuple):
     choices: tuple[Choice, ...] = ()
 
 
+#: The functions of the prelude that copy: bytes, a string, and a string where any buffer on the stack will do.
+READ_BYTES, READ_STRING, COPY_STRING = "tpgen_read_bytes", "tpgen_read_string", "tpgen_copy_string"
+
+
 class CopyChoice(NamedTuple):
     """The bytes of the member of the local struct `record` on the kernels where `condition` holds, on all without one.
 
@@ -80,7 +84,7 @@ class CopyChoice(NamedTuple):
 class Copy(NamedTuple):
     """An accessor that copies bytes: fixed ones at `offset`, or those that the locator at `offset` points to.
 
-    With `choices` it copies those of the first that holds.
+    `function` of the prelude copies them. With `choices` it copies those of the first that holds.
     """
 
     name: str
@@ -88,7 +92,7 @@ class Copy(NamedTuple):
     offset: int
     size_bytes: int | None
     relative: bool
-    is_string: bool
+    function: str
     choices: tuple[CopyChoice, ...] = ()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tpgen.backends.bpf.classic import classic_sections, field_comment
 from tpgen.backends.bpf.flavours import Flavours, flavours
 from tpgen.backends.bpf.header import (
+    READ_BYTES,
+    READ_STRING,
     Accessor,
     Choice,
     ContextStruct,
@@ -182,7 +184,8 @@ def _copy(tag: str, value: JoinedField, local: Flavours) -> Copy:
     name = f"{tag}_{value.name}_read" if value.is_known else f"{tag}_{value.name}_read_bytes"
     size = None if field.dynamic else field.size_bytes
     relative = field.dynamic == Dynamic.REL_LOC
-    copy = Copy(name, _field_comment(value), field.offset_bytes, size, relative, value.is_string)
+    function = READ_STRING if value.is_string else READ_BYTES
+    copy = Copy(name, _field_comment(value), field.offset_bytes, size, relative, function)
     if first.member is None:
         return copy
     return copy._replace(choices=tuple(_copy_choice(place, local) for place in value.places))

@@ -28,8 +28,8 @@ FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "bool.h": (),
     "choice.h": (("", "bool"),),
     "copies.h": (("", "guarded"),),
-    "copy.h": (("", "fixed", "relative"), ("", "string")),
-    "copy_member.h": (("", "fixed", "relative"), ("", "string"), ("", "guarded")),
+    "copy.h": (("", "fixed", "relative"),),
+    "copy_member.h": (("", "fixed", "relative"), ("", "guarded")),
     "has.h": (("", "several"),),
     "header.h": (("", "several"), ("raw", "raw_only", "registers", "classic")),
     "member.h": (),
@@ -177,18 +177,18 @@ def _choice(choice: Choice, ctype: ValueType, result: str) -> str:
 
 def _copies(copy: Copy) -> str:
     guarded = "guarded" if copy.choices[0].condition else ""
-    reads = "".join(_copy_member(choice, copy.is_string) for choice in copy.choices)
+    reads = "".join(_copy_member(choice, copy.function) for choice in copy.choices)
     return _fill("copies.h", (guarded,), comment=copy.comment, name=copy.name, reads=reads)
 
 
-def _copy_member(choice: CopyChoice, is_string: bool) -> str:
+def _copy_member(choice: CopyChoice, function: str) -> str:
     return _fill(
         "copy_member.h",
         (
             "relative" if choice.dynamic == Dynamic.REL_LOC else "" if choice.dynamic else "fixed",
-            "string" if is_string else "",
             "guarded" if choice.condition else "",
         ),
+        read=function,
         condition=choice.condition,
         record=choice.record,
         member=choice.member,
@@ -200,12 +200,13 @@ def _copy(copy: Copy) -> str:
     if copy.choices:
         return _copies(copy)
     fixed = copy.size_bytes is not None
-    flags = ("fixed" if fixed else "relative" if copy.relative else "", "string" if copy.is_string else "")
+    flags = ("fixed" if fixed else "relative" if copy.relative else "",)
     return _fill(
         "copy.h",
         flags,
         comment=copy.comment,
         name=copy.name,
+        read=copy.function,
         offset=copy.offset,
         end=copy.offset + 4,
         size_bytes=copy.size_bytes,
