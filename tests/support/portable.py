@@ -202,11 +202,11 @@ def comparer(folder: Path) -> Path:
     return output
 
 
-def differing(names: Sequence[str]) -> list[str]:
-    """The events of vmlinux, in all of the catalogs' kernels that have them, that need more than a fixed header."""
+def differing(names: Sequence[str], module: str | None = "vmlinux") -> list[str]:
+    """The events of which the kernels in catalogs differ, so that a fixed header will not do; of vmlinux, or of all."""
     kernels = {name: open_kernel(KernelRequest(kernel=name), print) for name in names}
     found = []
-    for group in grouped(select(kernels, ("*",), "vmlinux")):
+    for group in grouped(select(kernels, ("*",), module)):
         views = [KernelView(e.kernel, e.event, kernels[e.kernel].target, kernels[e.kernel].records_of) for e in group]
         if len(views) > 1 and _differs(join(views)):
             found.append(group[0].event.name)

@@ -15,7 +15,7 @@
  *	both       the kernel takes neither
  *	attach     the portable program is loaded and not attached: errno follows
  *
- * The plan may also have `module FILE`, answered with errno, and `attach OBJECT`: each of its programs MODULE__NAME, of a
+ * The plan may also have `module FILE`, answered with errno, and `attach OBJECT`: each of its programs m_MODULE__NAME, of a
  * module that was loaded, is
  *
  *	attached   taken by the kernel and attached
@@ -319,8 +319,10 @@ static int load_module(const char *path)
 
 static int is_of_loaded_module(const char *name)
 {
-	size_t length = strstr(name, "__") - name;
+	size_t length;
 
+	name += strlen("m_");
+	length = strstr(name, "__") - name;
 	for (int at = 0; at < module_count; at++)
 		if (strlen(modules[at]) == length && strncmp(modules[at], name, length) == 0)
 			return 1;

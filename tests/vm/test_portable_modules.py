@@ -1,4 +1,4 @@
-"""One header for Debian's kernels, of every event of their modules: attached where the machine can load the module.
+"""One header for Debian's kernels, of events of modules of which they differ: attached where a module can be loaded.
 
 Each event has a program for each section that its headers name, which calls every accessor, as libbpf loads it.
 """
@@ -16,7 +16,7 @@ import pytest
 from support.cli import tpgen
 from support.compilers import COMPILERS
 from support.debian import Tree
-from support.portable import Accessor, Header, Verdict, comparer, read, verdicts
+from support.portable import Accessor, Header, Verdict, comparer, differing, read, verdicts
 from support.programs import Job, chunks, compiled
 from support.vm import Line, boot, in_loading_order, load_modules, module_name
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.machines, pytest.mark.compilers]
 KERNELS = ("5.10", "6.1", "6.12", "7.2")
 SHIPPED = tuple(f"debian-{kernel}-amd64" for kernel in KERNELS)
 #: By the kernel: how many modules with events it has loaded, at least, and how many programs.
-_FEWEST_MODULES, _FEWEST_PROGRAMS = 50, 5000
+_FEWEST_MODULES, _FEWEST_PROGRAMS = 20, 800
 # As many as an object has. What it takes to load one is mostly to look for its types.
 _PROGRAMS = 1000
 # What tp_btf takes no pointer to, whatever the header: some kernels take those to integers and to void.
@@ -50,7 +50,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 
 class Events(NamedTuple):
-    """The events that two kernels or more have in one module of one name: for each kernel the module by the event."""
+    """The events of which kernels differ and which are in one module: by the kernel and the event, the module."""
 
     by_kernel: Mapping[str, Mapping[str, str]]
 
@@ -69,7 +69,8 @@ def events() -> Events:
         for name, module in found:
             homes[name].add(module)
     times = Counter(name for found in modules.values() for name, _ in dict.fromkeys(found))
-    shared = {name for name, of in homes.items() if len(of) == 1 and None not in of and times[name] > 1}
+    alone = {name for name, of in homes.items() if len(of) == 1 and None not in of and times[name] > 1}
+    shared = alone & {*differing(SHIPPED, None)}
     return Events({kernel: {name: m for name, m in found if name in shared and m} for kernel, found in modules.items()})
 
 
@@ -99,7 +100,7 @@ class Tried(NamedTuple):
 
 def _place(verdict: Verdict) -> tuple[str, str]:
     """The module and the type of a program."""
-    module, kind, _ = verdict.name.split("__", 2)
+    module, kind, _ = verdict.name.removeprefix("m_").split("__", 2)
     return module, kind
 
 
@@ -157,7 +158,7 @@ def programs_of(header: Header, section: str, module: str) -> Iterator[str]:
     alone = [each for each in accessors if kind == "tp_btf" and _is_doubtful(each)]
     for number, chosen in enumerate([[each for each in accessors if each not in alone], *([each] for each in alone)]):
         calls = "".join(f"\tif ({_presence(header, each)})\n\t\t{_call(each)}\n" for each in chosen)
-        name = f"{module}__{kind}__{'alone' if number else 'all'}__{header.prefix}{f'__{number}' if number else ''}"
+        name = f"m_{module}__{kind}__{'alone' if number else 'all'}__{header.prefix}{f'__{number}' if number else ''}"
         yield f'SEC("{section}") int {name}(void *ctx)\n{{\n\t(void)ctx;\n{calls}\treturn 0;\n}}\n'
 
 

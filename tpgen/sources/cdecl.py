@@ -107,6 +107,14 @@ _ADDRESS_SPACES = re.compile(r"\b__(user|rcu|percpu|iomem|kernel|force|seg_gs|se
 _UNSPELLED = frozenset(("kernel", "force", "bitwise", "nocast"))
 # Carries the declaration as its parameter; a kernel's typedef could well be called `f`.
 _FUNCTION = "tpgen_takes"
+#: The words that mean something by themselves: no type and no member is called so.
+SPECIAL_WORDS = frozenset(
+    (
+        *_QUALIFIERS, *_INTEGER_WORDS, *_TAG_KEYWORDS, *_RESERVED,
+        "__user", "__rcu", "__percpu", "__iomem", "__kernel", "__force", "__seg_gs", "__seg_fs", "__bitwise",
+        "__nocast",
+    )
+)  # fmt: skip
 _ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)")
 
 

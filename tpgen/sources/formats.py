@@ -1,12 +1,15 @@
 """The `format` files in which a running kernel prints the records of its trace events.
 
 A kernel has thousands of format files but few distinct declarations. Each file is cut into lines by a regular
-expression; lark then parses all distinct declarations in one go, and pycparser their distinct types.
+expression; lark then parses all distinct declarations in one go, and pycparser their distinct types. What these make of
+the declarations of kernels so far is in shapes.txt, since to import the two takes longer than all else of a run: only
+a declaration of another shape is parsed.
 Source: f_show() in kernel/trace/trace_events.c.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tpgen.basics.frozen import frozen, replace
 from tpgen.diagnostics import Diagnostic, Position
-from tpgen.model import Array, CType, Dynamic, Field, Int, Pointer, Typedef
+from tpgen.model import Array, CType, Dynamic, Enum, Field, Int, Pointer, Qualified, Struct, Typedef, TypeTag, Void
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import element_of, size_of, stripped
@@ -75,6 +78,7 @@ _SHORT = 200
 # Clang prints the attributes of a type.
 _ATTRIBUTE = re.compile(r"__attribute__ ?\(\(\w{1,40}(?:\(\"?(\w{1,40})\"?\))?\)\)")
 _ADDRESS_SPACES = frozenset(("user", "rcu", "percpu", "iomem"))
+_LOCATORS = frozenset(("__data_loc", "__rel_loc"))
 _SYSCALLS_SYSTEM = "syscalls"
 # Synthetic events keep a locator in a u64.
 _LOCATOR_SIZES = (4, 8)
@@ -313,11 +317,20 @@ _Taken = tuple[_Parsed, "Declaration"] | _Misfit
 
 def _declarations(lines: Sequence[str], target: Target) -> dict[str, tuple[re.Match[str], _Taken]]:
     """Map each field line to its parts and to its declaration, with its C type."""
-    from tpgen.sources.cdecl import BadDeclaration, parse_declarations
-
     matches = {line: _match(line) for line in lines}
     texts = {line: _without_attributes(match[1]) for line, match in matches.items()}
-    parsed = _parsed(dict.fromkeys(texts.values()))
+    distinct, shaped = dict.fromkeys(texts.values()), dict[tuple[str, ...], "Declaration"]()
+    typed = {text: found for text in distinct if (found := _shaped(text, target, shaped)) is not None}
+    if len(typed) < len(distinct):
+        typed |= declarations_parsed([text for text in distinct if text not in typed], target)
+    return {line: (matches[line], typed[text]) for line, text in texts.items()}
+
+
+def declarations_parsed(texts: Sequence[str], target: Target) -> dict[str, _Taken]:
+    """Map each declaration to its parts, with its C type, as the two parsers find them."""
+    from tpgen.sources.cdecl import BadDeclaration, parse_declarations
+
+    parsed = _parsed(texts)
     types = parse_declarations((p.type_text for p in parsed.values() if isinstance(p, _Parsed)), target)
     typed: dict[str, _Taken] = {}
     for text, p in parsed.items():
@@ -331,7 +344,92 @@ def _declarations(lines: Sequence[str], target: Target) -> dict[str, tuple[re.Ma
             typed[text] = _Misfit(f"not a C type: `{p.type_text}`: it has a name", 1)
         else:
             typed[text] = (p, found)
-    return {line: (matches[line], typed[text]) for line, text in texts.items()}
+    return typed
+
+
+# --- declarations of a known shape
+
+# What can be in one: nothing that the parsers see and this does not.
+_PLAIN = re.compile(r"[\w \t*\[\]]{1,200}", re.ASCII)
+_TOKEN = re.compile(r"\w+|\[\]|[*\[\]]", re.ASCII)
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+_UNSEEN = ("__attribute", "tpgen_")  # words that begin so are the parsers'
+
+
+def shape_of(text: str) -> tuple[str, tuple[str, ...]]:
+    """The shape of a declaration, `struct A * A [ N ]`, and the words that are any; "" for one that needs parsing."""
+    from tpgen.sources.cdecl import SPECIAL_WORDS
+
+    if not _PLAIN.fullmatch(text):
+        return "", ()
+    shape, words = [], []
+    for token in _TOKEN.findall(text):
+        if token[0] in "*[]" or token in SPECIAL_WORDS or token in _LOCATORS:
+            shape.append(token)
+            continue
+        is_number = not token[0].isalpha() and token[0] != "_"
+        if token.startswith(_UNSEEN) or (is_number and not _NUMBER.fullmatch(token)):
+            return "", ()
+        shape.append("N" if is_number else "A")
+        words.append(token)
+    return " ".join(shape), tuple(words)
+
+
+@lru_cache(maxsize=1)
+def known_shapes() -> dict[str, tuple[int, Dynamic | None, tuple[str, ...]]]:
+    """The number of the word that is the name, how the field is located, and the type, of each shape in shapes.txt."""
+    with open(os.path.join(os.path.dirname(__file__), "shapes.txt"), encoding="ascii") as file:
+        rows = [line.split(" = ") for line in file if not line.startswith("#")]
+    parts = ((shape, meaning.split()) for shape, meaning in rows)
+    return {
+        shape: (int(name), None if dynamic == "-" else Dynamic(dynamic), tuple(ctype))
+        for shape, (name, dynamic, *ctype) in parts
+    }
+
+
+def _shaped(text: str, target: Target, made: dict[tuple[str, ...], Declaration]) -> _Taken | None:
+    """The parts and the type of a declaration of a known shape; `made` keeps the types."""
+    from tpgen.sources.cdecl import Declaration
+
+    shape, words = shape_of(text)
+    if (known := known_shapes().get(shape)) is None:
+        return None
+    name, dynamic, ctype = known
+    key = (shape, *words[:name], *words[name + 1 :])
+    if key not in made:
+        made[key] = Declaration(None, _type_of(iter(ctype), words, target))
+    return _Parsed(words[name], " ".join(key), dynamic), made[key]
+
+
+def _type_of(parts: Iterator[str], words: Sequence[str], target: Target) -> CType:
+    """The type that is written as in shapes.txt: what it is made of follows, words are numbers."""
+    match next(parts):
+        case "*":
+            return Pointer(_type_of(parts, words, target))
+        case "struct" | "union" as keyword:
+            return Struct(keyword, words[int(next(parts))])
+        case "enum":
+            return Enum(words[int(next(parts))])
+        case "typedef":
+            return Typedef(words[int(next(parts))])
+        case "const" | "volatile" | "restrict" as qualifier:
+            return Qualified(qualifier, _type_of(parts, words, target))
+        case "tag":
+            return TypeTag(next(parts), _type_of(parts, words, target))
+        case "array":
+            length = next(parts)
+            word = None if length == "-" else words[int(length)]
+            element = _type_of(parts, words, target)
+            return Array(element, int(word)) if word and word.isdigit() else Array(element, None, word)
+        case "void":
+            return Void()
+        case words_of_integer:
+            integer = target.integer(words_of_integer.replace(".", " "))
+            assert integer is not None
+            return integer
+
+
+# --- declarations that are parsed
 
 
 def _without_attributes(text: str) -> str:
