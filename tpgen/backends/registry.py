@@ -39,6 +39,9 @@ BUILT_IN = {
     "systemtap": "tpgen.backends.systemtap:SystemtapBackend",
 }
 
+#: The backends of other packages that this process has loaded, or tried to: their code may want to be told of its end.
+LOADED_OF_OTHERS: list[str] = []
+
 _MEMBERS = ("api", "description", "forms", "options", "several_kernels")
 _OPTION_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 
@@ -64,6 +67,7 @@ class Plugin(NamedTuple):
             return Loaded(self, _made(self.value))
         if self.name in BUILT_IN:
             raise self.broken("the name is that of a built-in backend")
+        LOADED_OF_OTHERS.append(self.name)
         with self._theirs("cannot be loaded"):
             backend = _made(self.value)
         with self._theirs("cannot be examined"):
