@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tpgen.basics.frozen import frozen
 from tpgen.cache.private_files import make_directory
@@ -46,11 +46,19 @@ class StoredKernel:
 
 def stored_kernels() -> tuple[list[StoredKernel], list[Diagnostic]]:
     """All stored kernels, the user's first, and what is wrong with files that cannot be read."""
+    users, their_faults = _kernels_in(user_catalogs(), shipped=False)
+    shipped, our_faults = _shipped()
+    return [*users, *shipped], [*their_faults, *our_faults]
+
+
+def _shipped() -> tuple[list[StoredKernel], list[Diagnostic]]:
+    return _kernels_in(shipped_catalogs(), shipped=True)
+
+
+def _kernels_in(directory: str | None, shipped: bool) -> tuple[list[StoredKernel], list[Diagnostic]]:
     found: list[StoredKernel] = []
     broken: list[Diagnostic] = []
-    files = [(path, False) for path in catalog_files(user_catalogs())]
-    files += [(path, True) for path in catalog_files(shipped_catalogs())]
-    for path, shipped in files:
+    for path in catalog_files(directory):
         try:
             catalog = Catalog(path)
             found += [StoredKernel(info, path, shipped) for info in catalog.kernels]
@@ -80,8 +88,8 @@ def path_of(name: str) -> str:
         raise fail("usage", "no home directory to keep catalogs in", hint="set XDG_DATA_HOME")
     if not _NAME.fullmatch(name) or name == "live" or name.endswith(CATALOG_SUFFIX):
         raise fail("usage", f"{name!r} cannot be a catalog's name", hint="letters, digits and `_.+~-`")
-    for item in stored_kernels()[0]:
-        if item.shipped and (name == item.info.name or _fits(item.info, name, None)):
+    for item in _shipped()[0]:
+        if name == item.info.name or _fits(item.info, name, None):
             message = f"{name!r} means {item.info.name}, which came with tpgen"
             raise fail("usage", message, hint=f"give it a name of its own, such as my-{name}")
     return os.path.join(directory, f"{name}{CATALOG_SUFFIX}")
@@ -146,9 +154,11 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     path, name = split_catalog(wanted)
     if os.sep in path or path.endswith(CATALOG_SUFFIX):
         return Catalog(path).kernel(name)
+    of_arch = target_named(arch).arch if arch else machine()
+    if (found := best_shipped(wanted, _shipped()[0], of_arch)) is not None:  # the user's may be thousands
+        return found.open()
     known, broken = stored_kernels()
-    found = best(wanted, known, target_named(arch).arch if arch else machine())
-    if found is not None:
+    if (found := best(wanted, known, of_arch)) is not None:
         return found.open()
     if os.path.isfile(wanted):
         return Catalog(wanted).kernel()
@@ -180,13 +190,23 @@ def best(wanted: str, known: Iterable[StoredKernel], arch: str | None) -> Stored
     So nothing that the user adds changes what a name of a shipped kernel means. Of equals the user's own is meant.
     """
     known = list(known)
-    choices = (
-        [item for item in known if item.shipped and item.info.name == wanted],
-        [item for item in known if item.shipped and _fits(item.info, wanted, arch or "")],
+    shipped = [item for item in known if item.shipped]
+    return best_shipped(wanted, shipped, arch) or _newest(
         [item for item in known if item.info.name == wanted],
         [item for item in known if item.info.release == wanted],
         [item for item in known if _fits(item.info, wanted, arch or "")],
     )
+
+
+def best_shipped(wanted: str, shipped: Sequence[StoredKernel], arch: str | None) -> StoredKernel | None:
+    """Of the kernels that came with tpgen, the one that `wanted` means, whatever the user added."""
+    return _newest(
+        [item for item in shipped if item.info.name == wanted],
+        [item for item in shipped if _fits(item.info, wanted, arch or "")],
+    )
+
+
+def _newest(*choices: list[StoredKernel]) -> StoredKernel | None:
     fitting = next(filter(None, choices), [])
     return max(fitting, key=lambda item: (release_numbers(item.info.release), not item.shipped), default=None)
 
@@ -209,7 +229,7 @@ def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
 
 def newest_shipped(arch: str | None = None) -> StoredKernel | None:
     """The newest kernel that came with tpgen: for `arch`, else for this machine, else for what most machines are."""
-    shipped = [item for item in stored_kernels()[0] if item.shipped]
+    shipped = _shipped()[0]
     for wanted in (target_named(arch).arch,) if arch else (machine(), "x86_64"):
         fitting = [item for item in shipped if item.info.target.arch == wanted]
         if fitting:

@@ -22,7 +22,7 @@ from tpgen.cache import kernel_identity as live
 from tpgen.catalog.known_classes import KnownClasses
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import FLAGS, KernelInfo
-from tpgen.catalog.store import StoredKernel, best, stored_kernels
+from tpgen.catalog.store import StoredKernel, best, open_named, stored_kernels
 from tpgen.catalog.write import CatalogWriter
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.kernel.check import CheckedKernel
@@ -364,6 +364,13 @@ def test_of_equals_the_users_own() -> None:
     shipped, own = on("shipped", "6.12.1-x"), on("own", "6.12.1-x", own=True)
     for known in ((shipped, own), (own, shipped)):
         assert best("6.12.1-x", known, "x86_64") is own
+
+
+@pytest.mark.parametrize("wanted", ["6.12", "debian-6.12-amd64"])
+def test_a_shipped_name_opens_nothing_of_the_user(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a thousand catalogs does not wait for them."""
+    monkeypatch.setattr("tpgen.catalog.store.user_catalogs", lambda: pytest.fail("the user's catalogs were asked for"))
+    assert open_named(wanted, "x86_64").label == "debian-6.12-amd64"
 
 
 def test_a_short_name_of_a_shipped_kernel_stays_what_it_is() -> None:
