@@ -55,6 +55,18 @@ class Diagnostic(NamedTuple):
         """The one line a user reads, as compilers write it: `FILE:LINE:COL: error: message [code]; hint`."""
         return self._text(f"{self.position or 'tpgen'}: {self.severity}: ")
 
+    def as_json(self) -> dict[str, object]:
+        """The diagnostic for programs; what is not known of the place is None."""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": "".join((self.message, *(f", {link}" for link in self.chain))),
+            "hint": self.hint,
+            "file": self.position.path if self.position else None,
+            "line": self.position.line if self.position else None,
+            "column": self.position.column if self.position else None,
+        }
+
     def _text(self, head: str) -> str:
         """The message behind its head. Text from an input may hold anything: what cannot be printed is escaped."""
         chain = "".join(f", {link}" for link in self.chain)

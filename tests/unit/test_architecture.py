@@ -27,7 +27,7 @@ model
 target
 typequery
 layout spelling
-values programs paths output kernel.request
+values programs paths output kernel.request annotations
 cache
 sources.bpf_call sources.btf_encoding sources.cdecl sources.compression sources.elf sources.files sources.source_tree
 sources.headers.facts sources.headers.preprocessor

@@ -17,6 +17,7 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
 if TYPE_CHECKING:
+    from tpgen.annotations.annotation import Annotation
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.events import EventKey, KernelEvents
     from tpgen.variants.select import Selected
@@ -180,3 +181,20 @@ def json_lines(items: Iterable[dict[str, object]]) -> str:
     encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
     lines = ",\n".join(map(encode, items))
     return printable_json(f"[\n{lines}\n]\n") if lines else "[]\n"
+
+
+#: The formats of annotations.
+ANNOTATED = ("github", "sarif")
+
+
+def annotated(how: str, tool: str, annotations: Iterable[Annotation]) -> str:
+    """The text that GitHub, or a code scanning service, takes for these annotations; `how` is one of `ANNOTATED`."""
+    if how == "github":
+        from tpgen.annotations.github import workflow_command
+
+        return "".join(map(workflow_command, annotations))
+    import json
+
+    from tpgen.annotations.sarif import sarif_log
+
+    return printable_json(json.dumps(sarif_log(tool, annotations), indent=1, ensure_ascii=False)) + "\n"

@@ -3,39 +3,65 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 
 from tpgen.commands import base
 from tpgen.commands.base import Parser
 from tpgen.commands.terminal import print_text
 from tpgen.diagnostics import Severity, TpgenError, printable_lines
-from tpgen.kernel.request import KernelRequest
-from tpgen.opening import compare_sources, expanded
+from tpgen.opening import Compared, compare_sources, expanded
 
 
 def parser() -> Parser:
     made = base.parser("check", "Compare what all sources say; exit 1 on a finding.")
     made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
+    output = made.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="an array for programs, an object for each kernel")
+    output.add_argument("--format", choices=base.ANNOTATED, help="the findings at their places, for a code review")
     made.add_argument("-v", "--verbose", action="store_true", help="list every comparison that could not be made")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
     requests = expanded(base.kernel_requests(options))
-    if len(requests) == 1:
-        return _check(requests[0], options)
-    codes, unknown = [], []
+    checked, unknown = [], []
     for request in requests:
         try:
-            codes.append(_check(request, options))
+            compared = compare_sources(request, options.events or ["*"], options.module, base.report_note)
         except TpgenError as error:
-            if [diagnostic.code for diagnostic in error.diagnostics] != ["unknown-event"]:
+            if len(requests) == 1 or [diagnostic.code for diagnostic in error.diagnostics] != ["unknown-event"]:
                 raise
             unknown.append(error)
-    if not codes:
+        else:
+            checked.append(compared)
+            if not _for_programs(options):
+                _print_text(compared, options)
+    if not checked:
         raise unknown[-1]
-    _report_joined(options)
+    if _for_programs(options):
+        sys.stdout.write(_output(checked, options))
+    elif len(requests) > 1:
+        _report_joined(options)
     base.report([d._replace(severity=Severity.NOTE) for error in unknown for d in error.diagnostics])
-    return max(codes)
+    return base.EXIT_CHECK_FAILED if any(map(_fails, checked)) else base.EXIT_DONE
+
+
+def _for_programs(options: argparse.Namespace) -> bool:
+    return options.json or options.format is not None
+
+
+def _output(checked: Sequence[Compared], options: argparse.Namespace) -> str:
+    """The text for whatever reads stdout."""
+    if options.json:
+        from tpgen.kernel.report import report_json
+
+        return base.json_lines(report_json(each.kernel, each.comparisons, each.skipped) for each in checked)
+    from tpgen.annotations.annotation import of_diagnostic
+    from tpgen.kernel.report import findings
+
+    found = (finding for each in checked for finding in findings(each.kernel, each.comparisons, each.skipped))
+    return base.annotated(options.format, "tpgen check", map(of_diagnostic, dict.fromkeys(found)))
 
 
 def _report_joined(options: argparse.Namespace) -> None:
@@ -48,13 +74,16 @@ def _report_joined(options: argparse.Namespace) -> None:
         print_text(printable_lines(joined_report(kernels, options.events or ["*"], options.module)))
 
 
-def _check(request: KernelRequest, options: argparse.Namespace) -> int:
-    """Compare the sources of one kernel; returns the exit status."""
-    from tpgen.kernel.comparison import errors
+def _print_text(compared: Compared, options: argparse.Namespace) -> None:
     from tpgen.kernel.report import report
 
-    compared = compare_sources(request, options.events or ["*"], options.module, base.report_note)
     kernel, keys, comparisons, skipped = compared
     print_text(printable_lines(report(kernel, keys, comparisons, options.verbose, skipped)))
-    unread = any(diagnostic.severity == Severity.ERROR for diagnostic in skipped)
-    return base.EXIT_CHECK_FAILED if unread or errors(comparisons) else base.EXIT_DONE
+
+
+def _fails(compared: Compared) -> bool:
+    """Whether there is a finding, or a source that could not be read."""
+    from tpgen.kernel.comparison import errors
+
+    unread = any(diagnostic.severity == Severity.ERROR for diagnostic in compared.skipped)
+    return unread or bool(errors(compared.comparisons))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from tpgen import opening
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import Diagnostic, TpgenError, fail, printable_json, printable_lines, shortened
+from tpgen.diagnostics import Diagnostic, TpgenError, fail, printable_lines, shortened
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
@@ -44,7 +43,7 @@ def parser() -> Parser:
     )  # fmt: skip
     output = made.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="an array for programs")
-    output.add_argument("--annotate", choices=("github", "sarif"), help="findings at their lines, for a code review")
+    output.add_argument("--annotate", choices=base.ANNOTATED, help="findings at their lines, for a code review")
     made.add_argument("--source-root", metavar="DIR", help="where the objects were compiled: paths are told below it")
     made.add_argument("--baseline", metavar="FILE", help="what `--json` wrote earlier: only other findings count")
     made.add_argument(
@@ -131,20 +130,13 @@ def _print_text(examined: Sequence[Examined], options: argparse.Namespace) -> No
 
 def _for_programs(examined: Sequence[Examined], options: argparse.Namespace) -> str:
     """The text for whatever reads stdout."""
-    match options.annotate:
-        case "github":
-            from tpgen.doctor.reports.github import workflow_commands
+    if options.annotate:
+        from tpgen.doctor.reports.annotations import annotations_of
 
-            return workflow_commands(examined, _paths(examined, options))
-        case "sarif":
-            from tpgen.doctor.reports.sarif import sarif
+        return base.annotated(options.annotate, "tpgen doctor", annotations_of(examined, _paths(examined, options)))
+    from tpgen.doctor.reports.as_json import judgement_json
 
-            log = sarif(examined, _paths(examined, options))
-            return printable_json(json.dumps(log, indent=1, ensure_ascii=False)) + "\n"
-        case _:
-            from tpgen.doctor.reports.as_json import judgement_json
-
-            return base.json_lines(judgement_json(judgement) for each in examined for judgement in each.judgements)
+    return base.json_lines(judgement_json(judgement) for each in examined for judgement in each.judgements)
 
 
 def _paths(examined: Sequence[Examined], options: argparse.Namespace) -> SourcePaths:

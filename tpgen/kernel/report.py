@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from tpgen.diagnostics import Diagnostic
 from tpgen.kernel.comparison import Comparison, Subject
@@ -39,18 +40,25 @@ def _lines(
     yield f"{kernel.label}{f', Linux {kernel.release}' if kernel.release else ''}"
     width = max(len(subject) for subject in Subject)
     yield f"  {'':<{width}}  compared   agree  differ  not comparable"
-    for subject in Subject:
-        about = [comparison for comparison in comparisons if comparison.subject == subject]
-        if about:
-            differ = sum(any(d.severity == "error" for d in c.findings) for c in about)
-            without = sum(c.reason is not None for c in about)
-            compared = len(about) - without
-            yield f"  {subject:<{width}}  {compared:>8}  {compared - differ:>6}  {differ:>6}  {without:>14}"
+    for subject, (compared, differ, without) in _counts(comparisons).items():
+        yield f"  {subject:<{width}}  {compared:>8}  {compared - differ:>6}  {differ:>6}  {without:>14}"
     yield from _classes(events)
     yield from _findings(comparisons)
     yield from _reasons(comparisons, verbose)
     yield from (f"note: {note}" for note in kernel.notes)
     yield from _not_taken(skipped)
+
+
+def _counts(comparisons: Sequence[Comparison]) -> dict[Subject, tuple[int, int, int]]:
+    """How many comparisons of each subject were made, how many of them differ, and how many could not be made."""
+    counts = {}
+    for subject in Subject:
+        about = [comparison for comparison in comparisons if comparison.subject == subject]
+        if about:
+            differ = sum(any(d.severity == "error" for d in c.findings) for c in about)
+            without = sum(c.reason is not None for c in about)
+            counts[subject] = (len(about) - without, differ, without)
+    return counts
 
 
 def _classes(events: Iterable[Event]) -> Iterator[str]:
@@ -65,6 +73,41 @@ def _classes(events: Iterable[Event]) -> Iterator[str]:
 def _findings(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for diagnostic in (d for c in comparisons for d in c.findings):
         yield diagnostic.line
+
+
+def findings(
+    kernel: KernelEvents, comparisons: Iterable[Comparison], skipped: Iterable[Diagnostic]
+) -> Iterator[Diagnostic]:
+    """Diagnostics about a kernel: findings, notes, and what of the headers was not taken."""
+    yield from (finding for comparison in comparisons for finding in comparison.findings)
+    yield from kernel.notes
+    yield from skipped
+
+
+def report_json(
+    kernel: KernelEvents, comparisons: Sequence[Comparison], skipped: Iterable[Diagnostic]
+) -> dict[str, Any]:
+    """The object for a kernel of `tpgen check --json`. Subjects go by the names of `Subject`, unknown is None."""
+    return {
+        "kernel": kernel.label,
+        "release": kernel.release,
+        "subjects": [
+            {
+                "subject": subject.name.lower(),
+                "compared": compared,
+                "agree": compared - differ,
+                "differ": differ,
+                "not_comparable": without,
+            }
+            for subject, (compared, differ, without) in _counts(comparisons).items()
+        ],
+        "findings": [finding.as_json() for finding in findings(kernel, comparisons, skipped)],
+        "not_compared": [
+            {"subject": c.subject.name.lower(), "what": c.what, "reason": c.reason}
+            for c in comparisons
+            if c.reason is not None
+        ],
+    }
 
 
 def _reasons(comparisons: Sequence[Comparison], verbose: bool) -> Iterator[str]:

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from tpgen.annotations.github import workflow_command
+from tpgen.annotations.sarif import sarif_log
 from tpgen.diagnostics import TpgenError
 from tpgen.doctor.findings import Expected, Finding, Judgement, Stage, Verdict
+from tpgen.doctor.reports.annotations import annotations_of
 from tpgen.doctor.reports.as_json import judgement_json
 from tpgen.doctor.reports.baseline import Baseline
 from tpgen.doctor.reports.folding import Examined, folded, kernel_ranges
-from tpgen.doctor.reports.github import workflow_commands
-from tpgen.doctor.reports.sarif import sarif
 from tpgen.doctor.reports.source_paths import SourcePaths
 from tpgen.doctor.reports.text import report
 
@@ -214,15 +215,23 @@ def test_paths_that_somebody_made_up() -> None:
 # --- annotations
 
 
+def workflow_commands(examined: Iterable[Examined], shown: SourcePaths) -> str:
+    return "".join(map(workflow_command, annotations_of(examined, shown)))
+
+
+def sarif(examined: Iterable[Examined], shown: SourcePaths) -> dict[str, Any]:
+    return sarif_log("tpgen doctor", annotations_of(examined, shown))
+
+
 def test_github() -> None:
     text = workflow_commands([BIO], paths("src/bio.bpf.c", root="/build/x"))
     assert text.splitlines() == [
-        "::error file=bio.bpf.c,line=97,title=on_issue on 5.10…6.12%3A refused-load [no-argument]"
-        "::tp_btf/issue: ctx[1] is behind the last of 1 argument; the request is ctx[0]",
-        "::error file=proc.bpf.c,line=162,title=on_exec on all kernels%3A wrong [other-field]"
-        "::tp/sys/exec: `filename` at 16 is `int fd`",
-        "::warning file=out/bio.bpf.o,title=on_xfs on 5.10%2C 7.2%3A depends [module]"
-        "::tp_btf/issue: the event is of module xfs, which has to be loaded",
+        "::error file=bio.bpf.c,line=97,title=on_issue [tp_btf/issue] on 5.10…6.12%3A refused-load [no-argument]"
+        "::ctx[1] is behind the last of 1 argument; the request is ctx[0]",
+        "::error file=proc.bpf.c,line=162,title=on_exec [tp/sys/exec] on all kernels%3A wrong [other-field]"
+        "::`filename` at 16 is `int fd`",
+        "::warning file=out/bio.bpf.o,title=on_xfs [tp_btf/issue] on 5.10%2C 7.2%3A depends [module]"
+        "::the event is of module xfs, which has to be loaded",
     ]
 
 

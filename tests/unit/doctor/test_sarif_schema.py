@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from jsonschema import Draft4Validator
 from support.debian import cache_dir
 
+from tpgen.annotations.sarif import sarif_log
 from tpgen.doctor.findings import Finding, Judgement, Stage, Verdict
+from tpgen.doctor.reports.annotations import annotations_of
 from tpgen.doctor.reports.folding import Examined
-from tpgen.doctor.reports.sarif import sarif
 from tpgen.doctor.reports.source_paths import SourcePaths
 
 FIRST = Finding(Verdict.WRONG, "other-field", Stage.RUN, None, "m", offset=16, size=8, file="/b/a b%.c", line=3)
@@ -41,18 +43,22 @@ def schema() -> Any:
     return json.loads(path.read_text())
 
 
+def sarif(examined: Iterable[Examined]) -> dict[str, Any]:
+    return sarif_log("tpgen doctor", annotations_of(examined, SourcePaths(exists=lambda _: False)))
+
+
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=FINDINGS)
 def test_a_log_is_as_the_schema_has_it(finding: Finding, schema: Any) -> None:
     judgements = [Judgement("a/b.o", "p", "tp/s/e", kernel, finding.verdict, (finding,)) for kernel in ("a", "b")]
-    log = sarif([Examined("a/b.o", ("a", "b"), tuple(judgements))], SourcePaths(exists=lambda _: False))
+    log = sarif([Examined("a/b.o", ("a", "b"), tuple(judgements))])
     assert [error.message for error in Draft4Validator(schema).iter_errors(log)] == []
 
 
 def test_an_empty_log_is_as_the_schema_has_it(schema: Any) -> None:
-    assert [*Draft4Validator(schema).iter_errors(sarif([], SourcePaths()))] == []
+    assert [*Draft4Validator(schema).iter_errors(sarif([]))] == []
 
 
 def test_the_schema_notices(schema: Any) -> None:
-    log = sarif([Examined("a", ("k",), (Judgement("a", "p", "s", "k", FIRST.verdict, (FIRST,)),))], SourcePaths())
+    log = sarif([Examined("a", ("k",), (Judgement("a", "p", "s", "k", FIRST.verdict, (FIRST,)),))])
     log["runs"][0]["results"][0]["level"] = "bad"
     assert [*Draft4Validator(schema).iter_errors(log)]
