@@ -13,6 +13,7 @@ from support.small_kernel import small_btf, write_tracefs
 
 from tpgen.basics.frozen import replace
 from tpgen.doctor.beliefs import argument_beliefs, begins_with
+from tpgen.doctor.core_relocation.stable_types import stable_record
 from tpgen.doctor.findings import Judgement, Verdict
 from tpgen.doctor.judge import judge
 from tpgen.doctor.kernels import KnownKernel
@@ -277,3 +278,18 @@ def test_struct_that_begins_with_another() -> None:
     assert begins_with(btf, "big", "sock") is False
     assert begins_with(btf, "small", "sock") is None  # which may be a part of the kernel's
     assert begins_with(btf, "absent", "sock") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "places"),
+    [
+        ("syscall_trace_enter", 8, [("nr", 8), ("args", 16)]),
+        ("syscall_trace_exit", 8, [("nr", 8), ("ret", 16)]),
+        ("syscall_trace_enter", 12, [("nr", 12), ("args", 16)]),  # vendors' real-time kernels
+        ("syscall_trace_exit", 16, [("nr", 16), ("ret", 24)]),
+        ("bpf_raw_tracepoint_args", 12, [("args", 0)]),
+    ],
+)
+def test_structs_that_are_the_same_everywhere(name: str, header: int, places: list[tuple[str, int]]) -> None:
+    record = stable_record(name, header, X86_64)
+    assert [(field.name, field.offset_bytes) for field in record.fields] == places

@@ -67,6 +67,13 @@ class TypeWriter:
         members.append(("__data", self._id(Array(Int("char", 1, True), 0)), 8 * end))
         self._types[0] = self._struct(BtfKind.STRUCT, name, record.size_bytes, members)
 
+    def struct(self, name: str, record: Record) -> None:
+        """Write the struct of a record that has its fields alone, the last of which may be a flexible array."""
+        self._types.append(b"")
+        placed = [(field, field.offset_bytes) for field in record.fields]
+        members = [(field.name, self._id(field.type or Void()), 8 * at) for field, at in placed if at is not None]
+        self._types[0] = self._struct(BtfKind.STRUCT, name, record.size_bytes or 0, members)
+
     def typedef(self, name: str, ctype: CType) -> None:
         """Write a typedef of that name."""
         self._types.append(b"")

@@ -12,6 +12,7 @@ from tpgen.basics.memo import memoised
 from tpgen.doctor.core_relocation.btf_of import ROOT, TypeWriter
 from tpgen.doctor.core_relocation.compatibility import Untold
 from tpgen.doctor.core_relocation.kernel_types import InTable, TypeTable
+from tpgen.doctor.core_relocation.stable_types import is_stable, stable_record
 from tpgen.doctor.core_relocation.wanted import Candidate, Match, Types, Wanted
 from tpgen.kernel.events import KernelEvents
 from tpgen.model import Event, FuncProto, Origin, Pointer, Void
@@ -34,6 +35,8 @@ class CatalogTypes(Types):
             raise Untold
         if kind == BtfKind.STRUCT and name.startswith(_RECORD):
             return tuple(self._records(name))
+        if kind == BtfKind.STRUCT and is_stable(name):
+            return (self._stable(name),)
         if kind == BtfKind.TYPEDEF and name.startswith(_PROTOTYPE):
             return tuple(self._prototypes(name))
         raise Untold
@@ -50,6 +53,15 @@ class CatalogTypes(Types):
             writer = TypeWriter(self._events.target)
             writer.record(name, record)
             yield _OfEvents(TypeTable(writer.btf(self._events.label), partial=True), ROOT)
+
+    def _stable(self, name: str) -> Candidate:
+        """A struct that is the same on every kernel but for the header, which that of system calls tells."""
+        known = self._events.records_of("sys_enter")
+        if not known:
+            raise Untold
+        writer = TypeWriter(self._events.target)
+        writer.struct(name, stable_record(name, known[0].header_bytes, self._events.target))
+        return _OfEvents(TypeTable(writer.btf(self._events.label), partial=True), ROOT)
 
     def _prototypes(self, name: str) -> Iterator[Candidate]:
         """The prototypes of an event of vmlinux, or of those of that name in modules."""

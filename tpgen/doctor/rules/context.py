@@ -13,7 +13,9 @@ from tpgen.doctor.rules.case import Case, Told, found, refused_load
 from tpgen.doctor.verifier import MOST_ARGUMENTS, MOVED_CONTEXT
 from tpgen.layout import SLOT_BYTES
 from tpgen.programs.sections import ProgramType
+from tpgen.sources.bpf_object.instructions import InstructionClass
 
+_MEMORY = (InstructionClass.LDX, InstructionClass.ST, InstructionClass.STX)
 # PERF_MAX_TRACE_SIZE
 _LONGEST_RECORD = 8192
 
@@ -77,9 +79,17 @@ def _store(case: Case, access: Access) -> Finding:
     return refused_load(case, "ctx-write", "writes to the context, which is for reading", told)
 
 
+def _is_memory_access(case: Case, gap: Gap) -> bool:
+    """Whether an instruction accesses memory by itself, which the verifier bounds, and calls no helper."""
+    instruction = case.obj.code[gap.place.section][gap.place.at]
+    return instruction is not None and instruction.kind in _MEMORY
+
+
 def _gap(case: Case, gap: Gap) -> Finding:
     told = Told(gap.place)
     match gap.reason:
+        case Unfollowed.VARIABLE_OFFSET if not _is_memory_access(case, gap):
+            message = "hands on the context at an offset that is known only when it runs: what is read is not known"
         case Unfollowed.VARIABLE_OFFSET:
             message = "reads the context at an offset that is known only when it runs"
             return refused_load(case, "variable-access", message, told)
