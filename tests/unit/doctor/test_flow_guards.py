@@ -195,3 +195,23 @@ def test_kernels_that_answer_alike_share_a_result() -> None:
     third = flow.accesses(made.program, {first: Resolved(0), second: Resolved(24)})
     assert one is other
     assert loads(third) == {(24, 4)}
+
+
+def test_a_locator_at_an_unknown_offset() -> None:
+    """What a helper reads there is not known either, but it is no index of the run."""
+    text = """
+        r2 = *(u32 *)(r1 + 8) @locator; r2 &= 65535; *(u64 *)(r10 - 8) = r2; r2 = *(u64 *)(r10 - 8)
+        r3 = r1; r3 += r2; r1 = r10; r1 += -24; r2 = 16; call 115; r0 = 0; exit
+    """
+    found = analysed(assembled(text), {"locator": Unknown("trace_event_raw_x.__data_loc_y")})
+    assert reasons(found) == {Unfollowed.UNKNOWN_RELOCATION}
+    assert (found.accesses, found.undecided_by) == (frozenset(), frozenset())
+
+
+def test_addresses_and_rounds_depend_on_variables() -> None:
+    index = "r2 = &slot; r2 = *(u32 *)(r2 + 0); r1 += r2; r0 = *(u64 *)(r1 + 0); exit"
+    found = accesses(index, rodata={"slot": b"\x10\0\0\0"})
+    assert (loads(found), found.decided_by) == ({(16, 8)}, {"slot"})
+    rounds = "r1 = &slot; r1 = *(u32 *)(r1 + 0); r2 = &each; r3 = 0; r4 = 0; call 181; r0 = 0; exit"
+    found = accesses(rounds, rodata={"slot": bytes(4)}, functions={"each": "r0 = 0; exit"})
+    assert found.decided_by == {"slot"}

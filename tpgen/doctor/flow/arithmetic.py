@@ -27,6 +27,7 @@ from tpgen.doctor.flow.values import (
     Value,
     constant,
     lowest,
+    names_of,
     unknown,
     without_lowest,
 )
@@ -96,12 +97,10 @@ def _of_constants(operation: int, left: Constant, right: Constant, is_32: bool) 
 
 def unknown_of(*values: Value) -> Value:
     """A number that depends on all that these do, but is not computed."""
-    names = {name for value in values if isinstance(value, Constant | Unsure) for name in _names(value)}
-    return Unsure(tuple(sorted(names))) if names else None
-
-
-def _names(value: Constant | Unsure) -> tuple[str, ...]:
-    return value.variables if isinstance(value, Constant) else value.names
+    names = {name for value in values for name in names_of(value)}
+    if names or any(type(value) is Unsure for value in values):
+        return Unsure(tuple(sorted(names)))
+    return None
 
 
 def narrowed(value: Value, big_endian: bool) -> Value:
@@ -147,6 +146,8 @@ def negated(value: Value, is_32: bool) -> Value:
 
 def swapped(value: Value, bits: int, swaps: bool, big_endian: bool) -> Value:
     """The lowest `bits` of a value, their bytes reversed if `swaps`."""
+    if bits not in (16, 32, 64):
+        return None  # no instruction
     match value:
         case Constant():
             cut = value.value & ((1 << bits) - 1)

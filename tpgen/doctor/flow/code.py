@@ -19,6 +19,7 @@ FETCH, EXCHANGE, COMPARE_EXCHANGE, LOAD_ACQUIRE, STORE_RELEASE = 0x01, 0xE1, 0xF
 _NEG, _MOV, _END = 0x80, 0xB0, 0xD0
 _CALLER_SAVED = 0x3F
 _ALL = 0x3FF
+_LAST_REGISTER = 10
 
 
 class FunctionCode(NamedTuple):
@@ -42,6 +43,7 @@ class _Block(NamedTuple):
 
 def function_code(code: Sequence[Instruction | None], start: int, end: int) -> FunctionCode:
     """The function at [start, end) of a section."""
+    end = _sound_end(code, start, end)
     goals = {start}
     heads = {start}
     for at in range(start, end):
@@ -53,7 +55,16 @@ def function_code(code: Sequence[Instruction | None], start: int, end: int) -> F
             heads.add(at + 1)
     blocks = dict(_blocks(code, sorted(heads | {end}), end))
     live = _live(blocks)
-    return FunctionCode(start, end, {at: _registers(~live[at]) for at in goals})
+    return FunctionCode(start, end, {at: _registers(~live[at]) for at in goals if at in live})
+
+
+def _sound_end(code: Sequence[Instruction | None], start: int, end: int) -> int:
+    """The end of the function, or where it has what is no instruction: a register that does not exist."""
+    for at in range(start, end):
+        instruction = code[at]
+        if instruction is not None and max(instruction.destination, instruction.source) > _LAST_REGISTER:
+            return at
+    return end
 
 
 def _ends_block(instruction: Instruction) -> bool:
@@ -187,13 +198,20 @@ class ProgramCode:
         self.functions: dict[Place, Function] = {function.place: function for function in obj.functions}
         self.value_sizes: dict[str, int | None] = {found.name: found.value_size for found in obj.maps}
 
+    def length(self, place: Place) -> int:
+        """The number of instructions of the function that begins at a place.
+
+        Where none is known to, that of all that follows in its section.
+        """
+        rest = len(self.obj.code.get(place.section, ())) - place.at
+        function = self.functions.get(place)
+        return min(function.length, rest) if function else rest
+
     @memoised
     def at(self, place: Place) -> FunctionCode:
-        """The function that begins at a place; where none is known to, all that follows in its section."""
+        """The function that begins at a place."""
         code = self.obj.code.get(place.section, ())
-        function = self.functions.get(place)
-        end = place.at + function.length if function else len(code)
-        return function_code(code, place.at, min(end, len(code)))
+        return function_code(code, place.at, place.at + max(self.length(place), 0))
 
     @memoised
     def prototype(self, place: Place) -> Prototype:

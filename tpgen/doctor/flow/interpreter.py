@@ -99,7 +99,7 @@ class Interpreter:
 
     def follow(self, call: FunctionCall) -> list[Exit]:
         """The states in which a function returns."""
-        if call.depth >= _MOST_FRAMES:
+        if call.depth >= _MOST_FRAMES or self.code.length(call.place) > self._steps:
             self.recorder.gap(Unfollowed.LIMIT, call.place)
             return []
         return _FunctionRun(self, call).exits()
@@ -209,6 +209,7 @@ class _FunctionRun:
         seen = self._seen.get(path.at)
         if seen is None:
             seen = self._seen[path.at] = SeenStates(self._interpreter.limits.states)
+        self._interpreter.spend(len(seen.states), None)  # a comparison takes as long as an instruction
         state = seen.enter(State(tuple(path.registers), path.frames))
         if state is None:
             return False

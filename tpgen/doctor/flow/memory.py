@@ -17,6 +17,7 @@ from tpgen.doctor.flow.values import (
     Loaded,
     Pointed,
     Stack,
+    Unsure,
     Value,
     is_in_context,
 )
@@ -55,6 +56,7 @@ class Memory:
                 self._recorder.use(place, base, struct_name, followed=True)
             case Context() | InContext() | Dynamic() if offset is None:
                 self._recorder.gap(Unfollowed.UNKNOWN_RELOCATION, place)
+                return Unsure(())
             case _ if offset is None:
                 pass
             case Context():

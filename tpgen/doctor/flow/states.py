@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple, TypeAlias
 
 from tpgen.doctor.flow.frames import Frames, Slot, covers_frames, joined_frames
@@ -54,11 +55,15 @@ def _number(value: Value | Slot) -> int | None:
 
 
 class SeenStates:
-    """The states in which one place was reached: at most `most`, then those that resemble each other are joined."""
+    """The states in which one place was reached: at most `most`, then those that resemble each other are joined.
+
+    After as many joins all are: so a loop that changes ever more comes to an end.
+    """
 
     def __init__(self, most: int) -> None:
         self.states: list[State] = []
         self._most = most
+        self._joins = 0
 
     def enter(self, state: State) -> State | None:
         """The state to go on from, which is `state` or covers it; None where a state that was seen covers it."""
@@ -72,6 +77,13 @@ class SeenStates:
         if len(states) < self._most:
             states.append(state)
             return state
-        nearest = min(range(len(states)), key=lambda index: states[index].distance(state))
+        return self._join(state)
+
+    def _join(self, state: State) -> State:
+        self._joins += 1
+        if self._joins == self._most:
+            self.states, self._most = [reduce(State.joined, self.states)], 1
+        states = self.states
+        nearest = min(range(len(states)), key=lambda index: states[index].distance(state)) if len(states) > 1 else 0
         states[nearest] = states[nearest].joined(state)
         return states[nearest]

@@ -24,7 +24,10 @@ class Constant(NamedTuple):
 
 
 class Unsure(NamedTuple):
-    """A number that would be known if those of `names` were: variables, kconfig values, relocations."""
+    """A number that would be known if those of `names` were: variables, kconfig values, relocations.
+
+    Without names, one that was loaded at an offset that would be known.
+    """
 
     names: tuple[str, ...]
     struct_name: str | None = None
