@@ -14,7 +14,10 @@ from typing import TypeAlias
 
 from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.generation import CheckFailed
+from tpgen.backends.registry import Loaded
+from tpgen.catalog.store import StoredKernel
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.diff.changes import KernelsDiff
 from tpgen.doctor.findings import Expected, Finding, Judgement, Stage, Verdict
 from tpgen.kernel.comparison import errors
 from tpgen.kernel.events import EventKey, KernelEvents
@@ -27,8 +30,9 @@ from tpgen.values import Value
 
 __all__ = [
     "CheckFailed", "Diagnostic", "Event", "Evidence", "Expected", "Finding", "Form", "GeneratedFile", "GeneratedFiles",
-    "Judgement", "Kernel", "Kernels", "Stage", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "doctor",
-    "join_kernels", "open_kernel", "open_kernels",
+    "Judgement", "Kernel", "Kernels", "KernelsDiff", "Loaded", "Stage", "StoredKernel", "Target", "TpgenError",
+    "Tracepoint", "Value", "Verdict", "backends", "diff", "doctor", "join_kernels", "kernels", "open_kernel",
+    "open_kernels",
 ]  # fmt: skip
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -112,6 +116,33 @@ def doctor(
     return tuple(judgement for each in objects for judgement in examine(each, known, question).judgements)
 
 
+def kernels() -> tuple[StoredKernel, ...]:
+    """The kernels of `tpgen catalog list`, this user's first. Raises `TpgenError` for a file that cannot be read."""
+    from tpgen.catalog.store import stored_kernels
+
+    known, broken = stored_kernels()
+    if broken:
+        raise TpgenError(*broken)
+    return tuple(known)
+
+
+def backends() -> tuple[Loaded, ...]:
+    """The backends of `tpgen backends`, but those that are broken: each with the package that it is from."""
+    from tpgen.backends.registry import load_all
+
+    return tuple(load_all()[0])
+
+
+def diff(before: Kernel, after: Kernel, *patterns: str, module: str | None = None) -> KernelsDiff:
+    """The differences between two kernels in the events that any of the patterns means in either; all without one.
+
+    Raises `TpgenError` for a pattern that neither knows.
+    """
+    from tpgen.diff.compare import diff
+
+    return diff(before._events, after._events, (before.label, after.label), patterns, module)
+
+
 def _live_by_its_name(opened: Iterable[tuple[str, KernelEvents]]) -> Iterator[tuple[str, KernelEvents]]:
     """The running kernel as `live`, the others as they are called."""
     from tpgen.opening import LIVE_LABEL
@@ -187,6 +218,15 @@ class Kernel:
         keys = self._events.select_all(patterns or ("*",), module)
         events = self._events.events(keys)
         return tuple(Tracepoint(event, key, self._events) for key, event in zip(keys, events, strict=True))
+
+    def check(self, *patterns: str, module: str | None = None) -> tuple[Diagnostic, ...]:
+        """The findings of `tpgen check` about the tracepoints that any of the patterns means; all without one.
+
+        Those of severity `error` are contradictions between the sources. Raises `TpgenError` as `query` does.
+        """
+        keys = self._events.select_all(patterns or ("*",), module)
+        comparisons = (comparison for key in keys for comparison in self._events.comparisons(key))
+        return tuple(dict.fromkeys(finding for comparison in comparisons for finding in comparison.findings))
 
     def raw_support(self) -> tuple[bool | None, Sequence[Evidence]]:
         """Whether it supports raw tracepoints, None where nothing decides; and the evidence."""

@@ -99,10 +99,13 @@ def test_sources_that_contradict_each_other(tmp_path: Path) -> None:
         replace(line, offset=12) if line.declaration == "pid_t pid" else line for line in FORMATS["sched/sched_wakeup"]
     ]
     tracefs = write_tracefs(tmp_path / "tracefs", {"sched/sched_wakeup": tuple(lines)})
-    (wakeup,) = api.open_kernel(btf=[write_btf(tmp_path / "vmlinux")], tracefs=tracefs).query("sched:sched_wakeup")
+    kernel = api.open_kernel(btf=[write_btf(tmp_path / "vmlinux")], tracefs=tracefs)
+    (wakeup,) = kernel.query("sched:sched_wakeup")
     with pytest.raises(api.CheckFailed):
         wakeup.values(api.Form.CLASSIC)
     assert [value.name for value in wakeup.values(api.Form.RAW)] == ["p"]
+    assert {finding.code for finding in kernel.check() if finding.severity == "error"} == {"record-offset"}
+    assert kernel.check("sched_switch") == ()
 
 
 def test_big_endian(tmp_path: Path) -> None:
@@ -173,3 +176,34 @@ def test_argument_without_a_name(tmp_path: Path) -> None:
     (event,) = api.open_kernel(btf=[write_btf(tmp_path / "vmlinux", b)]).query("e")
     (value,) = event.values(api.Form.RAW)
     assert (value.name, value.declaration) == (None, "int arg0")
+
+
+def test_kernels_are_those_of_the_catalog() -> None:
+    known = {stored.info.name: stored for stored in api.kernels()}
+    shipped = known["debian-6.12-amd64"]
+    assert shipped.shipped
+    assert shipped.info.release is not None
+    assert shipped.info.release.startswith("6.12.")
+    assert shipped.events == len(api.open_kernel("debian-6.12-amd64").query())
+
+
+def test_backends_are_those_of_the_command() -> None:
+    found = {loaded.plugin.name: loaded for loaded in api.backends()}
+    assert {"bpf", "bpftrace", "go", "json", "python", "rust", "systemtap"} <= set(found)
+    assert found["bpf"].plugin.distribution == "tpgen"
+    assert found["go"].backend.options[0].name == "package"
+
+
+def test_diff_is_that_of_the_command() -> None:
+    before, after = (api.open_kernel(name) for name in ("debian-6.1-amd64", "debian-6.12-amd64"))
+    (event,) = api.diff(before, after, "tcp_send_reset").events
+    assert event.event.name == "tcp_send_reset"
+    assert event.changes
+    with pytest.raises(api.TpgenError, match="no event 'nowhere'"):
+        api.diff(before, after, "nowhere")
+
+
+def test_check_of_what_is_right(small: api.Kernel) -> None:
+    assert [finding for finding in small.check() if finding.severity == "error"] == []
+    with pytest.raises(api.TpgenError, match="unknown-event"):
+        small.check("nowhere")
