@@ -127,26 +127,35 @@ class KernelEvents(ABC):
 
         Raises `TpgenError`: `bad-pattern` for an empty name, `unknown-event` where nothing matches.
         """
+        found = self.matching(pattern, module)
+        if not found:
+            system, name = split_pattern(pattern)
+            unknown = self._unknown(pattern, system, self._candidates(pattern, name), module)
+            raise TpgenError(*self.lost((pattern,)), *unknown.diagnostics)
+        return found
+
+    def matching(self, pattern: str, module: str | None = None) -> list[EventKey]:
+        """The events that `pattern` means, maybe none, as `select` has them. Raises `bad-pattern`."""
         from fnmatch import fnmatchcase
 
         system, name = split_pattern(pattern)
-        if is_glob(pattern):
-            candidates = [key for key in self.keys() if fnmatchcase(key.name, name)]
-        else:
-            candidates = self.keys_of(name)
+        candidates = self._candidates(pattern, name)
         found = [
             key
             for key in candidates
             if (system is None or (key.system is not None and fnmatchcase(key.system, system)))
             and (module is None or key.module == (None if module == "vmlinux" else module))
         ]
-        if not found:
-            unknown = self._unknown(pattern, system, candidates, module)
-            raise TpgenError(*self.lost((pattern,)), *unknown.diagnostics)
         if system is None and not is_glob(pattern):
             # `perf probe NAME` makes a probe of the tracepoint's name; who means the probe says its system.
             return [key for key in found if not key.dynamic] or found
         return found
+
+    def _candidates(self, pattern: str, name: str) -> list[EventKey]:
+        """The events of such a name, of any system and module."""
+        from fnmatch import fnmatchcase
+
+        return [key for key in self.keys() if fnmatchcase(key.name, name)] if is_glob(pattern) else self.keys_of(name)
 
     def select_all(self, patterns: Iterable[str], module: str | None = None) -> list[EventKey]:
         """The events that any of `patterns` means, each once."""

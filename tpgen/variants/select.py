@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tpgen.diagnostics import TpgenError
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Event
 
@@ -24,16 +23,15 @@ def select_keys(
     """The events of each kernel that any of the patterns means. Raises `unknown-event` for a pattern that none has."""
     found: dict[str, dict[EventKey, None]] = {name: {} for name in kernels}
     for pattern in patterns:
-        unknown = []
-        for name, kernel in kernels.items():
-            try:
-                found[name] |= dict.fromkeys(kernel.select(pattern, module))
-            except TpgenError as error:
-                if [diagnostic.code for diagnostic in error.diagnostics] != ["unknown-event"]:
-                    raise
-                unknown.append(error)
-        if len(unknown) == len(kernels):
-            raise unknown[-1]  # the newest kernel's
+        matching = {name: kernel.matching(pattern, module) for name, kernel in kernels.items()}
+        # To say what else may be meant takes longer than all that is done where there is something.
+        refusing = [name for name, keys in matching.items() if not keys and kernels[name].lost((pattern,))]
+        if not any(matching.values()):
+            refusing.append(list(kernels)[-1])
+        if refusing:
+            kernels[refusing[0]].select(pattern, module)  # which raises
+        for name, keys in matching.items():
+            found[name] |= dict.fromkeys(keys)
     return {name: list(keys) for name, keys in found.items()}
 
 

@@ -21,6 +21,7 @@ from tpgen.catalog.read import Catalog
 from tpgen.catalog.schema import KernelInfo
 from tpgen.catalog.write import CatalogWriter
 from tpgen.kernel.check import CheckedKernel
+from tpgen.kernel.events import KernelEvents
 from tpgen.kernel.sources import Sources
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
@@ -223,6 +224,20 @@ def test_a_file_that_is_called_like_a_glob(home: Path, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     (home / "mine-old.tpgen").rename("[a]*.tpgen")
     assert tpgen("list", "--kernel", "[a]*.tpgen").code == 0
+
+
+def test_what_else_may_be_meant_is_only_looked_for_where_nothing_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each event that some kernel lacks it would take most of the time."""
+    assert home.exists()
+    looked: list[str] = []
+    monkeypatch.setattr(KernelEvents, "_near_misses", lambda _, pattern: looked.append(pattern))
+    assert tpgen("list", "born", *THREE).code == 0
+    assert tpgen("born", *THREE).code == 0
+    assert looked == []
+    assert tpgen("list", "nosuch", *THREE).code == 2
+    assert looked == ["nosuch"]
 
 
 # --- side by side
