@@ -14,7 +14,9 @@ from pathlib import Path
 from support.btf_builder import BtfBuilder, bzimage, elf, stub_image
 from support.catalogs import changed, small_catalog
 from support.compressors import zstd, zstd_frame
+from support.hostile_objects import hostile_objects
 from support.small_kernel import FORMATS, RECORD_HEADER, format_text, small_btf
+from support.small_object import small_object
 
 SEEDS = Path(__file__).with_name("seeds")
 
@@ -115,6 +117,20 @@ def _images() -> dict[str, bytes]:
         "stated-size-of-zstd": zstd_frame(blob, content_size=1 << 62),
         "bomb": gzip.compress(b"\0" * (128 << 20), 9, mtime=0),
         **{name: bzimage(pack(kernel)) for name, pack in packers.items()},
+    }
+
+
+# --- BPF objects
+
+
+def _objects() -> dict[str, bytes]:
+    small, big = small_object(), small_object(big_endian=True)
+    return {
+        "small": small,
+        "big-endian": big,
+        "inside": b"MZ" + small[:100] + small + b"\x7fELF" + big,
+        "cut": small[: len(small) // 2],
+        **hostile_objects(),
     }
 
 
@@ -263,6 +279,7 @@ def _builds() -> dict[str, bytes]:
 _BUILT: dict[str, Callable[[], dict[str, bytes]]] = {
     "btf": _btf,
     "images": _images,
+    "objects": _objects,
     "packages": _packages,
     "formats": _formats,
     "headers": _headers,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,11 @@ from support.small_kernel import small_btf
 from tpgen.building import config, manifest
 from tpgen.catalog.read import Catalog
 from tpgen.diagnostics import TpgenError
+from tpgen.doctor.judge import Judge
+from tpgen.doctor.kernels import KnownKernel
+from tpgen.kernel.request import KernelRequest
+from tpgen.opening import open_checked
+from tpgen.sources.bpf_object.read import read_objects
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.cdecl import BadDeclaration, parse_declarations
@@ -80,6 +87,31 @@ def images(data: bytes, folder: Path) -> None:
             assert name.replace("_", "a").isalnum(), name
     if every(500, data):
         described("--btf", _file(folder, "vmlinuz", data))
+
+
+@cache
+def _kernels() -> tuple[KnownKernel, KnownKernel]:
+    """The small kernel, and what a catalog would know of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = _file(Path(folder), "vmlinux.btf", _BTF)
+        events = open_checked(KernelRequest(btf=(str(path),), arch="x86_64"))
+        return KnownKernel.of("small", events), KnownKernel("stored", events)
+
+
+def objects(data: bytes, folder: Path) -> None:
+    """A BPF object, or a file with some inside, whose programs are judged."""
+    with _refusals():
+        for obj in read_objects(data, "object.o"):
+            judge = Judge(obj)
+            for kernel in _kernels():
+                with _refusals():
+                    for judgement in judge.judgements(kernel, obj.programs, {}):
+                        assert all(finding.message for finding in judgement.findings)
+    if every(200, data):
+        kernel_file = _file(folder, "vmlinux.btf", _BTF)
+        words = ("doctor", _file(folder, "object.o", data), "--btf", kernel_file, "--arch", "x86_64")
+        for more in ((), ("--json",), ("--annotate", "sarif")):
+            command(*words, *more)
 
 
 def formats(data: bytes, folder: Path) -> None:
@@ -182,6 +214,11 @@ class FuzzTarget(NamedTuple):
 
 
 _IMAGE_WORDS = r"\x7fELF .BTF .BTF.base __tracepoints_strings \x1f\x8b\x08 \xfd7zXZ\x00 \x5d\x00\x00 \x28\xb5\x2f\xfd"
+_OBJECT_WORDS = r"""
+raw_tp/sched_switch tp_btf/sched_switch tp/sched/sched_switch ?raw_tp.s/sched_switch tracepoint/syscalls/sys_enter_close
+.text .rodata .maps maps/ license .BTF .BTF.ext \x9f\xeb\x01\x00 \xeb\x9f\x01\x00 \xf7\x00 0:1:2 task_struct___x
+trace_event_raw_sched_switch btf_trace_sched_switch \x85\x00\x00\x00 \x85\x10\x00\x00 \x95\x00\x00\x00 \x18\x01
+"""
 _FORMAT_WORDS = "field: offset: size: signed: __data_loc __rel_loc char[] [16] long name: ID: unsigned"
 _HEADER_WORDS = """
 TRACE_EVENT( DEFINE_EVENT( DECLARE_EVENT_CLASS( TP_PROTO( TP_ARGS( TP_STRUCT__entry( __field( __array( __string(
@@ -194,6 +231,7 @@ _BUILD_WORDS = '[[generate]] events backend output kernel btf tracefs headers ra
 TARGETS = {
     "btf": FuzzTarget(btf, 8192),
     "images": FuzzTarget(images, 8192, _IMAGE_WORDS),
+    "objects": FuzzTarget(objects, 16384, _OBJECT_WORDS),
     "formats": FuzzTarget(formats, 4096, _FORMAT_WORDS),
     "headers": FuzzTarget(headers, 4096, _HEADER_WORDS),
     "declarations": FuzzTarget(declarations, 2048, _DECLARATION_WORDS),

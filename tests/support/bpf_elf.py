@@ -61,7 +61,9 @@ class ObjectBuilder:
     def order(self) -> str:
         return ">" if self.big_endian else "<"
 
-    def section(self, name: str, content: bytes, kind: int = PROGBITS, flags: int = ALLOC, size: int | None = None) -> int:
+    def section(
+        self, name: str, content: bytes, kind: int = PROGBITS, flags: int = ALLOC, size: int | None = None
+    ) -> int:
         """Add a section."""
         self.sections.append(ElfSection(name, content, kind, flags, size=size))
         return len(self.sections) - 1

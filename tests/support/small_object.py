@@ -34,7 +34,9 @@ def small_object(big_endian: bool = False) -> bytes:
         code(JEQ_IMM, 2, 0, 2), code(MOV, 1, 6), code(CALL, 0, 1, 0, -1), code(LDX_W, 3, 7, 0),
         wide(4, 0, big_endian=big_endian), code(MOV_IMM, 5, 0, 0, 3), code(MOV_IMM, 0, 0, 0, 0), code(EXIT),
     )  # fmt: skip
-    classic = made.code("tp/sched/sched_switch", code(LDX_W, 2, 1, 8), wide(1, 0, big_endian=big_endian), code(MOV_IMM, 0), code(EXIT))
+    classic = made.code(
+        "tp/sched/sched_switch", code(LDX_W, 2, 1, 8), wide(1, 0, big_endian=big_endian), code(MOV_IMM, 0), code(EXIT)
+    )
     text = made.code(".text", code(LDX_DW, 0, 1, 0), code(EXIT))
     data = made.section(".rodata", (7).to_bytes(4, "big" if big_endian else "little"))
     maps = made.section(".maps", bytes(16))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tpgen.diagnostics import fail
 from tpgen.doctor.core_relocation.specs import COMPOSITES, ENUMS, Refusal, essential_name
 from tpgen.sources.bpf_object.btf_types import array_type, count_of, encoding, enumerators, is_flag_set
 from tpgen.sources.btf import Btf
@@ -15,8 +16,8 @@ from tpgen.target import canonical_integer
 
 # libbpf's bounds for types within types, and of its own for functions and structs within these.
 _DEEPEST, _MOST_LEVELS = 32, 32
-# Ours, for all comparisons of one pair of types: of 440 objects none takes a thousand.
-_MOST_STEPS = 100_000
+# Ours, for all comparisons of an object on one kernel: of 900 objects none takes a thousand.
+_MOST_STEPS = 200_000
 
 
 # The integers that all compilers call the same in BTF; clang has `unsigned long` where gcc has `long unsigned int`.
@@ -74,6 +75,20 @@ def fields_fit(shape: Shape, btf: Btf, type_id: int) -> bool:
     return not shape.name or not other.name or shape.name == other.name
 
 
+class Budget:
+    """Steps that comparisons of an object's types may take. Raises `object-too-large` where there are no more."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._left = _MOST_STEPS
+
+    def spend(self) -> None:
+        """Count a step."""
+        self._left -= 1
+        if self._left < 0:
+            raise fail("object-too-large", "BPF object whose types nest too deeply to be compared", self._path)
+
+
 class TypePair:
     """Compares types of a program with types of a kernel, of which those of a catalog are `partial`.
 
@@ -81,11 +96,11 @@ class TypePair:
     is not known: `Untold` is raised where that would decide.
     """
 
-    def __init__(self, ours: Btf, theirs: Btf, partial: bool = False) -> None:
+    def __init__(self, ours: Btf, theirs: Btf, budget: Budget, partial: bool = False) -> None:
         self._ours = ours
         self._theirs = theirs
+        self._budget = budget
         self._partial = partial
-        self._steps = 0
 
     def compatible(self, our_id: int, their_id: int, level: int = _MOST_LEVELS) -> bool:
         """Whether two types of one name are the same kind of thing, as type_exists and type_size ask."""
@@ -93,7 +108,7 @@ class TypePair:
         if not alike(ours.kind(our_id), theirs.kind(their_id)):
             return False
         for _ in range(_DEEPEST):
-            self._count()
+            self._budget.spend()
             our_id, their_id = ours.strip(our_id), theirs.strip(their_id)
             kind = ours.kind(our_id)
             if not alike(kind, theirs.kind(their_id)):
@@ -132,7 +147,7 @@ class TypePair:
         if level <= 0:
             raise Refusal("EINVAL", "types that nest too deeply")
         for _ in range(_DEEPEST):
-            self._count()
+            self._budget.spend()
             our_id, their_id = ours.strip(our_id), theirs.strip(their_id)
             kind, their_kind = ours.kind(our_id), theirs.kind(their_id)
             if self._partial and kind == their_kind == BtfKind.INT:
@@ -217,11 +232,6 @@ class TypePair:
     def _integers_match(self, our_id: int, their_id: int) -> bool:
         same_size = self._ours.words(our_id)[2] == self._theirs.words(their_id)[2]
         return same_size and encoding(self._ours, our_id).signed == encoding(self._theirs, their_id).signed
-
-    def _count(self) -> None:
-        self._steps += 1
-        if self._steps > _MOST_STEPS:
-            raise Refusal("EINVAL", "types that nest too deeply")
 
 
 def alike(kind: BtfKind, other: BtfKind) -> bool:

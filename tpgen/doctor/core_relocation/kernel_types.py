@@ -165,7 +165,7 @@ class InTable(Candidate):
             name = wanted.spec.parts[0].name
             assert name is not None
             return _enumerator(btf, type_id, essential_name(name))
-        pair = TypePair(wanted.btf, btf, self._table.partial)
+        pair = TypePair(wanted.btf, btf, wanted.budget, self._table.partial)
         compare = pair.matches if wanted.kind == CoreKind.TYPE_MATCHES else pair.compatible
         return Spec(type_id, (), 0) if compare(wanted.relocation.type_id, type_id) else None
 

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tpgen.doctor.core_relocation.compatibility import Untold
+from tpgen.doctor.core_relocation.compatibility import Budget, Untold
 from tpgen.doctor.core_relocation.results import NEEDED, Number, patched
 from tpgen.doctor.core_relocation.specs import COMPOSITES, Refusal, essential_name, spelled
 from tpgen.doctor.core_relocation.wanted import Candidate, Match, Types, Wanted, wanted
@@ -34,6 +34,7 @@ class _Relocator:
         self._obj = obj
         self._btf = obj.btf
         self._types = types
+        self._budget = Budget(obj.name)
         # The candidates for a type of the object. As in libbpf, a relocation leaves those that it matched to the next.
         self._candidates: dict[int, tuple[Candidate, ...]] = {}
         self._wanted: dict[CoreRelocation, Wanted] = {}
@@ -69,7 +70,7 @@ class _Relocator:
     def _resolved(self, instruction: Instruction, relocation: CoreRelocation) -> Relocated | None:
         want = self._wanted.get(relocation)
         if want is None:
-            want = self._wanted[relocation] = wanted(self._btf, relocation)
+            want = self._wanted[relocation] = wanted(self._btf, self._budget, relocation)
         outcome = self._outcome(want)
         resolved = None if outcome is None else patched(instruction, want.number, outcome.number)
         if resolved is None or outcome is None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tpgen.doctor.core_relocation.compatibility import Shape, shape_of
+from tpgen.doctor.core_relocation.compatibility import Budget, Shape, shape_of
 from tpgen.doctor.core_relocation.results import Number, number_of
 from tpgen.doctor.core_relocation.specs import FIELD_KINDS, Spec, parse
 from tpgen.sources.bpf_object.btf_types import member
@@ -27,9 +27,13 @@ class Step(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A relocation's access and value in the object's own types `btf`; `steps` are what a kernel's type must have."""
+    """A relocation's access and value in the object's own types `btf`; `steps` are what a kernel's type must have.
+
+    Comparisons of whole types take from `budget`.
+    """
 
     btf: Btf
+    budget: Budget
     relocation: CoreRelocation
     spec: Spec
     number: Number
@@ -65,11 +69,11 @@ class Types(ABC):
         """The types of that essential name and kind. Raises `Untold`."""
 
 
-def wanted(btf: Btf, relocation: CoreRelocation) -> Wanted:
+def wanted(btf: Btf, budget: Budget, relocation: CoreRelocation) -> Wanted:
     """The access of a relocation. Raises `Refusal` for one that the object's own types do not have."""
     spec = parse(btf, relocation)
     number = number_of(relocation.kind, btf, spec, 8)
-    return Wanted(btf, relocation, spec, number, tuple(_steps(btf, relocation.kind, spec)))
+    return Wanted(btf, budget, relocation, spec, number, tuple(_steps(btf, relocation.kind, spec)))
 
 
 def _steps(btf: Btf, kind: CoreKind, spec: Spec) -> Iterator[Step]:

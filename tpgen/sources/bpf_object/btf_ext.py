@@ -103,7 +103,7 @@ class _Reader:
         try:
             return CoreRelocation(CoreKind(kind), type_id, self._text(access))
         except ValueError:
-            raise fail("object-unknown", f"CO-RE relocation of kind {kind}", self._path, "newer than tpgen?") from None
+            raise fail("object-unknown", f"CO-RE relocation of kind {kind}", self._path, "use a newer tpgen") from None
 
     def _text(self, offset: int) -> str:
         found = self._texts.get(offset)

@@ -12,6 +12,8 @@ from tpgen.diagnostics import fail
 INSTRUCTION_BYTES = 8
 
 _WIDE = 0x18
+# The last register is the frame pointer.
+_LAST_REGISTER = 10
 
 
 class InstructionClass(IntEnum):
@@ -48,7 +50,7 @@ class Instruction(NamedTuple):
 def decode(section: bytes, big_endian: bool, path: str) -> tuple[Instruction | None, ...]:
     """The instructions by place; None is the second place of a wide one.
 
-    Raises `TpgenError` `object-corrupt` where the bytes end inside an instruction.
+    Raises `TpgenError` `object-corrupt` where the bytes end inside an instruction, or one has a register too many.
     """
     order = ">" if big_endian else "<"
     if len(section) % INSTRUCTION_BYTES:
@@ -58,6 +60,8 @@ def decode(section: bytes, big_endian: bool, path: str) -> tuple[Instruction | N
     for opcode, registers, offset, immediate in words:
         high, low = registers >> 4, registers & 15
         destination, source = (high, low) if big_endian else (low, high)
+        if high > _LAST_REGISTER or low > _LAST_REGISTER:
+            raise fail("object-corrupt", f"instruction {len(found)} of a section has a register that no BPF has", path)
         if opcode != _WIDE:
             found.append(Instruction(opcode, destination, source, offset, immediate))
             continue
