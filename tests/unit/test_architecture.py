@@ -43,7 +43,8 @@ kernel
 catalog probe show
 opening
 variants
-diff backends catalog.build doctor
+diff backends catalog.build
+doctor
 building
 commands api
 cli

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tpgen.annotations.annotation import Annotation
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.events import EventKey, KernelEvents
+    from tpgen.sources.bpf_object.facts import BpfObject
     from tpgen.variants.select import Selected
 
 # No header or tpgen.toml is larger.
@@ -132,6 +133,22 @@ def kernel_request(options: argparse.Namespace) -> KernelRequest:
 def kernel_requests(options: argparse.Namespace) -> tuple[KernelRequest, ...]:
     """The kernels that the source options mean, as they are named: by a glob, one can stand for several."""
     return KernelRequest.several(vars(options))
+
+
+def bpf_objects(paths: Iterable[str]) -> list[BpfObject]:
+    """The BPF objects in all of the files. Raises `TpgenError` with what is wrong with any of them."""
+    from tpgen.doctor.examine import read
+
+    found: list[BpfObject] = []
+    broken: list[Diagnostic] = []
+    for path in dict.fromkeys(paths):
+        try:
+            found += read(path)
+        except TpgenError as error:
+            broken += error.diagnostics
+    if broken:
+        raise TpgenError(*broken)
+    return found
 
 
 def given(options: argparse.Namespace) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from tpgen.opening import kernel_names
 
 if TYPE_CHECKING:
     from tpgen.diff.changes import KernelsDiff
+    from tpgen.kernel.events import KernelEvents
+    from tpgen.sources.bpf_object.facts import BpfObject
 
 
 def parser() -> Parser:
@@ -29,6 +31,10 @@ def parser() -> Parser:
         help="more kernels, each compared with the one before it, then patterns of events",
     )  # fmt: skip
     made.add_argument("--module", metavar="NAME", help="only events of this module")
+    made.add_argument(
+        "--object", action="append", default=[], metavar="FILE",
+        help="only what the BPF programs in this file touch; repeatable",
+    )  # fmt: skip
     made.add_argument("--json", action="store_true", help="an object for programs; of more than two kernels an array")
     add_color(made)
     made.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")
@@ -36,12 +42,11 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.diff.compare import diff
-
     more, patterns = kernel_names(options.events)
     names = options.before, options.after, *more
+    objects = base.bpf_objects(options.object)
     kernels = {name: base.kernel_named(name) for name in dict.fromkeys(names)}
-    found = [diff(kernels[old], kernels[new], (old, new), patterns, options.module) for old, new in pairwise(names)]
+    found = list(_compared(kernels, names, patterns, options.module, objects))
     notes = [note for kernel in kernels.values() for note in kernel.notes]
     base.report(dict.fromkeys((*notes, *(note for each in found for note in each.notes))))
     if options.json:
@@ -49,6 +54,28 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print_text(found, colours(options.color))
     return base.EXIT_CHECK_FAILED if options.exit_code and any(each.changed for each in found) else base.EXIT_DONE
+
+
+def _compared(
+    kernels: Mapping[str, KernelEvents],
+    names: Sequence[str],
+    patterns: Sequence[str],
+    module: str | None,
+    objects: Sequence[BpfObject],
+) -> Iterator[KernelsDiff]:
+    """The differences from each kernel to the next, with objects only what their programs touch."""
+    if not objects:
+        from tpgen.diff.compare import diff
+
+        for old, new in pairwise(names):
+            yield diff(kernels[old], kernels[new], (old, new), patterns, module)
+        return
+    from tpgen.doctor.kernels import KnownKernel
+    from tpgen.doctor.touched import diff_for
+
+    known = {name: KnownKernel.of(name, events) for name, events in kernels.items()}
+    for old, new in pairwise(names):
+        yield diff_for(objects, (known[old], known[new]), patterns, module)
 
 
 def _print_text(found: Sequence[KernelsDiff], colours: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tpgen import opening
 from tpgen.commands import base
 from tpgen.commands.base import Parser
-from tpgen.diagnostics import Diagnostic, TpgenError, fail, printable_lines, shortened
+from tpgen.diagnostics import fail, printable_lines, shortened
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if options.baseline is not None:
         baseline = Baseline.read(read_bytes(options.baseline, _MOST_BASELINE_BYTES), options.baseline)
     question = Question(options.program, _variables(options.set))
-    objects = _objects(options.objects)
+    objects = base.bpf_objects(options.objects)
     question.check(objects)
     kernels = _kernels(options, objects)
     examined = [examine(obj, kernels, question) for obj in objects]
@@ -89,22 +89,6 @@ def _variables(words: Iterable[str]) -> dict[str, int]:
         except ValueError:
             message = f"--set {shortened(word)!r}: this is no number" if equals and name else "--set without a value"
             raise fail("usage", message, hint="give VAR=VALUE, such as targ_ms=1") from None
-    return found
-
-
-def _objects(paths: Iterable[str]) -> list[BpfObject]:
-    """The objects in all of the files. Raises `TpgenError` with what is wrong with any of them."""
-    from tpgen.doctor.examine import read
-
-    found: list[BpfObject] = []
-    broken: list[Diagnostic] = []
-    for path in dict.fromkeys(paths):
-        try:
-            found += read(path)
-        except TpgenError as error:
-            broken += error.diagnostics
-    if broken:
-        raise TpgenError(*broken)
     return found
 
 

@@ -96,12 +96,16 @@ class Change:
 
 @frozen
 class EventDiff:
-    """An event of either kernel or of both, with all that changed. `unknown` forms could not be compared."""
+    """An event of either kernel or of both, with all that changed. `unknown` forms could not be compared.
+
+    Where only what programs touch is told, `programs` are the names of those that do.
+    """
 
     before: Event | None
     after: Event | None
     changes: tuple[Change, ...]
     unknown: frozenset[Form] = frozenset()
+    programs: tuple[str, ...] = ()
 
     @property
     def event(self) -> Event:

@@ -60,6 +60,7 @@ def _event_json(found: EventDiff, before: Target, after: Target) -> dict[str, An
         "module": found.event.module,
         "class": found.event.class_name,
         "consequences": list(map(str, consequences(found.breaks))),
+        **({"programs": list(found.programs)} if found.programs else {}),
         "changes": [
             {
                 "change": change.what.value,
@@ -150,7 +151,7 @@ def _section(entries: Iterable[_Entry], found: KernelsDiff, colour: bool) -> Ite
         if event.module in lonely and lone in (What.EVENT_GONE, What.EVENT_NEW):
             whole[event.module or "", lone] += 1
             continue
-        yield f"  {_title(event)}"
+        yield f"  {_title(event)}{_users(entry.event)}"
         # What was both moved and retyped is one line.
         yield from dict.fromkeys(f"    {_coloured(_sign(change), _said(change), colour)}" for change in entry.changes)
     for (module, what), number in sorted(whole.items()):
@@ -172,6 +173,10 @@ def _lonely_modules(found: KernelsDiff) -> set[str]:
 
 def _title(event: Event) -> str:
     return event.title + (f" [{event.module}]" if event.module else "")
+
+
+def _users(found: EventDiff) -> str:
+    return f", of {', '.join(found.programs)}" if found.programs else ""
 
 
 def _bold(text: str, colour: bool) -> str:

@@ -8,6 +8,7 @@ verdict `depends`, and so does what is found only where something is so that is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from tpgen.doctor.findings import Finding, Judgement, Verdict
 from tpgen.doctor.flow.analysis import Flow
@@ -48,6 +49,16 @@ class Judge:
             if program.section is not None:
                 yield on_kernel.judgement(program)
 
+    def cases(
+        self, kernel: KnownKernel, programs: Sequence[Program], variables: Mapping[str, int]
+    ) -> Iterator[tuple[Case, Sequence[Event]]]:
+        """Follow programs at tracepoints on a kernel, in their order: what each does there, and the events it gets."""
+        on_kernel = _OnKernel(self._obj, self._flow, self._needs, kernel, variables)
+        for program in programs:
+            if program.section is not None:
+                events = events_of(kernel, program.section)
+                yield on_kernel.case(program, events, on_kernel.given), events
+
 
 def judge(
     obj: BpfObject, kernel: KnownKernel, programs: Sequence[Program], variables: Mapping[str, int]
@@ -69,12 +80,16 @@ class _OnKernel:
         self._variables = variables
         self._relocated = Outcomes(kernel.relocated(obj))
 
+    @cached_property
+    def given(self) -> Given:
+        """The values that the object has, or is given, on this kernel."""
+        return Given(self._relocated, self._variables, self._kernel.symbols_of(self._obj))
+
     def judgement(self, program: Program) -> Judgement:
         """The judgement on a program."""
         assert program.section is not None
-        events = events_of(self._kernel, program.section)
-        given = Given(self._relocated, self._variables, self._kernel.symbols_of(self._obj))
-        case = self._case(program, events, given)
+        events, given = events_of(self._kernel, program.section), self.given
+        case = self.case(program, events, given)
         findings = _findings(case, events)
         for choice in open_choices(self._obj, case.found, given):
             findings = _unless_always(findings, choice, self._outcomes(program, events, choice))
@@ -90,9 +105,10 @@ class _OnKernel:
         self, program: Program, events: Sequence[Event], choice: Choice
     ) -> Iterator[tuple[Variation, list[Finding]]]:
         for variation in choice.variations:
-            yield variation, _findings(self._case(program, events, variation.given), events)
+            yield variation, _findings(self.case(program, events, variation.given), events)
 
-    def _case(self, program: Program, events: Sequence[Event], given: Given) -> Case:
+    def case(self, program: Program, events: Sequence[Event], given: Given) -> Case:
+        """The program followed with these values."""
         assert program.section is not None
         followed = self._flow.accesses(
             program,
