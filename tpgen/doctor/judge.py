@@ -125,9 +125,8 @@ class _OnKernel:
             yield "no kernel has the event of its section, and the object has a table of programs: it is called by one"
         if case.section.event is None:
             yield "its section names no event: what it reads is not judged"
-        unknown = sum(isinstance(case.outcomes.relocations.get(place), Unknown) for place in case.found.reached)
-        if unknown:
-            yield f"{unknown} relocations are of types that are not known of this kernel: --btf tells"
+        if any(isinstance(case.outcomes.relocations.get(place), Unknown) for place in case.found.reached):
+            yield "some relocations are of types that are not known of this kernel: --btf tells"
 
 
 _RANKS = tuple(Verdict)

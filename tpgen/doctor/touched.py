@@ -90,7 +90,7 @@ _OF_FORMS = (What.RAW_GONE, What.RAW_NEW, What.RECORD_GONE, What.RECORD_NEW)
 
 
 class _Side(NamedTuple):
-    """What a program does on one kernel: its events, the bytes of the context that it reads, and the structs.
+    """A program on one kernel: its events, the bytes of the context that it reads, and the structs.
 
     Where `unknown`, it may read anything.
     """

@@ -158,12 +158,25 @@ def test_one_object_on_one_kernel_has_no_table() -> None:
     )
 
 
-def test_notes_change_no_verdict() -> None:
-    noted = [Judgement("a.o", "p", "tp_btf", kernel, Verdict.FINE, (), ("not attached",)) for kernel in KERNELS]
-    text = report([Examined("a.o", KERNELS, tuple(noted))], paths())
-    assert text.startswith(
-        "a.o: 1 program at tracepoints: 1 fine\n  p [tp_btf]\n    all kernels  note: not attached\n\n"
-    )
+def test_notes_are_told_once_and_change_no_verdict() -> None:
+    def noted(program: str, kernel: str, *notes: str) -> Judgement:
+        return Judgement("a.o", program, "tp_btf", kernel, Verdict.FINE, (), notes)
+
+    found = [noted("p", kernel, "not attached", *(["unknown"] if kernel < "6" else [])) for kernel in KERNELS]
+    found += [noted(program, "6.1", "unknown") for program in ("q", "r", "s")]
+    text = report([Examined("a.o", KERNELS, tuple(found))], paths())
+    assert text.partition("\n\n")[0].splitlines() == [
+        "a.o: 4 programs at tracepoints: 4 fine",
+        "  note: p: not attached (all kernels)",
+        "  note: 4 programs: unknown (5.10, 6.1)",
+    ]
+
+
+def test_findings_that_differ_in_an_address_space_are_one() -> None:
+    with_space = MOVED._replace(message="at 24 is `const char __user *filename`")
+    without = MOVED._replace(message="at 24 is `const char *filename`")
+    (found,) = folded([judgement("5.10", with_space), judgement("live", without)])
+    assert (found.kernels, found.finding.message) == (("5.10", "live"), with_space.message)
 
 
 # --- JSON

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tpgen.doctor.findings import Finding, Judgement
 from tpgen.doctor.reports.baseline import Baseline
+
+_ADDRESS_SPACE = re.compile(r"\b__(?:user|rcu|percpu|iomem) ?")
 
 
 class Examined(NamedTuple):
@@ -63,7 +66,9 @@ def folded(judgements: Iterable[Judgement]) -> list[Folded]:
 def _said(finding: Finding, kernel: str) -> tuple[object, ...]:
     """The parts of a finding that a reader is told; a way on that names its kernel is the same for all."""
     hint = finding.hint.replace(_named(kernel), _named("")) if finding.hint else None
-    places = finding.file, finding.line, finding.message, hint
+    # Only some sources tell the address space of a pointer.
+    message = _ADDRESS_SPACE.sub("", finding.message)
+    places = finding.file, finding.line, message, hint
     return finding.verdict, finding.code, finding.stage, finding.errno, *places
 
 

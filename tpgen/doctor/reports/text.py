@@ -24,6 +24,10 @@ def report(examined: Sequence[Examined], paths: SourcePaths) -> str:
 # --- one object
 
 
+# Of more programs a note tells the number.
+_MOST_NAMES = 3
+
+
 class _ProgramName(NamedTuple):
     program: str
     section: str
@@ -35,10 +39,10 @@ def _object(examined: Examined, paths: SourcePaths) -> Iterator[str]:
         programs.setdefault(_ProgramName(judgement.program, judgement.section), []).append(judgement)
     yield f"{examined.name}: {_summary(examined, programs)}"
     for name, judgements in programs.items():
-        lines = [*_findings(folded(judgements), examined.kernels, paths), *_notes(judgements, examined.kernels)]
-        if lines:
+        if lines := [*_findings(folded(judgements), examined.kernels, paths)]:
             yield f"  {name.program} [{name.section}]"
             yield from (f"    {line}" for line in lines)
+    yield from (f"  {line}" for line in _notes(examined))
 
 
 def _summary(examined: Examined, programs: Mapping[_ProgramName, Sequence[Judgement]]) -> str:
@@ -76,13 +80,18 @@ def _said(finding: Finding, paths: SourcePaths) -> str:
     return f"{place}{finding.message}{errno} [{finding.code}]{f'; {finding.hint}' if finding.hint else ''}"
 
 
-def _notes(judgements: Iterable[Judgement], kernels: Sequence[str]) -> Iterator[str]:
-    holding: dict[str, list[str]] = {}
-    for judgement in judgements:
+def _notes(examined: Examined) -> Iterator[str]:
+    """A line for each note, with the kernels and the programs that it is about."""
+    kernels: dict[str, set[str]] = {}
+    programs: dict[str, dict[str, None]] = {}
+    for judgement in examined.judgements:
         for note in judgement.notes:
-            holding.setdefault(note, []).append(judgement.kernel)
-    for note, on in holding.items():
-        yield f"{kernel_ranges(on, kernels)}  note: {note}"
+            kernels.setdefault(note, set()).add(judgement.kernel)
+            programs.setdefault(note, {})[judgement.program] = None
+    for note, on in kernels.items():
+        names = list(programs[note])
+        who = ", ".join(names) if len(names) <= _MOST_NAMES else _number(len(names), "program")
+        yield f"note: {who}: {note} ({kernel_ranges(on, examined.kernels)})"
 
 
 # --- all objects
