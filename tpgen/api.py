@@ -105,15 +105,14 @@ def doctor(
     `programs` are globs of the names or sections of those that are meant; `variables` are values that a loader gives
     to variables of .rodata. Kernels of another byte order than an object's are left out. Raises `TpgenError`.
     """
-    from tpgen.doctor.examine import Question, examine, read
+    from tpgen.doctor.examine import Question, examine_files, of_byte_order
     from tpgen.doctor.kernels import KnownKernel
 
     opened = kernels._events.items() if isinstance(kernels, Kernels) else join_kernels(kernels)._events.items()
     known = {name: KnownKernel.of(name, events) for name, events in _live_by_its_name(opened)}
     question = Question(tuple(programs), variables or {})
-    objects = read(object)
-    question.check(objects)
-    return tuple(judgement for each in objects for judgement in examine(each, known, question).judgements)
+    examined = examine_files([object], of_byte_order(known), question, lambda note: None)
+    return tuple(judgement for each in examined for judgement in each.judgements)
 
 
 def kernels() -> tuple[StoredKernel, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen import opening
@@ -15,10 +16,9 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
 if TYPE_CHECKING:
-    from tpgen.doctor.kernels import KnownKernel
+    from tpgen.doctor.examine import KernelsOf
     from tpgen.doctor.reports.folding import Examined
     from tpgen.doctor.reports.source_paths import SourcePaths
-    from tpgen.sources.bpf_object.facts import BpfObject
 
 _MOST_BASELINE_BYTES = 1 << 28
 _WORDS = {"true": 1, "false": 0}
@@ -54,7 +54,7 @@ def parser() -> Parser:
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.doctor.examine import Question, examine
+    from tpgen.doctor.examine import Question, examine_files
     from tpgen.doctor.findings import Verdict
     from tpgen.doctor.reports.baseline import Baseline
 
@@ -62,10 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if options.baseline is not None:
         baseline = Baseline.read(read_bytes(options.baseline, _MOST_BASELINE_BYTES), options.baseline)
     question = Question(options.program, _variables(options.set))
-    objects = base.bpf_objects(options.objects)
-    question.check(objects)
-    kernels = _kernels(options, objects)
-    examined = [examine(obj, kernels, question) for obj in objects]
+    examined = examine_files(dict.fromkeys(options.objects), _kernels(options), question, base.report_note)
     new = [each.beside(baseline) for each in examined]
     if options.json or options.annotate:
         sys.stdout.write(_for_programs(examined if options.json else new, options))
@@ -92,14 +89,14 @@ def _variables(words: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _kernels(options: argparse.Namespace, objects: Iterable[BpfObject]) -> dict[str, KnownKernel]:
-    """The kernels that the source options mean; without any those on hand that the objects may run on."""
-    from tpgen.doctor.examine import known_kernels
+def _kernels(options: argparse.Namespace) -> KernelsOf:
+    """The kernels that the source options mean; without any those on hand."""
+    from tpgen.doctor.examine import known_kernels, of_byte_order
 
-    requests: Sequence[KernelRequest] = base.kernel_requests(options)
-    if requests == (KernelRequest(no_cache=options.no_cache, arch=options.arch),):
-        requests = opening.on_hand({obj.big_endian for obj in objects}, options.arch)
-    return known_kernels(requests, base.report_note)
+    requests = base.kernel_requests(options)
+    if requests != (KernelRequest(no_cache=options.no_cache, arch=options.arch),):
+        return of_byte_order(known_kernels(requests, base.report_note))
+    return cache(lambda big_endian: known_kernels(opening.on_hand({big_endian}, options.arch), base.report_note))
 
 
 # --- what is answered

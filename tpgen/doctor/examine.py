@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tpgen import opening
 from tpgen.catalog.read import CatalogKernel
-from tpgen.diagnostics import fail
+from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.doctor.judge import Judge
 from tpgen.doctor.kernels import KnownKernel
 from tpgen.doctor.reports.folding import Examined
@@ -52,6 +52,15 @@ def _types_for(events: KernelEvents, request: KernelRequest) -> dict[str | None,
     return {tracepoints.module: tracepoints.btf for tracepoints in sources.btfs}
 
 
+def of_byte_order(kernels: Mapping[str, KnownKernel]) -> KernelsOf:
+    """The kernels by their byte order."""
+    fitting = {
+        order: {name: kernel for name, kernel in kernels.items() if kernel.target.big_endian == order}
+        for order in (False, True)
+    }
+    return fitting.__getitem__
+
+
 # --- objects
 
 #: An object, or an executable with objects in it.
@@ -74,25 +83,36 @@ class Question(NamedTuple):
 
     def selected(self, obj: BpfObject) -> list[Program]:
         """The programs of an object that are meant."""
-        return [program for program in obj.programs if not self.programs or any(self._meaning(program))]
+        return [program for program in obj.programs if not self.programs or any(self.meaning(program))]
 
-    def _meaning(self, program: Program) -> Iterable[str]:
+    def meaning(self, program: Program) -> Iterable[str]:
         """The globs that mean the program."""
         names = program.function.name, program.section_name
         return (glob for glob in self.programs if any(fnmatchcase(name, glob) for name in names))
 
-    def check(self, objects: Sequence[BpfObject]) -> None:
-        """Raises `usage` for a glob that means no program of any object, and for a variable that none has."""
-        programs = [program for obj in objects for program in obj.programs]
-        used = {glob for program in programs for glob in self._meaning(program)}
-        for glob in self.programs:
-            if glob not in used:
-                hint = _choices("there is", (program.function.name for program in programs))
-                raise fail("usage", f"--program {glob!r} means no program", hint=hint)
-        known = {variable.name for obj in objects for variable in obj.variables}
-        for name in self.variables:
-            if name not in known:
-                raise fail("usage", f"--set {name!r}: no object has such a variable", hint=_choices("there is", known))
+
+class _Asked:
+    """The names in a question, and those of the objects so far."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._unused = set(question.programs)
+        self._programs: set[str] = set()
+        self._variables: set[str] = set()
+
+    def see(self, obj: BpfObject) -> None:
+        self._variables |= {variable.name for variable in obj.variables}
+        self._programs |= {program.function.name for program in obj.programs}
+        if self._unused:
+            self._unused -= {glob for program in obj.programs for glob in self._question.meaning(program)}
+
+    def check(self) -> None:
+        """Raise `usage` for a glob that means no program of any object, and for a variable that none has."""
+        for glob in (glob for glob in self._question.programs if glob in self._unused):
+            raise fail("usage", f"--program {glob!r} means no program", hint=_choices("there is", self._programs))
+        for name in self._question.variables.keys() - self._variables:
+            hint = _choices("there is", self._variables)
+            raise fail("usage", f"--set {name!r}: no object has such a variable", hint=hint)
 
 
 def _choices(before: str, names: Iterable[str]) -> str | None:
@@ -100,19 +120,56 @@ def _choices(before: str, names: Iterable[str]) -> str | None:
     return f"{before} {', '.join(found[:8])}{', …' if len(found) > 8 else ''}" if found else None
 
 
-def examine(obj: BpfObject, kernels: Mapping[str, KnownKernel], question: Question) -> Examined:
-    """The judgements on the programs that are meant, program by program, on each kernel of the object's byte order.
+#: The kernels of a byte order, big-endian or not, by their names.
+KernelsOf: TypeAlias = Callable[[bool], Mapping[str, KnownKernel]]
 
-    Raises `arch-mismatch` where there is none.
+
+def examine_files(
+    files: Iterable[str | os.PathLike[str] | bytes], kernels: KernelsOf, question: Question, report: Report
+) -> list[Examined]:
+    """Examine the objects in files, one after the other.
+
+    One of a byte order that no kernel has is reported, and left out. Raises `TpgenError`: all that is wrong with the
+    files, `usage` for a question that is about none of the objects, `arch-mismatch` where all are left out.
     """
-    fitting = {name: kernel for name, kernel in kernels.items() if kernel.target.big_endian == obj.big_endian}
-    if not fitting:
-        order = "big" if obj.big_endian else "little"
-        hint = "`tpgen catalog list --json` tells the byte order of each"
-        raise fail("arch-mismatch", f"this object is {order}-endian, and none of these kernels is", obj.name, hint)
-    programs = [program for program in question.selected(obj) if program.section is not None]
+    found: list[Examined] = []
+    broken: list[Diagnostic] = []
+    left_out: list[Diagnostic] = []
+    asked = _Asked(question)
+    for file in files:
+        try:
+            objects = read(file)
+        except TpgenError as error:
+            broken += error.diagnostics
+            continue
+        for obj in objects:
+            asked.see(obj)
+            if not (fitting := kernels(obj.big_endian)):
+                left_out.append(_left_out(obj))
+            elif not broken:
+                found.append(_examined(obj, fitting, question))
+    if broken:
+        raise TpgenError(*broken)
+    asked.check()
+    if left_out and not found:
+        raise TpgenError(*left_out)
+    for note in left_out:
+        report(note._replace(severity=Severity.NOTE))
+    return found
+
+
+def _left_out(obj: BpfObject) -> Diagnostic:
+    order = "big" if obj.big_endian else "little"
+    hint = "`tpgen catalog list --json` tells the byte order of each"
+    message = f"this object is {order}-endian, and none of these kernels is"
+    return Diagnostic("arch-mismatch", message, Position(obj.name), hint)
+
+
+def _examined(obj: BpfObject, kernels: Mapping[str, KnownKernel], question: Question) -> Examined:
+    """The judgements on the programs that are meant, program by program, on each kernel."""
+    selected = question.selected(obj)
+    programs = [program for program in selected if program.section is not None]
     judge = Judge(obj)
-    of_kernels = [list(judge.judgements(kernel, programs, question.variables)) for kernel in fitting.values()]
+    of_kernels = [list(judge.judgements(kernel, programs, question.variables)) for kernel in kernels.values()]
     by_program = tuple(judgement for same in zip(*of_kernels, strict=True) for judgement in same)
-    others = sum(program.section is None for program in question.selected(obj))
-    return Examined(obj.name, tuple(fitting), by_program, others)
+    return Examined(obj.name, tuple(kernels), by_program, len(selected) - len(programs))
