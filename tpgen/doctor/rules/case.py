@@ -123,9 +123,12 @@ def first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:
     seen = set()
     for finding in findings:
         expected = finding.expected.name if finding.expected else None
-        key = (finding.verdict, finding.code, finding.slot, finding.offset, finding.size, expected)
-        if finding.slot is None and finding.offset is None and expected is None:
-            key = (*key, finding.message)  # type: ignore[assignment]
+        what: tuple[object, ...] = (finding.slot, finding.offset, finding.size)
+        if expected is not None:  # which may be read part by part
+            what = (finding.slot, expected)
+        elif what == (None, None, None):
+            what = (finding.message,)
+        key = (finding.verdict, finding.code, *what)
         if key not in seen:
             seen.add(key)
             yield finding
