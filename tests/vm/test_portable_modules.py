@@ -29,7 +29,7 @@ SHIPPED = tuple(f"debian-{kernel}-amd64" for kernel in KERNELS)
 #: By the kernel: how many modules with events it has loaded, at least, and how many programs.
 _FEWEST_MODULES, _FEWEST_PROGRAMS = 20, 800
 # As many as an object has. What it takes to load one is mostly to look for its types.
-_PROGRAMS = 1000
+_PROGRAMS = 250
 # What tp_btf takes no pointer to, whatever the header: some kernels take those to integers and to void.
 _NO_STRUCT = re.compile(r"type [A-Z_]+ is not a struct|Only pointer access is allowed")
 _POINTER = re.compile(r"(?P<target>.*)\*$")

@@ -96,6 +96,24 @@ _EVENT_COLUMNS = (
 )
 
 
+# What an event refers to by number: the columns of a table, the one with the number, the order of several rows, and
+# which of them the events of a kernel refer to; all where that is nothing.
+_OF_PROTOTYPES = "IN (SELECT prototype FROM event WHERE kernel = ?)"
+_OF_RECORDS = "IN (SELECT c.record FROM event e JOIN class c ON c.id = e.class WHERE e.kernel = ?)"
+_REFERRED = {
+    "argument": ("slot, name, type, nullness", "prototype", "slot", _OF_PROTOTYPES),
+    "prototype": ("arguments", "id", "id", _OF_PROTOTYPES),
+    "record": ("header_bytes, size_bytes, fields", "id", "id", _OF_RECORDS),
+    "field": ("name, type, offset_bytes, size_bytes, signed, dynamic", "record", "position", _OF_RECORDS),
+    "class": ("name, candidates, record", "id", "id", "IN (SELECT class FROM event WHERE kernel = ?)"),
+    "provenance": ("class, arguments, names, record", "id", "id", ""),
+    "header": ("path", "id", "id", ""),
+    "type": ("kind, name, target, size_bytes, align_bytes, signed, length, length_text", "id", "id", ""),
+    "type_param": ("param", "type", "position", ""),
+}
+# Events for which all that they refer to is read at once.
+_MANY = 300
+
 # The findings about a format file that could not be read.
 _UNREADABLE = ("format-malformed", "unreadable")
 
@@ -111,6 +129,8 @@ class CatalogKernel(KernelEvents):
             raise catalog.malformed(f"{len(numbers)} kernels have the name {info.name!r}")
         self._id = numbers[0][0]
         self._types: dict[Any, tuple[CType, int]] = {}
+        # While many events are read: the rows of each table by number, those of events by name, system and module.
+        self._at_hand: dict[str, dict[Any, list[tuple[Any, ...]]]] = {}
         super().__init__(label, info.target, info.release, tuple(self._notes()))
         self.is_stored = True
 
@@ -150,15 +170,37 @@ class CatalogKernel(KernelEvents):
     # --- one event
 
     def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
-        return [self._event(key) for key in keys]
+        if len(keys) < _MANY:
+            return [self._event(key) for key in keys]
+        try:
+            self._at_hand = self._read_at_once()
+            return [self._event(key) for key in keys]
+        finally:
+            self._at_hand = {}
+
+    def _read_at_once(self) -> dict[str, dict[Any, list[tuple[Any, ...]]]]:
+        """What this kernel's events refer to, and their own rows, in a few queries instead of thousands."""
+        found: dict[str, dict[Any, list[tuple[Any, ...]]]] = {"event": {}}
+        query = f"SELECT name, system, module, {_EVENT_COLUMNS} FROM event WHERE kernel = ?"
+        for row in self.catalog.rows(query, self._id):
+            found["event"].setdefault(row[:3], []).append(row[3:])
+        for table, (columns, by, order, which) in _REFERRED.items():
+            of, values = (f"WHERE {by} {which}", (self._id,)) if which else ("", ())
+            found[table] = {}
+            for row in self.catalog.rows(f"SELECT {by}, {columns} FROM {table} {of} ORDER BY {order}", *values):
+                found[table].setdefault(row[0], []).append(row[1:])
+        return found
 
     def event(self, key: EventKey) -> Event:
         """The event of one key."""
         return self._event(key)
 
     def _row(self, columns: str, key: EventKey) -> tuple[Any, ...]:
-        query = f"SELECT {columns} FROM event WHERE kernel = ? AND name = ? AND system IS ? AND module IS ?"
-        rows = self.catalog.rows(query, self._id, key.name, key.system, key.module)
+        if columns == _EVENT_COLUMNS and "event" in self._at_hand:
+            rows = self._at_hand["event"].get((key.name, key.system, key.module), [])
+        else:
+            query = f"SELECT {columns} FROM event WHERE kernel = ? AND name = ? AND system IS ? AND module IS ?"
+            rows = self.catalog.rows(query, self._id, key.name, key.system, key.module)
         if len(rows) != 1:
             raise self.catalog.malformed(f"{len(rows)} events {key}")
         return rows[0]
@@ -283,7 +325,7 @@ class CatalogKernel(KernelEvents):
 
     @memoised
     def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
-        name, candidates, record = self._one("SELECT name, candidates, record FROM class WHERE id = ?", number)
+        name, candidates, record = self._only("class", number)
         others = self._value(validate.text, candidates).split() if candidates else ()
         names = tuple(self._value(validate.event_name, other) for other in others)
         found = None if record is None else self._value(validate.record, self._record(record), kind, self.target)
@@ -291,11 +333,10 @@ class CatalogKernel(KernelEvents):
 
     @memoised
     def _provenance(self, number: Any) -> tuple[Origin | None, ...]:
-        row = self._one("SELECT class, arguments, names, record FROM provenance WHERE id = ?", number)
-        return tuple(self._opt(Origin, origin) for origin in row)
+        return tuple(self._opt(Origin, origin) for origin in self._only("provenance", number))
 
     def _position(self, header: Any, line: Any, column: Any) -> Position:
-        (path,) = self._one("SELECT path FROM header WHERE id = ?", header)
+        (path,) = self._only("header", header)
         return Position(self._value(validate.path, path), self._opt(_line, line), self._opt(_line, column))
 
     @memoised
@@ -313,9 +354,8 @@ class CatalogKernel(KernelEvents):
 
     @memoised
     def _args(self, number: Any, handed_out: bool) -> tuple[Argument, ...]:
-        query = "SELECT slot, name, type, nullness FROM argument WHERE prototype = ? ORDER BY slot"
-        rows = self.catalog.rows(query, number)
-        count = self._one("SELECT arguments FROM prototype WHERE id = ?", number)[0]
+        rows = self._rows("argument", number)
+        count = self._only("prototype", number)[0]
         self._expect(count, len(rows), validate.MOST_ARGUMENTS, f"prototype {number}")
         return tuple(self._arg(slot, handed_out, *row) for slot, row in enumerate(rows))
 
@@ -326,10 +366,8 @@ class CatalogKernel(KernelEvents):
 
     @memoised
     def _record(self, number: Any) -> Record:
-        query = "SELECT header_bytes, size_bytes, fields FROM record WHERE id = ?"
-        header_bytes, size_bytes, count = self._one(query, number)
-        columns = "name, type, offset_bytes, size_bytes, signed, dynamic"
-        rows = self.catalog.rows(f"SELECT {columns} FROM field WHERE record = ? ORDER BY position", number)
+        header_bytes, size_bytes, count = self._only("record", number)
+        rows = self._rows("field", number)
         self._expect(count, len(rows), MAX_RECORD_BYTES, f"record {number}")
         fields = tuple(self._field(*row) for row in rows)
         return Record(self._value(_bytes, header_bytes), self._opt(_bytes, size_bytes), fields)
@@ -402,9 +440,7 @@ class CatalogKernel(KernelEvents):
         return found
 
     def _read_type(self, number: Any) -> tuple[CType, int]:
-        query = "SELECT kind, name, target, size_bytes, align_bytes, signed, length, length_text FROM type WHERE id = ?"
-        kind, name, target, size, align, signed, length, length_text = self._one(query, number)
-
+        kind, name, target, size, align, signed, length, length_text = self._only("type", number)
         name_of = self._opt(validate.number_name if kind in ("int", "bool", "float") else validate.c_name, name)
         of, parts = self._referred(number, target) if target is not None else (Void(), 0)
         parts += 1
@@ -444,8 +480,7 @@ class CatalogKernel(KernelEvents):
         return self._type_and_parts(self._value(validate.number, other, number - 1, 1))
 
     def _func_proto(self, number: int, result: CType, parts: int) -> tuple[CType, int]:
-        query = "SELECT param FROM type_param WHERE type = ? ORDER BY position"
-        numbers = [param for (param,) in self.catalog.rows(query, number)]
+        numbers = [param for (param,) in self._rows("type_param", number)]
         variadic = bool(numbers) and numbers[-1] is None
         if len(numbers) > MOST_PARTS:
             raise self.catalog.malformed(f"type {number} has {len(numbers)} parameters")
@@ -508,7 +543,19 @@ class CatalogKernel(KernelEvents):
 
     def _one(self, query: str, number: Any) -> tuple[Any, ...]:
         """The row of that number."""
-        rows = self.catalog.rows(query, number)
+        return self._alone(self.catalog.rows(query, number), number)
+
+    def _rows(self, table: str, number: Any) -> list[tuple[Any, ...]]:
+        """The rows of that number in a table that events refer to."""
+        if table in self._at_hand:
+            return self._at_hand[table].get(number, [])
+        columns, by, order, _ = _REFERRED[table]
+        return self.catalog.rows(f"SELECT {columns} FROM {table} WHERE {by} = ? ORDER BY {order}", number)
+
+    def _only(self, table: str, number: Any) -> tuple[Any, ...]:
+        return self._alone(self._rows(table, number), number)
+
+    def _alone(self, rows: list[tuple[Any, ...]], number: Any) -> tuple[Any, ...]:
         if len(rows) != 1:
             raise self.catalog.malformed(f"{len(rows)} rows of number {number}")
         return rows[0]
