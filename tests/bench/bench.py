@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def recorded(results: Sequence[Result], record: list[dict[str, Any]], name: str)
     ratios = {
         result.command: {"cpu": result.ratio, "wall": result.ratio_wall, "mib": result.peak_mib}
         for result in results
-        if result.ratio is not None
+        if result.ratio is not None and not result.exit_status
     }
     return [*(entry for entry in record if entry["name"] != name), {"name": name, "ratios": ratios}]
 
@@ -190,7 +190,8 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
     runs: dict[Command, list[Run]] = {command: [] for command in commands}
     with _folder() as project, _folder() as cache, _folder() as data, _folder(in_memory=True) as btf:
         environment |= {"XDG_CACHE_HOME": cache, "XDG_DATA_HOME": os.path.join(data, "empty")}
-        words = {PROJECT: [write_project(Path(project, PROJECT), environment)], MODULES: unpack_modules(Path(btf))}
+        words = {PROJECT: [os.path.join(project, PROJECT)], MODULES: unpack_modules(Path(btf))}
+        elsewhere(lambda: write_project(Path(project, PROJECT), environment))
         write_catalogs(Path(data, "full", "tpgen", "catalog"), environment)
         for turn in range(rounds + 1):
             for command, program in programs.items():
@@ -208,12 +209,22 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
     return runs
 
 
+def elsewhere(work: Callable[[], object]) -> None:
+    """Work in a process of its own: memory that this one once had is counted as that of what it runs."""
+    if (child := os.fork()) == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def unpack_modules(folder: Path) -> list[str]:
     """The words for MODULES; none where TPGEN_CORPUS has no modules."""
     corpus = Path(os.environ.get("TPGEN_CORPUS", "/nonexistent"))
     if not (corpus / _CORPUS_MODULES).exists():
         return []
-    # By other programs: the memory that this one takes is counted as that of what it runs.
     modules = folder / "modules"
     modules.mkdir()
     with open(folder / "vmlinux", "wb") as file:
@@ -234,12 +245,11 @@ def write_catalogs(folder: Path, environment: dict[str, str]) -> None:
         os.link(first, folder / f"kernel-{number}.tpgen")
 
 
-def write_project(toml: Path, environment: dict[str, str]) -> str:
-    """A tpgen.toml that asks for the raw arguments of 100 of the running kernel's events; its path is returned."""
+def write_project(toml: Path, environment: dict[str, str]) -> None:
+    """A tpgen.toml that asks for the raw arguments of 100 of the running kernel's events."""
     listed = subprocess.run(("tpgen", "list", "--json"), env=environment, stdout=subprocess.PIPE, check=True).stdout
     names = dict.fromkeys(event["name"] for event in json.loads(listed) if event["args"] is not None)
     toml.write_text(f'[[generate]]\nforms = ["raw"]\nevents = {json.dumps([*names][:100])}\n')
-    return str(toml)
 
 
 def run_once(program: str, argv: Sequence[str], environment: dict[str, str]) -> Run:
