@@ -179,7 +179,7 @@ class CatalogKernel(KernelEvents):
             self._at_hand = {}
 
     def _read_at_once(self) -> dict[str, dict[Any, list[tuple[Any, ...]]]]:
-        """What this kernel's events refer to, and their own rows, in a few queries instead of thousands."""
+        """Read what the events of this kernel refer to, and their own rows, in a few queries instead of thousands."""
         found: dict[str, dict[Any, list[tuple[Any, ...]]]] = {"event": {}}
         query = f"SELECT name, system, module, {_EVENT_COLUMNS} FROM event WHERE kernel = ?"
         for row in self.catalog.rows(query, self._id):

@@ -43,12 +43,12 @@ from tpgen.sources.btf_encoding import (
     BtfKind,
     Member,
     Param,
-    Strides,
     enumerators,
     kind_of,
     may_be_named,
     references,
     split_sections,
+    strides_of,
     swapped,
 )
 from tpgen.sources.btf_types import StringSection, TypeSection
@@ -62,8 +62,8 @@ _DEEP = 1000
 _LONGEST_TEXT = 4096
 # As compilers call it.
 _LONG = ("long unsigned int", "unsigned long")
-# Words of types that are walked over before one looks again whether that was far enough, and types that are no effort.
-_STEP, _FIRST = 1 << 16, 512
+# Words of a type on average, words that are walked over at least, and types that are no effort to look at.
+_WORDS, _LEAST, _FIRST = 8, 1 << 12, 512
 # Bounds in a type as it is written out, where a struct is a name: of the 800 000 types of seven kernels the longest has
 # 76 parts, 12 within each other. The largest object has 12 MiB.
 _MOST_PARTS, _DEEPEST = 4096, 64
@@ -90,7 +90,7 @@ class Btf:
         self.big_endian = sections.order == ">"
         self._names = names
         self._strings: StringSection = StringSection(data, *sections.strings, base._strings if base else None)
-        strides = Strides(bytes(data[slice(*sections.layout)]))
+        strides = strides_of(bytes(data[slice(*sections.layout)]))
         if self.big_endian == (sys.byteorder == "big"):
             self._types = TypeSection(data, *sections.types, strides)
         else:
@@ -118,7 +118,8 @@ class Btf:
     def _walk_to(self, index: int) -> bool:
         """Walk as far as the type of that number in this BTF; return whether there is one."""
         while index >= len(self._noted) and self._types.next < len(self._words):
-            if not self._types.walk(self._types.next + _STEP) and index >= len(self._noted):
+            far = max(_LEAST, _WORDS * (index + 1 - len(self._noted)))
+            if not self._types.walk(self._types.next + far) and index >= len(self._noted):
                 raise self._cut_short()
         return index < len(self._noted)
 
@@ -203,7 +204,7 @@ class Btf:
         On the base of another build half of them do not. A few hundred names are looked at.
         """
         self._walk_to(255)
-        return all(self._strings.begins(self._words[at]) for at in self._noted[:256])
+        return all(map(self._strings.begins, {self._words[at] for at in self._noted[:256]}))
 
     # --- raw access
 

@@ -10,6 +10,7 @@ import struct
 from array import array
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tpgen.diagnostics import fail
@@ -165,6 +166,12 @@ class Strides(dict[int, int]):
         )
         # A kind of unknown length leads past every end.
         return 1 << 31 if once % 4 or per_element % 4 else 3 + (once + per_element * elements) // 4
+
+
+@lru_cache(maxsize=4)
+def strides_of(layout: bytes) -> Strides:
+    """The lengths for BTF with this layout section: a kernel and its modules have the same."""
+    return Strides(layout)
 
 
 #: The contents of a `.BTF` section: read, or mapped into memory.
