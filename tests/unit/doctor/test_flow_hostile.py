@@ -11,6 +11,7 @@ from support.flow import accesses, analysed, reasons
 
 from tpgen.basics.frozen import replace
 from tpgen.doctor.accesses import Unfollowed
+from tpgen.doctor.flow.analysis import Flow
 from tpgen.doctor.flow.interpreter import Limits
 from tpgen.doctor.relocated import Failed, Relocated, Resolved, Unknown
 from tpgen.sources.bpf_object.facts import CoreKind, CoreRelocation, Place, Reference, ReferenceKind
@@ -93,6 +94,14 @@ def test_ever_more_calls() -> None:
     }
     functions["f7"] = "r0 = r1; exit"
     assert reasons(accesses("call f0; exit", functions=functions)) <= {Unfollowed.LIMIT}
+
+
+def test_steps_of_all_programs_together() -> None:
+    """Analyses of one object share a number of steps: behind it nothing is followed."""
+    made = assembled("r2 = &v; r2 = *(u8 *)(r2 + 0); r0 = *(u64 *)(r1 + 8); exit", rodata={"v": b"\0"})
+    flow = Flow(made.obj, most_steps=20)
+    found = [flow.accesses(made.program, {}, variables={"v": value}) for value in range(8)]
+    assert [reasons(accesses) for accesses in found] == [set()] * 4 + [{Unfollowed.LIMIT}] * 4
 
 
 def test_ever_more_states() -> None:

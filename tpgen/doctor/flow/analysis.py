@@ -15,14 +15,21 @@ from tpgen.doctor.relocated import Relocations
 from tpgen.sources.bpf_object.facts import BpfObject, Function, Program
 
 _ARGUMENTS = (Context(0), None, None, None, None)
+#: States of a place that are told apart at first; more where that was too few, and the program is not too large.
+_FEW_STATES = 12
+_SMALL = 30_000
+#: Instructions that are followed for one object, whatever its programs and kernels: some seconds. Real objects take a
+#: twentieth for a kernel, at most.
+_MOST_STEPS = 5_000_000
 
 
 class Flow:
     """Analyses the programs of `obj`. Kernels that answer alike what a program depends on share a result."""
 
-    def __init__(self, obj: BpfObject, limits: Limits | None = None) -> None:
+    def __init__(self, obj: BpfObject, limits: Limits | None = None, most_steps: int = _MOST_STEPS) -> None:
         self._code = ProgramCode(obj)
         self._limits = limits or Limits()
+        self._steps = most_steps
         self._results: dict[Function, list[tuple[Answers, ProgramAccesses]]] = {}
 
     def accesses(
@@ -47,10 +54,28 @@ class Flow:
         return found
 
     def _analysed(self, function: Function, asker: Asker) -> ProgramAccesses:
+        few = self._limits._replace(states=min(_FEW_STATES, self._limits.states))
+        before = self._steps
+        found, has_joined = self._run(function, asker, few)
+        if has_joined and few != self._limits:
+            is_small = before - self._steps < _SMALL
+            if is_small or any(gap.reason == Unfollowed.VARIABLE_OFFSET for gap in found.gaps):
+                again, _ = self._run(function, asker, self._limits)
+                return again if not _is_cut_short(again) else found
+        return found
+
+    def _run(self, function: Function, asker: Asker, limits: Limits) -> tuple[ProgramAccesses, bool]:
+        """The accesses within limits, and whether states were joined: there may be fewer accesses than these."""
         recorder = Recorder()
-        interpreter = Interpreter(self._code, recorder, asker, self._limits)
+        steps = min(limits.steps, self._steps)
+        interpreter = Interpreter(self._code, recorder, asker, limits._replace(steps=steps))
         try:
             interpreter.follow(FunctionCall(function.place, _ARGUMENTS, (), 0))
         except LimitReached:
             recorder.gap(Unfollowed.LIMIT, function.place)
-        return recorder.result()
+        self._steps -= steps - max(interpreter.steps, 0)
+        return recorder.result(), interpreter.has_joined
+
+
+def _is_cut_short(found: ProgramAccesses) -> bool:
+    return any(gap.reason == Unfollowed.LIMIT for gap in found.gaps)

@@ -187,16 +187,18 @@ def covers_frames(general: Frames, special: Frames) -> bool:
 def _covers(general: Frame, special: Frame) -> bool:
     if general is special:
         return True
+    if not general.keys() <= special.keys():
+        return False
     for offset, slot in general.items():
-        there = special.get(offset)
-        if there is not slot and (there is None or there.size != slot.size or not _covers_value(slot, there)):
+        there = special[offset]
+        if there is not slot and there != slot and not _covers_value(slot, there):
             return False
-    return all(offset in general or _is_plain(slot) for offset, slot in special.items())
+    return len(general) == len(special) or all(offset in general or _is_plain(slot) for offset, slot in special.items())
 
 
 def _covers_value(general: Slot, special: Slot) -> bool:
-    if isinstance(general.value, Copied) or isinstance(special.value, Copied):
-        return general.value == special.value
+    if isinstance(general.value, Copied) or isinstance(special.value, Copied) or general.size != special.size:
+        return False
     return covers(general.value, special.value)
 
 

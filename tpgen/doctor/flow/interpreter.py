@@ -84,7 +84,10 @@ class LimitReached(Exception):
 
 
 class Interpreter:
-    """Follows the functions of an object as one program calls them."""
+    """Follows the functions of an object as one program calls them.
+
+    `steps` are those that are left, `has_joined` is true where states were joined.
+    """
 
     def __init__(self, code: ProgramCode, recorder: Recorder, asker: Asker, limits: Limits) -> None:
         self.code = code
@@ -94,22 +97,23 @@ class Interpreter:
         self.memory = Memory(recorder, asker, self.big_endian)
         self.calls = Calls(code, recorder, self.big_endian, self.follow)
         self.limits = limits
-        self._steps = limits.steps
+        self.steps = limits.steps
         self._values = limits.values
+        self.has_joined = False
 
     def follow(self, call: FunctionCall) -> list[Exit]:
         """The states in which a function returns."""
-        if call.depth >= _MOST_FRAMES or self.code.length(call.place) > self._steps:
+        if call.depth >= _MOST_FRAMES or self.code.length(call.place) > self.steps:
             self.recorder.gap(Unfollowed.LIMIT, call.place)
             return []
         return _FunctionRun(self, call).exits()
 
     def spend(self, steps: int, state: State | None) -> None:
         """Count instructions that were followed, and a state that is stored. Raises `LimitReached`."""
-        self._steps -= steps
+        self.steps -= steps
         if state is not None:
             self._values -= REGISTERS + sum(map(len, state.frames))
-        if self._steps < 0 or self._values < 0:
+        if self.steps < 0 or self._values < 0:
             raise LimitReached
 
 
@@ -214,6 +218,7 @@ class _FunctionRun:
         if state is None:
             return False
         self._interpreter.spend(0, state)
+        self._interpreter.has_joined |= seen.has_joined
         path.registers, path.frames = list(state.registers), state.frames
         return True
 

@@ -21,10 +21,8 @@ class State(NamedTuple):
 
     def covers(self, other: State) -> bool:
         """Whether whatever a program does from `other` on is among what it does from here."""
-        if self == other:
-            return True
         mine, theirs = self.registers, other.registers
-        return all(map(covers, mine, theirs)) and covers_frames(self.frames, other.frames)
+        return (mine == theirs or all(map(covers, mine, theirs))) and covers_frames(self.frames, other.frames)
 
     def joined(self, other: State) -> State:
         registers = tuple(map(joined, self.registers, other.registers))
@@ -32,11 +30,12 @@ class State(NamedTuple):
 
     def distance(self, other: State) -> int:
         """A measure of what is lost when the states are joined: numbers that differ may be counters."""
-        lost = sum(map(_distance, self.registers, other.registers))
+        mine, theirs = self.registers, other.registers
+        lost = 0 if mine == theirs else sum(map(_distance, mine, theirs))
         for one, two in zip(self.frames, other.frames, strict=False):
-            if one is not two:
+            if one is not two and one != two:
                 lost += sum(_distance(slot, two.get(offset)) for offset, slot in one.items())
-                lost += sum(offset not in one for offset in two)
+                lost += len(two.keys() - one.keys())
         return lost
 
 
@@ -68,16 +67,17 @@ class SeenStates:
     def enter(self, state: State) -> State | None:
         """The state to go on from, which is `state` or covers it; None where a state that was seen covers it."""
         states = self.states
-        for seen in states:
-            if seen == state:
-                return None
-        for seen in states:
-            if seen.covers(state):
-                return None
+        if state in states or any(seen.covers(state) for seen in states):
+            return None
         if len(states) < self._most:
             states.append(state)
             return state
         return self._join(state)
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether states were joined, so that less is known than there was."""
+        return self._joins > 0
 
     def _join(self, state: State) -> State:
         self._joins += 1
