@@ -137,7 +137,7 @@ class Kernel(Lookup):
         if form is not None or key.system in self.systems_of(key.name):
             return Kind.TRACE_EVENT
         # __bpf_trace_<name> is of a class, which has no record. That a copy of tracefs lacks a file proves nothing.
-        bare = btf is not None and btf.class_prototype(key.name) is not None and key.name not in btf.classes
+        bare = btf is not None and btf.class_prototype(key.name) is not None and not btf.has_class(key.name)
         if bare and self.sources.tracefs is not None and key.module is None:
             return Kind.TRACEPOINT
         if header is not None:

@@ -111,6 +111,10 @@ class BtfTracepoints:
         """The names of the event classes that have a record."""
         return tuple(n.removeprefix(_CLASS_RECORD) for n in self._structs if n.startswith(_CLASS_RECORD))
 
+    def has_class(self, event_class: str) -> bool:
+        """Whether there is an event class of that name that has a record."""
+        return self._id_of(BtfKind.STRUCT, _CLASS_RECORD + event_class) is not None
+
     @property
     def has_raw_event_map(self) -> bool:
         """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
