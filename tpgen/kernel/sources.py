@@ -10,7 +10,7 @@ from tpgen.basics.frozen import frozen
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail, unreadable
 from tpgen.paths import LIVE_BTF, live_kernel_askable, live_kernel_readable, live_tracefs
 from tpgen.sources.btf import Btf
-from tpgen.sources.btf_encoding import is_split
+from tpgen.sources.btf_encoding import BtfSections, is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.files import mapped, read_bytes
 from tpgen.sources.tracefs import TraceFs
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tpgen.model import CType, Field, Record
     from tpgen.sources.headers.facts import HeaderFacts, HeaderReader
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefines
-    from tpgen.sources.images import BtfSections
     from tpgen.sources.source_tree.makefiles import Makefiles
 
 # A vmlinux with debugging information has less than half of that.
@@ -285,8 +284,6 @@ def _open_btf(
 
     With `one_kernel` all are known to be of one kernel. `without_btf` takes the tracepoints of modules without BTF.
     """
-    from tpgen.sources.images import module_name
-
     opening = ((path, _sections(path, contents, without_btf)) for path in paths)
     blobs = [(path, sections) for path, sections in opening if sections is not None]
     arch = arch or next((sections.arch for _, sections in blobs if sections.arch), None)
@@ -300,6 +297,8 @@ def _open_btf(
         )
     opened = [BtfTracepoints(Btf(s.btf, path, names=TRACEPOINT_NAMES, arch=arch)) for path, s in alone]
     for path, sections in split:
+        from tpgen.sources.images import module_name
+
         if sections.base is not None:  # an out-of-tree module carries the part of the base that it needs
             base = Btf(sections.base, path, names=TRACEPOINT_NAMES, arch=arch)
         elif alone:
@@ -319,10 +318,10 @@ def _sections(
     path: str, contents: Mapping[str, bytes], without_btf: dict[str, Sequence[str]] | None
 ) -> BtfSections | None:
     """Return the BTF in a file; None for a module without, of which `without_btf` takes the tracepoints' names."""
-    from tpgen.sources.images import BtfSections, btf_sections, module_name, module_tracepoints
-
     if path == os.path.join(LIVE_BTF, "vmlinux") and (memory := mapped(path)) is not None:
         return BtfSections(memory)
+    from tpgen.sources.images import btf_sections, module_name, module_tracepoints
+
     data = _read(path, contents)
     try:
         return btf_sections(data, path)

@@ -178,6 +178,17 @@ def strides_of(layout: bytes) -> Strides:
 Blob: TypeAlias = "bytes | mmap"
 
 
+class BtfSections(NamedTuple):
+    """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None.
+
+    `arch` is the machine that the image is for, as uname calls it; None where the image does not show it.
+    """
+
+    btf: Blob
+    base: Blob | None = None
+    arch: str | None = None
+
+
 class Sections(NamedTuple):
     """The parts of a `.BTF` section, each from here to there; `order` is "<" or ">", `layout` is empty without one."""
 

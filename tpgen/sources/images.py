@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
-from tpgen.sources.btf_encoding import Blob, blob_in
+from tpgen.sources.btf_encoding import BtfSections, blob_in
 from tpgen.sources.compression import COMPRESSIONS, Compression, compression_of, unknown, unpacked
 from tpgen.sources.elf import ELF_MAGIC, ElfFile
 from tpgen.target import elf_arch
@@ -22,17 +21,6 @@ _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
 # Where DEFINE_TRACE of include/linux/tracepoint.h puts the names.
 _TRACEPOINT_NAMES = "__tracepoints_strings"
 _BUILT_WITH = "was it built with CONFIG_DEBUG_INFO_BTF?"
-
-
-class BtfSections(NamedTuple):
-    """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None.
-
-    `arch` is the machine that the image is for, as uname calls it; None where the image does not show it.
-    """
-
-    btf: Blob
-    base: Blob | None = None
-    arch: str | None = None
 
 
 def btf_sections(data: bytes, path: str) -> BtfSections:

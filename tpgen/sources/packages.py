@@ -23,7 +23,7 @@ from tpgen.diagnostics import TpgenError, fail, unreadable
 from tpgen.sources.compression import compression_of, missing, plausible_size, unknown
 
 if TYPE_CHECKING:
-    from tpgen.sources.images import BtfSections
+    from tpgen.sources.btf_encoding import BtfSections
 
 # No file of a kernel package is larger than this, in bytes; nor is what else there is for a file.
 _BIGGEST_FILE = 1 << 30
