@@ -26,7 +26,7 @@ from tpgen.doctor.rules.raw import raw_findings
 from tpgen.doctor.variations import Choice, Given, Variation, open_choices, variable_choices
 from tpgen.model import Event
 from tpgen.programs.sections import ProgramType
-from tpgen.sources.bpf_object.facts import BpfObject, Program
+from tpgen.sources.bpf_object.facts import BpfObject, Program, ReferenceKind
 
 
 class Judge:
@@ -127,6 +127,8 @@ class _OnKernel:
             yield "its section names no event: what it reads is not judged"
         if any(isinstance(case.outcomes.relocations.get(place), Unknown) for place in case.found.reached):
             yield "some relocations are of types that are not known of this kernel: --btf tells"
+        if not self._kernel.images and _calls_kernel_functions(case):
+            yield "it calls functions of the kernel, and which it has is not known: --btf tells"
 
 
 _RANKS = tuple(Verdict)
@@ -168,6 +170,14 @@ def _about(case: Case, event: Event) -> Iterator[Finding]:
     else:
         yield from raw_findings(case, event)
     yield from pointer_findings(case, event)
+
+
+def _calls_kernel_functions(case: Case) -> bool:
+    functions = {name for name, kind in case.obj.kernel_symbols.items() if kind == "func"}
+    return bool(functions) and any(
+        reference.name in functions and reference.kind == ReferenceKind.EXTERN and place in case.found.reached
+        for place, reference in case.obj.references.items()
+    )
 
 
 # --- what is found only in some cases

@@ -20,7 +20,7 @@ from tpgen.doctor.kernels import KnownKernel
 from tpgen.kernel.check import CheckedKernel
 from tpgen.kernel.sources import Sources
 from tpgen.programs.sections import parse_section
-from tpgen.sources.bpf_object.facts import BpfObject, LineInfo
+from tpgen.sources.bpf_object.facts import BpfObject, LineInfo, MapDefinition
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.tracefs import TraceFs
@@ -293,3 +293,57 @@ def test_struct_that_begins_with_another() -> None:
 def test_structs_that_are_the_same_everywhere(name: str, header: int, places: list[tuple[str, int]]) -> None:
     record = stable_record(name, header, X86_64)
     assert [(field.name, field.offset_bytes) for field in record.fields] == places
+
+
+# --- what else a program needs
+
+
+@pytest.mark.parametrize(
+    ("section", "number", "licence", "code"),
+    [
+        ("raw_tp/sched_switch", 5, "GPL", None),  # bpf_ktime_get_ns
+        ("raw_tp/sched_switch", 46, "GPL", "helper"),  # bpf_get_socket_cookie, which tp_btf may call
+        ("tp/sched/sched_switch", 46, "GPL", "helper"),
+        ("tp_btf/sched_switch", 46, "GPL", None),
+        ("tp_btf/sched_switch", 1, "MIT", None),
+        ("tp_btf/sched_switch", 113, "MIT", "not-gpl"),  # bpf_probe_read_kernel
+        ("tp_btf/sched_switch", 113, None, "not-gpl"),
+        ("tp_btf/sched_switch", 113, "Dual MIT/GPL", None),
+    ],
+)
+def test_helpers(kernel: Kernel, section: str, number: int, licence: str | None, code: str | None) -> None:
+    judgement = judged(kernel("6.18.1"), section, f"r0 = 0; call {number}; r0 = 0; exit", license=licence)
+    assert judgement.verdict == (LOAD if code else FINE)
+    assert codes(judgement) == ({code} if code else set())
+
+
+def test_newer_helper(kernel: Kernel) -> None:
+    for release, expected in (("5.10.0", {"helper"}), ("6.1.0", set()), ("6.12.0", set())):
+        judgement = judged(kernel(release), "raw_tp/sched_switch", "r0 = 0; call 181; r0 = 0; exit")  # bpf_loop
+        assert codes(judgement) == expected, release
+
+
+def test_missing_kernel_function(kernel: Kernel) -> None:
+    text = "call extern:bpf_throw; r0 = 0; exit"
+    guarded = "r1 = &extern:bpf_throw; if r1 == 0 goto out; call extern:bpf_throw; out: r0 = 0; exit"
+    for program, weak, expected in (
+        (text, (), {"ksym"}),
+        (text, ("bpf_throw",), {"ksym"}),
+        (guarded, ("bpf_throw",), set()),
+        (guarded, (), {"ksym"}),
+    ):
+        found = assembled(program, kernel_symbols={"bpf_throw": "func"}, weak=weak)
+        used = found.program._replace(section=parse_section("raw_tp/sched_switch"))
+        (judgement,) = judge(found.obj, kernel("6.18.1"), [used], {})
+        assert codes(judgement) == expected, (program, weak)
+
+
+def test_program_of_a_table_of_programs(kernel: Kernel) -> None:
+    """Of an object that calls programs by a table, one whose event no kernel has is said to be called."""
+    maps = (MapDefinition("programs", 3),)
+    judgement = judged(kernel("6.18.1"), "raw_tp/never_there", "r0 = 0; exit", maps=maps)
+    assert (judgement.verdict, len(judgement.notes)) == (FINE, 1)
+    assert judged(kernel("6.18.1"), "raw_tp/never_there", "r0 = 0; exit").verdict == ATTACH
+    # debian-5.10-amd64 has it, so that its absence means something
+    judgement = judged(kernel("6.18.1"), "raw_tp/block_rq_issue", "r0 = 0; exit", maps=maps)
+    assert judgement.verdict == ATTACH

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from tpgen.doctor.findings import Expected, Finding, Verdict
 from tpgen.doctor.kernels import SYMBOL_KINDS
-from tpgen.doctor.relocated import Failed
+from tpgen.doctor.relocated import Failed, Resolved
 from tpgen.doctor.rules.case import Case, Told, found, refused_load
 from tpgen.doctor.rules.helpers import helper_findings
-from tpgen.doctor.rules.needs import CALLBACK, SORTS, Sort
-from tpgen.sources.bpf_object.facts import Place, ReferenceKind
+from tpgen.doctor.rules.needs import CALL, CALLBACK, SORTS, Sort
+from tpgen.sources.bpf_object.facts import Place, Reference, ReferenceKind
 
 
 def feature_findings(case: Case) -> Iterator[Finding]:
@@ -30,6 +30,7 @@ def _core(case: Case) -> Iterator[Finding]:
         told = Told(place, expected=Expected(failed.what, None, "relocation"))
         message = f"asks for {failed.what}, for which nothing of the object is loaded: {failed.refused}"
         yield refused_load(case, "core-missing", message, told, failed.errno or "EINVAL")
+    yield from _of_modules(case)
     for place in sorted(case.found.failed):
         outcome = case.outcomes.relocations.get(place)
         if isinstance(outcome, Failed) and not outcome.refused:
@@ -37,6 +38,18 @@ def _core(case: Case) -> Iterator[Finding]:
             message = f"needs {outcome.what}, which this kernel has not, or of another kind"
             hint = "ask first: bpf_core_field_exists(), bpf_core_type_exists()"
             yield found(case, Verdict.REFUSED_LOAD, "core-missing", message, told, "EINVAL", hint)
+
+
+def _of_modules(case: Case) -> Iterator[Finding]:
+    """Findings about types that are those of modules."""
+    if case.kernel.is_live:
+        return
+    resolved = ((place, case.outcomes.relocations.get(place)) for place in sorted(case.found.reached))
+    places = {each.module: place for place, each in resolved if isinstance(each, Resolved) and each.module}
+    for module, place in places.items():
+        told = Told(place, expected=Expected(module, None, "relocation"))
+        message = f"needs a type of module {module}: it works while that is loaded"
+        yield found(case, Verdict.DEPENDS, "module", message, told, hint=f"load it first: modprobe {module}")
 
 
 def _instructions(case: Case) -> Iterator[Finding]:
@@ -78,20 +91,32 @@ def _maps(case: Case) -> Iterator[Finding]:
 
 
 def _symbols(case: Case) -> Iterator[Finding]:
-    """Symbols that are not weak: libbpf loads nothing of an object where one is missing."""
+    """Symbols that are missing. Of an object with one that is not weak libbpf loads nothing."""
     if not case.kernel.images:
         return
+    missing = {name for name, kind in case.obj.kernel_symbols.items() if _is_missing(case, name, kind)}
     wanted = {
         reference.name: place
         for place, reference in sorted(case.obj.references.items(), reverse=True)
-        if reference.kind == ReferenceKind.EXTERN and not reference.weak
+        if reference.name in missing and reference.kind == ReferenceKind.EXTERN and _counts(case, place, reference)
     }
     for name, place in sorted(wanted.items()):
-        kind = case.obj.kernel_symbols.get(name, "")
-        if kind not in SYMBOL_KINDS or case.kernel.has_symbol(name, kind):
-            continue
         told = Told(place, expected=Expected(name, None, "struct"))
         message = f"needs {name} of the kernel, which its BTF has not"
-        yield found(
-            case, Verdict.REFUSED_LOAD, "ksym", message, told, "EINVAL", "declare it __weak, and ask bpf_ksym_exists()"
-        )
+        hint = "ask first: bpf_ksym_exists()"
+        if not case.obj.references[place].weak:
+            hint = "declare it __weak, and ask bpf_ksym_exists()"
+        yield found(case, Verdict.REFUSED_LOAD, "ksym", message, told, "EINVAL", hint)
+
+
+def _is_missing(case: Case, name: str, kind: str) -> bool:
+    return kind in SYMBOL_KINDS and not case.kernel.has_symbol(name, kind)
+
+
+def _counts(case: Case, place: Place, reference: Reference) -> bool:
+    """Whether a reference to a missing symbol matters: a weak one does where it is called."""
+    if not reference.weak:
+        return True
+    instruction = case.obj.code[place.section][place.at]
+    is_call = instruction is not None and instruction.opcode == CALL
+    return is_call and place in case.found.reached

@@ -27,7 +27,8 @@ class Sort(NamedTuple):
 
 _MODE, _MEMORY_SX, _ATOMIC = 0xE0, 0x80, 0xC0
 _OPERATION, _DIVIDE, _MODULO, _MOVE, _SWAP, _JUMP, _MAYBE = 0xF0, 0x30, 0x90, 0xB0, 0xD0, 0x00, 0xE0
-_CALL = 0x85
+#: A call of a helper, of a function or of one of the kernel's.
+CALL = 0x85
 _ACQUIRE, _RELEASE = 0x100, 0x110
 
 
@@ -119,7 +120,7 @@ class Needs:
                 if sort.belongs(instruction):
                     sorts.setdefault(sort, []).append(place)
             if reference is None:
-                if instruction.opcode == _CALL and not instruction.source:
+                if instruction.opcode == CALL and not instruction.source:
                     helpers[place] = instruction.immediate
             elif reference.kind == ReferenceKind.MAP:
                 maps.add(reference.name)
