@@ -34,6 +34,9 @@ FOLDER = "DIR"
 MEMORY = "/dev/shm"
 # Stands for the tpgen.toml of a project of 100 headers that are built: from the second run on there is nothing to do.
 PROJECT = "100-headers.toml"
+# Stands for a compiled BPF object, of more programs than most have.
+OBJECT = "tool.bpf.o"
+FIVE_KERNELS = ("--kernel", "debian-*-amd64", "--kernel", "live")
 # Stands for `--btf FILE` of a kernel and each of its modules with tracepoints, as TPGEN_CORPUS has them.
 MODULES = "--btf VMLINUX MODULES..."
 _CORPUS_BTF, _CORPUS_MODULES = "btf/6.1-amd64.btf.xz", "btf/6.1-amd64-modules.tar.xz"
@@ -82,6 +85,7 @@ COMMANDS = (
     Command(STORED, ONE_EVENT),
     Command(STORED, STORED, aim=1.2, catalogs=True),
     Command(SEVERAL, ONE_EVENT, cold=True),
+    Command(("tpgen", "doctor", OBJECT, *FIVE_KERNELS, "--exit-code", "never"), ONE_EVENT, aim=6),
     Command(ONE_EVENT),
     Command(("tpgen", "show", "*", "--json"), ALL_EVENTS, aim=1.8),
     Command(("tpgen", "list"), ALL_EVENTS, aim=1.2),
@@ -191,11 +195,12 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
     with _folder() as project, _folder() as cache, _folder() as data, _folder(in_memory=True) as btf:
         environment |= {"XDG_CACHE_HOME": cache, "XDG_DATA_HOME": os.path.join(data, "empty")}
         words = {PROJECT: [os.path.join(project, PROJECT)], MODULES: unpack_modules(Path(btf))}
+        words[OBJECT] = compile_object(Path(project))
         elsewhere(lambda: write_project(Path(project, PROJECT), environment))
         write_catalogs(Path(data, "full", "tpgen", "catalog"), environment)
         for turn in range(rounds + 1):
             for command, program in programs.items():
-                if program is None or (MODULES in command.argv and not words[MODULES]):
+                if program is None or any(not words.get(word, word) for word in command.argv):
                     continue
                 with _folder(in_memory=True) as folder, _folder() as empty:
                     own = dict(environment)
@@ -233,6 +238,16 @@ def unpack_modules(folder: Path) -> list[str]:
         ("tar", "-xJf", str(corpus / _CORPUS_MODULES), "-C", str(modules), "--strip-components=1"), check=True
     )
     return [word for path in (folder / "vmlinux", *sorted(modules.iterdir())) for word in ("--btf", str(path))]
+
+
+def compile_object(folder: Path) -> list[str]:
+    """The programs about records of tests/doctor_cases, compiled; nothing where clang or libbpf is missing."""
+    source, output = Path(__file__).parents[1] / "doctor_cases" / "records.bpf.c", folder / OBJECT
+    command = ("clang-14", "-target", "bpf", "-O2", "-g", "-I/usr/include", "-c", str(source), "-o", str(output))
+    if shutil.which(command[0]) is None:
+        return []
+    done = subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
+    return [] if done.returncode else [str(output)]
 
 
 def write_catalogs(folder: Path, environment: dict[str, str]) -> None:

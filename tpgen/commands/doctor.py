@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_BASELINE_BYTES = 1 << 28
 _WORDS = {"true": 1, "false": 0}
 #: Verdicts by which a run may fail, the worst last.
-_LEVELS = ("depends", "wrong", "refused-attach", "refused-load")
+_LEVELS = ("depends", "wrong", "refused-attach", "refused-load", "never")
 
 
 def parser() -> Parser:
@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(_for_programs(examined if options.json else new, options))
     else:
         _print_text(new, options)
-    level = Verdict(options.exit_code).rank
-    failed = any(judgement.verdict.rank >= level for each in new for judgement in each.judgements)
+    worst = max((judgement.verdict.rank for each in new for judgement in each.judgements), default=0)
+    failed = options.exit_code != "never" and worst >= Verdict(options.exit_code).rank
     return base.EXIT_CHECK_FAILED if failed else base.EXIT_DONE
 
 

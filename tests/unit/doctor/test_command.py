@@ -233,6 +233,11 @@ def test_exit_code(here: Path, level: str) -> None:
     assert tpgen("doctor", "tool.bpf.o", *ALL, "--exit-code", level).code == 1
 
 
+def test_never(here: Path) -> None:
+    assert tpgen("doctor", "tool.bpf.o", *ALL, "--exit-code", "never").code == 0
+    assert tpgen("doctor", "none", "--exit-code", "never").code == 2
+
+
 REFUSED = {
     "no program": (
         ["--program", "off_*"],
