@@ -96,6 +96,14 @@ def live_kernel_readable() -> bool:
     return os.access(os.path.join(LIVE_BTF, "vmlinux"), os.R_OK)
 
 
+def has_live_modules() -> bool:
+    """Whether this machine's own kernel has the BTF of any module."""
+    try:
+        return any(name != "vmlinux" for name in os.listdir(LIVE_BTF))
+    except OSError:
+        return False
+
+
 def live_kernel_askable() -> bool:
     """Whether this machine's own kernel can be asked about its events: by BTF, or by tracefs, which is for root."""
     return live_kernel_readable() or ((path := live_tracefs()) is not None and os.access(path, os.R_OK | os.X_OK))

@@ -257,10 +257,14 @@ class CatalogKernel(KernelEvents):
 
     def raw_evidence(self) -> Iterator[tuple[str, bool | None]]:
         """Arguments in a catalog are from BTF only where the kernel has raw tracepoints."""
-        for event in (self._event(key) for key in self.keys()):
-            if event.attach_name is not None and event.args_origin == Origin.BTF:
-                yield f"the catalog has the btf_trace_* prototype of {event.title}", True
-                return
+        query = (
+            "SELECT e.system, e.name, e.module, e.kind FROM event e JOIN provenance p ON p.id = e.provenance "
+            "WHERE e.kernel = ? AND e.attach_name IS NOT NULL AND p.arguments = ? ORDER BY e.id LIMIT 1"
+        )
+        for row in self.catalog.rows(query, self._id, Origin.BTF.value):
+            title = self._event(self._key(*row)).title
+            yield f"the catalog has the btf_trace_* prototype of {title}", True
+            return
         yield "the catalog has no btf_trace_* prototype", None
 
     def records_of(self, class_name: str) -> tuple[Record, ...]:
