@@ -241,8 +241,8 @@ def unpack_modules(folder: Path) -> list[str]:
 
 
 def compile_object(folder: Path) -> list[str]:
-    """The programs about records of tests/doctor_cases, compiled; nothing where clang or libbpf is missing."""
-    source, output = Path(__file__).parents[1] / "doctor_cases" / "records.bpf.c", folder / OBJECT
+    """The programs about pointers of tests/doctor_cases, compiled; nothing where clang or libbpf is missing."""
+    source, output = Path(__file__).parents[1] / "doctor_cases" / "pointers.bpf.c", folder / OBJECT
     command = ("clang-14", "-target", "bpf", "-O2", "-g", "-I/usr/include", "-c", str(source), "-o", str(output))
     if shutil.which(command[0]) is None:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -120,6 +121,9 @@ def _choices(before: str, names: Iterable[str]) -> str | None:
     return f"{before} {', '.join(found[:8])}{', …' if len(found) > 8 else ''}" if found else None
 
 
+# Of so many instructions the memory is given back at the latest.
+_MANY_INSTRUCTIONS = 1 << 17
+
 #: The kernels of a byte order, big-endian or not, by their names.
 KernelsOf: TypeAlias = Callable[[bool], Mapping[str, KnownKernel]]
 
@@ -135,13 +139,17 @@ def examine_files(
     found: list[Examined] = []
     broken: list[Diagnostic] = []
     left_out: list[Diagnostic] = []
-    asked = _Asked(question)
+    asked, instructions = _Asked(question), 0
     for file in files:
         try:
             objects = read(file)
         except TpgenError as error:
             broken += error.diagnostics
             continue
+        instructions += sum(len(code) for obj in objects for code in obj.code.values())
+        if instructions > _MANY_INSTRUCTIONS:  # what was followed refers to itself
+            instructions = 0
+            gc.collect()
         for obj in objects:
             asked.see(obj)
             if not (fitting := kernels(obj.big_endian)):

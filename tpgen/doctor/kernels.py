@@ -109,12 +109,18 @@ class KnownKernel:
         keys = [key for key in self.events.keys_of(name) if not key.dynamic]
         return tuple(self.events.events(keys))
 
+    @memoised
+    def _with_arguments(self, name: str) -> tuple[Event, ...]:
+        """The events of that name, maybe without class and record: of the running kernel these take longest."""
+        keys = [key for key in self.events.keys_of(name) if not key.dynamic]
+        return tuple(self.events.events(keys, raw_only=True))
+
     def tracepoints(self, name: str, module: str | None = None) -> tuple[Event, ...]:
         """The events whose raw arguments a program gets that attaches to `name`; in `module` alone where it is given.
 
         That of vmlinux is the first, and hides those of modules.
         """
-        found = [event for event in self.namesakes(name) if event.attach_name == name]
+        found = [event for event in self._with_arguments(name) if event.attach_name == name]
         if module is not None:
             return tuple(event for event in found if event.module == (None if module == "vmlinux" else module))
         own = tuple(event for event in found if event.module is None)
