@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tpgen.basics.memo import memoised
 from tpgen.sources.bpf_object.btf_types import array_type, count_of, enumerators, member
 from tpgen.sources.bpf_object.facts import CoreKind, CoreRelocation
 from tpgen.sources.btf import Btf
@@ -135,6 +136,7 @@ def is_flexible(btf: Btf, holder: Part, length: int) -> bool:
     return holder.name is not None and length == 0 and holder.at == count_of(btf, holder.type_id) - 1
 
 
+@memoised
 def spelled(btf: Btf, relocation: CoreRelocation) -> str:
     """The access as C has it, as far as it can be read: `task_struct.se.vruntime`, `bpf_func_id.BPF_FUNC_loop`."""
     try:
