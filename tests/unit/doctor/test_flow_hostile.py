@@ -13,6 +13,8 @@ from tpgen.basics.frozen import replace
 from tpgen.doctor.accesses import Unfollowed
 from tpgen.doctor.flow.analysis import Flow
 from tpgen.doctor.flow.interpreter import Limits
+from tpgen.doctor.flow.states import SeenStates, State
+from tpgen.doctor.flow.values import Loaded
 from tpgen.doctor.relocated import Failed, Relocated, Resolved, Unknown
 from tpgen.sources.bpf_object.facts import CoreKind, CoreRelocation, Place, Reference, ReferenceKind
 from tpgen.sources.bpf_object.instructions import Instruction
@@ -112,3 +114,12 @@ def test_ever_more_states() -> None:
     found = accesses(f"{text} r0 = *(u64 *)(r6 + 8); exit")
     assert {access.offset for access in found.accesses} == {8}
     assert time.process_time() - began < 10
+
+
+def test_joined_states_come_to_an_end() -> None:
+    """A value that was loaded by many instructions is known less and less, and then no less."""
+    seen = SeenStates(2)
+    for at in range(10):
+        seen.enter(State((Loaded(0, 8, at),), ()))
+    assert seen.states == [State((Loaded(0, 8, -1),), ())]
+    assert seen.enter(State((Loaded(0, 8, 99),), ())) is None

@@ -79,11 +79,11 @@ class SeenStates:
         """Whether states were joined, so that less is known than there was."""
         return self._joins > 0
 
-    def _join(self, state: State) -> State:
+    def _join(self, state: State) -> State | None:
         self._joins += 1
         if self._joins == self._most:
             self.states, self._most = [reduce(State.joined, self.states)], 1
         states = self.states
         nearest = min(range(len(states)), key=lambda index: states[index].distance(state)) if len(states) > 1 else 0
-        states[nearest] = states[nearest].joined(state)
-        return states[nearest]
+        before, states[nearest] = states[nearest], states[nearest].joined(state)
+        return None if states[nearest] == before else states[nearest]
