@@ -64,6 +64,16 @@ class HeaderFacts:
     skipped: tuple[Diagnostic, ...]
 
 
+class PrintedTexts(Protocol):
+    """The texts that events print, as their headers say, and the constants in them."""
+
+    def text(self, event: HeaderEvent, event_class: HeaderClass) -> str | None:
+        """Return the arguments of the event's TP_printk; None where they are unknown."""
+
+    def value(self, name: str, path: str) -> int | None:
+        """Return the value of a macro or an enumerator in the header at `path`; None where it is unknown."""
+
+
 class HeaderReader(Protocol):
     """The facts of a set of headers, read when they are asked for."""
 
@@ -77,3 +87,6 @@ class HeaderReader(Protocol):
     @property
     def resolved(self) -> HeaderFacts:
         """Return as many facts in the order of `facts`, with resolved types, which takes a while."""
+
+    def prints(self) -> PrintedTexts:
+        """Return what the events print; each header is read again when one of its events is asked for."""

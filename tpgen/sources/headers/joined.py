@@ -6,7 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import chain, compress
 
-from tpgen.sources.headers.facts import HeaderFacts, HeaderReader
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts, HeaderReader, PrintedTexts
+
+
+class JoinedPrints:
+    """The texts that the events of several trees print: a header is of the first tree that knows it."""
+
+    def __init__(self, prints: Sequence[PrintedTexts]) -> None:
+        self._prints = prints
+
+    def text(self, event: HeaderEvent, event_class: HeaderClass) -> str | None:
+        """Return the arguments of the event's TP_printk; None where they are unknown."""
+        return next(filter(None, (each.text(event, event_class) for each in self._prints)), None)
+
+    def value(self, name: str, path: str) -> int | None:
+        """Return the value of a name in the header at `path`, where all trees that tell one agree; else None."""
+        found = {value for each in self._prints if (value := each.value(name, path)) is not None}
+        return found.pop() if len(found) == 1 else None
 
 
 class JoinedHeaders:
@@ -32,6 +48,10 @@ class JoinedHeaders:
     def dependencies(self) -> Iterable[str]:
         """Return the paths of the files that the facts which were asked for depend on, with some that are missing."""
         return chain.from_iterable(reader.dependencies() for reader in self._readers)
+
+    def prints(self) -> JoinedPrints:
+        """Return what the events of all trees print."""
+        return JoinedPrints([reader.prints() for reader in self._readers])
 
     def _joined(self, facts_of: Callable[[HeaderReader], HeaderFacts]) -> HeaderFacts:
         facts = [facts_of(reader) for reader in self._readers]

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tpgen.sources.headers.facts import HeaderFacts
+from tpgen.sources.headers.facts import HeaderFacts, PrintedTexts
 from tpgen.sources.headers.incremental.cache_file import FACTS, RESOLVED, CacheFile, CorruptEntry, HeaderCache
 from tpgen.sources.headers.orphans import without_orphans
 from tpgen.sources.source_tree.listing import include_directories, is_directory
@@ -104,6 +104,11 @@ class Headers:
             resolved = self._analysis.resolved
         self._store(self._analysis)
         return resolved
+
+    def prints(self) -> PrintedTexts:
+        """Return what the events print, which is read header by header, as it is asked for."""
+        with _collecting_later():
+            return self._analysis.prints
 
     def dependencies(self) -> Iterable[str]:
         """Return the paths of the files that the facts which were asked for depend on, with some that are missing."""

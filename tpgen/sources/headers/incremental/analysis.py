@@ -6,24 +6,43 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
 from tpgen.basics.frozen import replace
-from tpgen.sources.headers.facts import HeaderFacts
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import CacheFile
 from tpgen.sources.headers.incremental.codec import Encoded
 from tpgen.sources.headers.incremental.previous import PreviousRun, encode_resolved_units, encode_units
-from tpgen.sources.headers.incremental.resolved_units import ResolvedUnits, resolve_units
+from tpgen.sources.headers.incremental.resolved_units import ResolvedUnits, open_index, resolve_units
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment, option_macros
+from tpgen.sources.headers.preprocessor.macros import Macro
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
 from tpgen.sources.headers.trace_events.discovery import HeaderTree, discover, discover_one
 from tpgen.sources.headers.trace_events.extraction import extract
+from tpgen.sources.headers.trace_events.prints import PrintReader
 from tpgen.sources.headers.trace_events.units import facts_of
 from tpgen.sources.headers.types.include_graph import IncludePaths
+from tpgen.sources.headers.types.resolver import TypeResolver
 from tpgen.sources.source_tree.files import Files, GivenFiles
 from tpgen.sources.source_tree.listing import Listing, is_directory, list_headers
 from tpgen.sources.source_tree.release import is_kernel_tree
 from tpgen.target import Target
+
+
+class Prints(NamedTuple):
+    """The texts that events print, by `reader`, and the constants in them, by `resolver`."""
+
+    reader: PrintReader
+    resolver: TypeResolver
+
+    def text(self, event: HeaderEvent, event_class: HeaderClass) -> str | None:
+        """Return the arguments of the event's TP_printk; None where they are unknown."""
+        return self.reader.of(event_class.name, event_class.position, event.name, event.position)
+
+    def value(self, name: str, path: str) -> int | None:
+        """Return the value of a macro or an enumerator in the header at `path`; None where it is unknown."""
+        return self.resolver.value(name, path)
 
 
 class Analysis:
@@ -86,13 +105,21 @@ class Analysis:
         events = tuple(chain.from_iterable(unit.events for unit in units))
         return replace(self.facts, classes=classes, events=events)
 
+    @property
+    def _include_paths(self) -> IncludePaths:
+        listing = self.listing
+        folder = listing.root if is_directory(listing.root) else os.path.dirname(listing.root) or os.curdir
+        driver = "" if is_kernel_tree(listing.root) else folder
+        return IncludePaths(self._include_dirs, tuple(listing.directories), listing.root, driver)
+
+    @property
+    def _type_environment(self) -> TargetEnvironment:
+        return TargetEnvironment(self._target, self._environment)
+
     @cached_property
     def _resolved_units(self) -> ResolvedUnits:
         listing, previous = self.listing, self._previous
-        folder = listing.root if is_directory(listing.root) else os.path.dirname(listing.root) or os.curdir
-        driver = "" if is_kernel_tree(listing.root) else folder
-        include_paths = IncludePaths(self._include_dirs, tuple(listing.directories), listing.root, driver)
-        environment = TargetEnvironment(self._target, self._environment)
+        include_paths, environment = self._include_paths, self._type_environment
         if previous is None or previous.resolved_units is None:
             return resolve_units(self._units, include_paths, environment, self._files, listing.paths)
         same = {id(unit) for unit in previous.units}
@@ -100,6 +127,23 @@ class Analysis:
         return resolve_units(
             self._units, include_paths, environment, self._files, listing.paths, previous.resolved_units, changed
         )
+
+    # --- what events print
+
+    @cached_property
+    def prints(self) -> Prints:
+        """The texts that the events of all units print, and the values of names in them."""
+        index = open_index(self._units, self._include_paths, self._type_environment, self._files, self.listing.paths)
+        resolver = TypeResolver(self._target, index)
+
+        def macro_of(name: str, path: str) -> Macro | None:
+            return resolver.macro(name, path) or index.last_macro(name, path)
+
+        reader = PrintReader(self._units, self._text, self._environment, macro_of)
+        return Prints(reader, resolver)
+
+    def _text(self, path: str) -> str:
+        return self._files.read(path).decode("utf-8", "replace")
 
     # --- for the cache
 

@@ -54,6 +54,18 @@ class ResolvedUnits:
     searched: Sequence[str]
 
 
+def open_index(
+    units: Sequence[HeaderUnit],
+    include_paths: IncludePaths,
+    environment: TargetEnvironment,
+    files: Files,
+    listed: Sequence[str],
+) -> SymbolIndex:
+    """Open the symbol index of a tree with the headers `listed`."""
+    search = NameSearch(listed, include_paths, files)
+    return SymbolIndex(_paths(units), include_paths, environment, SymbolTable(files), search)
+
+
 def resolve_units(
     units: Sequence[HeaderUnit],
     include_paths: IncludePaths,

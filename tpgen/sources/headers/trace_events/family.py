@@ -16,12 +16,20 @@ CLASS = "tpgen_class"
 EVENT = "tpgen_event"
 TRACEPOINT = "tpgen_tracepoint"
 OTHER = "tpgen_other"
-PRIMITIVES: Mapping[str, int] = {CLASS: 4, EVENT: 4, TRACEPOINT: 5, OTHER: 2}
+# Those that kernel_headers/trace_print.h reduces printing to.
+CLASS_PRINT = "tpgen_class_print"
+EVENT_PRINT = "tpgen_event_print"
+PRIMITIVES: Mapping[str, int] = {CLASS: 4, EVENT: 4, TRACEPOINT: 5, OTHER: 2, CLASS_PRINT: 2, EVENT_PRINT: 2}
 
 
 def event_family(release: str | None) -> Mapping[str, Macro]:
     """Return the macros that make classes and events in a kernel of this release."""
     return _definitions("trace_event.h", version_code(release))
+
+
+def print_family() -> Mapping[str, Macro]:
+    """Return the macros that make the texts that events print."""
+    return _definitions("trace_print.h", None)
 
 
 def entry_family() -> Mapping[str, Macro]:

@@ -108,6 +108,20 @@ class TypeResolver:
         )
         return value
 
+    def macro(self, name: str, context_path: str) -> Macro | None:
+        """Return the macro that the header at `context_path` sees under that name; None where that is unknown."""
+        try:
+            return self._macro(name, context_path) if _may_be_macro(name) else None
+        except QueryCycle:
+            return None
+
+    def value(self, text: str, context_path: str) -> int | None:
+        """Evaluate a constant expression in the header at `context_path`; None where its value is unknown."""
+        try:
+            return self._constant(text, context_path, {})
+        except QueryCycle:
+            return None
+
     def _length(self, text: str, context_path: str) -> int | None:
         value: int | None = self._queries.query(
             ("length", text, context_path), lambda: self._constant(text, context_path, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tpgen.sources.headers.preprocessor.expressions import MacroEnvironment
+from tpgen.sources.headers.preprocessor.macros import Macro
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.types.definitions import Definitions
 from tpgen.sources.headers.types.include_graph import IncludeGraph, IncludePaths, bits_of, numbers_of
@@ -63,6 +64,16 @@ class SymbolIndex:
             self._searched[name] = searched | group, found
             defining |= found
         return defining & group
+
+    def last_macro(self, name: str, context_path: str) -> Macro | None:
+        """Return the definition of a macro that counts behind the one header which is the likeliest to define it.
+
+        Trace headers define their lists' macros anew for each use. None where several headers are as likely, and where
+        nobody knows which definitions are compiled.
+        """
+        paths = next(self.defining(name, context_path, constant=True), [])
+        macros = self.open(paths[0]).macros(name) if len(paths) == 1 else []
+        return macros[-1] if macros and all(macro.presence.value for macro in macros) else None
 
     def option(self, name: str) -> int | None:
         """Return the value of an option of the kernel's configuration; None where that is unknown."""
