@@ -6,10 +6,11 @@ Everything here returns text or plain data; the command line prints it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tpgen.kernel.comparison import Comparison
+from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols, Symbol, Symbols
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
 from tpgen.programs.forms import Form, missing, unattachable
@@ -21,11 +22,13 @@ from tpgen.typequery import is_signed, kind_of, size_of
 # --- for programs: the contract of DESIGN §3
 
 
-def event_json(event: Event, target: Target) -> dict[str, Any]:
+def event_json(event: Event, target: Target, named: EventSymbols = NO_SYMBOLS) -> dict[str, Any]:
     """The event as `show --json` prints it; unknown is None.
 
-    One that headers define in several ways, or under a condition, has its definitions as well.
+    One that headers define in several ways, or under a condition, has its definitions as well. Arguments and fields of
+    which `named` has the names of values have these.
     """
+    args, fields, left_out = dict(named.args), dict(named.fields), dict(named.left_out)
     described: dict[str, Any] = {
         "system": event.system,
         "name": event.name,
@@ -34,8 +37,10 @@ def event_json(event: Event, target: Target) -> dict[str, Any]:
         "class": event.class_name,
         "kind": event.kind.value,
         "header": event.header.path if event.header else None,
-        "args": None if event.args is None else [arg_json(arg, target) for arg in event.args],
-        "record": None if event.record is None else _record_json(event.record),
+        "args": None
+        if event.args is None
+        else [arg_json(arg, target) | names_json(args.get(arg.slot)) for arg in event.args],
+        "record": None if event.record is None else _record_json(event.record, fields, left_out),
     }
     if event.alternatives:
         described["alternatives"] = [
@@ -69,11 +74,22 @@ def _nullable(arg: Argument) -> bool | None:
     return None if arg.nullness is None else arg.nullness != Nullness.NEVER
 
 
-def _record_json(record: Record) -> dict[str, Any]:
-    return {
-        "size": record.size_bytes,
-        "fields": [field_json(field) for field in record.fields],
-    }
+def _record_json(record: Record, named: Mapping[str, Symbols], left_out: Mapping[str, str]) -> dict[str, Any]:
+    fields = (
+        field_json(field) | names_json(named.get(field.member_name), left_out.get(field.name))
+        for field in record.fields
+    )
+    return {"size": record.size_bytes, "fields": list(fields)}
+
+
+def names_json(symbols: Symbols | None, left_out: str | None = None) -> dict[str, Any]:
+    """The names of a value, with why some of them, or all, are left out; nothing where there is neither."""
+    if symbols is None and left_out is None:
+        return {}
+    symbols = symbols or Symbols(())
+    names = [{"value": each.value, "name": each.name, "text": each.text} for each in symbols.symbols]
+    about = {"enum": symbols.enum, "flags": symbols.is_flags, "mask": symbols.mask}
+    return {"values": {**about, "names": names, "left_out": left_out}}
 
 
 def field_json(field: Field) -> dict[str, Any]:
@@ -103,8 +119,13 @@ def field_type_text(field: Field) -> str | None:
 # --- for people
 
 
-def event_text(event: Event, target: Target, comparisons: Iterable[Comparison]) -> str:
-    """The event with its arguments and its record drawn byte by byte, where each fact is from, what was checked."""
+def event_text(
+    event: Event, target: Target, comparisons: Iterable[Comparison], named: EventSymbols = NO_SYMBOLS
+) -> str:
+    """The event with its arguments and its record drawn byte by byte, where each fact is from, what was checked.
+
+    Below come the names of values that `named` has.
+    """
     lines = [event.title, *_facts(event, comparisons)]
     if (reason := missing(event, Form.RAW)) is None:
         lines += ["", *(_raw_text(event, target) if event.syscall is None else _registers_text(event, event.syscall))]
@@ -114,6 +135,7 @@ def event_text(event: Event, target: Target, comparisons: Iterable[Comparison]) 
         lines += ["", *_record_text(event, event.record, target)]
     else:
         lines += ["", f"classic record: none, {missing(event, Form.CLASSIC)}"]
+    lines += _names_text(event, named)
     return "\n".join(lines) + "\n"
 
 
@@ -239,6 +261,34 @@ def _legend(field: Field) -> str:
     start = "the record's start" if field.dynamic == Dynamic.DATA_LOC else own_end
     element = "elements of unknown type" if field.type is None else spell(field.type)
     return f"{field.member_name} @{field.offset_bytes}: where {element} {field.name}[] lies, from {start}"
+
+
+def _names_text(event: Event, named: EventSymbols) -> Iterator[str]:
+    """The names of values, each list once, below what it is of."""
+    args = {arg.slot: arg.name or f"arg{arg.slot}" for arg in event.args or ()}
+    fields = {field.member_name: field for field in event.record.fields} if event.record else {}
+    lists: dict[Symbols, list[str]] = {}
+    for slot, symbols in named.args:
+        lists.setdefault(symbols, []).append(f"{args[slot]} in ctx[{slot}]")
+    for name, symbols in named.fields:
+        lists.setdefault(symbols, []).append(f"{name} @{fields[name].offset_bytes}")
+    for symbols, places in lists.items():
+        of = f" of {symbols.enum}" if symbols.enum else ""
+        bits = "" if symbols.mask is None else f" of the bits {symbols.mask:#x}"
+        yield ""
+        yield f"{'flags' if symbols.is_flags else 'values'}{of}{bits}: {', '.join(places)}"
+        rows = [(value_text(symbols, each), each.name or "", each.text) for each in symbols.symbols]
+        wide, wider = max(len(value) for value, _, _ in rows), max(len(name) for _, name, _ in rows)
+        for value, name, text in rows:
+            yield f"  {value:>{wide}}  {name:<{wider}}  {'' if text is None else repr(text)}".rstrip()
+    for name, reason in named.left_out:
+        yield ""
+        yield f"values: {name} has names that are left out: {reason}"
+
+
+def value_text(symbols: Symbols, symbol: Symbol) -> str:
+    """The number of a symbol, that of a flag by its bits."""
+    return f"{symbol.value:#x}" if symbols.is_flags else str(symbol.value)
 
 
 # --- lists

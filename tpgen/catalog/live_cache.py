@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tpgen.diagnostics import Diagnostic
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.sources import Sources
+    from tpgen.kernel.symbols.facts import EventSymbols
     from tpgen.model import Event, Record
 
 
@@ -117,6 +118,9 @@ class CachingKernel(KernelEvents):
         if key not in self._comparisons:  # asked for twice: by the catalog, and by who asked for the events
             self._comparisons[key] = tuple(self._kernel.comparisons(key))
         return self._comparisons[key]
+
+    def symbols(self, key: EventKey) -> EventSymbols:
+        return self._kernel.symbols(key)
 
     def unreadable(self, keys: Iterable[EventKey]) -> Sequence[Diagnostic]:
         return self._kernel.unreadable(keys)

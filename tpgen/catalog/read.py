@@ -18,6 +18,7 @@ from tpgen.kernel import validate
 from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.options import CATALOG_SUFFIX
+from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols, Symbol, Symbols
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
 from tpgen.model import (
     Alternative,
@@ -415,6 +416,45 @@ class CatalogKernel(KernelEvents):
         placed = self._value(_bytes, offset), self._value(validate.number, size, SLOT_BYTES, 1)
         flag = self._value(validate.flag, of_task)
         return Register(self._value(validate.member_path, name), *placed, flag, self._opt(_mask, mask))
+
+    # --- names of values
+
+    def symbols(self, key: EventKey) -> EventSymbols:
+        named = self._row("named", key)[0]
+        return NO_SYMBOLS if named is None else self._named(named)
+
+    @memoised
+    def _named(self, number: Any) -> EventSymbols:
+        args, fields, left_out = {}, {}, {}
+        query = "SELECT slot, field, symbols, left_out FROM named WHERE id = ? ORDER BY position"
+        for slot, field, symbols, reason in self.catalog.rows(query, number):
+            if slot is not None:
+                args[self._value(validate.number, slot, validate.MOST_ARGUMENTS - 1)] = self._symbols(symbols)
+            elif reason is None:
+                fields[self._value(validate.identifier, field)] = self._symbols(symbols)
+            else:
+                left_out[self._value(validate.identifier, field)] = self._value(validate.text, reason)
+        return EventSymbols(tuple(args.items()), tuple(fields.items()), tuple(left_out.items()))
+
+    @memoised
+    def _symbols(self, number: Any) -> Symbols:
+        enum, is_flags, mask, count = self._one(
+            "SELECT enum, is_flags, mask, symbols FROM symbols WHERE id = ?", number
+        )
+        rows = self.catalog.rows("SELECT value, name, text FROM symbol WHERE symbols = ? ORDER BY position", number)
+        self._expect(count, len(rows), validate.MOST_SYMBOLS, f"symbols {number}")
+        found = tuple(
+            Symbol(
+                self._value(validate.c_value, value), self._opt(validate.c_name, name), self._opt(validate.shown, text)
+            )
+            for value, name, text in rows
+        )
+        flags = self._value(validate.flag, is_flags)
+        return Symbols(found, self._opt(validate.enum_name, enum), flags, self._opt(validate.c_value, mask))
+
+    def _symbol(self, value: Any, name: Any, text: Any) -> Symbol:
+        number = self._value(validate.c_value, value)
+        return Symbol(number, self._opt(validate.c_name, name), self._opt(validate.shown, text))
 
     # --- types
 

@@ -12,7 +12,7 @@ from tpgen.target import Target
 #: What file(1) and we know a catalog by: "tpgn" as PRAGMA application_id.
 APPLICATION_ID = 0x7470676E
 #: PRAGMA user_version. A change of any table makes it one more.
-FORMAT = 2
+FORMAT = 3
 
 # --- what the tables may hold; `read` refuses anything else
 
@@ -165,6 +165,30 @@ CREATE TABLE alternative (
   condition TEXT,
   PRIMARY KEY (id, position)
 ) WITHOUT ROWID;
+CREATE TABLE symbols (
+  id INTEGER PRIMARY KEY,
+  enum TEXT,
+  is_flags INTEGER NOT NULL,
+  mask TEXT,
+  symbols INTEGER NOT NULL
+);
+CREATE TABLE symbol (
+  symbols INTEGER NOT NULL REFERENCES symbols,
+  position INTEGER NOT NULL,
+  value TEXT NOT NULL,
+  name TEXT,
+  text TEXT,
+  PRIMARY KEY (symbols, position)
+) WITHOUT ROWID;
+CREATE TABLE named (
+  id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  slot INTEGER,
+  field TEXT,
+  symbols INTEGER REFERENCES symbols,
+  left_out TEXT,
+  PRIMARY KEY (id, position)
+) WITHOUT ROWID;
 CREATE TABLE event (
   id INTEGER PRIMARY KEY,
   kernel INTEGER NOT NULL REFERENCES kernel,
@@ -183,7 +207,8 @@ CREATE TABLE event (
   print_fmt INTEGER REFERENCES print_fmt,
   checked INTEGER,
   flags TEXT NOT NULL,
-  syscall INTEGER REFERENCES syscall
+  syscall INTEGER REFERENCES syscall,
+  named INTEGER
 );
 CREATE INDEX event_name ON event (kernel, name);
 CREATE TABLE finding (
@@ -214,6 +239,9 @@ SELECT k.name AS kernel, e.system, e.name AS event, e.module, f.position, f.name
   f.offset_bytes, f.size_bytes, f.signed, f.dynamic
 FROM event e JOIN kernel k ON k.id = e.kernel JOIN class c ON c.id = e.class JOIN field f ON f.record = c.record
 LEFT JOIN type t ON t.id = f.type;
+CREATE VIEW names AS
+SELECT k.name AS kernel, e.system, e.name AS event, e.module, n.slot, n.field, s.value, s.name, s.text
+FROM event e JOIN kernel k ON k.id = e.kernel JOIN named n ON n.id = e.named JOIN symbol s ON s.symbols = n.symbols;
 """
 
 #: What makes the tables, a statement each, just as sqlite_master keeps them.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.events import EventKey
     from tpgen.kernel.sources import Sources
+    from tpgen.kernel.symbols.facts import EventSymbols
 
 #: The kind of a type and its name, by which C tells types apart.
 _Name: TypeAlias = tuple[str, str]
@@ -146,6 +147,9 @@ class KernelWithDrivers(CheckedKernel):
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterator[Comparison]:
         stored = self._catalog.comparisons(key, raw_only) if self._stored(key) else ()
         yield from chain(stored, super().comparisons(key, raw_only) if self.header_forms(key) else ())
+
+    def symbols(self, key: EventKey) -> EventSymbols:
+        return self._catalog.symbols(key) if self._stored(key) else super().symbols(key)
 
     def raw(self, key: EventKey) -> RawPrototype | None:
         stored = self._stored(key)

@@ -16,6 +16,7 @@ from tpgen.basics.frozen import replace
 from tpgen.basics.interning import InterningTable
 from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, STATEMENTS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, printable
+from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols, Symbols
 from tpgen.model import (
     Alternative,
     Argument,
@@ -94,6 +95,10 @@ class CatalogWriter:
         self._alternatives = _Interned(self._alternatives_row)
         self._syscalls = _Interned(self._syscall_row)
         self._registers = _Interned(self._registers_row)
+        self._symbol_rows: list[tuple[Any, ...]] = []
+        self._named_rows: list[tuple[Any, ...]] = []
+        self._symbols = _Interned(self._symbols_row)
+        self._named = _Interned(self._named_row)
 
     def add(
         self,
@@ -118,11 +123,18 @@ class CatalogWriter:
         keys = kernel.keys()
         events = kernel.events(keys, nullness=nullness)
         for done, (key, event) in enumerate(zip(keys, events, strict=True), 1):
-            self._add_event(number, event, tuple(kernel.comparisons(key)), roots)
+            self._add_event(number, event, tuple(kernel.comparisons(key)), kernel.symbols(key), roots)
             if progress:
                 progress(info.name, done, len(keys))
 
-    def _add_event(self, kernel: int, event: Event, comparisons: Sequence[Comparison], roots: Collection[str]) -> None:
+    def _add_event(
+        self,
+        kernel: int,
+        event: Event,
+        comparisons: Sequence[Comparison],
+        symbols: EventSymbols,
+        roots: Collection[str],
+    ) -> None:
         where, number = event.header, len(self._events) + 1
         for position, comparison in enumerate(comparisons):
             told = (comparison.detail, *comparison.findings)  # the detail is number 0
@@ -146,6 +158,7 @@ class CatalogWriter:
             self._checked.id_of(tuple((c.subject.value, c.reason) for c in comparisons) or None),
             " ".join(flag for flag in FLAGS if getattr(event, flag)),
             self._syscalls.id_of(event.syscall),
+            self._named.id_of(None if symbols == NO_SYMBOLS else symbols),
         )
         self._events.append(row)
 
@@ -196,6 +209,20 @@ class CatalogWriter:
             if held is not None
         )
         return (registers.native_value,)
+
+    def _named_row(self, named: EventSymbols) -> tuple[Any, ...]:
+        number = self._named.next
+        rows: list[tuple[Any, ...]] = [(slot, None, self._symbols.id_of(of), None) for slot, of in named.args]
+        rows += [(None, field, self._symbols.id_of(of), None) for field, of in named.fields]
+        rows += [(None, field, None, reason) for field, reason in named.left_out]
+        self._named_rows += ((number, at, *row) for at, row in enumerate(rows))
+        return ()
+
+    def _symbols_row(self, of: Symbols) -> tuple[Any, ...]:
+        number = self._symbols.next
+        rows = ((str(symbol.value), symbol.name, symbol.text) for symbol in of.symbols)
+        self._symbol_rows += ((number, at, *row) for at, row in enumerate(rows))
+        return of.enum, of.is_flags, None if of.mask is None else str(of.mask), len(of.symbols)
 
     def _type_row(self, item: CType) -> tuple[Any, ...]:
         """The columns from `kind` to `length_text`, of which the last may be left out, and the spelling."""
@@ -287,6 +314,9 @@ class CatalogWriter:
         yield "register", self._register_rows
         yield "syscall", _numbered(self._syscalls.rows)
         yield "checked", self._checks
+        yield "symbols", _numbered(self._symbols.rows)
+        yield "symbol", self._symbol_rows
+        yield "named", self._named_rows
         yield "alternative", self._alternative_rows
         yield "event", _numbered(self._events)
         yield "finding", self._findings

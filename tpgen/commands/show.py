@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tpgen.kernel.events import KernelEvents
+    from tpgen.kernel.symbols.facts import EventSymbols
+    from tpgen.variants.select import Selected
 
 
 def parser() -> Parser:
@@ -33,10 +35,16 @@ def run(options: argparse.Namespace) -> int:
     keys = base.selected(kernel, options)
     events = kernel.events(keys)
     if options.json:
-        base.print_json([event_json(event, kernel.target) for event in events])
+        described = (
+            event_json(event, kernel.target, kernel.symbols(key)) for key, event in zip(keys, events, strict=True)
+        )
+        base.print_json(list(described))
         return base.outcome(kernel, keys, options)
     base.report(kernel.notes)
-    texts = (event_text(event, kernel.target, kernel.comparisons(key)) for key, event in zip(keys, events, strict=True))
+    texts = (
+        event_text(event, kernel.target, kernel.comparisons(key), kernel.symbols(key))
+        for key, event in zip(keys, events, strict=True)
+    )
     print_text(printable_lines("\n".join(texts)))
     return base.outcome(kernel, keys, options)
 
@@ -46,10 +54,14 @@ def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespa
     from tpgen.variants.select import select
     from tpgen.variants.side_by_side import events_json, events_text
 
+    def symbols_of(each: Selected) -> EventSymbols:
+        return kernels[each.kernel].symbols(each.key)
+
     selected = select(kernels, options.events, options.module)
     if options.json:
-        base.print_json(events_json(selected, {name: kernel.target for name, kernel in kernels.items()}))
+        targets = {name: kernel.target for name, kernel in kernels.items()}
+        base.print_json(events_json(selected, targets, symbols_of))
     else:
         base.report(list(dict.fromkeys(note for kernel in kernels.values() for note in kernel.notes)))
-        print_text(printable_lines(events_text(selected, list(kernels))))
+        print_text(printable_lines(events_text(selected, list(kernels), symbols_of)))
     return base.outcomes(kernels, selected, options)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.request import is_glob
+from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols
 from tpgen.target import Target
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class KernelEvents(ABC):
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
         """The comparisons of sources about an event, with `raw_only` those about its raw arguments alone."""
         return ()
+
+    def symbols(self, key: EventKey) -> EventSymbols:
+        """The names of values of the event's arguments and fields."""
+        return NO_SYMBOLS
 
     def unreadable(self, keys: Iterable[EventKey]) -> Sequence[Diagnostic]:
         """Return what of these events' sources could not be read."""

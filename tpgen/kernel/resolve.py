@@ -6,9 +6,12 @@ headers, offsets as the kernel reports them, dynamic fields' element types from 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tpgen.basics.frozen import replace
+from tpgen.basics.memo import memoised
+from tpgen.diagnostics import TpgenError
 from tpgen.kernel.alternatives import alternatives_of
 from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from tpgen.diagnostics import Position
     from tpgen.kernel.events import EventKey
     from tpgen.kernel.sources import Sources
+    from tpgen.kernel.symbols.btf_names import ImageNames
+    from tpgen.kernel.symbols.facts import EventSymbols
     from tpgen.kernel.validate import Refusal
     from tpgen.sources.btf_tracepoints import BtfTracepoints
     from tpgen.sources.formats import Format
@@ -73,6 +78,38 @@ class Kernel(Lookup):
             told = event if verifier is None or btf is None else verifier.with_assumptions(btf, event)
             asked = self._asked_of[key] = (event, told)
         return asked[1]
+
+    @memoised
+    def symbols(self, key: EventKey) -> EventSymbols:
+        from tpgen.kernel.symbols.facts import NO_SYMBOLS
+
+        try:
+            return self._symbols(key)
+        except TpgenError:  # of BTF that is corrupt elsewhere, which `check` finds
+            return NO_SYMBOLS
+
+    def _symbols(self, key: EventKey) -> EventSymbols:
+        from tpgen.kernel.symbols.btf_names import EventNames
+        from tpgen.kernel.symbols.of_event import event_symbols
+
+        event, form = self.event(key), self.format(key)
+        written, of_class = self.header_event(key), self.header_class(key)
+        tree = self.sources.tree if self.headers_match and written is not None else None
+        shown = [form.print_fmt] if form else []
+        in_headers = None
+        if tree is not None and written is not None and of_class is not None:
+            prints = tree.headers.prints()
+            in_headers = partial(prints.value, path=of_class.position.path)
+            if (text := prints.text(written, of_class)) is not None:
+                shown.append(text)
+        names = EventNames(self._image_names(self.btf(key) or next(iter(self.sources.btfs), None)), in_headers)
+        return event_symbols(event, shown, names, self.target)
+
+    @memoised
+    def _image_names(self, image: BtfTracepoints | None) -> ImageNames:
+        from tpgen.kernel.symbols.btf_names import ImageNames
+
+        return ImageNames(image.btf if image else None, [other.btf for other in self.sources.btfs[1:]])
 
     def refusals(self, key: EventKey, raw_only: bool = False) -> tuple[Refusal, ...]:
         """Return the parts that sources state of an event and that it comes without, since they follow no rule."""

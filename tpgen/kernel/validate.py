@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 #: No tracepoint has more arguments: the kernel's macros count to 12.
 MOST_ARGUMENTS = 12
+#: The largest enum of Linux 7.2 that a tracepoint hands out has 200 enumerators.
+MOST_SYMBOLS = 8192
 #: No kernel's path, message or print fmt is longer, in characters.
 LONGEST_TEXT = 1 << 16
 # An event's name may start with a digit, as those of the ieee 802.15.4 stack do.
@@ -58,6 +60,8 @@ _NUMBER_WORDS = frozenset("_Bool __int128 char double float int long short signe
 _RESERVED = (KEYWORDS | GNU_KEYWORDS) - {"asm", "typeof"}
 # A member within members: thread_info.status, regs[3].
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\]){0,8}")
+_SHOWN = re.compile(r"[ -~]{1,200}")
+_C_VALUE = re.compile(r"-?[0-9]{1,20}")
 # The length of an array as a header writes it, `sizeof(struct sockaddr_in6)`: it stands in a comment.
 _LENGTH = re.compile(r"(?:[\w\s()+\-&|~%<>,.?:!=]|\*(?!/)|/(?!\*))*", re.ASCII)
 _SIZES = {
@@ -126,6 +130,23 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         wrong("text", value)
     return value
+
+
+def shown(value: Any) -> str:
+    """The text that a kernel prints for a value: ASCII that can be printed."""
+    return _matching(_SHOWN, value, "text for a value")
+
+
+def enum_name(value: Any) -> str:
+    """An enum as C calls it: `enum zone_type`, or the name of a typedef."""
+    c_name(value.removeprefix("enum ") if isinstance(value, str) else value)
+    return str(value)
+
+
+def c_value(value: Any) -> int:
+    """A number of at most 64 bits, with or without a sign, in decimal."""
+    number = int(_matching(_C_VALUE, value, "number"))
+    return number if -1 << 63 <= number < 1 << 64 else wrong("number of 64 bits", value)
 
 
 def path(value: Any) -> str:

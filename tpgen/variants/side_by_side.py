@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from tpgen.basics.columns import aligned
+from tpgen.kernel.symbols.facts import EventSymbols, Symbols
 from tpgen.model import Argument, Event, Field
 from tpgen.programs.forms import Form, missing
-from tpgen.show import event_json, field_type_text, type_text
+from tpgen.show import event_json, field_type_text, type_text, value_text
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.variants.select import Selected, grouped
+
+#: Returns the names of values of an event.
+SymbolsOf: TypeAlias = Callable[[Selected], EventSymbols]
 
 
 class _Cell(NamedTuple):
@@ -41,10 +45,12 @@ class _Table(NamedTuple):
 # --- for programs
 
 
-def events_json(selected: Sequence[Selected], targets: Mapping[str, Target]) -> list[dict[str, Any]]:
+def events_json(
+    selected: Sequence[Selected], targets: Mapping[str, Target], symbols_of: SymbolsOf
+) -> list[dict[str, Any]]:
     """The events as `show --json` prints those of several kernels: event by event, each with the name of its kernel."""
     return [
-        {"kernel": each.kernel, **event_json(each.event, targets[each.kernel])}
+        {"kernel": each.kernel, **event_json(each.event, targets[each.kernel], symbols_of(each))}
         for group in grouped(selected)
         for each in group
     ]
@@ -69,9 +75,13 @@ def list_json(selected: Sequence[Selected], kernels: Sequence[str]) -> list[dict
 # --- for people
 
 
-def events_text(selected: Sequence[Selected], kernels: Sequence[str]) -> str:
-    """Each event: which kernels have the same, then a table with a column for each that differs."""
-    return "\n".join("".join(f"{line}\n" for line in _event_lines(group, kernels)) for group in grouped(selected))
+def events_text(selected: Sequence[Selected], kernels: Sequence[str], symbols_of: SymbolsOf) -> str:
+    """Each event: which kernels have the same, then a table with a column for each that differs.
+
+    Of the names of values those are shown that do not have the same on all kernels.
+    """
+    texts = (_event_lines(group, kernels, symbols_of) for group in grouped(selected))
+    return "\n".join("".join(f"{line}\n" for line in lines) for lines in texts)
 
 
 def list_text(selected: Sequence[Selected], kernels: Sequence[str], width: int | None = None) -> str:
@@ -94,8 +104,8 @@ def _count(event: Event) -> str:
     return "?" if event.args is None else "-" if event.attach_name is None else str(len(event.args))
 
 
-def _event_lines(group: Sequence[Selected], kernels: Sequence[str]) -> Iterator[str]:
-    tables = [_arguments(group), _fields(group)]
+def _event_lines(group: Sequence[Selected], kernels: Sequence[str], symbols_of: SymbolsOf) -> Iterator[str]:
+    tables = [_arguments(group), _fields(group), *_names(group, symbols_of)]
     columns = _columns(tables, len(group))
     letters = [chr(ord("A") + number) if number < 26 else f"#{number + 1}" for number in range(len(columns))]
     yield group[-1].event.title
@@ -164,6 +174,29 @@ def _field(field: Field) -> _Cell:
         return _Cell(f"@{field.offset_bytes} __{field.dynamic}", kind, f"{kind or '?[]'} {field.name}")
     declared = field.name if field.type is None else spell(field.type, field.name)
     return _Cell(f"@{field.offset_bytes}", kind, declared)
+
+
+def _names(group: Sequence[Selected], symbols_of: SymbolsOf) -> Iterator[_Table]:
+    """A table for each argument and field with names of values, or one for several that have the same."""
+    columns: dict[str, list[Symbols | None]] = {}
+    for number, each in enumerate(group):
+        args = {arg.slot: arg.name or f"arg{arg.slot}" for arg in each.event.args or ()}
+        found = symbols_of(each)
+        named = [(args[slot], of) for slot, of in found.args]
+        named += [(name, of) for name, of in found.fields if (name, of) not in named]
+        for name, of in named:
+            columns.setdefault(name, [None] * len(group))[number] = of
+    for name, symbols in columns.items():
+        heads = tuple("-" if of is None else f"{len(of.symbols)} names" for of in symbols)
+        cells = [{} if of is None else {key: _Cell(v, "", key) for key, v in named_values(of)} for of in symbols]
+        moved = [row for row in _rows(cells) if len(set(row.cells)) > 1]
+        yield _Table(f"values of {name}", heads, tuple(moved))
+
+
+def named_values(symbols: Symbols) -> Iterator[tuple[str, str]]:
+    """The names with their values: in C what has such a name, else what is printed."""
+    for each in symbols.symbols:
+        yield each.name or repr(each.text), value_text(symbols, each)
 
 
 def _rows(columns: Sequence[Mapping[str, _Cell]]) -> Iterator[_Row]:

@@ -286,7 +286,7 @@ def test_file_knows_what_it_is(tmp_path: Path) -> None:
     """As SQLite has it: PRAGMA application_id is "tpgn", user_version the format."""
     path = small_catalog(tmp_path)
     assert query(path, "PRAGMA application_id") == [(int.from_bytes(b"tpgn", "big"),)]
-    assert query(path, "PRAGMA user_version") == [(2,)]
+    assert query(path, "PRAGMA user_version") == [(3,)]
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~current_umask()
 

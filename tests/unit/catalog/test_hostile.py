@@ -69,11 +69,11 @@ def test_another_programs_database(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("version", "made"), [(1, "an older"), (3, "a newer"), ((1 << 24) + 1, "a newer")])
+@pytest.mark.parametrize(("version", "made"), [(1, "an older"), (4, "a newer"), ((1 << 24) + 1, "a newer")])
 def test_another_format(version: int, made: str, catalog: Path) -> None:
     changed(catalog, f"PRAGMA user_version = {version}")
     message = (
-        f"made by {made} tpgen: format {version}, this one reads 2 [catalog-format]; make it again with this tpgen"
+        f"made by {made} tpgen: format {version}, this one reads 3 [catalog-format]; make it again with this tpgen"
     )
     assert everything(catalog) == refusal(f"{catalog}: {message}")
 
@@ -163,7 +163,8 @@ VALUES = {
     ),
     "line before the first": "UPDATE event SET header = 1, line = -1",
     "two events of one key": "INSERT INTO event SELECT id + 1000, kernel, system, name, module, kind, attach_name, "
-    "class, prototype, header, line, col, alternatives, provenance, print_fmt, checked, flags, syscall FROM event",
+    "class, prototype, header, line, col, alternatives, provenance, print_fmt, checked, flags, syscall, named "
+    "FROM event",
     "release that ends a comment": "UPDATE kernel SET release = '6.1 */ int evil; /*'",
     "release with a newline": "UPDATE kernel SET release = '6.1' || char(10)",
     "architecture that is code": f"UPDATE kernel SET arch = '{CODE}'",
