@@ -52,7 +52,7 @@ def generate_joined(
     if not renderer.backend.several_kernels:
         hint = "give one --kernel; bpf makes one header for several"
         raise fail("usage", f"backend {renderer.plugin.name} makes files for one kernel", hint=hint)
-    _refuse_mixed(kernels)
+    refuse_mixed(kernels)
     forms = forms_of(renderer, request.named)
     selected = select(kernels, request.patterns, request.module, nullness=Form.RAW in forms)
     records_of = {name: cache(kernel.records_of) for name, kernel in kernels.items()}
@@ -82,7 +82,7 @@ def generate_joined(
     return Generated(files, notes, len(events) + len(refused), len(joined), refused)
 
 
-def _refuse_mixed(kernels: Mapping[str, KernelEvents]) -> None:
+def refuse_mixed(kernels: Mapping[str, KernelEvents]) -> None:
     """Raise `usage` for kernels that no program can be for together: of different byte orders or pointers."""
     kinds = {(kernel.target.big_endian, kernel.target.pointer_size): name for name, kernel in kernels.items()}
     if len(kinds) > 1:

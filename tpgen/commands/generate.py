@@ -83,6 +83,10 @@ def parser() -> Parser:
         help="a directory, or a file where PATH has a suffix or there is one (default: -, which is stdout)",
     )  # fmt: skip
     made.add_argument(
+        "--values", action="store_true",
+        help="instead of accessors, headers with the names of values of arguments and fields",
+    )  # fmt: skip
+    made.add_argument(
         "--member", action="append", default=[], metavar="STRUCT:NAME|NAME",
         help="instead of events, a header for a member that kernels call by different names, as in"
         " 'task_struct:__state|state'; may be given several times",
@@ -102,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
         return _members(options)
     if not options.events:
         raise fail("usage", "the following arguments are required: EVENT", hint="`tpgen --help` explains")
+    if options.values:
+        return _values(options)
     renderer: Loaded = options.renderer
     named = tuple(form for form in Form if getattr(options, form))
     given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
@@ -143,6 +149,8 @@ def _members(options: argparse.Namespace) -> int:
     from tpgen.backends.bpf.member import member_header, parsed
     from tpgen.cache.outputs import CachedOutput
 
+    if options.values:
+        raise fail("usage", "--member and --values", hint="a header each: say them one after the other")
     if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer"}):
         raise fail("usage", f"--member goes without {' and '.join(others)}", hint="its header is for every kernel")
     files = [(file.name, file.content) for file in map(member_header, dict.fromkeys(map(parsed, options.member)))]
@@ -150,6 +158,28 @@ def _members(options: argparse.Namespace) -> int:
         raise fail("usage", f"{len(files)} members are meant", hint=f"give -o DIR for the {len(files)} files")
     deliver(CachedOutput(files, [], len(files) > 1), options.output)
     return base.EXIT_DONE
+
+
+def _values(options: argparse.Namespace) -> int:
+    """Write the headers with names of values."""
+    from tpgen.backends.bpf.named_events import named_events
+    from tpgen.backends.generation import CheckFailed
+    from tpgen.cache.outputs import CachedOutput
+    from tpgen.commands.deliver import deliver
+    from tpgen.programs.forms import Form
+
+    if options.backend != "bpf":
+        raise fail("usage", f"--values is for BPF programs, not for {options.backend}", hint="leave -b away")
+    forms = [form for form in Form if getattr(options, form)] or list(Form)
+    found = named_events(base.open_kernels(options), options.events, options.module, forms)
+    if not found.files:
+        return _refused(CheckFailed(*found.refused).diagnostics, options)
+    if found.events > 1 and options.output is None:
+        raise fail("usage", f"{found.events} events are meant", hint="give -o DIR for a header each")
+    files = [(file.name, file.content) for file in found.files]
+    deliver(CachedOutput(files, [], found.events > 1), options.output)
+    base.report(found.notes)
+    return _refused(found.refused, options) if found.refused else base.EXIT_DONE
 
 
 def _refused(findings: Sequence[Diagnostic], options: argparse.Namespace) -> int:

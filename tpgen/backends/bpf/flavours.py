@@ -91,13 +91,22 @@ _EMPTY = "\tint unused;\n"
 
 
 def flavours(
-    conditions: Iterable[Condition], members: Iterable[Member], forms: Sequence[PrototypeExists], suffix: str
+    conditions: Iterable[Condition],
+    members: Iterable[Member],
+    forms: Sequence[PrototypeExists],
+    suffix: str,
+    of_prototypes: str = "tpgen",
 ) -> Flavours:
-    """The local types for these conditions and members. `forms` has all prototypes, newest first."""
+    """The local types for these conditions and members. `forms` has all prototypes, newest first.
+
+    Behind `___` structs have `suffix`, and typedefs `of_prototypes`, which tell those of headers for one event apart.
+    """
     asked = [c.condition if isinstance(c, Not) else c for c in conditions]
     used = {c for c in asked if isinstance(c, PrototypeExists)}
     ordered = [form for form in dict.fromkeys(forms) if form in used]
-    prototypes = {form: f"btf_trace_{form.tracepoint}___tpgen{number}" for number, form in enumerate(ordered, 1)}
+    prototypes = {
+        form: f"btf_trace_{form.tracepoint}___{of_prototypes}{number}" for number, form in enumerate(ordered, 1)
+    }
     records: dict[str, list[dict[str, Member]]] = {}
     for condition in asked:
         if isinstance(condition, RecordExists):

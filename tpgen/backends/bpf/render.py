@@ -34,6 +34,7 @@ FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
     "header.h": (("", "several"), ("raw", "raw_only", "registers", "classic")),
     "member.h": (),
     "member_read.h": (("", "integer"),),
+    "names.h": (),
     "portable.h": (),
     "prelude.h": (),
     "registers.h": (),
