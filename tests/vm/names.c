@@ -64,7 +64,7 @@ static void tell_lines(const char *mark, const char *path, const char *wanted)
 
 static void write_text(const char *name, const char *text)
 {
-	int fd = open(name, O_WRONLY | O_CLOEXEC);
+	int fd = open(name, O_WRONLY | O_CLOEXEC | O_TRUNC);
 
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		fprintf(answers, "| said %s: %s\n", name, strerror(errno));
@@ -122,6 +122,7 @@ static int names(const char *path)
 		if (error)
 			return error;
 	}
+	write_text(TRACEFS "trace", ""); /* of another object's turn */
 	write_text(TRACEFS "set_event_pid", "1");
 	write_text(TRACEFS "events/sched/sched_switch/enable", "1");
 	write_text(TRACEFS "events/skb/kfree_skb/enable", "1");

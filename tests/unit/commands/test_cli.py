@@ -493,6 +493,13 @@ KEYS = {
     "[].record": ("size", "fields"),
     "[].record.fields[]": ("name", "type", "offset", "size", "signed", "dynamic"),
 }
+# Arguments and fields of which values have names have these as well.
+VALUES = {
+    ("[].args[]", (*KEYS["[].args[]"], "values")),
+    ("[].record.fields[]", (*KEYS["[].record.fields[]"], "values")),
+    *((f"{of}.values", ("enum", "flags", "mask", "names", "left_out")) for of in ("[].args[]", "[].record.fields[]")),
+    *((f"{of}.values.names[]", ("value", "name", "text")) for of in ("[].args[]", "[].record.fields[]")),
+}
 
 
 def argument(name: str, ctype: str, slot: int, size: int, kind: str) -> dict[str, object]:
@@ -614,7 +621,7 @@ class TestRunningKernel:
         titles = {f"{event['system']}:{event['name']}" for event in shown if event["system"]}
         assert titles == {title for title in classic if not title.startswith("ftrace:")}
         assert len(raw) > 500
-        assert set(contract(shown)) == set(KEYS.items())
+        assert set(contract(shown)) == set(KEYS.items()) | VALUES
 
     def test_check_finds_nothing(self, tracefs: Path) -> None:
         """Every prototype is compared, and every record but those of bare tracepoints."""

@@ -33,14 +33,15 @@ def names_header(
         else _alias(f"{event.name}_{names.name}", form, same[names], names)
         for form, names in sets
     )
-    values = "".join((*enums.text(), local.text(_comments(local, views)), macros))
+    conditions = _for_programs(local.text(_comments(local, views)))
+    values = "".join((*enums.text(), conditions, macros))
     notes = [
         f" * Without {each.name} of {_PLACES[form]} {names.name}: {each.reason}.\n"
         for form, of_form in named.items()
         for names in of_form
         for each in names.omitted
     ]
-    preamble = fill("bpf", "prelude.h") + fill("bpf", "portable.h") if local.prototypes or local.records else ""
+    preamble = _for_programs(fill("bpf", "prelude.h") + fill("bpf", "portable.h")) if conditions else ""
     text = fill(
         "bpf",
         "names.h",
@@ -53,6 +54,11 @@ def names_header(
         values=values,
     )
     return GeneratedFile(f"{stem}.h", text)
+
+
+def _for_programs(text: str) -> str:
+    """What only a compiler of BPF programs understands."""
+    return f"#ifdef __bpf__\n{text}#endif\n" if text else ""
 
 
 class _Enums:
@@ -135,11 +141,13 @@ def _expressions(name: JoinedName, names: JoinedNames, enums: _Enums, local: Fla
     if not name.places[0].when:
         return _number(name.places[0].value, names), "1"
     conditions = [local.any_of(place.when, " ").replace("\n", " ") for place in name.places]
+    # Of one type, so that no choice changes a sign.
+    ctype = _c_type(names)
     choices = "".join(
-        f"({condition}) ? {_number(place.value, names)} : "
+        f"({condition}) ? ({ctype}){_number(place.value, names)} : "
         for condition, place in zip(conditions, name.places, strict=True)
     )
-    absent = f"__extension__ ({{ TPGEN_ABSENT({name.key}); {_number(0, names)}; }})"
+    absent = f"__extension__ ({{ TPGEN_ABSENT({name.key}); ({ctype})0; }})"
     return f"({choices}{absent})", f"({' || '.join(f'({condition})' for condition in conditions)})"
 
 
