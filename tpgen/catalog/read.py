@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 
 from tpgen.basics.memo import memoised
 from tpgen.catalog.file import CatalogFile
+from tpgen.catalog.kernel_row import KERNEL_ROW, kernel_info
 from tpgen.catalog.schema import FLAGS, MOST_PARTS, KernelInfo
+from tpgen.catalog.symbols import CatalogSymbols
 from tpgen.diagnostics import Diagnostic, Position, Severity, fail
 from tpgen.kernel import validate
 from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.options import CATALOG_SUFFIX
-from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols, Symbol, Symbols
+from tpgen.kernel.symbols.facts import EventSymbols
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
 from tpgen.model import (
     Alternative,
@@ -46,7 +48,6 @@ from tpgen.model import (
     TypeTag,
     Void,
 )
-from tpgen.target import Target
 
 _Value = TypeVar("_Value")
 
@@ -57,7 +58,7 @@ class Catalog(CatalogFile):
     @cached_property
     def kernels(self) -> tuple[KernelInfo, ...]:
         """The kernels in this file, in the order in which they were written."""
-        return tuple(self.value(_kernel_info, row) for row in self.rows(f"{_KERNEL} ORDER BY id"))
+        return tuple(self.value(kernel_info, row) for row in self.rows(f"{KERNEL_ROW} ORDER BY id"))
 
     def kernel(self, name: str | None = None, label: str | None = None) -> CatalogKernel:
         """The kernel of that name; the only one without a name. Messages call it `label`, or by its name.
@@ -75,21 +76,6 @@ class Catalog(CatalogFile):
             what = "which of its kernels is not said" if name is None else f"no kernel {name!r} in this catalog"
             raise fail("unknown-kernel", what, self.path, hint)
         return CatalogKernel(self, self.kernels[names.index(name)], label or name)
-
-
-_KERNEL = (
-    "SELECT name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources FROM kernel"
-)
-
-
-def _kernel_info(row: tuple[Any, ...]) -> KernelInfo:
-    name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources = row
-    if pointer_size not in (4, 8) or long_long_align not in (4, 8):
-        validate.wrong("target", (pointer_size, long_long_align))
-    target = Target(validate.word(arch), int(pointer_size), validate.flag(big_endian), int(long_long_align))
-    known = tuple(map(validate.word, validate.text(sources).split()))
-    release, distribution, build_id = (_or_none(validate.word, text) for text in (release, distribution, build_id))
-    return KernelInfo(validate.word(name), target, release, distribution, build_id, known)
 
 
 _EVENT_COLUMNS = (
@@ -130,6 +116,7 @@ class CatalogKernel(KernelEvents):
             raise catalog.malformed(f"{len(numbers)} kernels have the name {info.name!r}")
         self._id = numbers[0][0]
         self._types: dict[Any, tuple[CType, int]] = {}
+        self._symbols = CatalogSymbols(catalog)
         # While many events are read: the rows of each table by number, those of events by name, system and module.
         self._at_hand: dict[str, dict[Any, list[tuple[Any, ...]]]] = {}
         super().__init__(label, info.target, info.release, tuple(self._notes()))
@@ -417,44 +404,8 @@ class CatalogKernel(KernelEvents):
         flag = self._value(validate.flag, of_task)
         return Register(self._value(validate.member_path, name), *placed, flag, self._opt(_mask, mask))
 
-    # --- names of values
-
     def symbols(self, key: EventKey) -> EventSymbols:
-        named = self._row("named", key)[0]
-        return NO_SYMBOLS if named is None else self._named(named)
-
-    @memoised
-    def _named(self, number: Any) -> EventSymbols:
-        args, fields, left_out = {}, {}, {}
-        query = "SELECT slot, field, symbols, left_out FROM named WHERE id = ? ORDER BY position"
-        for slot, field, symbols, reason in self.catalog.rows(query, number):
-            if slot is not None:
-                args[self._value(validate.number, slot, validate.MOST_ARGUMENTS - 1)] = self._symbols(symbols)
-            elif reason is None:
-                fields[self._value(validate.identifier, field)] = self._symbols(symbols)
-            else:
-                left_out[self._value(validate.identifier, field)] = self._value(validate.text, reason)
-        return EventSymbols(tuple(args.items()), tuple(fields.items()), tuple(left_out.items()))
-
-    @memoised
-    def _symbols(self, number: Any) -> Symbols:
-        enum, is_flags, mask, count = self._one(
-            "SELECT enum, is_flags, mask, symbols FROM symbols WHERE id = ?", number
-        )
-        rows = self.catalog.rows("SELECT value, name, text FROM symbol WHERE symbols = ? ORDER BY position", number)
-        self._expect(count, len(rows), validate.MOST_SYMBOLS, f"symbols {number}")
-        found = tuple(
-            Symbol(
-                self._value(validate.c_value, value), self._opt(validate.c_name, name), self._opt(validate.shown, text)
-            )
-            for value, name, text in rows
-        )
-        flags = self._value(validate.flag, is_flags)
-        return Symbols(found, self._opt(validate.enum_name, enum), flags, self._opt(validate.c_value, mask))
-
-    def _symbol(self, value: Any, name: Any, text: Any) -> Symbol:
-        number = self._value(validate.c_value, value)
-        return Symbol(number, self._opt(validate.c_name, name), self._opt(validate.shown, text))
+        return self._symbols.of(self._row("named", key)[0])
 
     # --- types
 
@@ -615,10 +566,6 @@ def _member(field: Field) -> tuple[str, Dynamic | None]:
 
 def _members(record: Record) -> list[tuple[str, Dynamic | None]]:
     return [_member(field) for field in record.fields]
-
-
-def _or_none(check: Callable[[Any], _Value], value: Any) -> _Value | None:
-    return None if value is None else check(value)
 
 
 def _bytes(value: Any) -> int:

@@ -57,7 +57,7 @@ def names_header(
 
 
 def _for_programs(text: str) -> str:
-    """What only a compiler of BPF programs understands."""
+    """The text, which only a compiler of BPF programs understands, for these alone."""
     return f"#ifdef __bpf__\n{text}#endif\n" if text else ""
 
 

@@ -1,0 +1,32 @@
+"""The row of a kernel in a catalog, as what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tpgen.catalog.schema import KernelInfo
+from tpgen.kernel import validate
+from tpgen.target import Target
+
+_Value = TypeVar("_Value")
+
+#: Selects the rows that `kernel_info` takes.
+KERNEL_ROW = (
+    "SELECT name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources FROM kernel"
+)
+
+
+def kernel_info(row: tuple[Any, ...]) -> KernelInfo:
+    """Return what the row of a kernel tells. Raises `ValueError` where it breaks a rule."""
+    name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources = row
+    if pointer_size not in (4, 8) or long_long_align not in (4, 8):
+        validate.wrong("target", (pointer_size, long_long_align))
+    target = Target(validate.word(arch), int(pointer_size), validate.flag(big_endian), int(long_long_align))
+    known = tuple(map(validate.word, validate.text(sources).split()))
+    release, distribution, build_id = (_or_none(validate.word, text) for text in (release, distribution, build_id))
+    return KernelInfo(validate.word(name), target, release, distribution, build_id, known)
+
+
+def _or_none(check: Callable[[Any], _Value], value: Any) -> _Value | None:
+    return None if value is None else check(value)
