@@ -38,6 +38,7 @@ class _Relocator:
         # The candidates for a type of the object. As in libbpf, a relocation leaves those that it matched to the next.
         self._candidates: dict[int, tuple[Candidate, ...]] = {}
         self._wanted: dict[CoreRelocation, Wanted] = {}
+        self._unknown: dict[CoreRelocation, Unknown] = {}
 
     def relocate(self) -> Relocations:
         return {place: self._relocated(place, each) for place, each in self._relocations()}
@@ -64,8 +65,15 @@ class _Relocator:
         except Refusal as refusal:
             return Failed(spelled(self._btf, relocation), refusal.reason, refusal.errno)
         except Untold:
-            return Unknown(spelled(self._btf, relocation), self._struct_name(relocation))
+            return self._unknown_of(relocation)
         return found or Failed(spelled(self._btf, relocation))
+
+    def _unknown_of(self, relocation: CoreRelocation) -> Unknown:
+        found = self._unknown.get(relocation)
+        if found is None:
+            name = self._struct_name(relocation)
+            found = self._unknown[relocation] = Unknown(spelled(self._btf, relocation), name)
+        return found
 
     def _resolved(self, instruction: Instruction, relocation: CoreRelocation) -> Relocated | None:
         want = self._wanted.get(relocation)
