@@ -13,7 +13,7 @@ from tpgen.kernel.symbols.facts import EventSymbols, Symbol, Symbols
 from tpgen.kernel.symbols.of_event import Enumerators, event_symbols
 from tpgen.kernel.symbols.print_text import Entry, PrintedField, Unread, printed_fields
 from tpgen.model import Argument, CType, Dynamic, Enum, Event, Field, Int, Kind, Pointer, Record, Struct, Typedef
-from tpgen.target import target_named
+from tpgen.target import Target, target_named
 
 X86 = target_named("x86_64")
 INT, LONG, UNSIGNED = (Int(name, size, signed) for name, size, signed in (
@@ -94,6 +94,9 @@ class _Names:
 
     def value(self, name: str) -> int | None:
         return next((held[name] for held in self._enums.values() if name in held), self._known.get(name))
+
+    def constant(self, text: str, target: Target) -> int | None:
+        return constant(text, self, target)
 
     def type_named(self, name: str) -> CType | None:
         return {"gfp_t": Typedef("gfp_t", UNSIGNED), "s8": Typedef("s8", Int("signed char", 1, True))}.get(name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tpgen.basics.memo import memoised
+from tpgen.kernel.symbols.constants import constant
 from tpgen.kernel.symbols.of_event import Enumerators
 from tpgen.model import CType, Typedef
 from tpgen.sources import btf_encoding
 from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind
+from tpgen.target import Target
 
 _ENUMS = (BtfKind.ENUM, BtfKind.ENUM64)
 _TAG = "enum "
@@ -32,6 +34,11 @@ class ImageNames:
         """Return the type of that name, a typedef's; None where BTF has none."""
         found = self._btf.completed(Typedef(name)) if self._btf else None
         return found if isinstance(found, Typedef) and found.target is not None else None
+
+    @memoised
+    def constant(self, text: str, target: Target) -> int | None:
+        """Return the value of an expression; many events print the same flags."""
+        return constant(text, self, target)
 
     @memoised
     def enumerators(self, enum: str) -> Enumerators | None:
@@ -98,3 +105,7 @@ class EventNames:
         if compiled is None or written is None:
             return written if compiled is None else compiled
         return compiled if compiled == written else None
+
+    def constant(self, text: str, target: Target) -> int | None:
+        """Return the value of an expression; None where it depends on something unknown."""
+        return constant(text, self, target) if self._in_headers else self._image.constant(text, target)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from tpgen.basics.frozen import replace
-from tpgen.kernel.symbols.constants import constant, in_field
+from tpgen.kernel.symbols.constants import in_field
 from tpgen.kernel.symbols.facts import EventSymbols, Symbol, Symbols
 from tpgen.kernel.symbols.print_text import Entry, PrintedField, Unread, printed_fields
 from tpgen.kernel.validate import MOST_SYMBOLS, c_name
@@ -20,11 +20,8 @@ Enumerators = tuple[tuple[tuple[str, int], ...], bool]
 class Names(Protocol):
     """The names that the image of an event and its headers have."""
 
-    def value(self, name: str) -> int | None:
-        """Return the value of an enumerator or a macro; None where it is unknown."""
-
-    def type_named(self, name: str) -> CType | None:
-        """Return the type of that name, a typedef's; None where it is unknown."""
+    def constant(self, text: str, target: Target) -> int | None:
+        """Return the value of an expression; None where it depends on something unknown."""
 
     def enumerators(self, enum: str) -> Enumerators | None:
         """Return what `enum zone_type`, or the typedef of that name, holds; None where that is unknown."""
@@ -111,14 +108,14 @@ def _symbols(call: PrintedField, size: int, signed: bool, names: Names, target: 
     symbols: list[Symbol] = []
     unknown: list[str] = []
     for entry in call.entries:
-        value = constant(entry.value, names, target)
+        value = names.constant(entry.value, target)
         if value is None:
             unknown.append(entry.text)
         elif (held := in_field(value, size, signed, call.is_flags)) is not None:
             symbols.append(Symbol(held, _name(entry), _text(entry.text)))
     if call.zero is not None and all(symbol.value for symbol in symbols):
         symbols.insert(0, Symbol(0, None, _text(call.zero)))
-    mask = constant(call.mask, names, target) if call.mask else None
+    mask = names.constant(call.mask, target) if call.mask else None
     bits = (1 << 8 * size) - 1
     kept = tuple(dict.fromkeys(symbol for symbol in symbols if symbol.name or symbol.text))
     return Symbols(kept, _common_enum(kept, names), call.is_flags, None if mask is None else mask & bits), unknown

@@ -16,6 +16,8 @@ _CALLS = {
     "__print_symbolic": False, "__print_symbolic_u64": False, "__print_symbolic64": False,
     "__print_flags": True, "__print_flags_u64": True, "__print_flags64": True,
 }  # fmt: skip
+# What all of them begin with: most formats have none, and need not be read.
+_PREFIX = "__print_"
 _RECORDS = ("REC", "__entry")
 # Casts that leave a value what it is: the kernel converts it to an unsigned long anyway.
 _WIDE = frozenset(("unsigned long", "long", "unsigned long long", "long long", "u64", "s64", "__u64"))
@@ -56,7 +58,7 @@ class Unread(NamedTuple):
 
 def printed_fields(text: str) -> list[PrintedField | Unread]:
     """Find what a print format, or the arguments of TP_printk, prints as names."""
-    tokens = _TOKEN.findall(text)
+    tokens = _TOKEN.findall(text) if _PREFIX in text else []
     found: list[PrintedField | Unread] = []
     for at, token in enumerate(tokens):
         if token in _CALLS and tokens[at + 1 : at + 2] == ["("] and len(found) < MOST_CALLS:
