@@ -42,9 +42,9 @@ def raw_types(event: Event) -> tuple[ProgramType, ...]:
 class ProgramSection(NamedTuple):
     """A section of programs of `type` at the tracepoint `event`, which is None where the name leaves it open.
 
-    `system` is that of the event, for `ProgramType.TP` alone, and `module` the image that libbpf is to look in, for
-    `ProgramType.TP_BTF` alone. `writable` programs (`.w`) may write what their context points to, `sleepable` ones
-    (`.s`) may sleep. Without `autoload` (`?`) libbpf loads them only on demand.
+    `system` is that of the event, for `ProgramType.TP` alone, which without one is not attached. `module` is the image
+    that libbpf is to look in, for `ProgramType.TP_BTF` alone. `writable` programs (`.w`) may write what their context
+    points to, `sleepable` ones (`.s`) may sleep. Without `autoload` (`?`) libbpf loads them only on demand.
     """
 
     type: ProgramType
@@ -105,7 +105,9 @@ def _with_target(section: ProgramSection, target: str) -> ProgramSection | None:
     match section.type:
         case ProgramType.TP:
             system, slash, event = target.partition("/")
-            return section._replace(system=system, event=event) if slash and system and event else None
+            if not slash:  # which libbpf loads, and does not attach
+                return section._replace(event=target) if target else None
+            return section._replace(system=system, event=event) if system and event else None
         case ProgramType.TP_BTF if ":" in target:
             module, _, event = target.partition(":")
             return section._replace(module=module, event=event) if event else None

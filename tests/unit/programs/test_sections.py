@@ -22,6 +22,7 @@ SHORT = {
     "tp_btf.s/sys_exit": ProgramSection(TP_BTF, "sys_exit", sleepable=True),
     "tp": ProgramSection(TP),
     "tp/sched/sched_switch": ProgramSection(TP, "sched_switch", "sched"),
+    "tp/sched_switch": ProgramSection(TP, "sched_switch"),
     "tp.s/syscalls/sys_enter_openat": ProgramSection(TP, "sys_enter_openat", "syscalls", sleepable=True),
     "?raw_tp/sched_switch": ProgramSection(RAW_TP, "sched_switch", autoload=False),
     "?tp/sched/sched_switch": ProgramSection(TP, "sched_switch", "sched", autoload=False),
@@ -44,7 +45,7 @@ OTHERS = (
     "raw_tpx", "raw_tpx/sched_switch", "raw_tp_btf", "tpx/sched/sched_switch", "tracepoints/sched/sched_switch",
     "tp.w/sched/sched_switch", "tp_btf.w/sched_switch", "raw_tp./sched_switch", "raw_tp.x/sched_switch",
     "raw_tp.ws/sched_switch", "??raw_tp/sched_switch", " raw_tp/sched_switch", "RAW_TP/sched_switch",
-    "tp/sched_switch", "tp/", "tp//sched_switch", "tp/sched/", "raw_tp/", "tp_btf/", "tp_btf/xe:",
+    "tp/", "tp//sched_switch", "tp/sched/", "raw_tp/", "tp_btf/", "tp_btf/xe:",
     "tp/sched.s/", ".rel.raw_tp/sched_switch",
 )  # fmt: skip
 

@@ -20,8 +20,7 @@ def events_of(kernel: KnownKernel, section: ProgramSection) -> tuple[Event, ...]
     if section.event is None:
         return ()
     if section.type == ProgramType.TP:
-        assert section.system is not None
-        return kernel.records(section.system, section.event)
+        return kernel.records(section.system, section.event) if section.system is not None else ()
     events = kernel.tracepoints(section.event, section.module)
     return tuple(event for event in events if section.type in raw_types(event))
 
@@ -45,7 +44,7 @@ def event_findings(case: Case, events: Sequence[Event]) -> Iterator[Finding]:
 
 def _absent(case: Case) -> Finding:
     if case.section.type == ProgramType.TP:
-        return _no_event(case)
+        return _no_system(case) if case.section.system is None else _no_event(case)
     section, kernel = case.section, case.kernel
     assert section.event is not None
     verdict = Verdict.REFUSED_LOAD if case.is_tp_btf else Verdict.REFUSED_ATTACH
@@ -79,6 +78,12 @@ def _raw_way_on(kernel: KnownKernel, section: ProgramSection) -> str | None:
     if records:
         return f'there is an event without raw arguments: SEC("tp/{records[0].system}/{name}")'
     return None
+
+
+def _no_system(case: Case) -> Finding:
+    message = f"its section names no system: libbpf attaches to tp/SYSTEM/{case.section.event} alone"
+    hint = _record_way_on(case.kernel, case.section)
+    return found(case, Verdict.REFUSED_ATTACH, "no-event", message, errno="EINVAL", hint=hint)
 
 
 def _no_event(case: Case) -> Finding:
