@@ -57,8 +57,14 @@ def compiled(module: Path, vmlinux: Path) -> list[dict[str, Any]]:
 def shown(*options: str | Path) -> list[dict[str, Any]]:
     done = tpgen("show", "barge:*", "--json", *options)
     assert done.code == 0, done.err
-    found: list[dict[str, Any]] = json.loads(done.out)
+    found: list[dict[str, Any]] = json.loads(done.out, object_hook=_without_names)
     return found
+
+
+def _without_names(shown: dict[str, Any]) -> dict[str, Any]:
+    """Without the names of values: those of the driver's own enums only BTF tells."""
+    shown.pop("values", None)
+    return shown
 
 
 @pytest.mark.parametrize("headers", [DRIVER, DRIVER / "trace.h"], ids=["directory", "header"])
