@@ -10,7 +10,8 @@ import pytest
 from support.cli import tpgen
 from support.doctor_cases import Expected, compiled, driver, outcomes
 
-pytestmark = [pytest.mark.live, pytest.mark.compilers]
+# libbpf looks up in tracefs what tp programs attach to.
+pytestmark = [pytest.mark.live, pytest.mark.compilers, pytest.mark.usefixtures("tracefs")]
 
 
 def test_verdicts_are_what_happens(tmp_path: Path) -> None:
