@@ -91,7 +91,7 @@ class Tried(NamedTuple):
 
     def rows(self) -> Iterator[str]:
         """By module and type: how many programs were attached, of how many."""
-        of = Counter(_place(each) for each in self.verdicts)
+        of = Counter(_place(each) for each in self.verdicts if each.verdict != "cannot")  # which is of a whole object
         attached = Counter(_place(each) for each in self.verdicts if each.verdict == "attached")
         for module in sorted({module for module, _ in of}):
             kinds = sorted(kind for other, kind in of if other == module)
