@@ -10,14 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.generation import CheckFailed
-from tpgen.backends.registry import Loaded
-from tpgen.catalog.store import StoredKernel
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
-from tpgen.diff.changes import KernelsDiff
 from tpgen.doctor.findings import Expected, Finding, Judgement, Stage, Verdict
 from tpgen.kernel.comparison import errors
 from tpgen.kernel.events import EventKey, KernelEvents
@@ -28,9 +25,14 @@ from tpgen.programs.forms import Form, missing
 from tpgen.target import Target
 from tpgen.values import Value
 
+if TYPE_CHECKING:
+    from tpgen.backends.registry import Loaded
+    from tpgen.catalog.store import StoredKernel
+    from tpgen.diff.changes import KernelsDiff
+
 __all__ = [
     "CheckFailed", "Diagnostic", "Event", "Evidence", "Expected", "Finding", "Form", "GeneratedFile", "GeneratedFiles",
-    "Judgement", "Kernel", "Kernels", "KernelsDiff", "Loaded", "Stage", "StoredKernel", "Target", "TpgenError",
+    "Judgement", "Kernel", "Kernels", "Stage", "Target", "TpgenError",
     "Tracepoint", "Value", "Verdict", "backends", "diff", "doctor", "join_kernels", "kernels", "open_kernel",
     "open_kernels",
 ]  # fmt: skip

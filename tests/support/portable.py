@@ -38,7 +38,8 @@ EVENTS = (
     "sched_stat_runtime", "nbd_send_request", "mark_victim", "block_bio_backmerge", "hrtimer_expire_entry",
 )  # fmt: skip
 
-_PREAMBLE = """
+#: What programs with every accessor begin with: a macro to read a value, and one to copy one.
+PREAMBLE = """
 #define SEC(name) __attribute__((section(name), used))
 char LICENSE[] SEC("license") = "GPL";
 #define VALUE(accessor) do { \\
@@ -131,7 +132,7 @@ def units(chosen: Sequence[Pair], portable: Path, fixed: Path) -> tuple[str, str
 
 
 def _unit(folder: Path, prefixes: Sequence[str], programs: Sequence[str]) -> str:
-    return "".join(f'#include "{folder / prefix}.h"\n' for prefix in prefixes) + _PREAMBLE + "".join(programs)
+    return "".join(f'#include "{folder / prefix}.h"\n' for prefix in prefixes) + PREAMBLE + "".join(programs)
 
 
 class Objects(NamedTuple):

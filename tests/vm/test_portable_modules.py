@@ -16,7 +16,7 @@ import pytest
 from support.cli import tpgen
 from support.compilers import COMPILERS
 from support.debian import Tree
-from support.portable import Accessor, Header, Verdict, comparer, differing, read, verdicts
+from support.portable import PREAMBLE, Accessor, Header, Verdict, comparer, differing, read, verdicts
 from support.programs import Job, chunks, compiled
 from support.vm import Line, boot, in_loading_order, load_modules, module_name
 
@@ -33,20 +33,6 @@ _PROGRAMS = 250
 # What tp_btf takes no pointer to, whatever the header: some kernels take those to integers and to void.
 _NO_STRUCT = re.compile(r"type [A-Z_]+ is not a struct|Only pointer access is allowed")
 _POINTER = re.compile(r"(?P<target>.*)\*$")
-
-_PREAMBLE = """
-#define SEC(name) __attribute__((section(name), used))
-char LICENSE[] SEC("license") = "GPL";
-#define VALUE(accessor) do { \\
-	unsigned long long value = (unsigned long long)accessor(ctx); \\
-	__asm__ volatile("" : : "r"(value)); \\
-} while (0)
-#define READ(accessor) do { \\
-	char buffer[64]; \\
-	long length = accessor(ctx, buffer, sizeof(buffer)); \\
-	__asm__ volatile("" : : "r"(buffer), "r"(length) : "memory"); \\
-} while (0)
-"""
 
 
 class Events(NamedTuple):
@@ -149,7 +135,7 @@ def objects_of(portable: Path, homes: Mapping[str, str], folder: Path, with_btf:
 
 def unit(programs: Sequence[tuple[Path, str]]) -> str:
     headers = dict.fromkeys(path for path, _ in programs)
-    return "".join(f'#include "{path}"\n' for path in headers) + _PREAMBLE + "".join(text for _, text in programs)
+    return "".join(f'#include "{path}"\n' for path in headers) + PREAMBLE + "".join(text for _, text in programs)
 
 
 def programs_of(header: Header, section: str, module: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tpgen.commands import base
 from tpgen.commands.base import Parser
 from tpgen.commands.terminal import print_text
-from tpgen.diagnostics import fail
+from tpgen.diagnostics import TpgenError, fail
 
 # The pages that have tables of codes.
 _PAGES = ("diagnostics.md", "doctor.md")
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     return base.EXIT_DONE
 
 
-def _unknown(code: str, known: list[str]) -> Exception:
+def _unknown(code: str, known: list[str]) -> TpgenError:
     import difflib
 
     near = difflib.get_close_matches(code, known, n=1)

@@ -21,16 +21,6 @@ ROOT = Path(__file__).resolve().parents[3]
 NOBODY = 65534
 
 
-@pytest.fixture(scope="module")
-def btf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_btf(tmp_path_factory.mktemp("btf") / "vmlinux")
-
-
-@pytest.fixture(scope="module")
-def tracefs_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tracefs(tmp_path_factory.mktemp("tracefs"))
-
-
 def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
     """tpgen in a process of its own."""
     command = (sys.executable, "-m", "tpgen", *map(str, arguments))

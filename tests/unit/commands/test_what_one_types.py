@@ -6,19 +6,8 @@ from pathlib import Path
 
 import pytest
 from support.cli import Done, refusal, tpgen
-from support.small_kernel import write_btf, write_tracefs
 
 from tpgen.commands.deliver import COMMANDS
-
-
-@pytest.fixture(scope="module")
-def btf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_btf(tmp_path_factory.mktemp("btf") / "vmlinux")
-
-
-@pytest.fixture(scope="module")
-def tracefs_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tracefs(tmp_path_factory.mktemp("tracefs"))
 
 
 @pytest.fixture
