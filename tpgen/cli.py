@@ -106,7 +106,7 @@ def _failed(error: Exception) -> int:
             error = fail("unwritable", f"cannot write: {error.strerror or error}", "stdout")
         else:
             error = unforeseen(error)
-    from tpgen.commands.base import report
+    from tpgen.commands.common.base import report
 
     report(error.diagnostics)
     return EXIT_BAD_INPUT

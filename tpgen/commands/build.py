@@ -7,8 +7,8 @@ import os
 import sys
 
 from tpgen.building.request import BuildRequest
-from tpgen.commands import base
-from tpgen.commands.base import Parser
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
 from tpgen.diagnostics import fail, printable_lines
 
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tpgen.commands import base
-from tpgen.commands.base import Parser
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.terminal import print_table
 from tpgen.commands.deliver import say
-from tpgen.commands.terminal import print_table
 from tpgen.diagnostics import fail, printable
 
 if TYPE_CHECKING:

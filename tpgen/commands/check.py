@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tpgen.commands import base
-from tpgen.commands.base import Parser
-from tpgen.commands.terminal import print_text
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.terminal import print_text
 from tpgen.diagnostics import Severity, TpgenError, printable_lines
 from tpgen.opening import Compared, compare_sources, expanded
 

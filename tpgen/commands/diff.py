@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tpgen.commands import base
-from tpgen.commands.base import Parser
-from tpgen.commands.terminal import add_color, colours, print_text
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.terminal import add_color, colours, print_text
 from tpgen.diagnostics import printable_json, printable_lines
 from tpgen.opening import kernel_names
 

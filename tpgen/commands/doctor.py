@@ -9,8 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen import opening
-from tpgen.commands import base
-from tpgen.commands.base import Parser
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
 from tpgen.diagnostics import fail, printable_lines, shortened
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
@@ -103,7 +103,7 @@ def _kernels(options: argparse.Namespace) -> KernelsOf:
 
 
 def _print_text(examined: Sequence[Examined], options: argparse.Namespace) -> None:
-    from tpgen.commands.terminal import print_text
+    from tpgen.commands.common.terminal import print_text
     from tpgen.doctor.reports.text import report
 
     print_text(printable_lines(report(examined, _paths(examined, options))))

@@ -7,9 +7,9 @@ import re
 import sys
 from collections.abc import Iterator
 
-from tpgen.commands import base
-from tpgen.commands.base import Parser
-from tpgen.commands.terminal import print_text
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.terminal import print_text
 from tpgen.diagnostics import TpgenError, fail
 
 # The pages that have tables of codes.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from tpgen.commands import base
-from tpgen.commands.base import Parser
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
 from tpgen.commands.deliver import COMMANDS, STDOUT, deliver
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 

@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tpgen.commands import base
-from tpgen.commands.base import Parser
-from tpgen.commands.terminal import print_table, print_text, width_of
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.terminal import print_table, print_text, width_of
 from tpgen.diagnostics import fail, printable_lines
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tpgen.commands import base
-from tpgen.commands.base import Parser
-from tpgen.commands.terminal import print_text
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.terminal import print_text
 from tpgen.diagnostics import fail, printable, printable_json, unreadable
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from support.systemtap import make_tree
 
 from tpgen.backends.generation import GenerateRequest, generate
 from tpgen.backends.registry import find
-from tpgen.commands.base import kernel_named
+from tpgen.commands.common.base import kernel_named
 from tpgen.kernel.events import KernelEvents
 from tpgen.output import write_files
 from tpgen.paths import resource_dir

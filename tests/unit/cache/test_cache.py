@@ -22,7 +22,7 @@ from tpgen.cache.outputs import CachedInvocation, CachedOutput
 from tpgen.cache.private_files import PrivateFiles
 from tpgen.catalog import live_cache
 from tpgen.commands import generate
-from tpgen.commands.base import Parser
+from tpgen.commands.common.base import Parser
 from tpgen.kernel.check import CheckedKernel
 from tpgen.kernel.events import KernelEvents
 from tpgen.sources.verifier import Verifier

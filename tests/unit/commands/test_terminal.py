@@ -20,8 +20,8 @@ from support.cli import tpgen
 from support.small_kernel import write_btf, write_tracefs
 
 from tpgen.basics.columns import aligned
+from tpgen.commands.common.terminal import folded
 from tpgen.commands.deliver import COMMANDS
-from tpgen.commands.terminal import folded
 
 ROOT = Path(__file__).parents[3]
 

@@ -15,7 +15,7 @@ from support.cli import refusal, tpgen
 
 from tpgen.api import open_kernel
 from tpgen.cache import fingerprint
-from tpgen.commands import base
+from tpgen.commands.common import base
 from tpgen.diagnostics import TpgenError
 from tpgen.kernel import options
 from tpgen.kernel import sources as kernel_sources

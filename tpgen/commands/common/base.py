@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
+from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
 from tpgen.commands.deliver import say
-from tpgen.commands.terminal import USUAL_WIDTH, width_of
 from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail, printable_json
 from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PATH, PICK, WORD, KernelOption, options_of
 from tpgen.kernel.request import KernelRequest

@@ -1,0 +1,1 @@
+"""Parsers, options and tables that several commands share."""
