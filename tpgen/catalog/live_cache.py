@@ -1,15 +1,17 @@
-"""The running kernel's catalog in the user's cache: stored by a run that resolves all events, read by later ones.
+"""The running kernel's catalog in the user's cache: stored by the second run that resolves all events.
 
-It is valid as long as `kernel_identity.current` and the installation are what they were. A run that asks for a few
-events resolves no others for the sake of it, and one that shows nothing of NULL does not ask the verifier about all of
-them: its catalog leaves that open.
+To store it takes as long as to resolve them, so that the first run leaves a mark only: on a build machine, in a
+container, there is no second. It is valid as long as `kernel_identity.current` and the installation are what they were.
+A run that asks for a few events resolves no others for the sake of it, and one that shows nothing of NULL does not ask
+the verifier about all of them: its catalog leaves that open.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tpgen.basics.frozen import replace
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 # How many kernels stay, and their bytes.
 _MOST, _BIGGEST, _TOTAL = 4, 1 << 26, 1 << 27
+
+# Of how many catalogs the marks stay that say that a run could have stored them. A mark is empty.
+_MOST_MARKS = 16
 
 # Begins the name of a file of which the verifier was not asked.
 _UNASKED = "unasked-"
@@ -104,13 +109,15 @@ class CachingKernel(KernelEvents):
         return events
 
     def _store(self, nullness: bool) -> None:
+        verifier = self._kernel.sources.verifier
+        asked = nullness or verifier is None or not verifier.answers
+        _store(self, lambda: self._info(asked), asked)
+
+    def _info(self, asked: bool) -> KernelInfo:
         from tpgen.catalog.write import info_of
 
         info = info_of(self._kernel.sources, "live", build_id=kernel_identity.build_id())
-        open_question = not nullness and "verifier" in info.sources
-        if open_question:
-            info = replace(info, sources=tuple(word for word in info.sources if word != "verifier"))
-        _store(self, info, asked=not open_question)
+        return info if asked else replace(info, sources=tuple(word for word in info.sources if word != "verifier"))
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
         if raw_only:
@@ -144,26 +151,42 @@ class CachingKernel(KernelEvents):
         return self._kernel.raw_evidence()
 
 
-def _store(kernel: KernelEvents, info: KernelInfo, asked: bool) -> None:
-    """Store the catalog of `kernel`, if that can be done, with what only the verifier tells where it was `asked`."""
+def _store(kernel: KernelEvents, info: Callable[[], KernelInfo], asked: bool) -> None:
+    """Store the catalog of `kernel`, if that can be done, with what only the verifier tells where it was `asked`.
+
+    The first run that could do so does not.
+    """
+    key = _key()
+    if key is None or not _is_marked(stem := key if asked else _UNASKED + key):
+        return
     from tpgen.catalog.write import CatalogWriter
 
-    files, key = _files(), _key()
-    if key is None:
-        return
+    files = _files()
     try:
         temporary = files.new(key)
         try:
             writer = CatalogWriter()
-            writer.add(info, kernel, nullness=asked)
+            writer.add(info(), kernel, nullness=asked)
             writer.fill(temporary)
             with open(temporary, "rb") as file:
-                name = _file_name(key if asked else _UNASKED + key, file.read())
+                name = _file_name(stem, file.read())
             files.place(temporary, name)
         finally:
             discard(temporary)
     except (OSError, TpgenError):  # no room, no permission
         pass
+
+
+def _is_marked(stem: str) -> bool:
+    """Whether a run before this one could have stored the catalog whose name begins so; marks that this one could."""
+    marks = PrivateFiles("marks", _MOST_MARKS, 0)
+    try:
+        marks.read(stem)
+    except OSError:
+        with contextlib.suppress(OSError):
+            marks.write(stem)
+        return False
+    return True
 
 
 def _files() -> PrivateFiles:

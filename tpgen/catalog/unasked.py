@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tpgen.kernel.events import EventKey, KernelEvents
     from tpgen.model import Event
 
-    #: Stores a kernel as a catalog with that row of it, and whether its verifier was asked.
-    Store: TypeAlias = Callable[[KernelEvents, KernelInfo, bool], None]
+    #: Stores a kernel as a catalog with that row of it, and whether its verifier was asked; the second time.
+    Store: TypeAlias = Callable[[KernelEvents, Callable[[], KernelInfo], bool], None]
 
 
 class UnaskedKernel(CatalogKernel):
@@ -38,7 +38,7 @@ class UnaskedKernel(CatalogKernel):
         ]
         store, self._store = self._store, None
         if store is not None and len(keys) == self.count:
-            store(self, replace(self.info, sources=(*self.info.sources, "verifier")), True)
+            store(self, lambda: replace(self.info, sources=(*self.info.sources, "verifier")), True)
         return asked
 
 
