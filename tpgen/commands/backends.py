@@ -54,7 +54,7 @@ def _json(loaded: Loaded) -> dict[str, object]:
         "name": plugin.name,
         "description": backend.description,
         "package": plugin.distribution,
-        "version": plugin.version,
+        "package_version": plugin.version,
         "forms": list(backend.forms),
         "several_kernels": backend.several_kernels,
         "options": [

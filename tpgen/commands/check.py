@@ -56,7 +56,7 @@ def _output(checked: Sequence[Compared], options: argparse.Namespace) -> str:
     if options.json:
         from tpgen.kernel.report import report_json
 
-        return base.json_lines(report_json(each.kernel, each.comparisons, each.skipped) for each in checked)
+        return base.json_array(report_json(each.kernel, each.comparisons, each.skipped) for each in checked)
     from tpgen.annotations.annotation import of_diagnostic
     from tpgen.kernel.report import findings
 

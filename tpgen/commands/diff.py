@@ -98,5 +98,5 @@ def _json(found: KernelsDiff) -> str:
     from tpgen.diff.render import diff_json
 
     head, events = diff_json(found)
-    start = printable_json(json.dumps(head, ensure_ascii=False))[:-1]
+    start = printable_json(json.dumps({"version": base.JSON_VERSION, **head}, ensure_ascii=False))[:-1]
     return f'{start}, "events": {base.json_lines(events)}}}'

@@ -117,7 +117,7 @@ def _for_programs(examined: Sequence[Examined], options: argparse.Namespace) -> 
         return base.annotated(options.annotate, "tpgen doctor", annotations_of(examined, _paths(examined, options)))
     from tpgen.doctor.reports.as_json import judgement_json
 
-    return base.json_lines(judgement_json(judgement) for each in examined for judgement in each.judgements)
+    return base.json_array(judgement_json(judgement) for each in examined for judgement in each.judgements)
 
 
 def _paths(examined: Sequence[Examined], options: argparse.Namespace) -> SourcePaths:

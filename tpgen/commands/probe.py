@@ -44,7 +44,8 @@ def _print_json(found: bool | None, evidence: list[Evidence]) -> None:
     import json
 
     items = [{"supported": item.supported, "what": item.what} for item in evidence]
-    print(printable_json(json.dumps({"supported": found, "evidence": items}, indent=1, ensure_ascii=False)))
+    told = {"version": base.JSON_VERSION, "supported": found, "evidence": items}
+    print(printable_json(json.dumps(told, indent=1, ensure_ascii=False)))
 
 
 def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[Evidence]:

@@ -119,7 +119,11 @@ def test_list(environment: Environment) -> None:
         ["--upper", "in", "capitals"], ["--size", "8", "in", "bytes"],
     ]  # fmt: skip
     (ours,) = (item for item in json.loads(tpgen("backends", "--json").out) if item["name"] == "bpf")
-    assert (ours["package"], ours["version"], ours["forms"]) == ("tpgen", package.__version__, ["raw", "classic"])
+    assert (ours["package"], ours["package_version"], ours["forms"]) == (
+        "tpgen",
+        package.__version__,
+        ["raw", "classic"],
+    )
 
 
 class TestOptions:

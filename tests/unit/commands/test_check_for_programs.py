@@ -27,7 +27,7 @@ def test_json(driver: tuple[str, ...]) -> None:
     done = tpgen("check", "--json", *driver)
     assert (done.code, done.err) == (1, "")
     (checked,) = json.loads(done.out)
-    assert set(checked) == {"kernel", "release", "subjects", "findings", "not_compared"}
+    assert set(checked) == {"kernel", "release", "subjects", "findings", "not_compared", "version"}
     (finding,) = [finding for finding in checked["findings"] if finding["severity"] == "error"]
     assert finding == {
         "code": "header-arguments",

@@ -478,7 +478,7 @@ def contract(items: object, path: str = "") -> Iterator[tuple[str, tuple[str, ..
 
 # DESIGN §3
 KEYS = {
-    "[]": ("system", "name", "attach_name", "module", "class", "kind", "header", "args", "record"),
+    "[]": ("system", "name", "attach_name", "module", "class", "kind", "header", "args", "record", "version"),
     "[].args[]": ("name", "type", "slot", "size", "signed", "kind", "nullable"),
     "[].record": ("size", "fields"),
     "[].record.fields[]": ("name", "type", "offset", "size", "signed", "dynamic"),
@@ -558,7 +558,7 @@ class TestJson:
     def test_event(self, expected: dict[str, object], btf: Path, tracefs_copy: Path) -> None:
         done = tpgen("show", str(expected["name"]), "--json", "--btf", btf, "--tracefs", tracefs_copy)
         assert (done.code, done.err) == (0, "")
-        assert json.loads(done.out) == [expected]
+        assert json.loads(done.out) == [expected | {"version": 1}]
 
     def test_keys(self, btf: Path, tracefs_copy: Path) -> None:
         done = tpgen("show", "*", "--json", "--btf", btf, "--tracefs", tracefs_copy)

@@ -595,6 +595,7 @@ def test_json(pair: tuple[Path, Path]) -> None:
     done = tpgen("diff", *pair, "--json")
     assert len(done.out.splitlines()) == 5  # an event takes one
     assert json.loads(done.out) == {
+        "version": 1,
         "before": {"name": old, "release": None, "arch": "unknown"},
         "after": {"name": new, "release": None, "arch": "unknown"},
         "counts": {

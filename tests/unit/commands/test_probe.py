@@ -113,6 +113,7 @@ def test_json(tmp_path: Path) -> None:
     done = tpgen("probe", "--release", "6.1", "--json")
     assert done.code == UNKNOWN
     assert json.loads(done.out) == {
+        "version": 1,
         "supported": None,
         "evidence": [{"supported": None, "what": "release 6.1 is 4.17 or newer: a hint"}],
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.cli import tpgen
 from support.doctor_cases import Expected, compiled, expected
+from support.json_schemas import validator
 
 pytestmark = pytest.mark.compilers
 
@@ -29,7 +30,9 @@ def judged(objects: list[Path]) -> dict[tuple[str, str], dict[str, Any]]:
     done = tpgen("doctor", *objects, "--kernel", "debian-*-amd64", "--json")
     assert done.err == ""
     names = {f"debian-{kernel}-amd64": kernel for kernel in KERNELS}
-    return {(item["program"], names[item["kernel"]]): item for item in json.loads(done.out)}
+    found = json.loads(done.out)
+    validator("doctor").validate(found)
+    return {(item["program"], names[item["kernel"]]): item for item in found}
 
 
 def is_as_known(item: dict[str, Any], known: Expected) -> bool:

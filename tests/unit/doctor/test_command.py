@@ -115,7 +115,7 @@ def test_workflow_and_hook_name_the_command() -> None:
 # --- JSON
 
 
-KEYS = ["object", "program", "section", "kernel", "verdict", "findings"]
+KEYS = ["object", "program", "section", "kernel", "verdict", "findings", "version"]
 FINDING_KEYS = [
     "code", "stage", "errno", "slot", "offset", "size", "expected", "actual", "file", "line", "message",
 ]  # fmt: skip

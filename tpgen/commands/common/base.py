@@ -186,13 +186,23 @@ def outcomes(kernels: Mapping[str, KernelEvents], selected: Sequence[Selected], 
     return max(outcome(kernel, keys[name], options) for name, kernel in kernels.items())
 
 
-def print_json(items: list[dict[str, object]]) -> None:
+#: The version of what every `--json` prints, a key of each object: templates/schemas has a schema for each command.
+#: A change that a program could stumble over makes it one more; a new key does not.
+JSON_VERSION = 1
+
+
+def print_json(items: Iterable[Mapping[str, object]]) -> None:
     """Print an array, one item per line: as quick as compact JSON, and grep and diff can still be used on it."""
-    sys.stdout.write(json_lines(items))
+    sys.stdout.write(json_array(items))
 
 
-def json_lines(items: Iterable[dict[str, object]]) -> str:
-    """The text of an array, as `print_json` prints it."""
+def json_array(items: Iterable[Mapping[str, object]]) -> str:
+    """The text of an array of objects that each carry the version, as `print_json` prints it."""
+    return json_lines({**item, "version": JSON_VERSION} for item in items)
+
+
+def json_lines(items: Iterable[Mapping[str, object]]) -> str:
+    """The text of an array, one item per line."""
     import json
 
     encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
