@@ -44,6 +44,7 @@ catalog probe show
 opening
 variants
 diff backends catalog.build
+history
 doctor
 building
 commands api

@@ -6,7 +6,7 @@ The file must be just what `write` makes: its tables, word by word (`file` sees 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from tpgen.catalog.symbols import CatalogSymbols
 from tpgen.diagnostics import Diagnostic, Position, Severity, fail
 from tpgen.kernel import validate
 from tpgen.kernel.comparison import Comparison, Subject, errors
-from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.kernel.events import EventKey, KernelEvents, Part
 from tpgen.kernel.options import CATALOG_SUFFIX
 from tpgen.kernel.symbols.facts import EventSymbols
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_BYTES
@@ -154,6 +154,19 @@ class CatalogKernel(KernelEvents):
     def _key(self, system: Any, name: Any, module: Any, kind: Any) -> EventKey:
         system, module = self._opt(validate.system_name, system), self._opt(validate.word, module)
         return EventKey(system, self._value(validate.event_name, name), module, kind == Kind.DYNAMIC)
+
+    def fingerprints(self, names: Collection[str] | None = None) -> Iterator[tuple[EventKey, Hashable]]:
+        of_names = [("", None)] if names is None or len(names) >= _MANY else [(" AND name = ?", name) for name in names]
+        facts = "SELECT system, name, module, kind, attach_name IS NULL, prototype, class FROM event WHERE kernel = ?"
+        for condition, name in of_names:
+            for row in self.catalog.rows(facts + condition, self._id, *([] if name is None else [name])):
+                if names is None or row[1] in names:
+                    yield self._key(*row[:4]), (self.catalog, *row[3:])
+
+    def tells(self, part: Part) -> bool:
+        sort = "module IS NOT NULL" if part is Part.MODULES else "system = 'syscalls'"
+        query = f"SELECT EXISTS (SELECT 1 FROM event WHERE kernel = ? AND {sort})"
+        return bool(self.catalog.rows(query, self._id)[0][0])
 
     # --- one event
 

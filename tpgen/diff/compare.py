@@ -123,37 +123,12 @@ class _Comparison:
         if old is None:
             return EventDiff(None, new, (Change(What.EVENT_NEW, Programs.NONE),))
         if new is None:
-            return EventDiff(old, None, (Change(What.EVENT_GONE, _attached(old)),))
-        changes = (*self._whole(old, new), *_raw(old, new), *self._classic(old, new))
+            return EventDiff(old, None, (Change(What.EVENT_GONE, attached(old)),))
+        changes = event_changes(old, new, self._modules_known, self._class_lasts)
         return EventDiff(old, new, changes, frozenset(_unknown(old, new)))
 
-    def _whole(self, old: Event, new: Event) -> Iterator[Change]:
-        if old.name != new.name:
-            yield Change(What.EVENT_RENAMED, _attached(old), old.name, new.name)
-        if self._modules_known and old.module != new.module:
-            # Both raw_tp and tp_btf find a tracepoint by its name alone, in whichever loaded module it is.
-            yield Change(What.EVENT_MODULE, Programs.NONE, old.module or "vmlinux", new.module or "vmlinux")
-        if old.system and new.system and old.system != new.system:
-            yield Change(What.EVENT_SYSTEM, Programs.CLASSIC, old.system, new.system)
-
-    # --- classic
-
-    def _classic(self, old: Event, new: Event) -> Iterator[Change]:
-        if has_record(old) != has_record(new):
-            gone = has_record(old)
-            yield Change(What.RECORD_GONE, Programs.CLASSIC) if gone else Change(What.RECORD_NEW, Programs.NONE)
-        if old.record is None or new.record is None:
-            return
-        if old.class_name and new.class_name and old.class_name != new.class_name:
-            lasts = self._class_lasts(old.class_name, new.record)
-            yield Change(What.CLASS_RENAMED, Programs.NONE if lasts else Programs.CORE, old.class_name, new.class_name)
-        if old.record != new.record:
-            yield from field_changes(old.record, new.record)
-
     def _class_lasts(self, name: str, record: Record) -> bool:
-        """Whether the later kernel still has a class of that name with this very record, which CO-RE accepts."""
-        places = _places(record)
-        return name in self._classes and all(_places(other) == places for other in self._classes[name])
+        return lasts(self._classes.get(name, ()), record)
 
     @cached_property
     def _classes(self) -> dict[str, list[Record]]:
@@ -164,11 +139,39 @@ class _Comparison:
         return found
 
 
+def lasts(records: Sequence[Record], record: Record) -> bool:
+    """Whether `records`, those of a class of the same name on the later kernel, are just `record`, as CO-RE wants."""
+    places = _places(record)
+    return bool(records) and all(_places(other) == places for other in records)
+
+
 def _places(record: Record) -> list[tuple[str, int | None, int | None]]:
     return [(field.member_name, field.offset_bytes, field.size_bytes) for field in record.fields]
 
 
+def event_changes(
+    old: Event, new: Event, modules_known: bool, class_lasts: Callable[[str, Record], bool]
+) -> tuple[Change, ...]:
+    """Every change of an event: as a whole, of its raw arguments, of its record.
+
+    Where `modules_known` is false, neither kernel's modules are compared. `class_lasts` tells whether the later kernel
+    still has a class of the old name with the new record.
+    """
+    return (*whole_changes(old, new, modules_known), *raw_changes(old, new), *classic_changes(old, new, class_lasts))
+
+
 # --- the event as a whole
+
+
+def whole_changes(old: Event, new: Event, modules_known: bool = True) -> Iterator[Change]:
+    """Changes of the name, the module and the system of an event."""
+    if old.name != new.name:
+        yield Change(What.EVENT_RENAMED, attached(old), old.name, new.name)
+    if modules_known and old.module != new.module:
+        # Both raw_tp and tp_btf find a tracepoint by its name alone, in whichever loaded module it is.
+        yield Change(What.EVENT_MODULE, Programs.NONE, old.module or "vmlinux", new.module or "vmlinux")
+    if old.system and new.system and old.system != new.system:
+        yield Change(What.EVENT_SYSTEM, Programs.CLASSIC, old.system, new.system)
 
 
 def _is_renamed(old: Event, new: Event) -> bool | None:
@@ -180,7 +183,7 @@ def _is_renamed(old: Event, new: Event) -> bool | None:
     return all(same_type(a.type, b.type) for a, b in zip(old.args, new.args, strict=True))
 
 
-def _attached(event: Event) -> Programs:
+def attached(event: Event) -> Programs:
     """Every program that can be at this event. Where its arguments are unknown, so is whether it has a tracepoint."""
     unknown = event.args is None and event.kind != Kind.SYSCALL
     raw = Programs.RAW if event.attach_name is not None or unknown else Programs.NONE
@@ -197,7 +200,8 @@ def _unknown(old: Event, new: Event) -> Iterator[Form]:
 # --- raw
 
 
-def _raw(old: Event, new: Event) -> Iterator[Change]:
+def raw_changes(old: Event, new: Event) -> Iterator[Change]:
+    """Changes of the raw arguments, and whether there are any; none where they are unknown."""
     if old.args is None or new.args is None:
         return
     if old.attach_name is not None and new.attach_name is None:
@@ -256,7 +260,21 @@ def _bare_name(arg: Argument) -> str:
     return (arg.name or "").removesuffix(NULLABLE_SUFFIX)
 
 
-# --- fields
+# --- the record
+
+
+def classic_changes(old: Event, new: Event, class_lasts: Callable[[str, Record], bool]) -> Iterator[Change]:
+    """Changes of the record and of its class, and whether there is a record; none where it is unknown."""
+    if has_record(old) != has_record(new):
+        gone = has_record(old)
+        yield Change(What.RECORD_GONE, Programs.CLASSIC) if gone else Change(What.RECORD_NEW, Programs.NONE)
+    if old.record is None or new.record is None:
+        return
+    if old.class_name and new.class_name and old.class_name != new.class_name:
+        kept = class_lasts(old.class_name, new.record)
+        yield Change(What.CLASS_RENAMED, Programs.NONE if kept else Programs.CORE, old.class_name, new.class_name)
+    if old.record != new.record:
+        yield from field_changes(old.record, new.record)
 
 
 def field_changes(old: Record, new: Record) -> Iterator[Change]:

@@ -6,7 +6,8 @@ What a kernel's events are is known from its sources (`resolve`) or from a catal
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
@@ -34,6 +35,13 @@ class EventKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.system}:{self.name}" if self.system else self.name
+
+
+class Part(StrEnum):
+    """Sorts of events that a kernel's sources may lack: BTF has no system calls, and that of a module is its own."""
+
+    SYSCALLS = "system calls"
+    MODULES = "events of modules"
 
 
 class KernelEvents(ABC):
@@ -71,6 +79,22 @@ class KernelEvents(ABC):
 
         Without `nullness` they may come without what only the running kernel's verifier tells, which takes a while.
         """
+
+    def fingerprints(self, names: Collection[str] | None = None) -> Iterator[tuple[EventKey, Hashable]]:
+        """Each event with a value that tells its facts: what kernels have with equal ones is the same in both forms.
+
+        With `names` those events that are called so. Facts without equal values may be the same nevertheless.
+        """
+        keys = self.keys() if names is None else [key for name in names for key in self.keys_of(name)]
+        for key, event in zip(keys, self.events(keys), strict=True):
+            yield key, (event.kind, event.attach_name is None, event.args, event.class_name, event.record)
+
+    def tells(self, part: Part) -> bool:
+        """Whether its sources tell of all events of that sort: of those that they do not have, there are none.
+
+        Of what runs or lies in files, they may have left out any module.
+        """
+        return part is Part.SYSCALLS and any(key.system == "syscalls" for key in self.keys())
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
         """The comparisons of sources about an event, with `raw_only` those about its raw arguments alone."""

@@ -1,0 +1,96 @@
+"""Breaks: what changed of an event from each kernel to the next one that tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tpgen.diff.changes import Change, What
+from tpgen.diff.compare import attached, classic_changes, raw_changes, whole_changes
+from tpgen.history.facts import Break, Step
+from tpgen.history.states import State
+from tpgen.history.tracks import bits
+from tpgen.model import Record
+from tpgen.programs.compat import Programs
+from tpgen.programs.forms import Form
+
+#: Tells whether a kernel, by its place, has a class of that name with just that record.
+ClassLasts = Callable[[int, str, Record], bool]
+
+
+class Line(NamedTuple):
+    """The kernels in their order: their names, which each follows, and whether that is one of its family.
+
+    `modules` are the kernels that tell of modules.
+    """
+
+    names: tuple[str, ...]
+    follows: tuple[int | None, ...]
+    in_family: tuple[bool, ...]
+    modules: int
+
+
+class Occurrence(NamedTuple):
+    """An event as it is compared on each kernel: its state, and for each form the number of its group.
+
+    A form without a number is unknown there; -1 stands for all events that do not have it.
+    """
+
+    states: Mapping[int, State]
+    groups: Mapping[Form, Mapping[int, int]]
+    absent: int
+
+
+def breaks(line: Line, found: Occurrence, class_lasts: ClassLasts) -> tuple[Break, ...]:
+    """The breaks of an event, in the order of their first steps, each with all steps on which just that changed."""
+    joined: dict[tuple[Change, ...], list[Step]] = {}
+    for place in range(len(line.names)):
+        changes: dict[int, list[Change]] = {}
+        for before, change in _changes(line, found, place, class_lasts):
+            changes.setdefault(before, []).append(change)
+        for before, of_step in sorted(changes.items()):
+            joined.setdefault(tuple(of_step), []).append(Step(line.names[before], line.names[place]))
+    return tuple(Break(tuple(steps), changes) for changes, steps in joined.items())
+
+
+def _changes(line: Line, found: Occurrence, place: int, class_lasts: ClassLasts) -> Iterator[tuple[int, Change]]:
+    """Changes up to the kernel at `place`, each with the kernel since which it came."""
+    follows = line.follows[place]
+    state = found.states.get(place)
+    if follows is not None and line.in_family[place]:
+        before = found.states.get(follows)
+        if before is None and state is not None and found.absent >> follows & 1:
+            yield follows, Change(What.EVENT_NEW, Programs.NONE)
+        if before is not None and state is None and found.absent >> place & 1:
+            yield follows, Change(What.EVENT_GONE, attached(before.event))
+    if state is None:
+        return
+    earlier = _earlier(line, place, found.states)
+    if earlier is not None and found.states[earlier].key != state.key:
+        known = bool(line.modules >> earlier & 1 and line.modules >> place & 1)
+        for change in whole_changes(found.states[earlier].event, state.event, known):
+            yield earlier, change
+    for form, groups in found.groups.items():
+        earlier = _earlier(line, place, groups)
+        if place not in groups or earlier is None or groups[earlier] == groups[place]:
+            continue
+        old, new = found.states[earlier].event, state.event
+        if form is Form.RAW:
+            changes = raw_changes(old, new)
+        else:
+            changes = classic_changes(old, new, lambda name, record: class_lasts(place, name, record))
+        for change in changes:
+            yield earlier, change
+
+
+def _earlier(line: Line, place: int, known: Mapping[int, object]) -> int | None:
+    """The nearest kernel that a kernel follows, and of which something is known."""
+    before = line.follows[place]
+    while before is not None and before not in known:
+        before = line.follows[before]
+    return before
+
+
+def places_of_masks(masks: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """The number that stands beside each mask, by the places in it."""
+    return {place: number for mask, number in masks for place in bits(mask)}

@@ -1,0 +1,155 @@
+"""The histories of events over several kernels.
+
+Facts are compared once, however many kernels have them: catalogs have equal facts in one row. Only of what differs the
+events themselves are read, those of one kernel for each fact.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from tpgen.basics.memo import memoised
+from tpgen.diagnostics import Diagnostic, Severity
+from tpgen.diff.compare import lasts
+from tpgen.diff.nullness import Assumptions
+from tpgen.history.breaks import Line, Occurrence, breaks, places_of_masks
+from tpgen.history.facts import EventHistory, FormHistory, Group, History, Known
+from tpgen.history.kernels import Ordered, ordered
+from tpgen.history.states import Absent, State, best, grouped, lacks
+from tpgen.history.tracks import Track, bits, newest, places_of, tracks
+from tpgen.kernel.events import EventKey, KernelEvents, Part
+from tpgen.model import Event, Record
+from tpgen.programs.forms import Form
+from tpgen.variants.select import select_keys
+
+
+def histories(kernels: Mapping[str, KernelEvents], patterns: Sequence[str] = (), module: str | None = None) -> History:
+    """The histories of the events that any of the patterns means on any of the kernels; of all without one.
+
+    Kernels go by the names of the mapping. Raises `unknown-event` for a pattern that means none.
+    """
+    order = ordered(kernels)
+    if patterns or module is not None:
+        selected = select_keys(kernels, patterns or ("*",), module)
+        wanted = {key for keys in selected.values() for key in keys if not key.dynamic}
+        names = {key.name for key in wanted}
+    else:
+        wanted, names = None, None
+    fleet = _Fleet(order, [kernels[kernel.name] for kernel in order.kernels])
+    places = places_of(fleet.kernels, names)
+    found = [track for track in tracks(places) if wanted is None or not wanted.isdisjoint(track.keys)]
+    events = sorted(fleet.histories(found), key=lambda each: (each.newest.system or "", each.newest.name))
+    return History(order.kernels, tuple(events), tuple(_notes(order)))
+
+
+def _notes(order: Ordered) -> Iterable[Diagnostic]:
+    if order.unplaced:
+        message = f"the releases of {', '.join(order.unplaced)} are unknown, so they stand last"
+        yield Diagnostic("history-order", message, severity=Severity.NOTE)
+
+
+class _Fleet:
+    """Kernels in their order, oldest first, and what is computed of them once for all events."""
+
+    def __init__(self, order: Ordered, kernels: Sequence[KernelEvents]) -> None:
+        self.kernels = kernels
+        self._names = tuple(kernel.name for kernel in order.kernels)
+        self._order = order
+        self._assumed = [Assumptions(kernel) for kernel in kernels]
+        self._subsets: dict[int, tuple[str, ...]] = {}
+        self._all = (1 << len(kernels)) - 1
+
+    def histories(self, found: Sequence[Track]) -> Iterable[EventHistory]:
+        """The history of each track."""
+        events = self._events(found)
+        modules = sum(1 << place for place in range(len(self.kernels)) if self._tells(place, Part.MODULES))
+        line = Line(self._names, self._order.follows, self._order.in_family, modules)
+        for track in found:
+            states = [
+                State(mask, newest(mask), key, self._assumed[newest(mask)].added(events[newest(mask), key]),
+                      self.kernels[newest(mask)].target)
+                for key in track.keys
+                for mask in track.places[key].values()
+            ]  # fmt: skip
+            yield self._history(track, states, line)
+
+    def _events(self, found: Sequence[Track]) -> dict[tuple[int, EventKey], Event]:
+        """The events that stand for all with the same facts, each of the newest kernel with these."""
+        wanted: dict[int, list[EventKey]] = defaultdict(list)
+        for track in found:
+            for key in track.keys:
+                for mask in track.places[key].values():
+                    wanted[newest(mask)].append(key)
+        events = {}
+        for place, keys in wanted.items():
+            for key, event in zip(keys, self.kernels[place].events(keys), strict=True):
+                events[place, key] = event
+        return events
+
+    def _history(self, track: Track, states: Sequence[State], line: Line) -> EventHistory:
+        mask = track.mask
+        unknown = sum(1 << place for place in bits(self._all & ~mask) if not self._tells_of(place, track.keys))
+        forms = {form: self._form(states, form) for form in Form}
+        by_place = {place: state for state in states for place in bits(state.mask)}
+        groups = {form: numbers for form, (_, numbers) in forms.items()}
+        absent = self._all & ~mask & ~unknown
+        return EventHistory(
+            known_as=tuple(
+                Known(key.system, key.name, key.module, self._subset(track.mask_of(key))) for key in track.keys
+            ),
+            kernels=self._subset(mask),
+            raw=forms[Form.RAW][0],
+            classic=forms[Form.CLASSIC][0],
+            breaks=breaks(line, Occurrence(by_place, groups, absent), self._class_lasts),
+            absent=self._subset(absent),
+            unknown=self._subset(unknown),
+        )
+
+    def _form(self, states: Sequence[State], form: Form) -> tuple[FormHistory, dict[int, int]]:
+        """A form of an event over all kernels, and the number of the group that each of them is in."""
+        masks = dict.fromkeys(Absent, 0)
+        known = []
+        for state in states:
+            reason = lacks(state.event, form)
+            if reason is None:
+                known.append(state)
+            else:
+                masks[reason] |= state.mask
+        groups = grouped(known, form)
+        numbers = [(state.mask, number) for number, group in enumerate(groups) for state in group]
+        history = FormHistory(
+            tuple(self._group(group, form) for group in groups),
+            self._subset(masks[Absent.UNKNOWN]),
+            self._subset(masks[Absent.NONE]),
+        )
+        return history, places_of_masks([*numbers, (masks[Absent.NONE], -1)])
+
+    def _group(self, group: Sequence[State], form: Form) -> Group:
+        from tpgen.history.states import unknowns
+
+        chosen = best(group, form)
+        least = unknowns(chosen.event, form)
+        unsure = sum(state.mask for state in group if unknowns(state.event, form) > least)
+        mask = sum(state.mask for state in group)
+        return Group(self._subset(mask), self._names[chosen.of], chosen.event, self._subset(unsure))
+
+    def _subset(self, mask: int) -> tuple[str, ...]:
+        """The names of the kernels in a mask; one tuple for all that have the same."""
+        found = self._subsets.get(mask)
+        if found is None:
+            found = self._subsets[mask] = tuple(self._names[place] for place in bits(mask))
+        return found
+
+    def _tells_of(self, place: int, keys: Collection[EventKey]) -> bool:
+        """Whether a kernel that does not have an event would have it among its own, were it there."""
+        if any(key.module is not None for key in keys) and not self._tells(place, Part.MODULES):
+            return False
+        return all(key.system != "syscalls" for key in keys) or self._tells(place, Part.SYSCALLS)
+
+    @memoised
+    def _tells(self, place: int, part: Part) -> bool:
+        return self.kernels[place].tells(part)
+
+    def _class_lasts(self, place: int, name: str, record: Record) -> bool:
+        return lasts(self.kernels[place].records_of(name), record)
