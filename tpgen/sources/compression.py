@@ -95,6 +95,88 @@ def _zstd_stream(source: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], ZstdFile(source))
 
 
+# The bytes that a block of lz4's legacy format unpacks to, but for the last, which is smaller.
+_LZ4_BLOCK = 8 << 20
+
+
+class _Lz4:
+    """lz4's legacy format, which kernels are compressed with: blocks, each behind its size, and no mark of the end.
+
+    Source: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md, "Legacy frame"; scripts/Makefile.lib of Linux,
+    which appends the unpacked size.
+    """
+
+    def __init__(self) -> None:
+        self.eof = False
+        self._waiting = bytearray()
+        self._unpacked = 0
+        self._wanted = 8  # the magic, then the size of the first block
+
+    def decompress(self, data: memoryview, /) -> bytes:
+        self._waiting += data
+        found = b""
+        while len(self._waiting) >= self._wanted and not self.eof:
+            block = bytes(self._waiting[8 : self._wanted])
+            size = int.from_bytes(self._waiting[4:8], "little")
+            if len(block) < size:
+                if size == self._unpacked & 0xFFFFFFFF:
+                    self.eof = True
+                self._wanted = 8 + size
+                continue
+            try:
+                piece = _lz4_block(block)
+            except IndexError:
+                raise ValueError("a block of lz4 ends early") from None
+            found += piece
+            self._unpacked += len(piece)
+            self.eof = len(piece) < _LZ4_BLOCK
+            del self._waiting[4 : self._wanted]
+            self._wanted = 8
+        return found
+
+
+def _lz4_block(packed: bytes) -> bytes:
+    """The contents of a block: literals and copies of what came before, in turn. Raises ValueError, IndexError."""
+    found = bytearray()
+    at, end = 0, len(packed)
+    while True:
+        token = packed[at]
+        at += 1
+        if literals := token >> 4:
+            if literals == 15:
+                while (more := packed[at]) == 255:
+                    literals += 255
+                    at += 1
+                literals += more
+                at += 1
+            if at + literals > end:
+                raise ValueError("a block of lz4 ends early")
+            found += packed[at : at + literals]
+            at += literals
+        if at == end:
+            break
+        start = len(found) - packed[at] - 256 * packed[at + 1]
+        at += 2
+        length = token & 15
+        if length == 15:
+            while (more := packed[at]) == 255:
+                length += 255
+                at += 1
+            length += more
+            at += 1
+        length += 4
+        behind = len(found) - start
+        if start < 0 or not behind or length > _LZ4_BLOCK:
+            raise ValueError("a block of lz4 refers to what is not there")
+        if behind >= length:
+            found += found[start : start + length]
+        else:  # a copy that runs into itself repeats what is there
+            found += (found[start:] * (length // behind + 1))[:length]
+        if len(found) > _LZ4_BLOCK:
+            raise ValueError("a block of lz4 unpacks to more than 8 MiB")
+    return bytes(found)
+
+
 COMPRESSIONS = (
     Compression("gzip", (b"\x1f\x8b\x08",), _gzip, _gzip_stream),
     Compression("xz", (b"\xfd7zXZ\x00",), _xz, _xz_stream),
@@ -102,7 +184,8 @@ COMPRESSIONS = (
     Compression("lzma", (b"\x5d\x00\x00",), _xz, _xz_stream),
     Compression("zstd", (b"\x28\xb5\x2f\xfd",), _zstd, _zstd_stream),
     Compression("bzip2", (b"BZh",), _bzip2, _bzip2_stream),
-    Compression("lz4", (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18")),
+    Compression("lz4", (b"\x02\x21\x4c\x18",), _Lz4),
+    Compression("lz4", (b"\x04\x22\x4d\x18",)),
     Compression("lzo", (b"\x89LZO\x00\r\n\x1a\n",)),
 )
 

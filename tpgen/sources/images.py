@@ -187,11 +187,12 @@ _PAYLOADS = {
     "lzma": rb"(?s:\x5d\x00\x00[\x00\x80].(?:\xff{8}|.{5}\x00{3})\x00)",
     "zstd": rb"\x28\xb5\x2f\xfd",
     "bzip2": rb"BZh9",
+    "lz4": rb"\x02\x21\x4c\x18",
 }
 
 
 def _payloads(data: bytes) -> Iterator[tuple[int, Compression]]:
     """Candidate payloads: wherever the header of a compressor's output may stand."""
     for compression in COMPRESSIONS:
-        if pattern := _PAYLOADS.get(compression.name):
+        if compression.decompressor and (pattern := _PAYLOADS.get(compression.name)):
             yield from ((match.start(), compression) for match in re.finditer(pattern, data))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import BtfBuilder, bzimage, elf, stub_image
-from support.compressors import ZSTD_MODULE, zstd, zstd_frame
+from support.compressors import ZSTD_MODULE, lz4, zstd, zstd_frame
 from support.small_kernel import small_btf
 
 from tpgen.diagnostics import TpgenError
@@ -31,6 +31,7 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, mtime=0),
     "bzip2": bz2.compress,
     "zstd": zstd,
+    "lz4": lz4,
 }
 every_compression = pytest.mark.parametrize("compress", COMPRESSIONS.values(), ids=COMPRESSIONS)
 ELF_SHAPES = {
@@ -167,7 +168,7 @@ REFUSED = {
     "boot image without BTF": (bzimage(gzip.compress(elf(OTHER))), NO_BTF),
     "boot image cut short": (bzimage(lzma.compress(VMLINUX)[:-60]), EARLY),
     "boot image with an unknown payload": (bzimage(b"\x02\x21\x4c\x19" + bytes(range(256))), UNKNOWN),
-    "boot image of lz4": (bzimage(b"\x02\x21\x4c\x18" + bytes(range(256))), LZ4),
+    "boot image of another lz4": (bzimage(b"\x04\x22\x4d\x18" + bytes(range(256))), LZ4),
     "file of lz4": (b"\x04\x22\x4d\x18" + bytes(range(256)), LZ4),
     "boot image of lzo": (bzimage(b"\x89LZO\x00\r\n\x1a\n" + bytes(range(256))), LZO),
     "four times compressed": (
@@ -324,11 +325,61 @@ def test_false_starts_cost_little() -> None:
     assert btf_sections(stub_image(bait + COMPRESSIONS["xz"](elf({".BTF": BLOB}))), "f").btf == BLOB
 
 
-@pytest.mark.parametrize("magic", [b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"])
-def test_lz4_in_an_image_that_states_nothing(magic: bytes) -> None:
+@pytest.mark.parametrize(("magic", "message"), [(b"\x02\x21\x4c\x18", UNKNOWN), (b"\x04\x22\x4d\x18", LZ4)])
+def test_lz4_in_an_image_that_states_nothing(magic: bytes, message: str) -> None:
     with pytest.raises(TpgenError) as caught:
         btf_sections(stub_image(magic + bytes(range(256))), "f")
-    assert str(caught.value) == LZ4
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("size", [1, 12, 13, 8 << 20, (8 << 20) + 1])
+def test_blocks_of_lz4(size: int) -> None:
+    """As the kernel's build has it, with the unpacked size behind, by which a whole last block is told."""
+    data = (bytes(range(256)) * (33 << 10))[:size]
+    packed = lz4(data) + size.to_bytes(4, "little") + b"\0" * 5000
+    assert compression.unpacked(compression.compression_of(packed), packed, "f") == data
+
+
+def test_lz4_by_its_own_tool(tmp_path: Path) -> None:
+    """The judge of what is read and of what is written here."""
+    if shutil.which("lz4") is None:
+        pytest.skip("lz4 is not installed")
+    for number, data in enumerate((BLOB, bytes(range(256)) * (33 << 10), b"\0" * 70_000)):
+        path = tmp_path / f"{number}"
+        path.write_bytes(data)
+        done = subprocess.run(["lz4", "-l", "-9", "-c", path], capture_output=True, check=True)
+        assert compression.unpacked(compression.compression_of(done.stdout), done.stdout, "f") == data
+        back = subprocess.run(["lz4", "-d", "-c"], input=lz4(data), capture_output=True, check=True)
+        assert back.stdout == data
+
+
+def _lz4_blocks(*blocks: bytes) -> bytes:
+    return b"\x02\x21\x4c\x18" + b"".join(len(block).to_bytes(4, "little") + block for block in blocks)
+
+
+@pytest.mark.parametrize(
+    ("packed", "what"),
+    {
+        "a copy from before the beginning": (_lz4_blocks(b"\x10a\x02\0"), "refers to what is not there"),
+        "a copy from nowhere": (_lz4_blocks(b"\x10a\0\0"), "refers to what is not there"),
+        "a copy of more than a block": (
+            _lz4_blocks(b"\x1fa\x01\0" + b"\xff" * 40_000 + b"\0\x10a"),
+            "refers to what is not there",
+        ),
+        "copies of more than a block": (
+            _lz4_blocks((b"\x1fa\x01\0" + b"\xff" * 20_000 + b"\0") * 3 + b"\x10a"),
+            "unpacks to more than 8 MiB",
+        ),
+        "literals that are missing": (_lz4_blocks(b"\x50abc"), "ends early"),
+        "a length that is missing": (_lz4_blocks(b"\xf0\xff\xff"), "ends early"),
+        "a copy that is missing": (_lz4_blocks(b"\x10a\x01"), "ends early"),
+        "nothing": (_lz4_blocks(b""), "ends early"),
+    }.values(),
+)
+def test_damaged_lz4(packed: bytes, what: str) -> None:
+    with pytest.raises(TpgenError) as caught:
+        btf_sections(packed, "f")
+    assert str(caught.value) == f"f: cannot decompress: a block of lz4 {what} [image-corrupt]"
 
 
 @every_compression
