@@ -19,6 +19,7 @@ from support.debian import cache_dir
 from support.languages import missing_languages
 from support.packages import missing_package_tools
 from support.projects import missing_build_systems
+from support.shells import missing_shells
 from support.systemtap import missing_systemtap
 from support.vm import missing_machines
 
@@ -32,6 +33,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
     "systemtap": missing_systemtap,
     "machines": missing_machines,
     "languages": missing_languages,
+    "shells": missing_shells,
 }
 
 
@@ -61,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
     config.addinivalue_line("markers", "build_systems: needs make, cmake, ninja, meson and clang")
     config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
+    config.addinivalue_line("markers", "shells: needs bash, zsh, fish, man and groff")
     config.addinivalue_line("markers", "systemtap: needs SystemTap and linux-headers of 6.1 for amd64")
     config.addinivalue_line("markers", "machines: needs qemu's programs for the architectures of tests/support/vm.py")
     config.addinivalue_line("markers", "languages: needs go, Debian's rustc with its sources, clang 14 and bpftrace")

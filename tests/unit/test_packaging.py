@@ -12,6 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support import shells
+from support.shells import completed_by_bash, completed_by_fish, zsh_completes
+
+from tpgen.commands.deliver import COMMANDS
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -155,3 +159,38 @@ def test_the_shipped_catalog_is_small(wheel: Path) -> None:
     """At most 4 MB of the wheel."""
     (catalog,) = (info for info in zipfile.ZipFile(wheel).infolist() if info.filename.endswith("catalog/debian.tpgen"))
     assert catalog.compress_size <= 4_000_000
+
+
+COMPLETED = {
+    "tpgen sho": "show",
+    "tpgen sched_swi": "sched_switch",
+    "tpgen show sched_swi": "sched_switch",
+    "tpgen sched_switch --ra": "--raw",
+    "tpgen sched_switch sched_wakeup_n": "sched_wakeup_new",
+    "tpgen show --kernel debian-5.10-am": "debian-5.10-amd64",
+    "tpgen catalog exp": "export",
+    "tpgen explain unknown-ev": "unknown-event",
+}
+
+
+@pytest.mark.shells
+@pytest.mark.kernel_btf
+@pytest.mark.parametrize("words", COMPLETED)
+def test_shells_complete(words: str, scripts: Path, tmp_path: Path) -> None:
+    share, whole = scripts.parent / "share", COMPLETED[words]
+    assert completed_by_bash(share, words, scripts, tmp_path) == [whole]
+    assert completed_by_fish(share, words, scripts, tmp_path) == [whole]
+    zsh_completes(share, words, f"{words[: words.rindex(' ')]} {whole}", scripts, tmp_path)
+
+
+@pytest.mark.shells
+def test_each_command_has_a_manual_page(scripts: Path, tmp_path: Path) -> None:
+    pages = {path.stem: path for path in (scripts.parent / "share/man/man1").iterdir()}
+    assert {"tpgen", *(f"tpgen-{command}" for command in COMMANDS)} <= set(pages)
+    for name, page in pages.items():
+        checked = subprocess.run(("groff", "-man", "-ww", "-z", page), capture_output=True, text=True, check=True)
+        assert checked.stderr == ""
+        text = shells.run(("man", "-l", str(page)), scripts, tmp_path)
+        assert f"{name} - " in text
+        assert "EXIT STATUS" in text
+    assert "--kernel K" in shells.run(("man", "-l", str(pages["tpgen"])), scripts, tmp_path)

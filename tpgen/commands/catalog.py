@@ -35,6 +35,11 @@ def run(options: argparse.Namespace) -> int:
     return act(make().parse_args(options.rest))
 
 
+def acts() -> dict[str, Parser]:
+    """The parsers of what stands behind `tpgen catalog`."""
+    return {word: make() for word, (make, _) in _ACTS.items()}
+
+
 # --- list
 
 

@@ -15,7 +15,7 @@ from tpgen.opening import Compared, compare_sources, expanded
 
 def parser() -> Parser:
     made = base.parser("check", "Compare what all sources say; exit 1 on a finding.")
-    made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
+    made.add_argument("events", nargs="*", default=[], metavar="PATTERN", help=base.EVENTS_HELP)
     output = made.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="an array for programs, an object for each kernel")
     output.add_argument("--format", choices=base.ANNOTATED, help="the findings at their places, for a code review")

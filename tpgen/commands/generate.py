@@ -38,13 +38,14 @@ class _Parser(Parser):
         first.add_argument("-b", "--backend", default="bpf")
         renderer = find(first.parse_known_args(args)[0].backend)
         self.set_defaults(renderer=renderer)
-        _add_options(self, renderer)
+        add_options(self, renderer)
         options, rest = super().parse_known_args(args, namespace)
         options.given = [name for name, value in vars(options).items() if value != self.get_default(name)]
         return options, rest
 
 
-def _add_options(parser: Parser, renderer: Loaded) -> None:
+def add_options(parser: Parser, renderer: Loaded) -> None:
+    """Add the options of a backend, with their defaults."""
     if not renderer.backend.options:
         return
     group = parser.add_argument_group(f"options of backend {renderer.plugin.name}")
@@ -74,7 +75,7 @@ def _about(option: Option) -> str:
 def parser() -> Parser:
     description = "Generate accessors for tracepoints. Both forms are made where neither is named."
     made = base.parser("", description, _Parser)
-    made.add_argument("events", nargs="*", default=[], metavar="EVENT")
+    made.add_argument("events", nargs="*", default=[], metavar="EVENT", help=base.EVENTS_HELP)
     made.add_argument("--raw", action="store_true", help="the raw arguments, for raw_tp and tp_btf programs")
     made.add_argument("--classic", action="store_true", help="the classic record, for tp programs")
     made.add_argument("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists (default: bpf)")

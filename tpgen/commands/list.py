@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     made = base.parser("list", "List tracepoints with their argument count, class and module.")
-    made.add_argument("events", nargs="*", default=[], metavar="PATTERN")
+    made.add_argument("events", nargs="*", default=[], metavar="PATTERN", help=base.EVENTS_HELP)
     made.add_argument("--args", action="store_true", help="the raw arguments of each event, as C declares them")
     made.add_argument("--type", metavar="TYPE", help="only events that hand out this type, such as 'struct sock *'")
     made.add_argument("--json", action="store_true", help="an array for programs")

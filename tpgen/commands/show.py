@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     made = base.parser("show", "Show arguments, record, a drawing of the bytes, and where each fact is from.")
-    made.add_argument("events", nargs="+", metavar="EVENT")
+    made.add_argument("events", nargs="+", metavar="EVENT", help=base.EVENTS_HELP)
     made.add_argument("--json", action="store_true", help="an array for programs")
     return made
 

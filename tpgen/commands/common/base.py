@@ -60,6 +60,9 @@ class Parser(argparse.ArgumentParser):
         return difflib.get_close_matches(option, self._option_string_actions, n=1, cutoff=0.7)
 
 
+#: The help for events on the command line.
+EVENTS_HELP = "sched_switch, sched:sched_switch or a pattern such as 'sched:*'"
+
 _MACROS = ("defines", "undefines")
 
 
@@ -80,7 +83,9 @@ class _Macro(argparse.Action):
 def parser(command: str, description: str, kind: type[Parser] = Parser, pick: bool = True) -> Parser:
     """The parser of a command that reads a kernel, with the source options; without `pick` not those of its events."""
     made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
-    sources = made.add_argument_group("source options", "given any of them, they are the kernel")
+    sources = made.add_argument_group(
+        "source options", "which kernel is meant: without any of these the running one; files are read instead of it"
+    )
     for option in KERNEL_OPTIONS if pick else options_of(KERNEL, PATH, WORD, FLAG):
         _add(made if option.kind == PICK else sources, option)
     return made
