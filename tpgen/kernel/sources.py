@@ -135,7 +135,7 @@ def open_live(headers: HeaderOptions | None = None, known_classes: KnownClasses 
     target = btfs[0].target if btfs else target_named(uname.machine)
     tracefs, missing = _open_live_tracefs(target)
     notes += missing
-    tree = _open_tree(headers or HeaderOptions(), target, kernel_release=uname.release)
+    tree = _open_tree(headers or HeaderOptions(), target, kernel_release=uname.release, with_types=not btfs)
     known = known_classes if tree is None else None
     return Sources("the running kernel", target, uname.release, btfs, tracefs, tree, notes, known, verifier=Verifier())
 
@@ -171,7 +171,7 @@ def open_files(
     opened = TraceFs(tracefs, target) if tracefs else None
     images = (*btf[:1], f"{len(btf) - 1} more") if len(btf) > 2 else btf
     label = ", ".join(filter(None, (*images, tracefs, *headers.paths)))
-    tree = _open_tree(headers, target, contents, syscalls)
+    tree = _open_tree(headers, target, contents, syscalls, with_types=not btfs)
     known = known_classes if tree is None and opened is None else None
     return Sources(label, target, headers.release, btfs, opened, tree, (), known, without_btf)
 
@@ -222,8 +222,12 @@ def _open_tree(
     contents: Mapping[str, bytes] = NO_CONTENTS,
     with_syscalls: bool = False,
     kernel_release: str | None = None,
+    with_types: bool = False,
 ) -> SourceTree | None:
-    """Open the trees of headers; a tree of no kernel is compiled for the one of another, or of `kernel_release`."""
+    """Open the trees of headers; a tree of no kernel is compiled for the one of another, or of `kernel_release`.
+
+    `with_types` tells that nothing but the headers defines types.
+    """
     if not given.paths:
         return None
     from tpgen.sources.headers.read import Headers
@@ -241,7 +245,7 @@ def _open_tree(
     trees = [
         Headers(
             path, target, config, use_cache=given.use_cache, release=given.release or own or of_kernel,
-            defines=defines, around=[other for other in given.paths if other != path],
+            defines=defines, around=[other for other in given.paths if other != path], with_types=with_types,
         )
         for path, own in zip(given.paths, releases, strict=True)
     ]  # fmt: skip

@@ -43,6 +43,8 @@ class Headers:
     `defines` come before it, as -D does in C, or -U where the text is None. `release` is that of the kernel where it is
     not the one of the tree. The include/ of the trees `around` are searched behind its own.
 
+    `with_types` tells that `resolved` will be asked for: `facts` are then read and stored together with these.
+
     With `use_cache`, the facts of a directory are stored in the user's cache directory, and loaded from there for those
     headers whose contents are the same, and whatever else they depend on.
 
@@ -63,7 +65,9 @@ class Headers:
         release: str | None = None,
         defines: Mapping[str, str | None] | None = None,
         around: Sequence[str] = (),
+        with_types: bool = False,
     ) -> None:
+        self._with_types = with_types
         self._root = root
         self._target = target
         self._config = config
@@ -83,7 +87,7 @@ class Headers:
     def _facts(self) -> HeaderFacts:
         if (cached := self._cached(FACTS)) is not None:
             return cached
-        if self._cache_file is not None and RESOLVED in self._cache_file:
+        if self._with_types or (self._cache_file is not None and RESOLVED in self._cache_file):
             _ = self.resolved  # so that what is stored still has what somebody needed before
         else:
             self._store(self._analysis)
@@ -100,6 +104,7 @@ class Headers:
     def _resolved(self) -> HeaderFacts:
         if (cached := self._cached(RESOLVED)) is not None:
             return cached
+        self._with_types = True
         with _collecting_later():
             resolved = self._analysis.resolved
         self._store(self._analysis)
@@ -153,8 +158,8 @@ class Headers:
         )  # fmt: skip
         with _collecting_later():
             with suppress(CorruptEntry):
-                return Analysis(*options, self._cache_file, with_stamps=self._cache is not None)
-            return Analysis(*options, None, with_stamps=True)
+                return Analysis(*options, self._cache_file, self._cache is not None, self._with_types)
+            return Analysis(*options, None, True, self._with_types)
 
 
 def read_headers(

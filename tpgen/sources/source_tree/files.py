@@ -67,6 +67,10 @@ class Files:
         """Record the contents of a file; None where it cannot be read."""
         self._digests[path] = None if raw is None else digest(raw) if raw else _TOO_BIG
 
+    def record_digest(self, path: str, found: Digest) -> None:
+        """Record the digest of a file that another process read."""
+        self._digests[path] = found
+
     def headers_in(self, directory: str) -> list[str]:
         """Return the headers directly in a directory, in order."""
         names = self._names(directory)

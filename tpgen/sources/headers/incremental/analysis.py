@@ -9,11 +9,14 @@ from itertools import chain
 from typing import NamedTuple
 
 from tpgen.basics.frozen import replace
+from tpgen.basics.team import ALONE, Team, shared
+from tpgen.diagnostics import Diagnostic
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import CacheFile
 from tpgen.sources.headers.incremental.codec import Encoded
 from tpgen.sources.headers.incremental.previous import PreviousRun, encode_resolved_units, encode_units
-from tpgen.sources.headers.incremental.resolved_units import ResolvedUnits, open_index, resolve_units
+from tpgen.sources.headers.incremental.resolved_units import ResolvedUnits, open_index, resolve_units, resolved_facts
+from tpgen.sources.headers.incremental.shares import joined_shares, share_of, symbols_around
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment, TargetEnvironment, option_macros
 from tpgen.sources.headers.preprocessor.macros import Macro
 from tpgen.sources.headers.preprocessor.source import Source
@@ -21,9 +24,10 @@ from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
 from tpgen.sources.headers.trace_events.discovery import HeaderTree, discover, discover_one
 from tpgen.sources.headers.trace_events.extraction import extract
 from tpgen.sources.headers.trace_events.prints import PrintReader
-from tpgen.sources.headers.trace_events.units import facts_of
+from tpgen.sources.headers.trace_events.units import HeaderUnit, facts_of
 from tpgen.sources.headers.types.include_graph import IncludePaths
 from tpgen.sources.headers.types.resolver import TypeResolver
+from tpgen.sources.headers.types.symbols import SymbolRows
 from tpgen.sources.source_tree.files import Files, GivenFiles
 from tpgen.sources.source_tree.listing import Listing, is_directory, list_headers
 from tpgen.sources.source_tree.release import is_kernel_tree
@@ -45,10 +49,25 @@ class Prints(NamedTuple):
         return self.resolver.value(name, path)
 
 
+# Fewer headers take no longer than a second process.
+_MANY = 1000
+# The part of the headers that the first of two processes reads, where the other reads the symbols of those around.
+_OF_FIRST, _HALF = 0.6, 0.5
+
+
+class _Found(NamedTuple):
+    files: Files
+    units: list[HeaderUnit]
+    fragments: frozenset[str]
+    skipped: list[Diagnostic]
+    resolved_units: ResolvedUnits | None = None
+
+
 class Analysis:
     """The facts of the headers at or below `root`. The parameters are those of `Headers`.
 
-    `cache_file` has the results of the previous run. Raises `CorruptEntry` where it cannot be decoded.
+    `cache_file` has the results of the previous run. Raises `CorruptEntry` where it cannot be decoded. `with_types`
+    tells that the resolved facts will be asked for.
     """
 
     def __init__(
@@ -62,25 +81,54 @@ class Analysis:
         include_dirs: tuple[str, ...],
         cache_file: CacheFile | None,
         with_stamps: bool,
+        with_types: bool = False,
     ) -> None:
         self._target = target
         self._release = release
         self._environment = ConfigEnvironment(config, release, option_macros(defines))
         self._include_dirs = include_dirs
         self._previous = PreviousRun(cache_file) if cache_file else None
-        tree = self._read_tree(root, None if every_arch else target.arch, with_stamps)
-        lookup, known = MacroLookup(self._environment, self._files), self._previous.units if self._previous else ()
-        self._units = extract(tree, target, release, self._environment, lookup, known)
-        # No more is needed of the tree, whose texts are large.
-        self._fragments, self._skipped = tree.fragments().paths, tree.skipped
+        self._with_types = with_types
+        if is_directory(root):
+            self.listing = list_headers(root, None if every_arch else target.arch, with_stamps)
+        else:
+            self.listing = Listing(root, [root])
+        # Of a tree that was read before there is little to do.
+        by_itself = self._previous is not None or len(self.listing.paths) < _MANY
+        found = self._read(ALONE) if by_itself else shared(self._read)
+        self._files, self._units, self._fragments, self._skipped, resolved_units = found
+        if resolved_units:
+            self.__dict__["_resolved_units"] = resolved_units
 
-    def _read_tree(self, root: str, arch: str | None, with_stamps: bool) -> HeaderTree:
-        if not is_directory(root):
-            self.listing, self._files = Listing(root, [root]), Files()
-            return discover_one(root, self._files)
-        self.listing = list_headers(root, arch, with_stamps)
-        self._files = self._open_files()
-        return discover(self.listing, self._files, self._previous.users() if self._previous else {})
+    def _read(self, team: Team) -> _Found:
+        """Read the headers, and resolve their types where another does a share of that."""
+        previous, files = self._previous, self._open_files()
+        if is_directory(self.listing.root):
+            tree = discover(self.listing, files, previous.users() if previous else {}, team)
+        else:
+            tree = discover_one(self.listing.root, files)
+        options = self._target, self._release, self._environment, MacroLookup(self._environment, files)
+        # No more is needed of the tree, whose texts are large.
+        fragments, skipped, users = tree.fragments().paths, tree.skipped, list(tree.paths)
+        if team.size == 1:
+            return _Found(files, extract(tree, *options, previous.units if previous else ()).units, fragments, skipped)
+        include_paths, environment = self._include_paths, self._type_environment
+        symbols: SymbolRows = {}
+
+        def find_symbols() -> None:
+            nonlocal symbols
+            if self._with_types and team.rank:
+                symbols = symbols_around(users, include_paths, files)
+
+        extracted = extract(tree, *options, (), team, _OF_FIRST if self._with_types else _HALF, find_symbols)
+        del tree, options
+        resolved_units = None
+        if self._with_types:
+            share = share_of(team, extracted, symbols)
+            around = include_paths, environment, files, self.listing.paths
+            resolved_units = resolve_units(extracted.units, *around, share=share)
+        units, resolved_units = joined_shares(team, extracted, resolved_units, self._release)
+        return _Found(files, units, fragments, skipped, resolved_units)
 
     def _open_files(self) -> Files:
         if self._previous is None:
@@ -100,10 +148,7 @@ class Analysis:
     @cached_property
     def resolved(self) -> HeaderFacts:
         """The facts of all units, with resolved types."""
-        units = [self._resolved_units.units[unit.path] for unit in self._units]
-        classes = tuple(chain.from_iterable(unit.classes for unit in units))
-        events = tuple(chain.from_iterable(unit.events for unit in units))
-        return replace(self.facts, classes=classes, events=events)
+        return resolved_facts(self.facts, self._units, self._resolved_units)
 
     @property
     def _include_paths(self) -> IncludePaths:
@@ -167,7 +212,7 @@ class Analysis:
 def read_alone(source: Source, target: Target, environment: ConfigEnvironment, release: str | None) -> HeaderFacts:
     """Analyse one header by itself, without a look at any file."""
     files = GivenFiles({source.path: source.text.encode("utf-8", "replace")})
-    units = extract(HeaderTree(files, [source]), target, release, environment)
+    units = extract(HeaderTree(files, [source]), target, release, environment).units
     resolved_units = resolve_units(units, IncludePaths(()), TargetEnvironment(target, environment), files)
     (unit,) = resolved_units.units.values()
     return replace(facts_of(units, release), classes=unit.classes, events=unit.events)

@@ -21,8 +21,11 @@ class PreviousRun:
     def __init__(self, cache_file: CacheFile) -> None:
         self.stamps: Mapping[str, Stamp] = cache_file.stamps()
         self.fragments, rows = cache_file.section(UNITS)
-        self.units = list(_decode_units(rows, decode(cache_file.section(FACTS))))
-        self.resolved_units = _decode_resolved_units(cache_file, self.units) if RESOLVED_UNITS in cache_file else None
+        self.units = list(decode_units(rows, cache_file.section(FACTS)))
+        self.resolved_units = None
+        if RESOLVED_UNITS in cache_file:
+            rows = cache_file.section(RESOLVED_UNITS)
+            self.resolved_units = decode_resolved_units(rows, cache_file.section(RESOLVED), self.units)
 
     def users(self) -> dict[str, bool]:
         """Return the headers that use the family; those that are fragments are True."""
@@ -52,7 +55,9 @@ def encode_units(
     yield UNITS, (sorted(fragments), rows)
 
 
-def _decode_units(rows: Iterable[Encoded], facts: HeaderFacts) -> Iterator[HeaderUnit]:
+def decode_units(rows: Iterable[Encoded], encoded: Encoded) -> Iterator[HeaderUnit]:
+    """Decode units whose facts are `encoded`."""
+    facts = decode(encoded)
     classes, events = iter(facts.classes), iter(facts.events)
     for path, dependencies, includes, own_orders, external_orders, class_count, event_count, skipped in rows:
         yield HeaderUnit(
@@ -74,9 +79,10 @@ def encode_resolved_units(
     yield RESOLVED_UNITS, (names, headers, resolved_units.contents, *around, *elsewhere)
 
 
-def _decode_resolved_units(cache_file: CacheFile, units: Sequence[HeaderUnit]) -> ResolvedUnits:
-    facts = decode(cache_file.section(RESOLVED))
-    names, headers, contents, *around = cache_file.section(RESOLVED_UNITS)
+def decode_resolved_units(rows: Encoded, encoded: Encoded, units: Sequence[HeaderUnit]) -> ResolvedUnits:
+    """Decode the resolved units of these units, whose facts are `encoded`."""
+    facts = decode(encoded)
+    names, headers, contents, *around = rows
     classes, events = iter(facts.classes), iter(facts.events)
     resolved = {
         unit.path: ResolvedUnit(

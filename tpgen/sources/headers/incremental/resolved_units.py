@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple
 
-from tpgen.basics.frozen import frozen
-from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
+from tpgen.basics.frozen import frozen, replace
+from tpgen.basics.team import Team
+from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.headers.preprocessor.environment import TargetEnvironment
 from tpgen.sources.headers.trace_events.units import HeaderUnit
 from tpgen.sources.headers.types.include_graph import MOST_HEADERS, IncludePaths
@@ -20,7 +22,7 @@ from tpgen.sources.headers.types.name_search import NOTHING_FOUND, NameSearch
 from tpgen.sources.headers.types.resolved_facts import resolve_class, resolve_event
 from tpgen.sources.headers.types.resolver import FallbackResolver, TypeResolver
 from tpgen.sources.headers.types.symbol_index import SymbolIndex
-from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolTable
+from tpgen.sources.headers.types.symbols import HeaderSymbols, SymbolRows, SymbolTable
 from tpgen.sources.source_tree.files import Digest, Files
 from tpgen.sources.source_tree.listing import is_of_other_arch
 from tpgen.target import Target
@@ -63,7 +65,15 @@ def open_index(
 ) -> SymbolIndex:
     """Open the symbol index of a tree with the headers `listed`."""
     search = NameSearch(listed, include_paths, files)
-    return SymbolIndex(_paths(units), include_paths, environment, SymbolTable(files), search)
+    return SymbolIndex(paths_of(units), include_paths, environment, SymbolTable(files), search)
+
+
+class Share(NamedTuple):
+    """The inputs of a team's process beside its units: the headers that all facts stand in, and symbols of headers."""
+
+    team: Team
+    headers: Sequence[str]
+    symbols: SymbolRows
 
 
 def resolve_units(
@@ -74,14 +84,18 @@ def resolve_units(
     listed: Sequence[str] = (),
     previous: ResolvedUnits | None = None,
     changed: Collection[str] = (),
+    share: Share | None = None,
 ) -> ResolvedUnits:
     """Resolve the types of all units, of a tree with the headers `listed`.
 
-    Those of the `previous` run are reused where they are valid and not `changed`.
+    Those of the `previous` run are reused where they are valid and not `changed`. `units` may be a team's `share`.
     """
     table = SymbolTable(files, previous.headers, previous.contents) if previous else SymbolTable(files)
     search = NameSearch(listed, include_paths, files, previous.elsewhere if previous else NOTHING_FOUND)
-    index = SymbolIndex(_paths(units), include_paths, environment, table, search)
+    if share:
+        table.take_rows(share.symbols)
+        search.team = share.team
+    index = SymbolIndex(share.headers if share else paths_of(units), include_paths, environment, table, search)
     valid = _still_valid(previous, index, table, files, include_paths, changed) if previous else {}
     resolved = dict(valid)
     pending = [unit for unit in units if unit.path not in valid]
@@ -100,10 +114,17 @@ def resolve_units(
     return ResolvedUnits(resolved, headers, contents, *around, search.found, tuple(search.dependencies()))
 
 
-def _paths(units: Iterable[HeaderUnit]) -> Iterable[str]:
+def paths_of(units: Iterable[HeaderUnit]) -> Sequence[str]:
     """Return the headers that facts stand in."""
     facts: Iterable[HeaderClass | HeaderEvent] = chain.from_iterable((*unit.classes, *unit.events) for unit in units)
-    return dict.fromkeys(fact.position.path for fact in facts)
+    return [*dict.fromkeys(fact.position.path for fact in facts)]
+
+
+def resolved_facts(facts: HeaderFacts, units: Iterable[HeaderUnit], resolved_units: ResolvedUnits) -> HeaderFacts:
+    """Return the facts of units with the types that were resolved."""
+    resolved = [resolved_units.units[unit.path] for unit in units]
+    classes = tuple(chain.from_iterable(unit.classes for unit in resolved))
+    return replace(facts, classes=classes, events=tuple(chain.from_iterable(unit.events for unit in resolved)))
 
 
 def _resolve_all(units: Sequence[HeaderUnit], target: Target, index: SymbolIndex, root: str) -> dict[str, ResolvedUnit]:
@@ -111,15 +132,15 @@ def _resolve_all(units: Sequence[HeaderUnit], target: Target, index: SymbolIndex
     around, search = TypeResolver(target, index), index.search
     resolved: dict[str, ResolvedUnit] = {}
     pending = units
-    while pending:
+    while True:
         everywhere = TypeResolver(target, index, everywhere=True)
         for unit in pending:
             # What is only built for another architecture has its types in that one's headers, which are not there.
             other = around if is_of_other_arch(unit.path, root, target.arch) else everywhere
             resolved[unit.path] = _resolve(unit, FallbackResolver(around, other))
-        pending = [unit for unit in pending if not search.missed.isdisjoint(resolved[unit.path].names)]
-        search.search()
-    return resolved
+        if not (missed := search.search()):
+            return resolved
+        pending = [unit for unit in pending if not missed.isdisjoint(resolved[unit.path].names)]
 
 
 def _resolve(unit: HeaderUnit, resolver: FallbackResolver) -> ResolvedUnit:

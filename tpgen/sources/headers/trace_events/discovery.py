@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import BinaryIO
 
+from tpgen.basics.team import ALONE, Team
 from tpgen.diagnostics import Diagnostic, Position, Severity, unreadable
 from tpgen.sources.headers.preprocessor.source import Source, line_matches
 from tpgen.sources.headers.trace_events.family import event_family
@@ -19,12 +21,14 @@ from tpgen.sources.source_tree.listing import Listing
 class HeaderTree:
     """The headers of a tree that use the family: their `paths` and their texts, which `files` reads if not `given`.
 
-    `skipped` reports the files and directories that could not be read.
+    `skipped` reports the files and directories that could not be read. `sizes` are the lengths of the texts in
+    characters, where a team shares the headers.
     """
 
     def __init__(self, files: Files, given: Iterable[Source] = ()) -> None:
         self.files = files
         self.paths: list[str] = []
+        self.sizes: dict[str, int] = {}
         self.skipped: list[Diagnostic] = []
         self._fragments: list[str] = []
         self._sources: dict[str, Source] = {}
@@ -63,6 +67,14 @@ class HeaderTree:
         if is_fragment:
             self._fragments.append(path)
 
+    def join(self, team: Team) -> None:
+        """Add the headers that the others of a team found; the texts of these are read when they are needed."""
+        if team.size > 1:
+            sizes = team.exchange([(path, len(self._sources[path].text)) for path in self.paths])
+            self.sizes = dict(sorted(chain.from_iterable(sizes)))
+            self.paths = list(self.sizes)
+            self._fragments = sorted(chain.from_iterable(team.exchange(self._fragments)))
+
     def _add(self, source: Source) -> None:
         self._sources[source.path] = source
         self.add_known(source.path, _is_fragment(source))
@@ -74,14 +86,15 @@ class HeaderTree:
         return source
 
 
-def discover(listing: Listing, files: Files, known: Mapping[str, bool]) -> HeaderTree:
+def discover(listing: Listing, files: Files, known: Mapping[str, bool], team: Team = ALONE) -> HeaderTree:
     """Find every listed header that uses a word of the family.
 
     A header with an unchanged stamp does so if it is in `known`, which maps it to whether it is a fragment.
     """
     tree = HeaderTree(files)
     tree.skipped += listing.skipped
-    for path in listing.paths:
+    failed: list[tuple[str, int, str]] = []
+    for path in team.share(listing.paths):
         if files.is_unchanged(path):
             if path in known:
                 tree.add_known(path, known[path])
@@ -89,10 +102,13 @@ def discover(listing: Listing, files: Files, known: Mapping[str, bool]) -> Heade
         try:
             raw = read_if_used(path)
         except OSError as error:
-            tree.skipped.extend(unreadable(path, error).diagnostics)
+            failed.append((path, error.errno or 0, error.strerror or ""))
             continue
         if raw is not None:
             tree.add(path, raw)
+    tree.join(team)
+    for path, *reason in sorted(chain.from_iterable(team.exchange(failed))):
+        tree.skipped.extend(unreadable(path, OSError(*reason)).diagnostics)
     return tree
 
 

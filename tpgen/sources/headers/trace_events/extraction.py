@@ -6,10 +6,12 @@ Units of a previous run that are still valid are reused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from tpgen.basics.frozen import frozen
+from tpgen.basics.team import ALONE, Team
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
 from tpgen.sources.headers.trace_events.borrowed_macros import MacroLookup
@@ -22,6 +24,13 @@ from tpgen.sources.headers.trace_events.units import ArgumentOrder, HeaderUnit, 
 from tpgen.target import Target
 
 
+class Extracted(NamedTuple):
+    """The units of a tree's headers, or of this process's share of them, and the paths of all in their order."""
+
+    units: list[HeaderUnit]
+    paths: list[str]
+
+
 def extract(
     tree: HeaderTree,
     target: Target,
@@ -29,11 +38,15 @@ def extract(
     environment: ConfigEnvironment,
     lookup: MacroLookup | None = None,
     previous: Iterable[HeaderUnit] = (),
-) -> list[HeaderUnit]:
+    team: Team = ALONE,
+    of_first: float = 0.5,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Extracted:
     """Return the unit of each header of `tree`, of kernel `release`; fragments belong to the headers that include them.
 
     `lookup` finds macros that a header uses and does not define; without it these stay unknown. Units of the `previous`
-    run are reused where they are still valid.
+    run are reused where they are still valid. Of a `team` each returns the units that it read; the first of them reads
+    `of_first` of all. `meanwhile` is called before this waits for the others.
     """
     scanner = _Scanner(tree, release, environment, lookup)
     units: dict[str, HeaderUnit] = {}
@@ -47,21 +60,28 @@ def extract(
             else:
                 scanned[path] = scanner.scan(path)
 
+    def mine(paths: Sequence[str]) -> Sequence[str]:
+        return team.part(paths, tree.sizes, of_first)
+
     whole = [path for path in tree.paths if path not in scanner.fragments.paths]
-    take(whole)
+    take(mine(whole))
     includes = chain.from_iterable(
         found.includes for found in chain[HeaderUnit | _Scanned](units.values(), scanned.values())
     )
-    included = {fragment for _, _, fragment in includes}
+    included = set(chain.from_iterable(team.exchange([fragment for _, _, fragment in includes if fragment])))
     rest = [path for path in tree.paths if path in scanner.fragments.paths and path not in included]
-    take(rest)
+    take(mine(rest))
     parsed = _parse(scanned, target)
-    orders = _orders((parsed.get(path) or units[path]).argument_orders for path in (*whole, *rest))
+    meanwhile()
+    own_orders = {path: dict((parsed.get(path) or units[path]).argument_orders) for path in (*units, *scanned)}
+    known_orders = dict(chain.from_iterable(orders.items() for orders in team.exchange(own_orders)))
+    orders = _orders(known_orders[path] for path in (*whole, *rest))
     for path in [path for path, unit in units.items() if unit.is_of_other_orders(orders)]:
         scanned[path] = scanner.scan(path)
         parsed |= _parse({path: scanned[path]}, target)
     units |= {path: found.unit(parsed[path], orders, tree) for path, found in scanned.items()}
-    return [units[path] for path in (*whole, *rest)]
+    paths = [*whole, *rest]
+    return Extracted([units[path] for path in paths if path in units], paths)
 
 
 _CALL = re.compile(r"^([A-Za-z_]\w*+)[ \t]*+\(", re.MULTILINE)

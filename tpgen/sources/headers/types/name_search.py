@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
+from tpgen.basics.team import ALONE, Team
 from tpgen.sources.headers.types.include_graph import IncludePaths
 from tpgen.sources.headers.types.symbols import header_symbols
 from tpgen.sources.source_tree.files import Files
@@ -29,7 +31,7 @@ class NameSearch:
     """The headers that may define a name, of the `listed` ones of a tree and of those that `include_paths` names.
 
     `known` are the results of a previous run. A name that was not searched for has no header; it is remembered in
-    `missed` until `search` is called.
+    `missed` until `search` is called. A `team` searches for what each of it missed, each in a half of the headers.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class NameSearch:
         files: Files,
         known: Mapping[str, tuple[str, ...]] = NOTHING_FOUND,
     ) -> None:
+        self.team: Team = ALONE
         self.found = dict(known)
         self.missed: set[str] = set()
         self._listed = listed
@@ -51,15 +54,17 @@ class NameSearch:
             self.missed.add(name)
         return self.found.get(name, ())
 
-    def search(self) -> None:
-        """Search for the names that were missed."""
-        if not self.missed:
-            return
-        names, self.missed = {name.encode("utf-8", "replace"): name for name in self.missed}, set()
+    def search(self) -> set[str]:
+        """Search for the names that were missed, those that others of a team missed included, and return them."""
+        missed = set(chain.from_iterable(self.team.exchange(list(self.missed))))
+        if not missed:
+            return missed
+        names, self.missed = {name.encode("utf-8", "replace"): name for name in sorted(missed)}, set()
         public = self._defining(self._public, names)
         others = self._defining(self._others, public) if public else {}
         for raw, name in names.items():
             self.found[name] = (*public.get(raw, ()), *others.get(raw, ()))
+        return missed
 
     def forget(self) -> None:
         """Forget the previous run."""
@@ -111,17 +116,23 @@ class NameSearch:
     def _others(self) -> list[str]:
         return [path for path in self._listed if not self._include_paths.is_public(path)]
 
-    def _defining(self, paths: Iterable[str], names: Collection[bytes]) -> dict[bytes, list[str]]:
+    def _defining(self, paths: Sequence[str], names: Collection[bytes]) -> dict[bytes, list[str]]:
         """Return those of the headers that may define each of some names, of which many have none."""
         found: dict[bytes, list[str]] = {}
         words, mentions = _ANY, None
         if len(names) <= _FEW:
             words, mentions = tuple(names), re.compile(rb"\b(?:%s)\b" % b"|".join(names))
-        for path, raw in self._files.mentioning(paths, words):
+        for path, raw in self._files.mentioning(self.team.half(paths), words):
             if mentions and not mentions.search(raw):
                 continue
             symbols = header_symbols(raw)
             defined = {*symbols.types.split(b"\n"), *symbols.constants.split(b"\n")}
             for name in defined.intersection(names):
                 found.setdefault(name, []).append(path)
-        return found
+        return _joined(self.team.exchange(found))
+
+
+def _joined(parts: Sequence[dict[bytes, list[str]]]) -> dict[bytes, list[str]]:
+    """Join what was found in the parts of a list of headers."""
+    names = dict.fromkeys(chain.from_iterable(parts))
+    return {name: [path for part in parts for path in part.get(name, ())] for name in names}

@@ -55,6 +55,9 @@ def _lines(names: Iterable[bytes]) -> bytes:
     return b"\n".join((b"", *names, b""))
 
 
+#: For each header the digest of its file and the fields of its symbols; None where there is no file.
+SymbolRows = Mapping[str, tuple[Digest, tuple[bytes, bytes, bytes] | None]]
+
 NO_SYMBOLS: Mapping[str, HeaderSymbols | None] = {}
 
 
@@ -75,12 +78,25 @@ class SymbolTable:
         self._files = files
         self._previous = previous
         self._previous_digests = previous_digests
+        self._rows: SymbolRows = {}
+
+    def rows(self) -> SymbolRows:
+        """Return what was found, as marshal takes it."""
+        return {path: (self._files.digest(path), names and (*names,)) for path, names in self.found.items()}
+
+    def take_rows(self, rows: SymbolRows) -> None:
+        """Take from the rows of another table what is asked for from here on, instead of reading the header."""
+        self._rows = rows
 
     def symbols(self, path: str) -> HeaderSymbols | None:
         """Return the symbols of the header at `path`; None where there is no file of a sensible size."""
         if path not in self.found:
             if path in self._previous and self._files.digest(path) == self._previous_digests[path]:
                 self.found[path] = self._previous[path]
+            elif path in self._rows:
+                digest, row = self._rows[path]
+                self._files.record_digest(path, digest)
+                self.found[path] = row and HeaderSymbols(*row)
             else:
                 raw = self._files.read(path)
                 self.found[path] = header_symbols(raw) if raw else None
