@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError
@@ -200,8 +200,16 @@ def _unknown(old: Event, new: Event) -> Iterator[Form]:
 # --- raw
 
 
-def raw_changes(old: Event, new: Event) -> Iterator[Change]:
-    """Changes of the raw arguments, and whether there are any; none where they are unknown."""
+#: Returns the changes from some arguments to others, or from a record to another.
+ArgumentChanges = Callable[[tuple[Argument, ...], tuple[Argument, ...]], Iterable[Change]]
+FieldChanges = Callable[[Record, Record], Iterable[Change]]
+
+
+def raw_changes(old: Event, new: Event, compare: ArgumentChanges | None = None) -> Iterator[Change]:
+    """Changes of the raw arguments, and whether there are any; none where they are unknown.
+
+    `compare` is `argument_changes`, or what remembers its results.
+    """
     if old.args is None or new.args is None:
         return
     if old.attach_name is not None and new.attach_name is None:
@@ -209,7 +217,7 @@ def raw_changes(old: Event, new: Event) -> Iterator[Change]:
     if old.attach_name is None and new.attach_name is not None:
         yield Change(What.RAW_NEW, Programs.NONE)
     if old.args != new.args:
-        yield from argument_changes(old.args, new.args)
+        yield from (compare or argument_changes)(old.args, new.args)
 
 
 def argument_changes(old: Sequence[Argument], new: Sequence[Argument]) -> Iterator[Change]:
@@ -263,8 +271,13 @@ def _bare_name(arg: Argument) -> str:
 # --- the record
 
 
-def classic_changes(old: Event, new: Event, class_lasts: Callable[[str, Record], bool]) -> Iterator[Change]:
-    """Changes of the record and of its class, and whether there is a record; none where it is unknown."""
+def classic_changes(
+    old: Event, new: Event, class_lasts: Callable[[str, Record], bool], compare: FieldChanges | None = None
+) -> Iterator[Change]:
+    """Changes of the record and of its class, and whether there is a record; none where it is unknown.
+
+    `compare` is `field_changes`, or what remembers its results.
+    """
     if has_record(old) != has_record(new):
         gone = has_record(old)
         yield Change(What.RECORD_GONE, Programs.CLASSIC) if gone else Change(What.RECORD_NEW, Programs.NONE)
@@ -274,7 +287,7 @@ def classic_changes(old: Event, new: Event, class_lasts: Callable[[str, Record],
         kept = class_lasts(old.class_name, new.record)
         yield Change(What.CLASS_RENAMED, Programs.NONE if kept else Programs.CORE, old.class_name, new.class_name)
     if old.record != new.record:
-        yield from field_changes(old.record, new.record)
+        yield from (compare or field_changes)(old.record, new.record)
 
 
 def field_changes(old: Record, new: Record) -> Iterator[Change]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from tpgen.diff.changes import Change, What
 from tpgen.diff.compare import attached, classic_changes, raw_changes, whole_changes
 from tpgen.history.facts import Break, Step
-from tpgen.history.states import State
+from tpgen.history.states import Comparisons, State
 from tpgen.history.tracks import bits
-from tpgen.model import Record
+from tpgen.model import Event, Record
 from tpgen.programs.compat import Programs
 from tpgen.programs.forms import Form
 
@@ -41,23 +42,29 @@ class Occurrence(NamedTuple):
     absent: int
 
 
-def breaks(line: Line, found: Occurrence, class_lasts: ClassLasts) -> tuple[Break, ...]:
+def breaks(line: Line, found: Occurrence, class_lasts: ClassLasts, comparisons: Comparisons) -> tuple[Break, ...]:
     """The breaks of an event, in the order of their first steps, each with all steps on which just that changed."""
+    if not found.absent and len(set(found.states.values())) < 2:
+        return ()
     joined: dict[tuple[Change, ...], list[Step]] = {}
     for place in range(len(line.names)):
         changes: dict[int, list[Change]] = {}
-        for before, change in _changes(line, found, place, class_lasts):
+        for before, change in _changes(line, found, place, class_lasts, comparisons):
             changes.setdefault(before, []).append(change)
         for before, of_step in sorted(changes.items()):
             joined.setdefault(tuple(of_step), []).append(Step(line.names[before], line.names[place]))
     return tuple(Break(tuple(steps), changes) for changes, steps in joined.items())
 
 
-def _changes(line: Line, found: Occurrence, place: int, class_lasts: ClassLasts) -> Iterator[tuple[int, Change]]:
+def _changes(
+    line: Line, found: Occurrence, place: int, class_lasts: ClassLasts, comparisons: Comparisons
+) -> Iterator[tuple[int, Change]]:
     """Changes up to the kernel at `place`, each with the kernel since which it came."""
     follows = line.follows[place]
+    if follows is None:
+        return
     state = found.states.get(place)
-    if follows is not None and line.in_family[place]:
+    if line.in_family[place]:
         before = found.states.get(follows)
         if before is None and state is not None and found.absent >> follows & 1:
             yield follows, Change(What.EVENT_NEW, Programs.NONE)
@@ -66,21 +73,26 @@ def _changes(line: Line, found: Occurrence, place: int, class_lasts: ClassLasts)
     if state is None:
         return
     earlier = _earlier(line, place, found.states)
-    if earlier is not None and found.states[earlier].key != state.key:
+    if earlier is None or (found.states[earlier] is state):
+        return
+    if found.states[earlier].key != state.key:
         known = bool(line.modules >> earlier & 1 and line.modules >> place & 1)
         for change in whole_changes(found.states[earlier].event, state.event, known):
             yield earlier, change
     for form, groups in found.groups.items():
         earlier = _earlier(line, place, groups)
-        if place not in groups or earlier is None or groups[earlier] == groups[place]:
-            continue
-        old, new = found.states[earlier].event, state.event
-        if form is Form.RAW:
-            changes = raw_changes(old, new)
-        else:
-            changes = classic_changes(old, new, lambda name, record: class_lasts(place, name, record))
-        for change in changes:
-            yield earlier, change
+        if place in groups and earlier is not None and groups[earlier] != groups[place]:
+            old = found.states[earlier].event
+            for change in _of_form(form, old, state.event, partial(class_lasts, place), comparisons):
+                yield earlier, change
+
+
+def _of_form(
+    form: Form, old: Event, new: Event, class_lasts: Callable[[str, Record], bool], comparisons: Comparisons
+) -> Iterable[Change]:
+    if form is Form.CLASSIC:
+        return classic_changes(old, new, class_lasts, comparisons.of_fields)
+    return raw_changes(old, new, comparisons.of_arguments)
 
 
 def _earlier(line: Line, place: int, known: Mapping[int, object]) -> int | None:

@@ -15,9 +15,10 @@ from tpgen.diff.compare import lasts
 from tpgen.diff.nullness import Assumptions
 from tpgen.history.breaks import Line, Occurrence, breaks, places_of_masks
 from tpgen.history.facts import EventHistory, FormHistory, Group, History, Known
+from tpgen.history.identity import Identities
 from tpgen.history.kernels import Ordered, ordered
-from tpgen.history.states import Absent, State, best, grouped, lacks
-from tpgen.history.tracks import Track, bits, newest, places_of, tracks
+from tpgen.history.states import Absent, Comparisons, State, lacks
+from tpgen.history.tracks import Track, bits, newest
 from tpgen.kernel.events import EventKey, KernelEvents, Part
 from tpgen.model import Event, Record
 from tpgen.programs.forms import Form
@@ -37,8 +38,8 @@ def histories(kernels: Mapping[str, KernelEvents], patterns: Sequence[str] = (),
     else:
         wanted, names = None, None
     fleet = _Fleet(order, [kernels[kernel.name] for kernel in order.kernels])
-    places = places_of(fleet.kernels, names)
-    found = [track for track in tracks(places) if wanted is None or not wanted.isdisjoint(track.keys)]
+    identities = Identities(fleet.kernels, order.steps, names)
+    found = [track for track in identities.tracks() if wanted is None or not wanted.isdisjoint(track.keys)]
     events = sorted(fleet.histories(found), key=lambda each: (each.newest.system or "", each.newest.name))
     return History(order.kernels, tuple(events), tuple(_notes(order)))
 
@@ -57,6 +58,7 @@ class _Fleet:
         self._names = tuple(kernel.name for kernel in order.kernels)
         self._order = order
         self._assumed = [Assumptions(kernel) for kernel in kernels]
+        self._comparisons = Comparisons()
         self._subsets: dict[int, tuple[str, ...]] = {}
         self._all = (1 << len(kernels)) - 1
 
@@ -67,12 +69,16 @@ class _Fleet:
         line = Line(self._names, self._order.follows, self._order.in_family, modules)
         for track in found:
             states = [
-                State(mask, newest(mask), key, self._assumed[newest(mask)].added(events[newest(mask), key]),
-                      self.kernels[newest(mask)].target)
+                self._state(mask, key, events[newest(mask), key])
                 for key in track.keys
                 for mask in track.places[key].values()
-            ]  # fmt: skip
+            ]
             yield self._history(track, states, line)
+
+    def _state(self, mask: int, key: EventKey, event: Event) -> State:
+        of = newest(mask)
+        facts = self._comparisons.shared(self._assumed[of].added(event))
+        return State(mask, of, key, facts, self.kernels[of].target)
 
     def _events(self, found: Sequence[Track]) -> dict[tuple[int, EventKey], Event]:
         """The events that stand for all with the same facts, each of the newest kernel with these."""
@@ -95,16 +101,18 @@ class _Fleet:
         groups = {form: numbers for form, (_, numbers) in forms.items()}
         absent = self._all & ~mask & ~unknown
         return EventHistory(
-            known_as=tuple(
-                Known(key.system, key.name, key.module, self._subset(track.mask_of(key))) for key in track.keys
-            ),
+            known_as=tuple(self._known(track, key) for key in track.keys),
             kernels=self._subset(mask),
             raw=forms[Form.RAW][0],
             classic=forms[Form.CLASSIC][0],
-            breaks=breaks(line, Occurrence(by_place, groups, absent), self._class_lasts),
+            breaks=breaks(line, Occurrence(by_place, groups, absent), self._class_lasts, self._comparisons),
             absent=self._subset(absent),
             unknown=self._subset(unknown),
         )
+
+    def _known(self, track: Track, key: EventKey) -> Known:
+        kernels = self._subset(track.mask_of(key))
+        return Known(key.system, key.name, key.module, kernels, track.because.get(key))
 
     def _form(self, states: Sequence[State], form: Form) -> tuple[FormHistory, dict[int, int]]:
         """A form of an event over all kernels, and the number of the group that each of them is in."""
@@ -116,7 +124,7 @@ class _Fleet:
                 known.append(state)
             else:
                 masks[reason] |= state.mask
-        groups = grouped(known, form)
+        groups = self._comparisons.grouped(known, form)
         numbers = [(state.mask, number) for number, group in enumerate(groups) for state in group]
         history = FormHistory(
             tuple(self._group(group, form) for group in groups),
@@ -126,13 +134,16 @@ class _Fleet:
         return history, places_of_masks([*numbers, (masks[Absent.NONE], -1)])
 
     def _group(self, group: Sequence[State], form: Form) -> Group:
-        from tpgen.history.states import unknowns
-
-        chosen = best(group, form)
-        least = unknowns(chosen.event, form)
-        unsure = sum(state.mask for state in group if unknowns(state.event, form) > least)
-        mask = sum(state.mask for state in group)
+        chosen = self._comparisons.best(group, form)
+        mask = unsure = 0
+        for state in group:
+            mask |= state.mask
+            if len(group) > 1 and self._knows_less(state.event, chosen.event, form):
+                unsure |= state.mask
         return Group(self._subset(mask), self._names[chosen.of], chosen.event, self._subset(unsure))
+
+    def _knows_less(self, event: Event, than: Event, form: Form) -> bool:
+        return self._comparisons.unknowns(event, form) > self._comparisons.unknowns(than, form)
 
     def _subset(self, mask: int) -> tuple[str, ...]:
         """The names of the kernels in a mask; one tuple for all that have the same."""

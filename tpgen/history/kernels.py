@@ -82,6 +82,15 @@ class Ordered(NamedTuple):
     in_family: tuple[bool, ...]
     unplaced: tuple[str, ...]
 
+    @property
+    def steps(self) -> list[tuple[int, int]]:
+        """The places of kernels of a family that follow each other."""
+        return [
+            (before, place)
+            for place, (before, in_family) in enumerate(zip(self.follows, self.in_family, strict=True))
+            if before is not None and in_family
+        ]
+
 
 def ordered(kernels: Mapping[str, KernelEvents]) -> Ordered:
     """The kernels in the order of their releases. Of one release, those stand last that stand best for all.

@@ -39,10 +39,14 @@ def oldest(mask: int) -> int:
 
 @frozen
 class Track:
-    """One event under all of its keys, the one of the oldest kernels first."""
+    """One event under all of its keys, the one of the oldest kernels first.
+
+    `because` says of a key with another name why it is the event of the one before.
+    """
 
     keys: tuple[EventKey, ...]
     places: Places
+    because: dict[EventKey, str]
 
     def mask_of(self, key: EventKey) -> int:
         """The kernels that have the event under a key."""
@@ -80,11 +84,11 @@ def tracks(places: Places) -> list[Track]:
     return [joined(places, [keyed.key for keyed in group]) for group in groups]
 
 
-def joined(places: Places, keys: Iterable[EventKey]) -> Track:
+def joined(places: Places, keys: Iterable[EventKey], because: dict[EventKey, str] | None = None) -> Track:
     """The track of these keys."""
     masks = {key: reduce(or_, places[key].values()) for key in keys}
     order = sorted(masks, key=lambda key: (oldest(masks[key]), newest(masks[key]), key.name, key.module or ""))
-    return Track(tuple(order), {key: places[key] for key in order})
+    return Track(tuple(order), {key: places[key] for key in order}, because or {})
 
 
 def _module(key: EventKey) -> str | None:

@@ -71,3 +71,30 @@ def test_patterns_pick_tracks(tmp_path: Path, wanted: str) -> None:
         for name in ("5.1", "5.2")
     }
     assert [event.title for event in histories(kernels, [wanted]).events] == [wanted]
+
+
+# --- renames, read off the commits that made them
+
+PAGE = "struct page *page, struct address_space *mapping"
+FOLIO = "struct folio *folio, struct address_space *mapping"
+RECORD = "char[32] name @8, unsigned long index @40"
+
+
+def names(event: EventHistory) -> list[tuple[str, tuple[str, ...]]]:
+    return [(known.name, known.kernels) for known in event.known_as]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # "x" of DECLARE_TRACE(x), which became "x_tp" in Linux 6.16
+        (("pelt_se", "int a", None), ("pelt_se_tp", "int a", None)),
+    ],
+)
+def test_a_bare_tracepoint_that_got_the_suffix(
+    tmp_path: Path, old: tuple[str, str, None], new: tuple[str, str, None]
+) -> None:
+    kernels = [{name: Declared(args, fields)} for name, args, fields in (old, new)]
+    event = only(history_of(tmp_path, v6_1=kernels[0], v6_16=kernels[1]))
+    assert names(event) == [("pelt_se", ("v6_1",)), ("pelt_se_tp", ("v6_16",))]
+    assert changes(event) == [([("v6_1", "v6_16")], ["event-renamed"])]
