@@ -51,6 +51,17 @@ def installed_directories() -> list[str]:
     return list(dict.fromkeys((package, resource_path("templates"), resource_path("kernel_headers"))))
 
 
+# --- where the user wants files
+
+
+def names_directory(path: str) -> bool:
+    """Whether -o means a directory: one that there is, or a name with a slash behind it or without a suffix."""
+    if path.endswith(os.sep) or os.path.isdir(path):
+        return True
+    base = path[path.rfind(os.sep) + 1 :]
+    return "." not in base[1:] and not os.path.exists(path)
+
+
 # --- this user's own
 
 

@@ -93,11 +93,13 @@ class Job(NamedTuple):
 
     `kernels` is one, but for a backend that says `several_kernels`. `options` has every option of the backend. `joined`
     are the requests of several kernels, oldest first, joined by the event's name; none where there is one kernel.
+    `in_directory` tells that the files are to lie beside each other, each under its own name.
     """
 
     kernels: tuple[KernelRequests, ...]
     options: Mapping[str, OptionValue]
     joined: tuple[JoinedRequest, ...] = ()
+    in_directory: bool = False
 
     @property
     def kernel(self) -> KernelRequests:
@@ -109,11 +111,13 @@ class Job(NamedTuple):
 class GeneratedFile(NamedTuple):
     """A rendered file, of text (UTF-8 on disk) or of bytes.
 
-    `name` is relative to wherever the user wants it; `/` in it makes directories, `..` is refused.
+    `name` is relative to wherever the user wants it; `/` in it makes directories, `..` is refused. One that others
+    include (`is_included`) stays a file of its own, and another rendering may make the same.
     """
 
     name: str
     content: str | bytes
+    is_included: bool = False
 
     @property
     def data(self) -> bytes:

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 
 class GenerateRequest(NamedTuple):
-    """A generation request: event patterns, forms (all of the backend's when none is `named`) and options."""
+    """A generation request: event patterns, forms (all of the backend's when none is `named`) and options.
+
+    `in_directory` is that of the `Job`.
+    """
 
     patterns: tuple[str, ...]
     module: str | None
     named: tuple[Form, ...]
     options: Mapping[str, OptionValue]
+    in_directory: bool = False
 
 
 class Generated(NamedTuple):
@@ -71,7 +75,8 @@ def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, p
     notes += (d for d in lost if d.severity == Severity.NOTE)
     about = (kernel.label, kernel.target, kernel.release)
     asked = KernelRequests(*about, tuple(requests), lambda: raw_evidence(kernel), kernel.is_stand_in)
-    return Generated(renderer.render(Job((asked,), request.options)), notes, len(keys), len(requests), refused)
+    job = Job((asked,), request.options, in_directory=request.in_directory)
+    return Generated(renderer.render(job), notes, len(keys), len(requests), refused)
 
 
 def raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:

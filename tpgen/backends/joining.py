@@ -78,7 +78,7 @@ def generate_joined(
     notes += doubts(compared)
     notes += (note for kernel in kernels.values() for note in kernel.notes if note.code == "invalid-fact")
     asked = tuple(_of_kernel(kernel, name, joined) for name, kernel in kernels.items())
-    files = renderer.render(Job(asked, request.options, tuple(joined)))
+    files = renderer.render(Job(asked, request.options, tuple(joined), request.in_directory))
     return Generated(files, notes, len(events) + len(refused), len(joined), refused)
 
 

@@ -47,7 +47,8 @@ def check(request: BuildRequest, defaults: Defaults, report: Report) -> Checked:
         return Checked([], [])
     rendered, _ = _render(request, defaults, report)
     with Inside(request.root) as home:
-        return Checked(list(differences(home, rendered.files, manifest)), rendered.refused)
+        name = os.path.basename(request.manifest_path)
+        return Checked(list(differences(home, name, rendered.files, manifest)), rendered.refused)
 
 
 def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> list[Diagnostic]:

@@ -13,7 +13,7 @@ from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest
 from tpgen.backends.joining import generate_for
 from tpgen.backends.registry import Loaded, find
 from tpgen.building.config import Generate, NamedKernel
-from tpgen.building.manifest import Inputs, Manifest, Output, dump, reliable_stamp
+from tpgen.building.manifest import Inputs, Manifest, Output, dump, load, reliable_stamp
 from tpgen.cache.fingerprint import digest
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.kernel.events import KernelEvents, split_pattern
@@ -30,10 +30,12 @@ Opener = Callable[["NamedKernel | None"], Sequence[tuple["str | None", KernelEve
 class Rendered:
     """The files that are wanted, by their names below the directory of the build, and notes about them.
 
-    `refused` are the findings about events that therefore have no files, each once.
+    `included` are the names of those that others include: several of a project may make the same. `refused` are the
+    findings about events that therefore have no files, each once.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
+    included: set[str] = field(default_factory=set)
     notes: list[Diagnostic] = field(default_factory=list)
     refused: list[Diagnostic] = field(default_factory=list)
 
@@ -55,15 +57,16 @@ def render(wanted: list[Generate], open_kernels: Opener, inputs: Inputs, manifes
         generated = _generated(each, renderer, open_kernels)
         rendered.notes += generated.notes
         rendered.refused += (finding for finding in generated.refused if finding not in rendered.refused)
-        for name, content in _named(each, generated):
+        for name, content, is_included in _named(each, generated):
             if not is_inside(name) or name == manifest:
                 raise fail("toml-value", f"{name} cannot be a generated file", each.where("file", each.file))
-            if name in owners:
+            if name in owners and not (name in rendered.included and rendered.files[name] == content):
                 other = owners[name].line
                 raise fail(
                     "same-name", f"{name} is also made by the [[generate]] of line {other}", each.where("events")
                 )
             owners[name], rendered.files[name] = each, content
+            rendered.included |= {name} if is_included else set()
     return rendered
 
 
@@ -89,7 +92,7 @@ def _generated(each: Generate, renderer: Loaded, open_kernels: Opener) -> Genera
     for pattern in each.events:
         with _at(each.where("events", pattern)):
             split_pattern(pattern)
-    request = GenerateRequest(each.events, each.module, each.forms, options)
+    request = GenerateRequest(each.events, each.module, each.forms, options, in_directory=each.file is None)
     try:
         return generate_for(renderer, kernels, request, partial=True)
     except CheckFailed as failed:
@@ -123,10 +126,11 @@ def _at(position: Position) -> Iterator[None]:
         raise TpgenError(*placed) from None
 
 
-def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes]]:
+def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes, bool]]:
+    """The files by their names below the directory of the build, and whether others include them."""
     if each.file is None:
         for file in generated.files:
-            yield os.path.normpath(os.path.join(each.directory, file.name)), file.data
+            yield os.path.normpath(os.path.join(each.directory, file.name)), file.data, file.is_included
         return
     files = list(generated.files)
     if not files and generated.refused:
@@ -135,19 +139,25 @@ def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes]]:
     if len(files) != 1 and (generated.events > 1 or bytes_among or not files):
         message = f"{len(files)} files are made, which cannot be the one file {each.file}"
         raise fail("toml-value", message, each.where("file", each.file), "give a directory")
-    yield each.file, b"\n".join(file.data for file in files)
+    if included := next((file.name for file in files if file.is_included), None):
+        message = f"{included} is a file that others include, which cannot be in the one file {each.file}"
+        raise fail("toml-value", message, each.where("file", each.file), "give a directory")
+    yield each.file, b"\n".join(file.data for file in files), False
 
 
 # --- compare
 
 
-def differences(home: Inside, wanted: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
-    """Yield a unified diff from the files on disk to the wanted ones; nothing where they are the same."""
-    for name, content in sorted(wanted.items()):
-        yield from _difference(name, home.read(name), content)
-    for name in _ours(manifest, wanted):
-        if _as_made(home, name, manifest):
-            yield from _difference(name, home.read(name), None)
+def differences(home: Inside, name: str, wanted: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
+    """Yield a unified diff from the files on disk to the wanted ones; nothing where they are the same.
+
+    `name` is that of the manifest in `home`.
+    """
+    for file, content in sorted(wanted.items()):
+        yield from _difference(file, home.read(file), content)
+    for file in _ours(home, name, manifest, wanted):
+        if _as_made(home, file, manifest):
+            yield from _difference(file, home.read(file), None)
 
 
 def _difference(name: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
@@ -163,9 +173,16 @@ def _difference(name: str, old: bytes | None, new: bytes | None) -> Iterator[str
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-def _ours(manifest: Manifest, wanted: Mapping[str, bytes]) -> list[str]:
-    """The outputs of the last build that are no longer wanted, as far as it is known that this user made them."""
-    return sorted(set(manifest.outputs) - set(wanted)) if manifest.trusted else []
+def _ours(home: Inside, name: str, manifest: Manifest, wanted: Mapping[str, bytes]) -> list[str]:
+    """The outputs of the last build that are no longer wanted, as far as it is known that this user made them.
+
+    What is of another build in the same directory as well, of which there is a manifest, stays for it.
+    """
+    gone = set(manifest.outputs) - set(wanted) if manifest.trusted else set()
+    for other in os.listdir(home.root) if gone else ():
+        if other != name and other.startswith(".") and other.endswith(".manifest"):
+            gone -= set(load(os.path.join(home.root, other)).outputs)
+    return sorted(gone)
 
 
 def _as_made(home: Inside, name: str, manifest: Manifest) -> bool | None:
@@ -196,7 +213,7 @@ def write(
     if not adopt:
         _refuse_foreign(home, wanted, old)
     notes = _edited(home, wanted, old) if old.trusted else _left(home, wanted, old)
-    gone = [name for name in _ours(old, wanted) if _as_made(home, name, old)]
+    gone = [name for name in _ours(home, manifest, old, wanted) if _as_made(home, name, old)]
     digests = {name: digest(content).hex() for name, content in wanted.items()}
     # What is signed must be ours: of a hint nothing goes on.
     between = dict(old.outputs) if old.trusted else {}

@@ -16,6 +16,7 @@ from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard
 from tpgen.kernel.options import KERNEL_OPTIONS, NAMED, TEXT
+from tpgen.paths import names_directory
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ _NAMING = tuple(option.flag for option in KERNEL_OPTIONS if option.cache == NAME
 
 
 class CachedInvocation:
-    """A command line whose output can be in the cache. `output` is the value of -o, which is no part of the key.
+    """A command line whose output can be in the cache. `output` is the value of -o; whether that is a directory is in
+    the key, and no more of it.
 
     `kernels` are those that it names; without any it is about the running one.
     """
@@ -51,6 +53,8 @@ class CachedInvocation:
         self.kernels = kernels
         self.files = PrivateFiles("outputs", _MOST, _BIGGEST, total=_TOTAL)
         self._words = "\0".join(words)
+        # Files beside each other may include one that several have in common.
+        self._where = "directory" if output != "-" and names_directory(output) else ""
         self._key: bytes | None = None
 
     @classmethod
@@ -121,7 +125,9 @@ class CachedInvocation:
             identity = kernel_identity.of(self.kernels)
             if identity is None:
                 raise OSError("the kernel has no identity")
-            self._key = "\0".join((identity, installation(), self._words)).encode("utf-8", "surrogateescape")
+            self._key = "\0".join((identity, installation(), self._where, self._words)).encode(
+                "utf-8", "surrogateescape"
+            )
         return self._key
 
     @staticmethod

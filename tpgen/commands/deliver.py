@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tpgen.paths import names_directory
+
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +43,6 @@ def deliver(output: CachedOutput, path: str) -> None:
         from tpgen.output import write_file
 
         write_file(path, b"\n".join(_data(content) for _, content in output.files))
-
-
-def names_directory(path: str) -> bool:
-    """Whether -o means a directory: one that there is, or a name with a slash behind it or without a suffix."""
-    if path.endswith(os.sep) or os.path.isdir(path):
-        return True
-    base = path[path.rfind(os.sep) + 1 :]
-    return "." not in base[1:] and not os.path.exists(path)
 
 
 def _data(content: Content) -> bytes | memoryview:

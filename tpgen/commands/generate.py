@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ from tpgen.commands.common import base
 from tpgen.commands.common.base import Parser
 from tpgen.commands.deliver import COMMANDS, STDOUT, deliver
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.paths import names_directory
 
 if TYPE_CHECKING:
-    from tpgen.backends.base import Option
+    from tpgen.backends.base import GeneratedFile, Option
+    from tpgen.backends.bpf.prelude import Prelude
     from tpgen.backends.generation import Generated
     from tpgen.backends.registry import Loaded
 
@@ -112,7 +115,8 @@ def run(options: argparse.Namespace) -> int:
     renderer: Loaded = options.renderer
     named = tuple(form for form in Form if getattr(options, form))
     given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
-    request = GenerateRequest(tuple(options.events), options.module, named, given)
+    into = _in_directory(options)
+    request = GenerateRequest(tuple(options.events), options.module, named, given, into)
     try:
         kernels = base.open_kernels(options)
         generated = generate_for(renderer, kernels, request, partial=True)
@@ -120,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
         return _refused(failed.diagnostics, options)
     except TpgenError as error:
         raise _or_misspelt(error, options.events[0]) from None
-    files, separate = _apart(generated)
+    files, separate = _apart(generated, into)
     if separate and options.output == STDOUT:
         count = sum(1 for _ in files)
         what = f"{generated.events} events are meant" if generated.events > 1 else f"{count} files are made"
@@ -152,12 +156,15 @@ def _members(options: argparse.Namespace) -> int:
 
     if options.values:
         raise fail("usage", "--member and --values", hint="a header each: say them one after the other")
-    if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer"}):
+    if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer", _OPTION + "prelude"}):
         raise fail("usage", f"--member goes without {' and '.join(others)}", hint="its header is for every kernel")
-    files = [(file.name, file.content) for file in map(member_header, dict.fromkeys(map(parsed, options.member)))]
-    if len(files) > 1 and options.output == STDOUT:
-        raise fail("usage", f"{len(files)} members are meant", hint=f"give -o DIR for the {len(files)} files")
-    deliver(CachedOutput(files, [], len(files) > 1), options.output)
+    members = list(dict.fromkeys(map(parsed, options.member)))
+    if len(members) > 1 and options.output == STDOUT:
+        raise fail("usage", f"{len(members)} members are meant", hint=f"give -o DIR for the {len(members)} files")
+    prelude = _prelude(options, len(members))
+    headers = [member_header(member, prelude) for member in members]
+    files = _together([*headers, *prelude.files()], _in_directory(options))
+    deliver(CachedOutput(files, [], len(members) > 1), options.output)
     return base.EXIT_DONE
 
 
@@ -166,18 +173,18 @@ def _values(options: argparse.Namespace) -> int:
     from tpgen.backends.bpf.named_events import named_events
     from tpgen.backends.generation import CheckFailed
     from tpgen.cache.outputs import CachedOutput
-    from tpgen.commands.deliver import deliver
     from tpgen.programs.forms import Form
 
     if options.backend != "bpf":
         raise fail("usage", f"--values is for BPF programs, not for {options.backend}", hint="leave -b away")
     forms = [form for form in Form if getattr(options, form)] or list(Form)
-    found = named_events(base.open_kernels(options), options.events, options.module, forms)
+    meant = (options.events, options.module, forms)
+    found = named_events(base.open_kernels(options), *meant, partial(_prelude, options))
     if not found.files:
         return _refused(CheckFailed(*found.refused).diagnostics, options)
-    if found.events > 1 and options.output is None:
+    if found.events > 1 and options.output == STDOUT:
         raise fail("usage", f"{found.events} events are meant", hint="give -o DIR for a header each")
-    files = [(file.name, file.content) for file in found.files]
+    files = _together(found.files, _in_directory(options))
     deliver(CachedOutput(files, [], found.events > 1), options.output)
     base.report(found.notes)
     return _refused(found.refused, options) if found.refused else base.EXIT_DONE
@@ -189,13 +196,32 @@ def _refused(findings: Sequence[Diagnostic], options: argparse.Namespace) -> int
     return base.EXIT_CHECK_FAILED
 
 
-def _apart(generated: Generated) -> tuple[Iterable[tuple[str, str | bytes]], bool]:
+def _in_directory(options: argparse.Namespace) -> bool:
+    return options.output != STDOUT and names_directory(options.output)
+
+
+def _prelude(options: argparse.Namespace, headers: int) -> Prelude:
+    """The prelude of so many headers that are for BPF programs."""
+    from tpgen.backends.bpf.prelude import Prelude
+
+    return Prelude.of(getattr(options, _OPTION + "prelude"), headers, _in_directory(options))
+
+
+def _together(files: Sequence[GeneratedFile], in_directory: bool) -> list[tuple[str, str | bytes]]:
+    """The files. Raises `usage` where they are joined though one is included by others."""
+    for file in files:
+        if file.is_included and not in_directory:
+            raise fail("usage", f"{file.name} is a file that the others include", hint="give -o DIR")
+    return [(file.name, file.content) for file in files]
+
+
+def _apart(generated: Generated, in_directory: bool) -> tuple[Iterable[tuple[str, str | bytes]], bool]:
     """The files, and whether they stay separate: those of several events and, of several files, those of bytes.
 
-    The former can be thousands, and are never in memory all at once.
+    The former can be thousands, and are never in memory all at once. Raises `usage` as `_together` does.
     """
     few = list(islice(generated.files, 2))
     if generated.events > 1 and not (len(few) == 1 and generated.requests > 1):
         return ((file.name, file.data) for file in chain(few, generated.files)), True
-    files = [(file.name, file.content) for file in chain(few, generated.files)]
+    files = _together([*few, *generated.files], in_directory)
     return files, len(files) > 1 and any(isinstance(content, bytes) for _, content in files)

@@ -37,6 +37,7 @@ btf = "vmlinux"
 [[generate]]
 events = ["sched_switch", "sched_wakeup"]
 kernel = "board"
+options = { prelude = "inline" }
 directory = "include"
 """
 HEADERS = ["raw_sched_switch.h", "raw_sched_wakeup.h", "tp_sched_switch.h", "tp_sched_wakeup.h"]
@@ -313,7 +314,7 @@ class TestStale:
         plugin = Plugin("third", f"{name}:Third", "third-party", "1")
         monkeypatch.syspath_prepend(site)
         monkeypatch.setattr("tpgen.backends.registry.plugins", lambda: (plugin,))
-        (project / "tpgen.toml").write_text(TOML + 'backend = "third"\noptions = { word = "hello" }\n')
+        (project / "tpgen.toml").write_text(TOML.replace("{ prelude", '{ word = "hello" }\nbackend = "third" #'))
         settle(project)  # of a directory, only the stamp is kept
         built()
         assert (project / "include" / "words").read_text() == "hello"

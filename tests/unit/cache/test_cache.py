@@ -113,9 +113,19 @@ def test_files_and_stdout_share_an_entry(cache: Path, tmp_path: Path) -> None:
         assert tpgen("sched_switch", "--raw", *output) == Done(0, "", "")
         assert (tmp_path / "a.h").read_text() == told
         (tmp_path / "a.h").unlink()
-    assert tpgen("sched_switch", "-o", f"{tmp_path / 'd'}/", "--raw") == Done(0, "", "")
-    assert (tmp_path / "d" / "raw_sched_switch.h").read_text() == told
     assert entry_of(cache).stat().st_mtime_ns == before
+
+
+def test_both_forms_share_a_prelude_in_a_directory_alone(cache: Path, tmp_path: Path) -> None:
+    """What headers include depends on where they go, whichever was there first."""
+    outputs = ([], ["-o", tmp_path / "d.h"], ["-o", f"{tmp_path / 'd'}/"])
+    expected = [tpgen("sched_switch", *output, "--no-cache").out for output in outputs]
+    for order in (outputs, outputs[::-1]):
+        for output in order:
+            assert tpgen("sched_switch", *output) == Done(0, expected[outputs.index(output)], "")
+        assert (tmp_path / "d.h").read_text() == expected[0]
+        assert len(list((tmp_path / "d").iterdir())) == 3
+    assert len(list((cache / "outputs").iterdir())) == 2
 
 
 def test_several_events(cache: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from support.cli import refusal, tpgen
 
 def test_a_header_for_each_member(tmp_path: Path) -> None:
     members = ("--member", "task_struct:__state|state", "--member", "request:q")
-    assert tpgen(*members, "-o", tmp_path).code == 0
+    assert tpgen(*members, "--prelude", "inline", "-o", tmp_path).code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["core_request_q.h", "core_task_struct_state.h"]
     alone = tpgen(*members[:2])
     assert (alone.code, alone.err) == (0, "")

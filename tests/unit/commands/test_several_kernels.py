@@ -148,7 +148,8 @@ def test_no_such_kernel_in_a_file(name: str, arch: str | None, what: str, shelf:
 def test_a_file_of_several_in_a_build(shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made depends on the file, also where only some of its kernels are meant."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tpgen.toml").write_text('kernels = ["shelf.tpgen:*-[om]*"]\n[[generate]]\nevents = "left"\n')
+    toml = 'kernels = ["shelf.tpgen:*-[om]*"]\n[[generate]]\nevents = "left"\nforms = "raw"\n'
+    (tmp_path / "tpgen.toml").write_text(toml)
     assert tpgen("build", "--depfile", "d").code == 0
     made = tpgen("left", "--raw", "--kernel", f"{shelf}:mine-old", "--kernel", f"{shelf}:mine-mid").out
     assert (tmp_path / "raw_left.h").read_text() == made

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tpgen.backends.base import API, Form, GeneratedFile, Job, Option, Request, missing
+from tpgen.backends.base import API, Form, GeneratedFile, Job, Request, missing
+from tpgen.backends.bpf.prelude import OPTION, Prelude
 
 if TYPE_CHECKING:
     from tpgen.backends.bpf.header import Header
@@ -18,21 +19,23 @@ if TYPE_CHECKING:
 
 
 class BpfBackend:
-    """Renders one header per event and form."""
+    """Renders one header per event and form, and what these have in common."""
 
     api = API
     description = "C headers for BPF programs: structs, assertions and accessors, one header per event and form"
     forms = (Form.RAW, Form.CLASSIC)
-    options: tuple[Option, ...] = ()
+    options = (OPTION,)
     several_kernels = True
 
     def render(self, job: Job) -> Iterator[GeneratedFile]:
         from tpgen.backends.bpf.render import text
 
         requests, headers = _for_several(job) if job.joined else _for_one(job)
+        prelude = Prelude.of(job.options.get(OPTION.name, OPTION.default), len(requests), job.in_directory)
         for header, word in zip(headers, _told_apart(requests), strict=True):
             # Two events may share a name. Their headers do not go together, so that their contents need not differ.
-            yield GeneratedFile(f"{header.tag}.h" if word is None else f"{header.tag}.{word}.h", text(header))
+            yield GeneratedFile(f"{header.tag}.h" if word is None else f"{header.tag}.{word}.h", text(header, prelude))
+        yield from prelude.files()
 
 
 def _for_one(job: Job) -> tuple[Sequence[Request], Iterator[Header]]:

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from tpgen.backends.base import GeneratedFile
+from tpgen.backends.bpf.prelude import Prelude
 from tpgen.backends.prerendered import fill
 from tpgen.diagnostics import fail
 from tpgen.spelling import KEYWORDS
@@ -41,7 +42,7 @@ def parsed(text: str) -> RenamedMember:
     return RenamedMember(matched[1], names)
 
 
-def member_header(member: RenamedMember) -> GeneratedFile:
+def member_header(member: RenamedMember, prelude: Prelude) -> GeneratedFile:
     """The header with `core_<struct>_<name>(pointer)`, and `core_<struct>_has_<name>()`."""
     name, has = f"core_{member.struct}_{member.stem}", f"core_{member.struct}_has_{member.stem}"
     records: list[str] = []
@@ -62,7 +63,7 @@ def member_header(member: RenamedMember) -> GeneratedFile:
         name=name,
         has=has,
         guard=f"TPGEN_{name.upper()}_H",
-        preamble=fill("bpf", "prelude.h") + fill("bpf", "portable.h"),
+        preamble=prelude.text("prelude.h", "portable.h"),
         records="".join(records),
         exists=" ||\n\t       ".join(exists),
         reads="".join(reads),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.bpf.names import names_header
+from tpgen.backends.bpf.prelude import Prelude
 from tpgen.backends.joining import refuse_mixed
 from tpgen.backends.requests import told_apart
 from tpgen.diagnostics import Diagnostic, Severity, fail
@@ -41,9 +42,13 @@ class _Named(NamedTuple):
 
 
 def named_events(
-    kernels: Mapping[str, KernelEvents], patterns: Sequence[str], module: str | None, forms: Sequence[Form]
+    kernels: Mapping[str, KernelEvents],
+    patterns: Sequence[str],
+    module: str | None,
+    forms: Sequence[Form],
+    prelude: Callable[[int], Prelude],
 ) -> NamedEvents:
-    """Make the headers for `kernels`, oldest first, of which any may have an event.
+    """Make the headers for `kernels`, oldest first, of which any may have an event; `prelude` is that of so many.
 
     Raises `no-names` where no event has any, `usage` for kernels that no program can be for together.
     """
@@ -69,7 +74,7 @@ def named_events(
         what = groups[0][-1].event.title if len(groups) == 1 else f"{len(groups)} events"
         message = f"nothing tells names of values of {what}"
         raise fail("no-names", message, hint="; ".join(note.message for note in notes[:1]) or None)
-    return NamedEvents(_files(found, kernels), notes, len(groups), refused)
+    return NamedEvents(_files(found, kernels, prelude(len(found))), notes, len(groups), refused)
 
 
 def _view(each: Selected, kernels: Mapping[str, KernelEvents], records_of: RecordsOf) -> NamedView:
@@ -114,7 +119,7 @@ def _note(message: str) -> Diagnostic:
     return Diagnostic("not-joined", message, severity=Severity.NOTE)
 
 
-def _files(found: Sequence[_Named], kernels: Mapping[str, KernelEvents]) -> list[GeneratedFile]:
+def _files(found: Sequence[_Named], kernels: Mapping[str, KernelEvents], prelude: Prelude) -> list[GeneratedFile]:
     names = {name: kernel.release or name for name, kernel in kernels.items()}
     words = _words([each.views[-1] for each in found])
     files = []
@@ -123,8 +128,8 @@ def _files(found: Sequence[_Named], kernels: Mapping[str, KernelEvents]) -> list
         *others, last = (f"Linux {names[view.kernel]}" for view in each.views)
         made_for = f"{', '.join(others)} and {last}" if others else last
         stem = f"values_{event.name}" + (f".{word}" if word else "")
-        files.append(names_header(event, each.of_form, each.views, made_for, stem))
-    return files
+        files.append(names_header(event, each.of_form, each.views, made_for, stem, prelude))
+    return [*files, *prelude.files()]
 
 
 def _words(views: Sequence[KernelView]) -> Sequence[str | None]:

@@ -7,6 +7,7 @@ from zlib import crc32
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.bpf.flavours import Flavours, flavours
+from tpgen.backends.bpf.prelude import Prelude
 from tpgen.backends.prerendered import fill
 from tpgen.model import Event
 from tpgen.programs.forms import Form
@@ -20,7 +21,12 @@ _INDENT = "\t    "
 
 
 def names_header(
-    event: Event, named: Mapping[Form, Sequence[JoinedNames]], views: Sequence[KernelView], kernels: str, stem: str
+    event: Event,
+    named: Mapping[Form, Sequence[JoinedNames]],
+    views: Sequence[KernelView],
+    kernels: str,
+    stem: str,
+    prelude: Prelude,
 ) -> GeneratedFile:
     """The header for an event of `views`, oldest first, which `kernels` names; `stem` is the name of the file."""
     local = _flavours(named, views, event.name)
@@ -41,7 +47,7 @@ def names_header(
         for names in of_form
         for each in names.omitted
     ]
-    preamble = _for_programs(fill("bpf", "prelude.h") + fill("bpf", "portable.h")) if conditions else ""
+    preamble = _for_programs(prelude.text("prelude.h", "portable.h")) if conditions else ""
     text = fill(
         "bpf",
         "names.h",

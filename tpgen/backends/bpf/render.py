@@ -17,6 +17,7 @@ from tpgen.backends.bpf.header import (
     Presence,
     Test,
 )
+from tpgen.backends.bpf.prelude import Prelude
 from tpgen.backends.bpf.types import ValueType
 from tpgen.backends.prerendered import fill
 from tpgen.model import Dynamic
@@ -46,8 +47,11 @@ FLAG_SETS: Mapping[str, Sequence[Sequence[str]]] = {
 }
 
 
-def text(header: Header) -> str:
-    """The header as C. Its digest tells it from that of another kernel, which may not stand in the same unit."""
+def text(header: Header, prelude: Prelude) -> str:
+    """The header as C, with what it takes of the prelude.
+
+    Its digest tells it from that of another kernel, which may not stand in the same unit.
+    """
     struct = _struct(header.tag, header.struct) if header.struct.members else header.local_types
     accessors = "".join(_functions(header))
     kernel = f"Linux {header.release}" if header.release is not None else "one kernel, of unknown release"
@@ -59,7 +63,7 @@ def text(header: Header) -> str:
         tag=header.tag,
         guard=f"TPGEN_{header.tag.upper()}_H",
         digest=f"{crc32(f'{header.heading}{kernel}{struct}{accessors}'.encode()):08x}",
-        preamble="".join(_preamble(header)),
+        preamble="".join(_preamble(header, prelude)),
         context=header.context,
         struct=struct,
         accessors=accessors,
@@ -74,13 +78,13 @@ def _kind(header: Header) -> str:
     return "raw" if any(section.name.startswith("BTF_SEC_") for section in header.sections) else "raw_only"
 
 
-def _preamble(header: Header) -> Iterator[str]:
+def _preamble(header: Header, prelude: Prelude) -> Iterator[str]:
     """Declarations and macros in front of the struct."""
-    yield _fill("prelude.h")
+    yield prelude.text("prelude.h")
     if header.several:
-        yield _fill("portable.h")
+        yield prelude.text("portable.h")
     if header.from_registers:
-        yield _fill("registers.h")
+        yield prelude.text("registers.h")
     if header.uses_bool:
         yield _fill("bool.h")
     if header.tags:
