@@ -190,7 +190,7 @@ def test_each_command_has_a_manual_page(scripts: Path, tmp_path: Path) -> None:
     for name, page in pages.items():
         checked = subprocess.run(("groff", "-man", "-ww", "-z", page), capture_output=True, text=True, check=True)
         assert checked.stderr == ""
-        text = shells.run(("man", "-l", str(page)), scripts, tmp_path)
+        text = shells.run(("man", "--nh", "--nj", "-l", str(page)), scripts, tmp_path)
         assert f"{name} - " in text
         assert "EXIT STATUS" in text
     assert "--kernel K" in shells.run(("man", "-l", str(pages["tpgen"])), scripts, tmp_path)
