@@ -195,6 +195,9 @@ def _command(name: str, arguments: list[str], **known: object) -> int:
     """Run a command on its `arguments`; what is `known` besides is added to its options."""
     from importlib import import_module
 
+    from tpgen.commands.common import base
+
+    base.begin()
     command = import_module(f"tpgen.commands.{name}")
     options = command.parser().parse_args(arguments)
     vars(options).update(known)

@@ -12,7 +12,7 @@ from tpgen.basics.frozen import replace
 from tpgen.building.config import NamedKernel, parse
 from tpgen.building.manifest import Inputs, Manifest
 from tpgen.building.request import BuildRequest
-from tpgen.building.steps import Rendered, differences, render, write
+from tpgen.building.steps import Rendered, Written, differences, render, write
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.events import KernelEvents
 from tpgen.kernel.options import FILE, HEADERS, PATH, TREES, options_of, split_catalog
@@ -33,6 +33,13 @@ class Defaults(NamedTuple):
     module: str | None = None
 
 
+class Built(NamedTuple):
+    """The files of a build, and the findings about events that have none."""
+
+    files: Written
+    refused: list[Diagnostic]
+
+
 class Checked(NamedTuple):
     """The unified diff of what a build would change, by lines, and the findings about events that it leaves out."""
 
@@ -51,28 +58,28 @@ def check(request: BuildRequest, defaults: Defaults, report: Report) -> Checked:
         return Checked(list(differences(home, name, rendered.files, manifest)), rendered.refused)
 
 
-def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> list[Diagnostic]:
+def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> Built:
     """Write what is wanted, unless whoever had the lock has done so meanwhile. Raises `TpgenError`.
 
-    With `adopt`, files that are in the way are overwritten. Returns the findings about events that were left out since
-    their sources contradict each other: then neither stamp nor depfile is written, and the next build tries again.
+    With `adopt`, files that are in the way are overwritten. Events are left out whose sources contradict each other:
+    then neither stamp nor depfile is written, and the next build tries again.
     """
     with _locked(request.toml):
         manifest = request.load()
         if request.is_done(manifest):
-            return []
+            return Built(Written(unchanged=list(manifest.outputs)), [])
         _refuse_other_toml(request, manifest)
         rendered, inputs = _render(request, defaults, report)
         for note in rendered.notes:
             report(note)
         name = os.path.basename(request.manifest_path)
         with Inside(request.root) as home:
-            notes = write(home, name, rendered.files, manifest, inputs, adopt, complete=not rendered.refused)
-        for note in notes:
+            written = write(home, name, rendered.files, manifest, inputs, adopt, complete=not rendered.refused)
+        for note in written.notes:
             report(note)
         if not rendered.refused:
             request.write_side_files(request.load())
-        return rendered.refused
+        return Built(written, rendered.refused)
 
 
 @contextlib.contextmanager

@@ -27,6 +27,16 @@ Opener = Callable[["NamedKernel | None"], Sequence[tuple["str | None", KernelEve
 
 
 @dataclass(slots=True)
+class Written:
+    """The files by what became of them, with notes about them."""
+
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Rendered:
     """The files that are wanted, by their names below the directory of the build, and notes about them.
 
@@ -203,8 +213,8 @@ def write(
     inputs: Inputs,
     adopt: bool,
     complete: bool = True,
-) -> list[Diagnostic]:
-    """Write the wanted files into `home`, and the manifest of that name. Returns notes.
+) -> Written:
+    """Write the wanted files into `home`, and the manifest of that name.
 
     Where they are not `complete`, the next build has something to do. A file is ours if the old manifest knows it, if
     it is what is wanted already, or with `adopt`. Raises `foreign-file` for any other that is in the way. Whenever this
@@ -220,12 +230,13 @@ def write(
     for name, new in digests.items():
         between[name] = Output([*between[name].digests, new] if name in between else [new])
     write_files(home, [(manifest, dump(Manifest(inputs, between)))])
-    write_files(home, wanted.items())
+    changed = set(write_files(home, wanted.items()))
     for name in gone:
         home.remove(name)
     made = {name: Output([new], reliable_stamp(os.path.join(home.root, name))) for name, new in digests.items()}
     write_files(home, [(manifest, dump(Manifest(inputs, made, complete)))])
-    return notes
+    written = [name for name in wanted if os.path.join(home.root, name) in changed]
+    return Written(written, gone, [name for name in wanted if name not in written], notes)
 
 
 def _refuse_foreign(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from tpgen.building.request import BuildRequest
 from tpgen.commands.common import base
 from tpgen.commands.common.base import Parser
 from tpgen.diagnostics import fail, printable_lines
+
+if TYPE_CHECKING:
+    from tpgen.building.steps import Written
 
 
 def parser() -> Parser:
@@ -21,6 +25,8 @@ def parser() -> Parser:
     made.add_argument("--stamp", metavar="FILE", help="write a file that changes only when a generated one does")
     made.add_argument("--depfile", metavar="FILE", help="write what the stamp depends on, in make's format")
     made.add_argument("--adopt", action="store_true", help="overwrite files that are in the way")
+    made.add_argument("-v", "--verbose", action="store_true", help="tell on stderr what became of each file")
+    made.add_argument("--json", action="store_true", help="print what became of each file, as an object for programs")
     made.add_argument("--cmake-dir", action="store_true", help="print where tpgen.cmake is, and do nothing else")
     return made
 
@@ -29,8 +35,9 @@ def run(options: argparse.Namespace) -> int:
     if options.cmake_dir:
         print(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integrations"))
         return base.EXIT_DONE
-    if options.check and (options.stamp or options.depfile):
-        raise fail("usage", "--check writes nothing", hint="leave --stamp and --depfile away")
+    for value, words in ((options.stamp or options.depfile, "--stamp and --depfile"), (options.json, "--json")):
+        if options.check and value:
+            raise fail("usage", "--check writes nothing", hint=f"leave {words} away")
     from tpgen.building import run
 
     request = build_request(options)
@@ -40,10 +47,21 @@ def run(options: argparse.Namespace) -> int:
         stale, refused = run.check(request, defaults, base.report_note)
         sys.stdout.writelines(map(printable_lines, stale))
     else:
-        refused = run.build(request, defaults, options.adopt, base.report_note)
+        files, refused = run.build(request, defaults, options.adopt, base.report_note)
+        _tell(files, request, options)
     # A place may be one that a catalog states, which is no file to show lines of.
     base.report(refused, excerpts=False)
     return base.EXIT_CHECK_FAILED if stale or refused else base.EXIT_DONE
+
+
+def _tell(files: Written, request: BuildRequest, options: argparse.Namespace) -> None:
+    """Tell what became of the files, by their names below the directory of the build, where that is asked for."""
+    if options.json:
+        told = {"changed": files.changed, "removed": files.removed, "unchanged": files.unchanged}
+        base.print_object({"directory": request.root, **told})
+    if options.verbose:
+        for word, names in (("wrote", files.changed), ("removed", files.removed), ("left", files.unchanged)):
+            base.tell(f"{word} {os.path.normpath(os.path.join(request.root, name))}" for name in names)
 
 
 def build_request(options: argparse.Namespace) -> BuildRequest:

@@ -24,15 +24,17 @@ COMMANDS = ("show", "list", "check", "diff", "build", "doctor", "backends", "cat
 STDOUT = "-"
 
 
-def deliver(output: CachedOutput, path: str) -> None:
+def deliver(output: CachedOutput, path: str) -> list[str]:
     """Write the files to `path`, which may be `STDOUT`: into one file as far as they are not separate.
+
+    Returns the paths of the files that changed.
 
     Raises `TpgenError`: `usage` for separate files where `path` is no directory, `unwritable`.
     """
     if path != STDOUT and names_directory(path):
         from tpgen.output import write_files
 
-        write_files(path, ((name, _data(content)) for name, content in output.files))
+        return write_files(path, ((name, _data(content)) for name, content in output.files))
     elif output.separate:
         from tpgen.diagnostics import fail
 
@@ -42,7 +44,8 @@ def deliver(output: CachedOutput, path: str) -> None:
     else:
         from tpgen.output import write_file
 
-        write_file(path, b"\n".join(_data(content) for _, content in output.files))
+        return write_file(path, b"\n".join(_data(content) for _, content in output.files))
+    return []
 
 
 def _data(content: Content) -> bytes | memoryview:

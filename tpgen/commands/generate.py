@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tpgen.backends.bpf.prelude import Prelude
     from tpgen.backends.generation import Generated
     from tpgen.backends.registry import Loaded
+    from tpgen.cache.outputs import CachedOutput
 
 # What no backend's option can be called: it is no identifier.
 _OPTION = "option "
@@ -86,6 +87,7 @@ def parser() -> Parser:
         "-o", "--output", metavar="PATH", default=STDOUT,
         help="a directory, or a file where PATH has a suffix or there is one (default: -, which is stdout)",
     )  # fmt: skip
+    made.add_argument("-v", "--verbose", action="store_true", help="tell on stderr which files changed")
     made.add_argument(
         "--values", action="store_true",
         help="instead of accessors, headers with the names of values of arguments and fields",
@@ -133,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     if options.invocation is not None and renderer.plugin.built_in and not generated.refused:
         known = (*_CACHEABLE, *(_OPTION + option.name for option in renderer.backend.options))
         output = options.invocation.storing(output, options.given, known)
-    deliver(output, options.output)
+    _deliver(output, options)
     base.report(generated.notes)
     return _refused(generated.refused, options) if generated.refused else base.EXIT_DONE
 
@@ -164,7 +166,7 @@ def _members(options: argparse.Namespace) -> int:
     prelude = _prelude(options, len(members))
     headers = [member_header(member, prelude) for member in members]
     files = _together([*headers, *prelude.files()], _in_directory(options))
-    deliver(CachedOutput(files, [], len(members) > 1), options.output)
+    _deliver(CachedOutput(files, [], len(members) > 1), options)
     return base.EXIT_DONE
 
 
@@ -188,6 +190,13 @@ def _values(options: argparse.Namespace) -> int:
     deliver(CachedOutput(files, [], found.events > 1), options.output)
     base.report(found.notes)
     return _refused(found.refused, options) if found.refused else base.EXIT_DONE
+
+
+def _deliver(output: CachedOutput, options: argparse.Namespace) -> None:
+    """Deliver the files, and tell which changed where that is asked for."""
+    changed = deliver(output, options.output)
+    if options.verbose:
+        base.tell(f"wrote {path}" for path in changed)
 
 
 def _refused(findings: Sequence[Diagnostic], options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tpgen.commands.common import base
 from tpgen.commands.common.base import Parser
 from tpgen.commands.common.terminal import print_text
-from tpgen.diagnostics import fail, printable, printable_json, unreadable
+from tpgen.diagnostics import fail, printable, unreadable
 
 if TYPE_CHECKING:
     from tpgen.probe import Evidence
@@ -41,11 +41,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_json(found: bool | None, evidence: list[Evidence]) -> None:
-    import json
-
     items = [{"supported": item.supported, "what": item.what} for item in evidence]
-    told = {"version": base.JSON_VERSION, "supported": found, "evidence": items}
-    print(printable_json(json.dumps(told, indent=1, ensure_ascii=False)))
+    base.print_object({"supported": found, "evidence": items})
 
 
 def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[Evidence]:

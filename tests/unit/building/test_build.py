@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from support.btf_builder import BtfBuilder
 from support.cli import Done, line, refusal, tpgen
+from support.json_schemas import validator
 from support.small_kernel import small_btf, write_btf, write_tracefs
 
 import tpgen as package
@@ -111,6 +112,39 @@ def settle(project: Path) -> None:
         if path.is_file():
             os.utime(path, (OLD, OLD))
     time.sleep(2.1)
+
+
+def told(*arguments: str) -> dict[str, Any]:
+    done = tpgen("build", "--json", *arguments)
+    assert (done.code, done.err) == (0, "")
+    found: dict[str, Any] = json.loads(done.out)
+    validator("build").validate(found)
+    return found
+
+
+class TestWhatBecameOfFiles:
+    """What a build says of its files: nothing, but where it is asked."""
+
+    def test_json(self, project: Path) -> None:
+        files = sorted(f"include/{name}" for name in HEADERS)
+        empty: list[str] = []
+        first = told()
+        assert sorted(first.pop("changed")) == files
+        assert first == {"version": 1, "directory": ".", "removed": empty, "unchanged": empty}
+        second = told()
+        assert sorted(second.pop("unchanged")) == files
+        assert second == {"version": 1, "directory": ".", "changed": empty, "removed": empty}
+        (project / "tpgen.toml").write_text(TOML.replace(', "sched_wakeup"', ""))
+        assert sorted(told()["removed"]) == ["include/raw_sched_wakeup.h", "include/tp_sched_wakeup.h"]
+
+    def test_verbose(self, project: Path) -> None:
+        first = tpgen("build", "-v")
+        assert (first.code, first.out) == (0, "")
+        assert sorted(first.err.splitlines()) == sorted(f"tpgen: wrote include/{name}" for name in HEADERS)
+        assert set(tpgen("build", "-v").err.split("\n")) == {"", *(f"tpgen: left include/{name}" for name in HEADERS)}
+
+    def test_check_has_no_json(self, project: Path) -> None:
+        assert tpgen("build", "--check", "--json") == refusal("--check writes nothing [usage]; leave --json away")
 
 
 class TestBuild:

@@ -143,3 +143,23 @@ def test_no_directory_stays_of_a_run_that_fails(tmp_path: Path) -> None:
     assert tpgen("catalog", "export", "6.12", "-o", tmp_path / "new" / "board.tpgen").code == 0
     assert tpgen("catalog", "export", "nothing-like-it", "-o", tmp_path / "other" / "board.tpgen").code == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "new"]
+
+
+# --- -q and -v
+
+
+def test_quiet_leaves_notes_away_and_errors_stay(tmp_path: Path) -> None:
+    """sched_switch has a record, and pelt_se_tp none: that is a note."""
+    words = ("sched_switch", "pelt_se_tp", "--classic", "--kernel", "6.12", "-o", tmp_path / "out")
+    loud = tpgen(*words)
+    assert loud.err.startswith("tpgen: note: ")
+    for quiet in (("-q", *words), (*words, "-q"), (*words, "--quiet")):
+        assert tpgen(*quiet) == Done(0, "", "")
+    assert tpgen("list", "-q", "no_such_event", "--kernel", "6.12").err.startswith("tpgen: error: ")
+    assert tpgen(*words) == loud
+
+
+def test_verbose_tells_what_was_written(tmp_path: Path) -> None:
+    words = ("sched_switch", "--raw", "-v", "--kernel", "6.12", "-o", tmp_path / "a.h")
+    assert tpgen(*words) == Done(0, "", f"tpgen: wrote {tmp_path / 'a.h'}\n")
+    assert tpgen(*words) == Done(0, "", "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tpgen import opening
 from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
 from tpgen.commands.deliver import say
-from tpgen.diagnostics import Diagnostic, TpgenError, excerpt, fail, printable_json
+from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail, printable, printable_json
 from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PATH, PICK, WORD, KernelOption, options_of
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
@@ -28,20 +28,47 @@ _MOST_OF_AN_EXCERPT = 1 << 26
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
+class _Quiet(argparse.Action):
+    """Leaves notes away from here on: what is told of kernels and files comes from functions that know no options."""
+
+    asked = False
+
+    def __call__(self, *_: object) -> None:
+        _Quiet.asked = True
+
+
+def begin() -> None:
+    """Begin a command: what an earlier one in this process was told does not count."""
+    _Quiet.asked = False
+
+
 def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
     """Print diagnostics, one line each; at a terminal with the place in the input below it.
 
-    Without `excerpts`, the positions are those that a catalog states, and no files that this user named.
+    Without `excerpts`, the positions are those that a catalog states, and no files that this user named. With -q, notes
+    are left out.
     """
     for diagnostic in diagnostics:
+        if _Quiet.asked and diagnostic.severity == Severity.NOTE:
+            continue
         say(f"{diagnostic.line}\n")
         if excerpts and sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
             with contextlib.suppress(TpgenError):
                 say(excerpt(read_bytes(position.path, _MOST_OF_AN_EXCERPT).decode("utf-8", "replace"), position))
 
 
+def tell(lines: Iterable[str]) -> None:
+    """Print lines about what is done, which was asked for, to stderr."""
+    say("".join(f"tpgen: {printable(line)}\n" for line in lines))
+
+
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that reports a mistake in one line."""
+    """An argparse parser that reports a mistake in one line. Each has -q."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        if self.add_help:
+            self.add_argument("-q", "--quiet", action=_Quiet, nargs=0, default=False, help="no notes on stderr")
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Of itself it would ask by shutil, which imports all compressors, at every start.
@@ -178,8 +205,6 @@ def selected(kernel: KernelEvents, options: argparse.Namespace) -> list[EventKey
 
 def outcome(kernel: KernelEvents, keys: list[EventKey], options: argparse.Namespace) -> int:
     """Report the sources of these events that could not be read, and return the exit status."""
-    from tpgen.diagnostics import Severity
-
     unread = [*kernel.lost(options.events or ["*"]), *kernel.unreadable(keys)]
     report(unread)
     return EXIT_CHECK_FAILED if any(found.severity == Severity.ERROR for found in unread) else EXIT_DONE
@@ -199,6 +224,13 @@ JSON_VERSION = 1
 def print_json(items: Iterable[Mapping[str, object]]) -> None:
     """Print an array, one item per line: as quick as compact JSON, and grep and diff can still be used on it."""
     sys.stdout.write(json_array(items))
+
+
+def print_object(item: Mapping[str, object]) -> None:
+    """Print one object that carries the version, over as many lines as it takes."""
+    import json
+
+    print(printable_json(json.dumps({"version": JSON_VERSION, **item}, indent=1, ensure_ascii=False)))
 
 
 def json_array(items: Iterable[Mapping[str, object]]) -> str:
