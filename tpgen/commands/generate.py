@@ -187,7 +187,7 @@ def _values(options: argparse.Namespace) -> int:
     if found.events > 1 and options.output == STDOUT:
         raise fail("usage", f"{found.events} events are meant", hint="give -o DIR for a header each")
     files = _together(found.files, _in_directory(options))
-    deliver(CachedOutput(files, [], found.events > 1), options.output)
+    _deliver(CachedOutput(files, [], found.events > 1), options)
     base.report(found.notes)
     return _refused(found.refused, options) if found.refused else base.EXIT_DONE
 
