@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
-from typing import NamedTuple
+
+from tpgen.basics.typing import NamedTuple
 
 
 class Severity(StrEnum):

@@ -6,10 +6,13 @@ C types are one class per BTF kind. Whatever is unknown is None, never 0.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
 
 from tpgen.basics.frozen import frozen
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import Position
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 # --- C types, by BTF kind
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
+from tpgen.basics.typing import assert_never
 from tpgen.model import (
     Array,
     CType,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
 
+from tpgen.basics.typing import NamedTuple
 from tpgen.diagnostics import fail
 from tpgen.model import Int
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import assert_never
 
 from tpgen.basics.frozen import replace
+from tpgen.basics.typing import assert_never
 from tpgen.model import (
     Array,
     CType,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from tpgen.basics.typing import NamedTuple
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import (
     Argument,

@@ -7,13 +7,15 @@ arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple, Protocol
 from tpgen.model import Event
 from tpgen.programs.forms import Form, missing
 from tpgen.target import Target
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from tpgen.probe import Evidence
     from tpgen.variants.join import JoinedEvent
 

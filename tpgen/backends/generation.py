@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, compress
-from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.backends.base import Form, GeneratedFile, Job, KernelRequests, OptionValue, Request, missing
 from tpgen.backends.registry import Loaded
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.comparison import doubts, errors
 from tpgen.kernel.events import KernelEvents

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, Request
 from tpgen.backends.generation import (
@@ -17,6 +16,7 @@ from tpgen.backends.generation import (
     raw_evidence,
 )
 from tpgen.backends.registry import Loaded
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import Diagnostic, Severity, fail
 from tpgen.kernel.comparison import doubts, errors
 from tpgen.kernel.events import KernelEvents

@@ -18,10 +18,10 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
 from itertools import groupby
-from typing import NamedTuple, cast
 
 from tpgen import __version__
 from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
+from tpgen.basics.typing import NamedTuple, cast
 from tpgen.diagnostics import Diagnostic, TpgenError, described, fail
 from tpgen.model import Event
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+
+from tpgen.basics.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template, Undefined

@@ -8,18 +8,23 @@ run that needs none of these does not import that module, which takes longer tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, dataclass_transform
+from types import CodeType, FunctionType
 
-_Class = TypeVar("_Class", bound=type)
-_Instance = TypeVar("_Instance")
+from tpgen.basics.typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from dataclasses import replace as replace
+    from typing import Any, NoReturn, TypeVar, dataclass_transform
+
+    _Class = TypeVar("_Class", bound=type)
 else:
 
-    def replace(instance: _Instance, /, **changes: Any) -> _Instance:
+    def dataclass_transform(**_):
+        return lambda decorator: decorator
+
+    def replace(instance, /, **changes):
         """A copy of an instance of a frozen class with some fields changed."""
         cls = instance.__class__
         values = {name: getattr(instance, name) for name in cls.__match_args__ if name not in changes}
@@ -36,7 +41,7 @@ def frozen(cls: _Class) -> _Class:
     contents |= _methods(names)
     made: Any = type(cls)(cls.__name__, cls.__bases__, contents)
     made.__init__ = _constructor(made, names, defaults)
-    return cast(_Class, made)
+    return cast("_Class", made)
 
 
 def _methods(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
@@ -65,14 +70,23 @@ def _no_values(_: object) -> tuple[()]:
 
 def _constructor(made: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> Callable[..., None]:
     """`__init__`, written out for these fields: one with a loop would take three times as long for each instance."""
-    params = ", ".join(f"{name}=_default_{name}" if name in defaults else name for name in names)
-    body = "".join(f"\n    _set_{name}(self, {name})" for name in names) or "\n    pass"
-    scope: dict[str, Any] = {f"_set_{name}": getattr(made, name).__set__ for name in names}
-    scope |= {f"_default_{name}": value for name, value in defaults.items()}
-    exec(f"def __init__(self{', ' if params else ''}{params}):{body}", scope)
-    constructor: Callable[..., None] = scope["__init__"]
+    assert names[len(names) - len(defaults) :] == tuple(defaults), "a field without a default follows one with"
+    code = _code_of_constructor(len(names)).replace(co_varnames=("self", *names))
+    setters = {f"_set_{index}": getattr(made, name).__set__ for index, name in enumerate(names)}
+    constructor = FunctionType(code, setters, "__init__", tuple(defaults.values()))
     constructor.__qualname__ = f"{made.__qualname__}.__init__"
     return constructor
+
+
+@cache
+def _code_of_constructor(count: int) -> CodeType:
+    """The code of `__init__` of a class with so many fields; what it calls their setters is the same for each."""
+    params = "".join(f", _{index}" for index in range(count))
+    body = "".join(f"\n    _set_{index}(self, _{index})" for index in range(count)) or "\n    pass"
+    scope: dict[str, Any] = {}
+    exec(f"def __init__(self{params}):{body}", scope)
+    code: CodeType = scope["__init__"].__code__
+    return code
 
 
 def _repr(self: Any) -> str:

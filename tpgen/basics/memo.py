@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-_Self = TypeVar("_Self")
-_Params = ParamSpec("_Params")
-_Result = TypeVar("_Result")
+from tpgen.basics.typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    _Self = TypeVar("_Self")
+    _Params = ParamSpec("_Params")
+    _Result = TypeVar("_Result")
 
 
 def memoised(
@@ -29,4 +33,4 @@ def memoised(
         result = results[key] = method(self, *args, **named)
         return result
 
-    return cast(Callable[Concatenate[_Self, _Params], _Result], wrapper)
+    return cast("Callable[Concatenate[_Self, _Params], _Result]", wrapper)

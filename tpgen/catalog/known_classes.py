@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import TpgenError
 from tpgen.paths import catalog_files, shipped_catalogs, user_catalogs
 from tpgen.spelling import spell

@@ -12,9 +12,9 @@ import contextlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from tpgen.basics.frozen import replace
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard

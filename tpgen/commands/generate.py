@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common import base
 from tpgen.commands.common.base import Parser
 from tpgen.commands.deliver import COMMANDS, STDOUT, deliver

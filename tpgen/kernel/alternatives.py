@@ -7,8 +7,8 @@ decide between such forms; what none of them decides is not guessed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.model import Alternative, Argument, CType, Field
 from tpgen.spelling import spell
 from tpgen.typequery import has_unknown_length, same_type

@@ -6,9 +6,8 @@ macros, and an enumerator of the same name may belong to another driver, so what
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
-
 from tpgen.basics.frozen import replace
+from tpgen.basics.typing import NamedTuple, Protocol
 from tpgen.model import Array, CType, Qualified
 from tpgen.target import Target
 from tpgen.typequery import size_of

@@ -6,13 +6,14 @@ fields that tracefs shows lead to it, or to several that fit equally well.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-
 from tpgen.basics.memo import memoised
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.model import Dynamic, Field, Origin, Record
 from tpgen.typequery import same_type
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from tpgen.kernel.events import EventKey
     from tpgen.kernel.lookup import Lookup
     from tpgen.sources.btf_tracepoints import BtfTracepoints

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
 
+from tpgen.basics.typing import NamedTuple
 from tpgen.diagnostics import Diagnostic, Severity
 
 #: The codes of notes that whoever generates code has to see: what is generated may be wrong.

@@ -8,8 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
 
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.kernel.request import is_glob
 from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols

@@ -6,10 +6,10 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple, cast
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.kernel.alternatives import (
     FieldsOf,

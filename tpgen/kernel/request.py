@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import fail, shortened
 from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options_of, split_catalog
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _GLOB = frozenset("*?[")
 _MACRO = re.compile(r"[A-Za-z_]\w*", re.ASCII)

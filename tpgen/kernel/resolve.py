@@ -7,10 +7,10 @@ headers, offsets as the kernel reports them, dynamic fields' element types from 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import TpgenError
 from tpgen.kernel.alternatives import alternatives_of
 from tpgen.kernel.classes import ClassChoice, class_choice, placement

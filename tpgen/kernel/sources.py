@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tpgen.basics.frozen import frozen
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple, Protocol
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail, unreadable
 from tpgen.paths import LIVE_BTF, live_kernel_askable, live_kernel_readable, live_tracefs
 from tpgen.sources.btf import Btf

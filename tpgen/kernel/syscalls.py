@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.basics.memo import memoised
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.model import SYSCALL_TRACEPOINTS, Array, Register, Syscall, SyscallRegisters
 from tpgen.paths import resource_dir
 from tpgen.sources.btf import Btf

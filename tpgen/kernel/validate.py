@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, assert_never
 
 from tpgen.basics.frozen import replace
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple, assert_never
 from tpgen.diagnostics import shortened
 from tpgen.layout import LOCATOR_BYTES, MAX_RECORD_BYTES, SLOT_BYTES, SLOT_SIZES
 from tpgen.model import (
@@ -39,6 +39,8 @@ from tpgen.target import Target
 from tpgen.typequery import children, composition_fault, kind_of, size_of, stripped
 
 if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
     from tpgen.kernel.events import EventKey
 
 #: No tracepoint has more arguments: the kernel's macros count to 12.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
+from tpgen.basics.typing import NamedTuple
 from tpgen.diagnostics import Diagnostic, Severity
 from tpgen.model import Event, Kind, Origin, Syscall
 from tpgen.spelling import spell

@@ -6,8 +6,8 @@ Source: libbpf.c, section_defs[], attach_tp(), attach_raw_tp() and libbpf_find_a
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
+from tpgen.basics.typing import NamedTuple
 from tpgen.model import Event, Origin
 from tpgen.programs.forms import Form
 

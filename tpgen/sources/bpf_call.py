@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+
+from tpgen.basics.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ctypes

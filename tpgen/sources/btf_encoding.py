@@ -11,14 +11,15 @@ from array import array
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import fail
 from tpgen.spelling import KEYWORDS
 from tpgen.target import canonical_integer
 
 if TYPE_CHECKING:
     from mmap import mmap
+    from typing import TypeAlias
 
 
 class BtfKind(IntEnum):

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 from tpgen.basics.memo import memoised
+from tpgen.basics.typing import NamedTuple
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.layout import MAX_RECORD_BYTES, SLOT_SIZES
 from tpgen.model import Argument, CType, Dynamic, Field, Origin, Record

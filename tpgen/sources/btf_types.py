@@ -7,9 +7,9 @@ import sys
 from array import array
 from collections.abc import Container, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from tpgen.basics.memo import memoised
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.sources.btf_encoding import KINDS, TRANSPARENT, VLEN, BtfKind, Strides
 
 if TYPE_CHECKING:

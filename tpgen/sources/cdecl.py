@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
 
 from tpgen.basics.frozen import frozen
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.model import (
     Array,
     CType,

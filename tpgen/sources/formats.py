@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tpgen.basics.frozen import frozen, replace
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple, cast
 from tpgen.diagnostics import Diagnostic, Position
 from tpgen.model import Array, CType, Dynamic, Enum, Field, Int, Pointer, Qualified, Struct, Typedef, TypeTag, Void
 from tpgen.spelling import spell
@@ -24,6 +24,8 @@ from tpgen.target import Target
 from tpgen.typequery import element_of, size_of, stripped
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from lark import Lark
 
     from tpgen.sources.cdecl import Declaration
@@ -470,6 +472,8 @@ def _take_apart(texts: list[str]) -> dict[str, _Parsed | _Misfit]:
 @lru_cache(maxsize=1)
 def _grammar() -> Lark:
     """The LALR parser of format.lark, whose parse() returns a list of `_Parsed`."""
+    from typing import Any
+
     from lark import Lark, Transformer
 
     class TakeApart(Transformer[Any, list[_Parsed]]):

@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import TpgenError, fail, unreadable
 from tpgen.sources.files import read_bytes
 from tpgen.target import Target

@@ -13,10 +13,10 @@ import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.cache.kernel_identity import may_load_bpf
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import Array, Event, Int, Nullness, Origin
@@ -26,6 +26,9 @@ from tpgen.sources.btf import Btf
 from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import BtfTracepoints
 from tpgen.typequery import stripped
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 #: Loads a program to attach to the type of that id in the BTF of a module, or of vmlinux; returns 0 or an errno.
 Load: TypeAlias = Callable[[str | None, int, bytes], int]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from tpgen.backends.base import API, Form, GeneratedFile, Job, Request, missing
 from tpgen.backends.bpf.prelude import OPTION, Prelude
+from tpgen.basics.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tpgen.backends.bpf.header import Header

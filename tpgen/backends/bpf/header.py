@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from tpgen.backends.bpf.types import Spelled, ValueType
 from tpgen.backends.naming import distinct
+from tpgen.basics.typing import NamedTuple
 from tpgen.diagnostics import fail
 from tpgen.model import Dynamic, Event, Nullness
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, cached_property
-from typing import NamedTuple, assert_never
 
+from tpgen.basics.typing import NamedTuple, assert_never
 from tpgen.model import (
     Array,
     CType,

@@ -6,9 +6,9 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from tpgen import opening
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
 from tpgen.commands.deliver import say
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail, printable, printable_json
@@ -17,6 +17,8 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
 if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
     from tpgen.annotations.annotation import Annotation
     from tpgen.catalog.read import CatalogKernel
     from tpgen.kernel.events import EventKey, KernelEvents

@@ -10,9 +10,9 @@ import os
 import re
 import sys
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from tpgen.basics.columns import aligned
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
