@@ -270,6 +270,16 @@ def write_files(directory: str | Inside, files: Iterable[tuple[str, Data]]) -> l
         raise
 
 
+def remove_files(directory: str, names: Iterable[str]) -> None:
+    """Remove files below `directory`, and directories that are empty then; no name and no symbolic link leads out.
+
+    Names are as `is_inside` has it; what is not there is no fault. Raises `TpgenError` `unwritable`.
+    """
+    for name in names:
+        with Inside(directory) as below:  # which keeps each directory open
+            below.remove(name)
+
+
 def write_file(path: str, data: bytes) -> list[str]:
     """Write one file, atomically and only if it changes; a device or a pipe is written to. Raises `unwritable`.
 

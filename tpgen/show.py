@@ -14,7 +14,7 @@ from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols, Symbol, Symbols
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Dynamic, Event, Field, Kind, Nullness, Record, Syscall
 from tpgen.programs.forms import Form, missing, unattachable
-from tpgen.programs.sections import ProgramSection, ProgramType, raw_types
+from tpgen.programs.sections import sections_of
 from tpgen.spelling import spell
 from tpgen.target import Target
 from tpgen.typequery import is_signed, kind_of, size_of
@@ -139,7 +139,8 @@ def event_text(
     return "\n".join(lines) + "\n"
 
 
-_KINDS = {
+#: The kinds of events, in words.
+KINDS = {
     Kind.TRACE_EVENT: "trace event",
     Kind.TRACEPOINT: "bare tracepoint",
     Kind.SYSCALL: "syscall event",
@@ -148,7 +149,7 @@ _KINDS = {
 
 
 def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
-    yield f"  kind     {_KINDS[event.kind]}" + (f" of module {event.module}" if event.module else "")
+    yield f"  kind     {KINDS[event.kind]}" + (f" of module {event.module}" if event.module else "")
     if event.class_name and event.class_origin:
         yield f"  class    {event.class_name} (from {event.class_origin})"
     elif event.class_candidates:
@@ -158,11 +159,7 @@ def _facts(event: Event, comparisons: Iterable[Comparison]) -> Iterator[str]:
         yield f"  header   {event.header}"
     for place in event.alternatives:
         yield f"  defined  {place.position}{f', where {place.condition}' if place.condition else ''}"
-    tracepoint = event.syscall.tracepoint if event.syscall else event.attach_name
-    sections = [ProgramSection(kind, tracepoint) for kind in raw_types(event)] if tracepoint else []
-    if event.record is not None and event.system and unattachable(event, Form.CLASSIC) is None:
-        sections.append(ProgramSection(ProgramType.TP, event.name, event.system))
-    if sections:
+    if sections := sections_of(event):
         yield f"  attach   {', '.join(section.name for section in sections)}"
     elif reason := unattachable(event, Form.CLASSIC):
         yield f"  attach   none: {reason}"

@@ -45,7 +45,7 @@ opening
 variants
 diff backends catalog.build
 history
-doctor
+doctor atlas
 building
 commands api
 cli

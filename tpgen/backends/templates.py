@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from tpgen.basics.typing import TYPE_CHECKING
@@ -37,6 +38,22 @@ def _placeholder() -> type[Undefined]:
             return f"\0{self._undefined_name}\0"
 
     return Placeholder
+
+
+class PageTemplates:
+    """The templates of pages in `folder`, in which every value is escaped; `filters` and `known` values are for all."""
+
+    def __init__(self, folder: str, filters: Mapping[str, Callable[..., object]], known: Mapping[str, object]) -> None:
+        self._environment = _environment(folder).overlay(autoescape=True)
+        self._environment.filters = {**self._environment.filters, **filters}
+        self._environment.globals = {**self._environment.globals, **known}
+        self._templates: dict[str, Template] = {}
+
+    def render(self, name: str, values: Mapping[str, object]) -> str:
+        """The page that the template `name` makes of `values`."""
+        if name not in self._templates:
+            self._templates[name] = self._environment.get_template(f"{name}.html.j2")
+        return self._templates[name].render(values)
 
 
 @cache

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
 from tpgen.commands.common.base import Parser
+from tpgen.commands.common.progress import Line
 from tpgen.commands.common.terminal import print_table
-from tpgen.commands.deliver import say
 from tpgen.diagnostics import fail, printable
 
 if TYPE_CHECKING:
@@ -112,7 +109,7 @@ def _write(path: str, entry: Entry) -> int:
     from tpgen.catalog.write import CatalogWriter
 
     writer = CatalogWriter()
-    with _Line() as line:
+    with Line() as line:
         unread = add_kernel(writer, entry, base.report_note, line)
         line.stage(f"writing {path}")
         writer.save(path)
@@ -135,37 +132,6 @@ def _export(options: argparse.Namespace) -> int:
     from tpgen.catalog.build import Entry
 
     return _write(options.output, Entry(base.kernel_request(options)))
-
-
-class _Line:
-    """One line on a terminal that is written over and taken away at the end; nothing where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-        self._next = 0.0
-
-    def __enter__(self) -> _Line:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            say("\r\033[K")
-
-    def stage(self, text: str) -> None:
-        if self._shown:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-            say(f"\r\033[K{printable(text)[: width - 1]}")
-
-    def _now_and_then(self, text: Callable[[], str]) -> None:
-        if self._shown and (now := time.monotonic()) >= self._next:
-            self._next = now + 0.1
-            self.stage(text())
-
-    def modules(self, package: str, seen: int) -> None:
-        self._now_and_then(lambda: f"{os.path.basename(package)}: {seen} modules")
-
-    def events(self, kernel: str, done: int, of: int) -> None:
-        self._now_and_then(lambda: f"{kernel}: {done} of {of} events")
 
 
 _ACTS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], int]]] = {

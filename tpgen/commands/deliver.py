@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 #: The commands. A word that is none of these is an event to generate for.
-COMMANDS = ("show", "list", "check", "diff", "build", "doctor", "backends", "catalog", "probe", "explain")
+COMMANDS = ("show", "list", "check", "diff", "build", "doctor", "backends", "catalog", "probe", "atlas", "explain")
 
 #: The value of -o that is stdout.
 STDOUT = "-"

@@ -117,6 +117,16 @@ def diff_text(found: KernelsDiff, colour: bool = False) -> str:
     return "".join(f"{line}\n" for line in (*lines, *_summary(found)))
 
 
+def by_heading(found: KernelsDiff) -> Iterator[tuple[str, list[tuple[EventDiff, list[tuple[str, str]]]]]]:
+    """The changed events below what they break, each with its changes: a sign (`-`, `+`, `~`) and what is said."""
+    for consequence, entries in _grouped(found.changed).items():
+        said = [
+            (entry.event, list(dict.fromkeys((_sign(change), _said(change)) for change in entry.changes)))
+            for entry in entries
+        ]
+        yield _HEADINGS[consequence], said
+
+
 def _grouped(events: Iterable[EventDiff]) -> dict[Consequence, list[_Entry]]:
     """The changes of each event below their consequences, so that each reader finds all that concerns them.
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from tpgen.basics.typing import NamedTuple
 from tpgen.model import Event, Origin
-from tpgen.programs.forms import Form
+from tpgen.programs.forms import Form, unattachable
 
 
 class ProgramType(StrEnum):
@@ -65,6 +65,14 @@ class ProgramSection(NamedTuple):
         if event is None:
             return str(head)
         return f"{head}/{system}/{event}" if system else f"{head}/{module}:{event}" if module else f"{head}/{event}"
+
+
+def sections_of(event: Event) -> tuple[ProgramSection, ...]:
+    """The sections of programs that attach to `event`, of a system call's to the tracepoint that all calls share."""
+    tracepoint = event.syscall.tracepoint if event.syscall else event.attach_name
+    raw = [ProgramSection(kind, tracepoint) for kind in raw_types(event)] if tracepoint else []
+    has_classic = event.record is not None and event.system and unattachable(event, Form.CLASSIC) is None
+    return (*raw, *([ProgramSection(ProgramType.TP, event.name, event.system)] if has_classic else []))
 
 
 _WORDS = {

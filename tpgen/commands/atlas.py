@@ -1,0 +1,41 @@
+"""`tpgen atlas`: a static site of what events hand out, kernel by kernel."""
+
+from __future__ import annotations
+
+import argparse
+
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.progress import Line
+from tpgen.commands.deliver import say
+from tpgen.diagnostics import fail
+
+
+def parser() -> Parser:
+    made = Parser(
+        "tpgen atlas", description="Make a static site of what events hand out, kernel by kernel.", allow_abbrev=False
+    )
+    made.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory of the site")
+    made.add_argument(
+        "--kernel", action="append", default=[], metavar="K",
+        help="a kernel of the site, as for other commands, or a glob; repeatable (default: all that came with tpgen)",
+    )  # fmt: skip
+    made.add_argument("--base-url", metavar="URL", help="the address that the site will have: adds sitemap.xml")
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    from tpgen.atlas.publish import checked_url, publish, shipped
+    from tpgen.atlas.site import Atlas
+    from tpgen.kernel.request import KernelRequest
+    from tpgen.opening import open_kernels
+
+    if not options.output:
+        raise fail("usage", "-o with an empty path", hint="give the directory of the site")
+    base_url = checked_url(options.base_url)
+    requests = KernelRequest.several({"kernel": options.kernel or shipped()})
+    kernels = open_kernels(requests, base.report_note)
+    with Line() as line:
+        total = publish(Atlas(kernels, base_url), options.output, line.counted)
+    say(f"{total.files} files, {total.size_bytes / 1e6:.0f} MB; {total.changed} changed, {total.removed} removed\n")
+    return base.EXIT_DONE
