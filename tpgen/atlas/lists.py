@@ -47,7 +47,7 @@ def _home(pages: Pages, index: Index) -> Iterator[File]:
 def _search(pages: Pages) -> File:
     """The page of all that a search finds, which the script fills."""
     description = "Search the names of events, arguments, fields and types of Linux."
-    return File("search.html", pages.html("search.html", "search", "", description, has_json=False))
+    return File("search.html", pages.html("search.html", "search", "", description, {}, has_json=False))
 
 
 def _counts(names: Any) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tpgen.atlas.code import Code
@@ -51,7 +51,7 @@ class Pages:
         self._templates = PageTemplates("atlas", {"spans": self.spans}, {"module_path": _module_path})
 
     def html(
-        self, path: str, template: str, section: str, description: str, has_json: bool = True, **values: object
+        self, path: str, template: str, section: str, description: str, values: Mapping[str, object], has_json: bool
     ) -> bytes:
         """The page at `path`; `values` are what its template prints."""
         known = {
@@ -59,13 +59,13 @@ class Pages:
             "description": description if len(description) <= _DESCRIBED else f"{description[: _DESCRIBED - 1]}…",
             "canonical": None if self._base_url is None else f"{self._base_url}{path}",
         }  # fmt: skip
-        return self._templates.render(template, known | values).encode("utf-8", "backslashreplace")
+        return self._templates.render(template, {**known, **values}).encode("utf-8", "backslashreplace")
 
     def page(
         self, path: str, template: str, section: str, description: str, document: dict[str, Any], **values: object
     ) -> Iterator[File]:
         """The page at `path`, and the JSON beside it."""
-        yield File(path, self.html(path, template, section, description, **values))
+        yield File(path, self.html(path, template, section, description, values, True))
         yield File(beside(path), document_bytes(section, document))
 
     def spans(self, numbers: Sequence[int]) -> str:
