@@ -13,7 +13,7 @@ from tpgen.paths import cache_directory
 
 TYPE_CHECKING = False  # as in typing, whose import takes longer than all that is done here
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 # The ending of what is being written, and how long that may take at most.
@@ -60,6 +60,10 @@ class PrivateFiles:
 
     def write(self, name: str, *content: bytes) -> None:
         """Put a file in place at once: who reads meanwhile finds the old one or the new one. Raises `OSError`."""
+        self.write_pieces(name, content)
+
+    def write_pieces(self, name: str, content: Iterable[bytes]) -> None:
+        """Put a file in place as `write` does, each piece of its content written when it is made. Raises `OSError`."""
         temporary = self.new(name)
         try:
             with open(temporary, "wb") as file:

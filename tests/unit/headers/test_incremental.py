@@ -22,7 +22,7 @@ from tpgen.cache import fingerprint
 from tpgen.model import Array
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental import analysis, cache_file, resolved_units
-from tpgen.sources.headers.incremental.codec import decode, encode
+from tpgen.sources.headers.incremental.codec import Decoder, Encoder
 from tpgen.sources.headers.read import Headers, read_headers, read_text
 from tpgen.sources.headers.trace_events import extraction
 from tpgen.target import target_named
@@ -470,7 +470,7 @@ def test_facts_survive_being_written() -> None:
     facts = read_text(text + wrapped, X86_64)
     assert facts.classes[1].chain
     assert len(facts.events[0].args) == 6
-    assert decode(marshal.loads(marshal.dumps(encode(facts)))) == facts
+    assert Decoder(marshal.loads(marshal.dumps(Encoder().facts(facts)))).facts == facts
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -479,15 +479,14 @@ def test_what_another_user_owns_is_not_read(home: Path, tree: Path, whose: str) 
     read(tree)
     entry = entry_of(home)
     raw = entry.read_bytes()
-    # What it says is believed as long as it is this user's. The digest of each part is in a table, that of the table in
-    # front.
-    at = int.from_bytes(raw[:8], "little")
-    start, size, known = marshal.loads(raw[at:])["resolved"]
+    # What it says is believed as long as it is this user's. The digest of each part is in a table, that of the table at
+    # the end.
+    at = int.from_bytes(raw[-48:-40], "little")
+    start, size, known = marshal.loads(raw[at:])["facts"]
     forged = raw[start : start + size].replace(b"one", b"two")
-    table = raw[at:].replace(known, hashlib.sha256(forged).digest())
-    entry.write_bytes(
-        raw[:16] + hashlib.sha256(table).digest() + raw[48:start] + forged + raw[start + size : at] + table
-    )
+    table = raw[at:-48].replace(known, hashlib.sha256(forged).digest())
+    end = raw[-48:-32] + hashlib.sha256(table).digest()
+    entry.write_bytes(raw[:start] + forged + raw[start + size : at] + table + end)
     assert names(read(tree)) == ["two"]
     os.chown(home if whose == "directory" else entry, 12345, 12345)
     assert names(read(tree)) == ["one"]

@@ -142,7 +142,7 @@ class Headers:
         if self._cache_file is None or section not in self._cache_file or not self._is_current:
             return None
         with _collecting_later(), suppress(CorruptEntry):
-            return self._cache_file.facts(section)
+            return self._cache_file.facts if section == FACTS else self._cache_file.resolved
         return None
 
     def _store(self, analysis: Analysis) -> None:

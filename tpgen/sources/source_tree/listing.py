@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tpgen.cache.fingerprint import Stamp, stamp_of
+from tpgen.cache.fingerprint import MISSING, Stamp, stamp_of
 from tpgen.diagnostics import Diagnostic, fail, unreadable
 
 # The directory under arch/ that has a target's headers.
@@ -65,7 +65,7 @@ def list_headers(root: str, arch: str | None = None, with_stamps: bool = False) 
     """
     listing = Listing(root)
     listing.paths = sorted(_files(listing, ".h", _ARCH_DIRECTORIES.get(arch or ""), with_stamps))
-    for path in (*listing.paths, *listing.odd) if with_stamps else ():
+    for path in listing.odd if with_stamps else ():
         listing.stamps[path] = stamp_of(path)
     return listing
 
@@ -142,7 +142,10 @@ def _files(listing: Listing, suffix: str, arch_directory: str | None, with_stamp
                 for entry in entries:
                     if entry.name.endswith(suffix):
                         if _is_file(entry):
-                            yield entry.path
+                            path = entry.path
+                            if with_stamps:
+                                listing.stamps[path] = _stamp(entry)
+                            yield path
                         elif not entry.is_dir(follow_symlinks=False):
                             listing.odd.append(entry.path)
                     elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
@@ -168,6 +171,14 @@ def _is_kernel(directory: str, root: str) -> bool:
     """Return whether a directory with an arch/ is a kernel's: the root, or one below it that has <linux/...> too."""
     is_root = os.path.join(directory, "") == os.path.join(root, "")
     return is_root or os.path.isdir(os.path.join(directory, "include", "linux"))
+
+
+def _stamp(entry: os.DirEntry[str]) -> Stamp:
+    try:
+        found = entry.stat()
+    except OSError:
+        return MISSING
+    return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -13,7 +13,7 @@ from tpgen.basics.team import ALONE, Team, shared
 from tpgen.diagnostics import Diagnostic
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import CacheFile
-from tpgen.sources.headers.incremental.codec import Encoded
+from tpgen.sources.headers.incremental.codec import Encoded, Encoder
 from tpgen.sources.headers.incremental.previous import PreviousRun, encode_resolved_units, encode_units
 from tpgen.sources.headers.incremental.resolved_units import ResolvedUnits, open_index, resolve_units, resolved_facts
 from tpgen.sources.headers.incremental.shares import joined_shares, share_of, symbols_around
@@ -200,9 +200,10 @@ class Analysis:
 
     def sections(self) -> Iterator[tuple[str, Encoded]]:
         """Encode the sections of the cache file one after the other: each is large."""
-        yield from encode_units(self._units, self._fragments, self.facts)
+        encoder = Encoder()
+        yield from encode_units(self._units, self._fragments, self.facts, encoder)
         if self._is_resolved:
-            yield from encode_resolved_units(self._units, self._resolved_units, self.resolved)
+            yield from encode_resolved_units(self._units, self._resolved_units, self.facts, self.resolved, encoder)
 
     @property
     def _is_resolved(self) -> bool:

@@ -18,14 +18,15 @@ import os
 import struct
 import time
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from tpgen.cache.fingerprint import MISSING, Stamp, installation, is_young, stamp_of, stamps_of
 from tpgen.cache.private_files import PrivateFiles
 from tpgen.sources.headers.facts import HeaderFacts
-from tpgen.sources.headers.incremental.codec import decode
+from tpgen.sources.headers.incremental.codec import Decoder
 from tpgen.sources.source_tree.listing import Listing
 
 _MOST_ENTRIES = 16
@@ -37,9 +38,9 @@ _STAMP_NUMBERS = 4
 FACTS, UNITS, RESOLVED, RESOLVED_UNITS = "facts", "units", "resolved", "resolved units"
 _STAMPS = "stamps"
 
-# The offset of a section in bytes, its size, and its digest. A file begins with the place of the table of all others.
+# The offset of a section in bytes, its size, and its digest. A file ends with the place of the table of all others.
 _Place = tuple[int, int, bytes]
-_HEAD = struct.Struct("<QQ32s")
+_END = struct.Struct("<QQ32s")
 
 
 class CorruptEntry(Exception):
@@ -53,9 +54,9 @@ class CacheFile:
         self._root = root
         self._raw = memoryview(raw)
         self._places: Mapping[str, _Place] = {}
-        if len(raw) < _HEAD.size:
+        if len(raw) < _END.size:
             raise CorruptEntry
-        self._places = self._loaded(_HEAD.unpack_from(raw))
+        self._places = self._loaded(_END.unpack_from(raw, len(raw) - _END.size))
         inside, outside, self._stamps = self.section(_STAMPS)
         self._inside, self._outside = _split(inside), _split(outside)
 
@@ -86,9 +87,19 @@ class CacheFile:
         numbers = iter(array("q", self._stamps))
         return dict(zip(paths, zip(numbers, numbers, numbers, numbers, strict=True), strict=True))
 
-    def facts(self, name: str) -> HeaderFacts:
-        """Decode the section FACTS or RESOLVED."""
-        return decode(self.section(name))
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return Decoder(self.section(FACTS))
+
+    @property
+    def facts(self) -> HeaderFacts:
+        """The facts as they are written."""
+        return self._decoder.facts
+
+    @cached_property
+    def resolved(self) -> HeaderFacts:
+        """The facts with resolved types; what is as it is written is the same object."""
+        return self._decoder.resolved(self.section(RESOLVED))
 
 
 def _below(root: str, path: str) -> str:
@@ -151,15 +162,22 @@ class HeaderCache:
             self._write(chain([(_STAMPS, (*names, numbers.tobytes()))], sections))
 
     def _write(self, sections: Iterable[tuple[str, Any]]) -> None:
-        bodies: list[bytes] = []
-        places: dict[str, _Place] = {}
-        start = _HEAD.size
-        for name, section in sections:
-            bodies.append(marshal.dumps(section))
-            places[name] = _place(start, bodies[-1])
-            start += len(bodies[-1])
-        table = marshal.dumps(places)
-        self._files.write(self._name, _HEAD.pack(*_place(start, table)), *bodies, table)
+        self._files.write_pieces(self._name, _written(sections))
+
+
+def _written(sections: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
+    """Yield the content of a cache file. A section that is large is gone when the next is made."""
+    places: dict[str, _Place] = {}
+    start = 0
+    for name, section in sections:
+        body = marshal.dumps(section)
+        del section
+        places[name] = _place(start, body)
+        start += len(body)
+        yield body
+    table = marshal.dumps(places)
+    yield table
+    yield _END.pack(*_place(start, table))
 
 
 def _place(start: int, body: bytes) -> _Place:

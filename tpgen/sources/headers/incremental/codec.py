@@ -6,10 +6,10 @@ is small and is decoded quickly. It is not validated: a digest tells that it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, assert_never
 
-from tpgen.basics.interning import InterningTable
+from tpgen.basics.frozen import replace
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.model import (
     Argument,
@@ -37,31 +37,32 @@ _Item = TypeVar("_Item")
 Encoded = Any
 
 
-def encode(facts: HeaderFacts) -> Encoded:
-    """Encode the facts as values that marshal takes."""
-    return _Writer().facts(facts)
+class _Table:
+    """Rows of facts of one kind, each once; facts that a row refers to have theirs before it.
 
-
-def decode(encoded: Encoded) -> HeaderFacts:
-    """Decode what `encode` returned."""
-    return _Reader(encoded).facts
-
-
-class _Table(InterningTable):
-    """An interning table that compares no object twice: what consists of many others takes time to compare."""
+    Rows are compared, not facts: what consists of many others takes time to compare.
+    """
 
     def __init__(self, write: Callable[[Any], Encoded]) -> None:
-        super().__init__(write)
+        self.rows: list[Encoded] = []
+        self._write = write
         self._seen: dict[int, int] = {}
+        self._places: dict[Encoded, int] = {}
 
-    def place(self, fact: Hashable) -> int:
+    def place(self, fact: object) -> int:
+        """Return the index of the fact's row, which is added where there is none."""
         place = self._seen.get(id(fact))
         if place is None:
-            place = self._seen[id(fact)] = super().place(fact)
+            row = self._write(fact)
+            place = self._seen[id(fact)] = self._places.setdefault(row, len(self.rows))
+            if place == len(self.rows):
+                self.rows.append(row)
         return place
 
 
-class _Writer:
+class Encoder:
+    """Encodes facts, and then the same facts with resolved types, as values that marshal takes."""
+
     def __init__(self) -> None:
         self._paths = _Table(lambda path: path)
         self._types = _Table(self._type)
@@ -69,11 +70,27 @@ class _Writer:
         self._arg_lists = _Table(lambda args: tuple(map(self._args.place, args)))
         self._fields = _Table(self._field)
 
+        self._tables = self._paths, self._types, self._args, self._arg_lists, self._fields
+
     def facts(self, facts: HeaderFacts) -> Encoded:
+        """Encode the facts."""
         classes, events = list(map(self._class, facts.classes)), list(map(self._event, facts.events))
         skipped = list(map(self._diagnostic, facts.skipped))
-        tables = (self._paths, self._types, self._args, self._arg_lists, self._fields)
-        return facts.release, tuple(table.rows for table in tables), classes, events, skipped
+        return facts.release, tuple(table.rows for table in self._tables), classes, events, skipped
+
+    def resolved(self, facts: HeaderFacts, resolved: HeaderFacts) -> Encoded:
+        """Encode facts of which nothing but types is other than in `facts`, which were encoded before."""
+        before = [len(table.rows) for table in self._tables]
+        classes = [
+            None if new is old else (self._arg_lists.place(new.args), tuple(map(self._fields.place, new.fields)))
+            for old, new in zip(facts.classes, resolved.classes, strict=True)
+        ]
+        events = [
+            None if new is old else self._arg_lists.place(new.args)
+            for old, new in zip(facts.events, resolved.events, strict=True)
+        ]
+        rows = tuple(table.rows[known:] for table, known in zip(self._tables, before, strict=True))
+        return rows, classes, events
 
     def _class(self, item: HeaderClass) -> Encoded:
         args, fields = self._arg_lists.place(item.args), tuple(map(self._fields.place, item.fields))
@@ -127,25 +144,56 @@ def _value(value: Nullness | Dynamic | None) -> str | None:
     return None if value is None else value.value
 
 
-class _Reader:
+class Decoder:
+    """Decodes what an `Encoder` made: the facts, and those with resolved types, which share what is the same."""
+
     def __init__(self, encoded: Encoded) -> None:
-        release, (self._paths, types, args, arg_lists, fields), classes, events, skipped = encoded
+        release, rows, classes, events, skipped = encoded
+        self._paths: list[str] = []
         self._types: list[CType] = []
-        for row in types:
-            self._types.append(self._type(*row))
-        known = self._types
-        self._args = [Argument(name, known[at], slot, null and Nullness(null)) for name, at, slot, null in args]
-        self._arg_lists = [_chosen(self._args, row) for row in arg_lists]
-        self._fields = [
-            Field(name, None if at is None else known[at], offset, size, signed, dynamic and Dynamic(dynamic))
-            for name, at, offset, size, signed, dynamic in fields
-        ]
+        self._args: list[Argument] = []
+        self._arg_lists: list[tuple[Argument, ...]] = []
+        self._fields: list[Field] = []
+        self._add(*rows)
         self.facts = HeaderFacts(
             release,
             tuple([self._class(*row) for row in classes]),
             tuple([self._event(*row) for row in events]),
             tuple([self._diagnostic(*row) for row in skipped]),
         )
+
+    def resolved(self, encoded: Encoded) -> HeaderFacts:
+        """Decode the facts with resolved types."""
+        rows, classes, events = encoded
+        self._add(*rows)
+        lists, known = self._arg_lists, self._fields
+        return replace(
+            self.facts,
+            classes=tuple([
+                old if row is None else replace(old, args=lists[row[0]], fields=_chosen(known, row[1]))
+                for old, row in zip(self.facts.classes, classes, strict=True)
+            ]),
+            events=tuple([
+                old if row is None else replace(old, args=lists[row])
+                for old, row in zip(self.facts.events, events, strict=True)
+            ]),
+        )  # fmt: skip
+
+    def _add(
+        self, paths: Iterable[str], types: Iterable[Encoded], args: Iterable[Encoded], arg_lists: Iterable[Encoded],
+        fields: Iterable[Encoded],
+    ) -> None:  # fmt: skip
+        """Decode rows of all tables."""
+        self._paths += paths
+        known = self._types
+        for row in types:
+            known.append(self._type(*row))
+        self._args += [Argument(name, known[at], slot, null and Nullness(null)) for name, at, slot, null in args]
+        self._arg_lists += [_chosen(self._args, row) for row in arg_lists]
+        self._fields += [
+            Field(name, None if at is None else known[at], offset, size, signed, dynamic and Dynamic(dynamic))
+            for name, at, offset, size, signed, dynamic in fields
+        ]
 
     def _class(
         self, name: str, args: int, fields: tuple[int, ...], path: int, line: int, column: int, condition: str | None,

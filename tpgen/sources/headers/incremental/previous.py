@@ -8,7 +8,7 @@ from itertools import islice
 from tpgen.cache.fingerprint import Stamp
 from tpgen.sources.headers.facts import HeaderFacts
 from tpgen.sources.headers.incremental.cache_file import FACTS, RESOLVED, RESOLVED_UNITS, UNITS, CacheFile
-from tpgen.sources.headers.incremental.codec import Encoded, decode, encode
+from tpgen.sources.headers.incremental.codec import Encoded, Encoder
 from tpgen.sources.headers.incremental.resolved_units import ResolvedUnit, ResolvedUnits
 from tpgen.sources.headers.trace_events.units import HeaderUnit
 from tpgen.sources.headers.types.symbols import HeaderSymbols
@@ -21,11 +21,11 @@ class PreviousRun:
     def __init__(self, cache_file: CacheFile) -> None:
         self.stamps: Mapping[str, Stamp] = cache_file.stamps()
         self.fragments, rows = cache_file.section(UNITS)
-        self.units = list(decode_units(rows, cache_file.section(FACTS)))
+        self.units = list(decode_units(rows, cache_file.facts))
         self.resolved_units = None
         if RESOLVED_UNITS in cache_file:
             rows = cache_file.section(RESOLVED_UNITS)
-            self.resolved_units = decode_resolved_units(rows, cache_file.section(RESOLVED), self.units)
+            self.resolved_units = decode_resolved_units(rows, cache_file.resolved, self.units)
 
     def users(self) -> dict[str, bool]:
         """Return the headers that use the family; those that are fragments are True."""
@@ -40,10 +40,10 @@ class PreviousRun:
 
 
 def encode_units(
-    units: Sequence[HeaderUnit], fragments: Iterable[str], facts: HeaderFacts
+    units: Sequence[HeaderUnit], fragments: Iterable[str], facts: HeaderFacts, encoder: Encoder
 ) -> Iterator[tuple[str, Encoded]]:
     """Encode the sections of units whose facts are `facts`, of a tree with these fragments."""
-    yield FACTS, encode(facts)
+    yield FACTS, encoder.facts(facts)
     places = {skipped: place for place, skipped in enumerate(facts.skipped)}
     rows = [
         (
@@ -55,9 +55,8 @@ def encode_units(
     yield UNITS, (sorted(fragments), rows)
 
 
-def decode_units(rows: Iterable[Encoded], encoded: Encoded) -> Iterator[HeaderUnit]:
-    """Decode units whose facts are `encoded`."""
-    facts = decode(encoded)
+def decode_units(rows: Iterable[Encoded], facts: HeaderFacts) -> Iterator[HeaderUnit]:
+    """Decode units whose facts are `facts`."""
     classes, events = iter(facts.classes), iter(facts.events)
     for path, dependencies, includes, own_orders, external_orders, class_count, event_count, skipped in rows:
         yield HeaderUnit(
@@ -68,10 +67,14 @@ def decode_units(rows: Iterable[Encoded], encoded: Encoded) -> Iterator[HeaderUn
 
 
 def encode_resolved_units(
-    units: Iterable[HeaderUnit], resolved_units: ResolvedUnits, resolved: HeaderFacts
+    units: Iterable[HeaderUnit],
+    resolved_units: ResolvedUnits,
+    facts: HeaderFacts,
+    resolved: HeaderFacts,
+    encoder: Encoder,
 ) -> Iterator[tuple[str, Encoded]]:
-    """Encode the sections of resolved units, whose facts are `resolved`."""
-    yield RESOLVED, encode(resolved)
+    """Encode the sections of resolved units, whose facts are `resolved`, after those of the units."""
+    yield RESOLVED, encoder.resolved(facts, resolved)
     headers = {path: None if names is None else tuple(names) for path, names in resolved_units.headers.items()}
     names = [resolved_units.units[unit.path].names for unit in units]
     around = tuple(resolved_units.directories), tuple(resolved_units.public), tuple(resolved_units.included)
@@ -79,9 +82,8 @@ def encode_resolved_units(
     yield RESOLVED_UNITS, (names, headers, resolved_units.contents, *around, *elsewhere)
 
 
-def decode_resolved_units(rows: Encoded, encoded: Encoded, units: Sequence[HeaderUnit]) -> ResolvedUnits:
-    """Decode the resolved units of these units, whose facts are `encoded`."""
-    facts = decode(encoded)
+def decode_resolved_units(rows: Encoded, facts: HeaderFacts, units: Sequence[HeaderUnit]) -> ResolvedUnits:
+    """Decode the resolved units of these units, whose facts are `facts`."""
     names, headers, contents, *around = rows
     classes, events = iter(facts.classes), iter(facts.events)
     resolved = {

@@ -8,7 +8,7 @@ from itertools import chain
 from tpgen.basics.frozen import replace
 from tpgen.basics.team import PartnerLost, Team
 from tpgen.sources.headers.incremental.cache_file import FACTS, RESOLVED, RESOLVED_UNITS, UNITS
-from tpgen.sources.headers.incremental.codec import Encoded
+from tpgen.sources.headers.incremental.codec import Decoder, Encoded, Encoder
 from tpgen.sources.headers.incremental.previous import (
     decode_resolved_units,
     decode_units,
@@ -44,20 +44,24 @@ def joined_shares(
     own = _encoded(extracted.units, resolved_units, release) if team.rank else None
     units, resolved = {unit.path: unit for unit in extracted.units}, [resolved_units] if resolved_units else []
     for sections in filter(None, team.exchange(own)):
-        others = list(decode_units(sections[UNITS][1], sections[FACTS]))
+        decoder = Decoder(sections[FACTS])
+        others = list(decode_units(sections[UNITS][1], decoder.facts))
         units |= {unit.path: unit for unit in others}
         if resolved_units:
-            resolved.append(decode_resolved_units(sections[RESOLVED_UNITS], sections[RESOLVED], others))
+            resolved.append(
+                decode_resolved_units(sections[RESOLVED_UNITS], decoder.resolved(sections[RESOLVED]), others)
+            )
     return [units[path] for path in extracted.paths], _joined(resolved) if resolved else None
 
 
 def _encoded(
     units: Sequence[HeaderUnit], resolved_units: ResolvedUnits | None, release: str | None
 ) -> dict[str, Encoded]:
-    facts = facts_of(units, release)
-    sections = dict(encode_units(units, (), facts))
+    facts, encoder = facts_of(units, release), Encoder()
+    sections = dict(encode_units(units, (), facts, encoder))
     if resolved_units:
-        sections |= encode_resolved_units(units, resolved_units, resolved_facts(facts, units, resolved_units))
+        resolved = resolved_facts(facts, units, resolved_units)
+        sections |= encode_resolved_units(units, resolved_units, facts, resolved, encoder)
     return sections
 
 

@@ -7,6 +7,7 @@ possessive), so every function takes time linear in the text that it looks at.
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,8 +82,10 @@ class Source:
         return None if closed else start
 
     @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+    def _line_starts(self) -> array[int]:
+        starts = array("L", [0])
+        starts.extend(match.end() for match in re.finditer("\n", self.text))
+        return starts
 
 
 def _comments(text: str) -> Iterator[Span]:

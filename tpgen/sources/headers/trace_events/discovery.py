@@ -48,6 +48,10 @@ class HeaderTree:
             self._decode(path, raw)
         return self._sources[path]
 
+    def forget(self, path: str) -> None:
+        """Drop the text of a header, which nobody needs any more."""
+        self._sources.pop(path, None)
+
     def notes(self, path: str) -> tuple[Diagnostic, ...]:
         """Return what is wrong with the encoding of a header that was read."""
         return self._notes.get(path, ())

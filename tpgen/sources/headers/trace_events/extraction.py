@@ -79,7 +79,10 @@ def extract(
     for path in [path for path, unit in units.items() if unit.is_of_other_orders(orders)]:
         scanned[path] = scanner.scan(path)
         parsed |= _parse({path: scanned[path]}, target)
-    units |= {path: found.unit(parsed[path], orders, tree) for path, found in scanned.items()}
+    for path in list(scanned):
+        units[path] = scanned.pop(path).unit(parsed.pop(path), orders, tree)
+        # Of a header, its text and all that was found there takes more memory than the facts.
+        tree.forget(path)
     paths = [*whole, *rest]
     return Extracted([units[path] for path in paths if path in units], paths)
 
