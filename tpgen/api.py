@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from tpgen.backends.base import GeneratedFile, OptionValue
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from tpgen.backends.registry import Loaded
     from tpgen.catalog.store import StoredKernel
     from tpgen.diff.changes import KernelsDiff
+    from tpgen.history.facts import History
 
 __all__ = [
     "CheckFailed", "Diagnostic", "Event", "Evidence", "Expected", "Finding", "Form", "GeneratedFile", "GeneratedFiles",
     "Judgement", "Kernel", "Kernels", "Stage", "Target", "TpgenError",
-    "Tracepoint", "Value", "Verdict", "backends", "diff", "doctor", "join_kernels", "kernels", "open_kernel",
+    "Tracepoint", "Value", "Verdict", "backends", "diff", "doctor", "history", "join_kernels", "kernels", "open_kernel",
     "open_kernels",
 ]  # fmt: skip
 
@@ -142,6 +143,29 @@ def diff(before: Kernel, after: Kernel, *patterns: str, module: str | None = Non
     from tpgen.diff.compare import diff
 
     return diff(before._events, after._events, (before.label, after.label), patterns, module)
+
+
+def history(
+    *patterns: str,
+    kernels: Kernels | Iterable[Kernel] | None = None,
+    arch: str | None = None,
+    module: str | None = None,
+) -> History:
+    """The histories of the events that any of the patterns means on any of the kernels; of all events without one.
+
+    Without kernels these are all that are stored, with `arch` those of that architecture. Raises `TpgenError` for a
+    pattern that none of them knows.
+    """
+    from tpgen.history.compute import histories
+    from tpgen.opening import open_fleet
+
+    if kernels is None:
+        notes: list[Diagnostic] = []
+        opened: Mapping[str, KernelEvents] = open_fleet((), arch, notes.append)
+        found = histories(opened, patterns, module)
+        return replace(found, notes=(*notes, *found.notes))
+    opened = kernels._events if isinstance(kernels, Kernels) else join_kernels(kernels)._events
+    return histories(opened, patterns, module)
 
 
 def _live_by_its_name(opened: Iterable[tuple[str, KernelEvents]]) -> Iterator[tuple[str, KernelEvents]]:

@@ -27,6 +27,7 @@ usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [options]
        tpgen list [PATTERN...]           every tracepoint, with class and module
        tpgen check [PATTERN...]          compare all sources; 1 on a finding
        tpgen diff K1 K2... [PATTERN...]  what changed for a BPF program
+       tpgen history EVENT...            the same over all kernels, since when
        tpgen doctor OBJECT...            will compiled programs work elsewhere?
        tpgen build [tpgen.toml]          generated files as a step of a build
        tpgen backends                    what -b can name

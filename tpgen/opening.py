@@ -63,6 +63,37 @@ def on_hand(big_endian: Container[bool], arch: str | None = None) -> list[Kernel
     return [*found, KernelRequest("live")] if is_own and live_kernel_askable() else found
 
 
+def open_fleet(names: Sequence[str], arch: str | None, report: Report) -> dict[str, KernelEvents]:
+    """Open all kernels that any of the names means, as `--kernel` does, oldest first; all stored ones without a name.
+
+    With `arch` those of that architecture alone. Kernels of one file come from one opened catalog, so that they share
+    what is read of it. Files that cannot be read are reported where no name asks for them. Raises `TpgenError`.
+    """
+    from tpgen.catalog.read import Catalog
+    from tpgen.catalog.store import located, stored_kernels
+
+    if names:
+        wanted = [each for name in names for each in ([(name, None)] if name == "live" else located(name, arch))]
+    else:
+        known, broken = stored_kernels()
+        for fault in broken:
+            report(fault)
+        of_arch = target_named(arch).arch if arch else None
+        wanted = [(item.path, item.info.name) for item in known if of_arch in (None, item.info.target.arch)]
+    catalogs: dict[str, Catalog] = {}
+    opened: list[tuple[str | None, KernelEvents]] = []
+    for path, name in dict.fromkeys(wanted):
+        if path == "live":
+            opened.append(("live", open_kernel(KernelRequest("live", arch=arch), report)))
+            continue
+        if path not in catalogs:
+            catalogs[path] = Catalog(path)
+        opened.append((None, catalogs[path].kernel(name)))
+    if not opened:
+        raise fail("unknown-kernel", f"no kernel is stored{f' for {arch}' if arch else ''}", hint="give --kernel")
+    return apart(opened)
+
+
 def open_by_name(requests: Iterable[KernelRequest], report: Report) -> dict[str, KernelEvents]:
     """Open the kernels of several requests, oldest first, by the names that a user would give to have them again.
 

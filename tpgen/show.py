@@ -40,7 +40,7 @@ def event_json(event: Event, target: Target, named: EventSymbols = NO_SYMBOLS) -
         "args": None
         if event.args is None
         else [arg_json(arg, target) | names_json(args.get(arg.slot)) for arg in event.args],
-        "record": None if event.record is None else _record_json(event.record, fields, left_out),
+        "record": None if event.record is None else record_json(event.record, fields, left_out),
     }
     if event.alternatives:
         described["alternatives"] = [
@@ -74,7 +74,13 @@ def _nullable(arg: Argument) -> bool | None:
     return None if arg.nullness is None else arg.nullness != Nullness.NEVER
 
 
-def _record_json(record: Record, named: Mapping[str, Symbols], left_out: Mapping[str, str]) -> dict[str, Any]:
+_NO_NAMES: Mapping[str, Any] = {}
+
+
+def record_json(
+    record: Record, named: Mapping[str, Symbols] = _NO_NAMES, left_out: Mapping[str, str] = _NO_NAMES
+) -> dict[str, Any]:
+    """A record as `show --json` prints it, with the names of values that are given."""
     fields = (
         field_json(field) | names_json(named.get(field.member_name), left_out.get(field.name))
         for field in record.fields

@@ -105,7 +105,9 @@ def catalog(name: str, *sources: str | Path) -> str:
     return name
 
 
-def with_modules(folder: Path, name: str, vmlinux: dict[str, Declared], **modules: dict[str, Declared]) -> str:
+def with_modules(
+    folder: Path, name: str, vmlinux: dict[str, Declared], *options: str, **modules: dict[str, Declared]
+) -> str:
     """The name of a kernel with modules: their events by the module's name."""
     base = Kernel()
     base.structure("trace_entry", 8)
@@ -115,4 +117,4 @@ def with_modules(folder: Path, name: str, vmlinux: dict[str, Declared], **module
         split = Kernel(base=base)
         add(split, events)
         files += ["--btf", write_btf(folder / f"{module}.btf", split)]
-    return catalog(name, "--btf", write_btf(folder / "vmlinux", base), *files)
+    return catalog(name, "--btf", write_btf(folder / "vmlinux", base), *files, *options)

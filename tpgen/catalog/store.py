@@ -167,6 +167,31 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     raise fail("unknown-kernel", f"no kernel {wanted!r}", hint=_known(wanted, known))
 
 
+def located(wanted: str, arch: str | None = None) -> list[tuple[str, str | None]]:
+    """The files of the kernels that `--kernel` means, maybe several by a glob, and their names in them.
+
+    The name is None for the only kernel of a file. Raises as `names_of` and `open_named` do.
+    """
+    path = split_catalog(wanted)[0]
+    if path.endswith(CATALOG_SUFFIX) or (os.sep in path and not is_glob(path)):
+        found = names_of(wanted, arch) if path.endswith(CATALOG_SUFFIX) else [wanted]
+        return [split_catalog(name) for name in found]
+    known, broken = stored_kernels()
+    if is_glob(wanted):
+        names = _like(wanted, arch, (item.info for item in known))
+        items = [item for item in known if item.info.name in names]
+    else:
+        of_arch = target_named(arch).arch if arch else machine()
+        items = [item for item in (best(wanted, known, of_arch),) if item is not None]
+    if items:
+        return [(item.path, item.info.name) for item in items]
+    if os.path.isfile(wanted):
+        return [(wanted, None)]
+    if broken:
+        raise TpgenError(*broken)
+    raise fail("unknown-kernel", f"no kernel is called {wanted!r}{_for(arch)}", hint=_known(wanted, known))
+
+
 def is_stored(wanted: str) -> bool:
     """Whether a name means a stored kernel, of whichever architecture."""
     known = (item.info for item in stored_kernels()[0])

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 #: The commands. A word that is none of these is an event to generate for.
-COMMANDS = ("show", "list", "check", "diff", "build", "doctor", "backends", "catalog", "probe", "atlas", "explain")
+COMMANDS = (
+    "show", "list", "check", "diff", "history", "build", "doctor", "backends", "catalog", "probe", "atlas", "explain",
+)  # fmt: skip
 
 #: The value of -o that is stdout.
 STDOUT = "-"

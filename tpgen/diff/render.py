@@ -61,15 +61,17 @@ def _event_json(found: EventDiff, before: Target, after: Target) -> dict[str, An
         "class": found.event.class_name,
         "consequences": list(map(str, consequences(found.breaks))),
         **({"programs": list(found.programs)} if found.programs else {}),
-        "changes": [
-            {
-                "change": change.what.value,
-                "consequences": list(map(str, consequences(change.breaks))),
-                "before": _thing_json(change.before, before),
-                "after": _thing_json(change.after, after),
-            }
-            for change in found.changes
-        ],
+        "changes": [change_json(change, before, after) for change in found.changes],
+    }
+
+
+def change_json(change: Change, before: Target, after: Target) -> dict[str, Any]:
+    """A change between two kernels of these targets."""
+    return {
+        "change": change.what.value,
+        "consequences": list(map(str, consequences(change.breaks))),
+        "before": _thing_json(change.before, before),
+        "after": _thing_json(change.after, after),
     }
 
 
@@ -85,7 +87,8 @@ def _thing_json(thing: Thing, target: Target) -> dict[str, Any] | str | None:
 
 # --- for people
 
-_HEADINGS = {
+#: The headings of a report.
+HEADINGS = {
     Consequence.RAW: "breaks raw programs",
     Consequence.TP_BTF: "breaks tp_btf programs only",
     Consequence.CLASSIC: "breaks classic programs",
@@ -111,7 +114,7 @@ def diff_text(found: KernelsDiff, colour: bool = False) -> str:
     lines = []
     for consequence, entries in _grouped(found.changed).items():
         if entries:
-            lines.append(_bold(_HEADINGS[consequence], colour))
+            lines.append(_bold(HEADINGS[consequence], colour))
             lines += _section(entries, found, colour)
             lines.append("")
     return "".join(f"{line}\n" for line in (*lines, *_summary(found)))
@@ -163,7 +166,7 @@ def _section(entries: Iterable[_Entry], found: KernelsDiff, colour: bool) -> Ite
             continue
         yield f"  {_title(event)}{_users(entry.event)}"
         # What was both moved and retyped is one line.
-        yield from dict.fromkeys(f"    {_coloured(_sign(change), _said(change), colour)}" for change in entry.changes)
+        yield from dict.fromkeys(f"    {change_line(change, colour)}" for change in entry.changes)
     for (module, what), number in sorted(whole.items()):
         gone = what == What.EVENT_GONE
         missing = found.after if gone else found.before
@@ -199,6 +202,11 @@ def _coloured(sign: str, text: str, colour: bool) -> str:
 
 def _events(number: int, sort: str = "") -> str:
     return f"{number} {sort}event{'' if number == 1 else 's'}"
+
+
+def change_line(change: Change, colour: bool = False) -> str:
+    """A change in a line: `-` for what is gone, `+` for what is new, `~` for what is another."""
+    return _coloured(_sign(change), _said(change), colour)
 
 
 def _sign(change: Change) -> str:

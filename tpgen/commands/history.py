@@ -1,0 +1,61 @@
+"""`tpgen history`: which kernels share an event's arguments and record, and what changed in between."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from tpgen import opening
+from tpgen.commands.common import base
+from tpgen.commands.common.base import Parser
+from tpgen.commands.common.terminal import add_color, colours, print_text
+from tpgen.diagnostics import printable_json, printable_lines
+
+if TYPE_CHECKING:
+    from tpgen.history.facts import History
+
+
+def parser() -> Parser:
+    made = Parser(
+        "tpgen history",
+        description="Show which kernels share an event's arguments and record, and what changed in between.",
+        allow_abbrev=False,
+    )
+    made.add_argument("events", nargs="+", metavar="EVENT", help="an event, or a pattern such as 'sched:*'")
+    made.add_argument(
+        "--kernel", action="append", default=[], metavar="K",
+        help="a kernel as for --kernel, such as live, 6.12, 'debian-*-arm64' or a catalog file; repeatable; "
+        "by default all that are stored",
+    )  # fmt: skip
+    made.add_argument("--arch", metavar="ARCH", help="only kernels of this architecture")
+    made.add_argument("--module", metavar="NAME", help="only events that are of this module on any of the kernels")
+    made.add_argument("--json", action="store_true", help="an object for programs")
+    add_color(made)
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    from tpgen.history.compute import histories
+    from tpgen.history.render import history_text
+
+    kernels = opening.open_fleet(options.kernel, options.arch, base.report_note)
+    found = histories(kernels, options.events, options.module)
+    base.report(dict.fromkeys((*(note for kernel in kernels.values() for note in kernel.notes), *found.notes)))
+    if options.json:
+        _print_json(found)
+    else:
+        coloured = colours(options.color)
+        text = history_text(found, coloured)
+        print_text(text if coloured else printable_lines(text))
+    return base.EXIT_DONE
+
+
+def _print_json(found: History) -> None:
+    """Print the object with its events one per line."""
+    from tpgen.history.render import history_json
+
+    head, events = history_json(found)
+    start = printable_json(json.dumps({"version": base.JSON_VERSION, **head}, ensure_ascii=False))[:-1]
+    sys.stdout.write(f'{start}, "events": {base.json_lines(events)}}}\n')
