@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     made = Parser(
         "tpgen history",
-        description="Show which kernels share an event's arguments and record, and what changed in between.",
+        description="Show which kernels share an event, and what changed.",
         allow_abbrev=False,
     )
     made.add_argument("events", nargs="+", metavar="EVENT", help="an event, or a pattern such as 'sched:*'")
