@@ -127,7 +127,7 @@ def by_heading(found: KernelsDiff) -> Iterator[tuple[str, list[tuple[EventDiff, 
             (entry.event, list(dict.fromkeys((_sign(change), _said(change)) for change in entry.changes)))
             for entry in entries
         ]
-        yield _HEADINGS[consequence], said
+        yield HEADINGS[consequence], said
 
 
 def _grouped(events: Iterable[EventDiff]) -> dict[Consequence, list[_Entry]]:
