@@ -25,7 +25,8 @@ from tpgen.kernel.sources import HeaderOptions
 from tpgen.opening import open_sources
 
 ROOT = Path(__file__).parents[3]
-README, DOCS = (ROOT / "README.md").read_text(), ROOT / "docs"
+DOCS = ROOT / "docs"
+REFERENCE = (DOCS / "reference.md").read_text()
 
 
 def names(*kinds: str) -> list[str]:
@@ -77,13 +78,13 @@ def test_the_api_has_a_keyword_for_each() -> None:
 
 
 def test_the_documentation_has_each() -> None:
-    """README.md lists what the sources are; it tells --kernel, --module and --no-cache in its text."""
+    """docs/reference.md lists what the sources are; it tells --kernel, --module and --no-cache in its text."""
     rows = re.findall(
-        r"^\| `(-[^`]*)` \|", README.partition("| option | what it reads |")[2].partition("\n\n")[0], re.M
+        r"^\| `(-[^`]*)` \|", REFERENCE.partition("| option | what it reads |")[2].partition("\n\n")[0], re.M
     )
     assert rows == [f"{option.flag} {option.metavar}" for option in options_of(PATH, WORD)]
     for option in options_of(KERNEL, PICK, FLAG):
-        assert f"`{option.flag}" in README
+        assert f"`{option.flag}" in REFERENCE
     keys = re.search(r"^btf = .*# also: (.*), as the options of those names$", (DOCS / "build.md").read_text(), re.M)
     assert keys
     assert ["btf", *keys[1].split(", ")] == names(PATH, WORD)
