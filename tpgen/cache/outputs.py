@@ -36,8 +36,8 @@ _BUFFER = 1 << 16
 
 #: The options of the kernel that nothing but their own text, and the identity of what it names, decides about, by name.
 _CACHEABLE = {option.name for option in KERNEL_OPTIONS if option.cache in (TEXT, NAMED)}
-# With these there never is an entry, which takes less to see than to look for one.
-_UNCACHED = tuple(option.flag for option in KERNEL_OPTIONS if option.cache not in (TEXT, NAMED))
+# With these there never is an entry, which takes less to see than to look for one; -q is not about the output.
+_UNCACHED = ("-q", "--quiet", *(option.flag for option in KERNEL_OPTIONS if option.cache not in (TEXT, NAMED)))
 _NAMING = tuple(option.flag for option in KERNEL_OPTIONS if option.cache == NAMED)
 
 

@@ -70,7 +70,9 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         if self.add_help:
-            self.add_argument("-q", "--quiet", action=_Quiet, nargs=0, default=False, help="no notes on stderr")
+            self.add_argument(
+                "-q", "--quiet", action=_Quiet, nargs=0, default=argparse.SUPPRESS, help="no notes on stderr"
+            )
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Of itself it would ask by shutil, which imports all compressors, at every start.
