@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     _Params = ParamSpec("_Params")
     _Result = TypeVar("_Result")
 
+# Is the result of no method.
+_NOTHING = object()
+
 
 def memoised(
     method: Callable[Concatenate[_Self, _Params], _Result],
@@ -27,10 +30,12 @@ def memoised(
     @wraps(method)
     def wrapper(self: Any, *args: Any, **named: Any) -> Any:
         key = (args, *named.items()) if named else args
-        results = self.__dict__.setdefault(name, {})
-        if key in results:
-            return results[key]
-        result = results[key] = method(self, *args, **named)
+        results = self.__dict__.get(name)
+        if results is None:
+            results = self.__dict__[name] = {}
+        result = results.get(key, _NOTHING)
+        if result is _NOTHING:
+            result = results[key] = method(self, *args, **named)
         return result
 
     return cast("Callable[Concatenate[_Self, _Params], _Result]", wrapper)

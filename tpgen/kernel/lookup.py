@@ -278,8 +278,10 @@ class Lookup(KernelEvents):
         return self._format_or_reason(key)[1]
 
     def _format_or_reason(self, key: EventKey) -> tuple[Format | None, Diagnostic | None]:
-        self.read_formats([key])
-        found = self._formats.get((key.system or "", key.name))
+        of = (key.system or "", key.name)
+        if of not in self._formats:
+            self.read_formats([key])
+        found = self._formats.get(of)
         if found is None:
             return None, None
         from tpgen.sources.formats import BadFormat
@@ -325,6 +327,7 @@ class Lookup(KernelEvents):
         vmlinux, modules = ([record for btf in some if (record := btf.record(class_name))] for some in images)
         return tuple(dict.fromkeys(vmlinux or modules))
 
+    @memoised
     def btf(self, key: EventKey) -> BtfTracepoints | None:
         """Return the BTF of the image that has the event's raw tracepoint; None where none has."""
         if key.dynamic or (key.module is None and key.system in self._events_of(key.name).systems):

@@ -101,6 +101,7 @@ class Btf:
         self._parts = self._depth = 0  # of the types that the type in the making is made of
         self._pending: set[int] = set()
         self._aligns: dict[int, int | None] = {}
+        self._decoded: dict[int, str] = {}
 
     # --- the walk
 
@@ -232,6 +233,12 @@ class Btf:
 
     def string(self, offset: int) -> str:
         """The string at a name offset. Raises `btf-bad-name` for an offset outside of the string section."""
+        known = self._decoded.get(offset)
+        if known is None:
+            known = self._decoded[offset] = self._decode(offset)
+        return known
+
+    def _decode(self, offset: int) -> str:
         found = self._strings.at(offset)
         if found is None:
             raise self._bad("btf-bad-name", f"name offset {offset} is outside of the string section")

@@ -56,11 +56,18 @@ class BtfTracepoints:
     # classes are found by comparing all of them.
 
     def _of_kind(self, kind: BtfKind, ids: dict[str, list[int]]) -> dict[str, int]:
-        firsts = ((name, self._first(kind, same_name)) for name, same_name in ids.items())
-        return {name: type_id for name, type_id in firsts if type_id is not None}
+        found = {}
+        for name, same_name in ids.items():
+            type_id = self._first(kind, same_name)
+            if type_id is not None:
+                found[name] = type_id
+        return found
 
     def _first(self, kind: BtfKind, ids: Iterable[int]) -> int | None:
-        return next((type_id for type_id in ids if self.btf.kind(type_id) == kind), None)
+        for type_id in ids:
+            if self.btf.kind(type_id) == kind:
+                return type_id
+        return None
 
     @memoised
     def _event_ids(self, event: str) -> tuple[int | None, dict[str, int]]:
@@ -152,16 +159,18 @@ class BtfTracepoints:
         """The raw arguments of an event in the order of `btf_trace_<event>`; None where there is no such event."""
         if not self.has_event(event):
             return None
-        types = self._types(self._event_params(event))
+        declared = self._event_params(event)
+        types = self._types(declared)
         for slot, ctype in enumerate(types):
             kind = kind_of(ctype)
             if kind is None or (kind != "ptr" and size_of(ctype, self.target) not in SLOT_SIZES):
                 message = f"argument {slot} of btf_trace_{event} is of type `{spell(ctype)}`, which fits no u64"
                 raise self._bad("btf-bad-size", message)
-        names, origin, disagreement = self._names(event, types)
+        names, origin, disagreement = self._names(event, declared, types)
         args = tuple(Argument(name, ctype, slot) for slot, (name, ctype) in enumerate(zip(names, types, strict=True)))
         return RawPrototype(args, origin, disagreement)
 
+    @memoised
     def class_prototype(self, event_class: str) -> tuple[CType, ...] | None:
         """The parameter types that `__bpf_trace_<class>` takes; None where BTF has no such function."""
         type_id = self._id_of(BtfKind.FUNC, _CLASS_FUNCTION + event_class)
@@ -209,14 +218,19 @@ class BtfTracepoints:
     def _types(self, params: tuple[Param, ...]) -> tuple[CType, ...]:
         return tuple(self.btf.ctype(param.type_id) for param in params)
 
-    def _names(self, event: str, types: tuple[CType, ...]) -> tuple[tuple[str | None, ...], Origin | None, str | None]:
-        """The arguments' names, where they are from, and a disagreement on the way to them."""
+    def _names(
+        self, event: str, declared: tuple[Param, ...], types: tuple[CType, ...]
+    ) -> tuple[tuple[str | None, ...], Origin | None, str | None]:
+        """The arguments' names, where they are from, and a disagreement on the way to them.
+
+        `types` are those of the parameters that the prototype has `declared`.
+        """
         for prefix, origin in _NAMED_FUNCTIONS.items():
             type_id = self._event_ids(event)[1].get(prefix + event)
             if type_id is None:
                 continue
             params = self.btf.params(type_id)[1:]
-            if self._types(params) != types:
+            if self._type_ids(params) != self._type_ids(declared) and self._types(params) != types:
                 return (None,) * len(types), None, f"{prefix}{event} has other parameters than btf_trace_{event}"
             names = tuple(param.name for param in params)
             if all(names):
