@@ -17,6 +17,7 @@ from tpgen.paths import LIVE_BTF, catalog_files, live_kernel_readable, live_trac
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Literal
 
 _NOTES, _MODULES = "/sys/kernel/notes", "/proc/modules"
 _MODULE_NOTE = "/sys/module/%s/notes/.note.gnu.build-id"
@@ -63,14 +64,29 @@ def may_load_bpf() -> bool:
 
 def build_id() -> str | None:
     """The GNU build id of the running kernel in hex; None where it has none or shows none."""
-    return _build_id(_read(_NOTES) or b"")
+    return build_id_in(_read(_NOTES) or b"", sys.byteorder)
 
 
-def _build_id(notes: bytes) -> str | None:
+def build_ids() -> dict[str | None, str]:
+    """The GNU build ids in hex of the running kernel, which is None, and of its modules with BTF, where they show."""
+    try:
+        modules = [name for name in os.listdir(LIVE_BTF) if name != "vmlinux"]
+    except OSError:
+        modules = []
+    found: dict[str | None, str | None] = {None: build_id()}
+    found.update((name, _module_build_id(name)) for name in modules)
+    return {name: known for name, known in found.items() if known is not None}
+
+
+def _module_build_id(name: str) -> str | None:
+    return build_id_in(_read(_MODULE_NOTE % name) or b"", sys.byteorder)
+
+
+def build_id_in(notes: bytes, order: Literal["little", "big"]) -> str | None:
     """The build id among ELF notes: each is three words, then a name and a text, both padded to whole words."""
     at = 0
     while at + 12 <= len(notes):
-        name_size, size, kind = (int.from_bytes(notes[at + i : at + i + 4], sys.byteorder) for i in (0, 4, 8))
+        name_size, size, kind = (int.from_bytes(notes[at + i : at + i + 4], order) for i in (0, 4, 8))
         start = at + 12 + name_size + -name_size % 4
         if kind == _NT_GNU_BUILD_ID and notes[at + 12 : at + 15] == b"GNU":
             return notes[start : start + size].hex() or None
@@ -92,7 +108,7 @@ def _modules() -> list[str] | None:
     found, seen = [], {"vmlinux"}
     for line in sorted(listed):
         name, size, *rest = line.split()
-        known = _build_id(_read(_MODULE_NOTE % name) or b"")
+        known = _module_build_id(name)
         if known is None and name in with_btf:
             return None
         taint = rest[-1] if rest and rest[-1].startswith("(") else ""
@@ -100,7 +116,7 @@ def _modules() -> list[str] | None:
         seen.add(name)
     # Where the file cannot be read, the build ids of those with BTF are all there is.
     for name in sorted(with_btf - seen):
-        if (known := _build_id(_read(_MODULE_NOTE % name) or b"")) is None:
+        if (known := _module_build_id(name)) is None:
             return None
         found.append(f"{name} {known}")
     return [*found, *sorted(with_btf)]

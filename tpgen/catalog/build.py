@@ -75,7 +75,7 @@ def add_kernel(
 
 
 def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo, KernelEvents]:
-    from tpgen.cache.kernel_identity import build_id
+    from tpgen.cache.kernel_identity import build_ids
     from tpgen.kernel.check import CheckedKernel
 
     if entry.packages:
@@ -89,9 +89,11 @@ def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo,
     else:
         progress.stage("reading")
         sources, release = open_sources(entry.request, syscalls=entry.syscalls), None
-    identity = build_id() if entry.request.kernel == "live" else None
-    info = info_of(sources, entry.name or "kernel", release, entry.distribution, identity)
-    return replace(info, name=entry.name or info.release or info.name), CheckedKernel(sources)
+    if entry.request.kernel == "live":
+        sources = replace(sources, build_ids=build_ids())
+    kernel = CheckedKernel(sources)
+    info = info_of(sources, entry.name or "kernel", release, entry.distribution, kernel.build_ids().get(None))
+    return replace(info, name=entry.name or info.release or info.name), kernel
 
 
 def _package_sources(entry: Entry, progress: Progress) -> tuple[Sources, str | None]:
@@ -103,7 +105,9 @@ def _package_sources(entry: Entry, progress: Progress) -> tuple[Sources, str | N
     contents = read_packages(entry.packages, progress.modules)
     progress.stage("reading")
     sources = open_sources(_with_contents(entry.request, contents), contents=contents.contents, syscalls=entry.syscalls)
-    return replace(sources, modules_without_btf=contents.modules_without_btf), entry.request.release or contents.release
+    without_btf, build_ids = contents.modules_without_btf, contents.build_ids
+    sources = replace(sources, modules_without_btf=without_btf, build_ids=build_ids)
+    return sources, entry.request.release or contents.release
 
 
 def _with_contents(request: KernelRequest, contents: PackageContents) -> KernelRequest:

@@ -16,6 +16,9 @@ KERNEL_ROW = (
     "SELECT name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources FROM kernel"
 )
 
+# A SHA-1 has 20, and a linker takes any.
+_MOST_BUILD_ID_BYTES = 64
+
 
 def kernel_info(row: tuple[Any, ...]) -> KernelInfo:
     """Return what the row of a kernel tells. Raises `ValueError` where it breaks a rule."""
@@ -26,6 +29,13 @@ def kernel_info(row: tuple[Any, ...]) -> KernelInfo:
     known = tuple(map(validate.word, validate.text(sources).split()))
     release, distribution, build_id = (_or_none(validate.word, text) for text in (release, distribution, build_id))
     return KernelInfo(validate.word(name), target, release, distribution, build_id, known)
+
+
+def build_id(value: Any) -> str:
+    """Return a GNU build id in hex. Raises `ValueError` for what is none."""
+    if not isinstance(value, bytes) or not 0 < len(value) <= _MOST_BUILD_ID_BYTES:
+        validate.wrong("build id", value)
+    return value.hex()
 
 
 def _or_none(check: Callable[[Any], _Value], value: Any) -> _Value | None:

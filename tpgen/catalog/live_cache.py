@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.typing import TYPE_CHECKING
@@ -134,6 +134,9 @@ class CachingKernel(KernelEvents):
 
     def records_of(self, class_name: str) -> Sequence[Record]:
         return self._kernel.records_of(class_name)
+
+    def build_ids(self) -> Mapping[str | None, str]:
+        return self._kernel.build_ids()
 
     def tells_null(self) -> bool | None:
         return self._kernel.tells_null()

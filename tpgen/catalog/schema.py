@@ -1,7 +1,9 @@
 """The tables of a catalog file, and the row of a kernel.
 
-Whatever repeats stands once, whichever kernel has it: types, prototypes, records, classes. A row only refers to rows
-that were written before it, so a type cannot contain itself.
+Whatever repeats stands once, whichever kernel has it: types, prototypes, records, classes, and events with all that is
+known of them. What one header states of the events of one module is a group, and a kernel is made of groups: one that
+differs little from another adds little. A row only refers to rows that were written before it, so a type cannot
+contain itself.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from tpgen.target import Target
 #: What file(1) and we know a catalog by: "tpgn" as PRAGMA application_id.
 APPLICATION_ID = 0x7470676E
 #: PRAGMA user_version. A change of any table makes it one more.
-FORMAT = 3
+FORMAT = 4
 
 # --- what the tables may hold; `read` refuses anything else
 
@@ -50,8 +52,15 @@ CREATE TABLE kernel (
   big_endian INTEGER NOT NULL,
   long_long_align INTEGER NOT NULL,
   build_id TEXT,
-  sources TEXT NOT NULL
+  sources TEXT NOT NULL,
+  events INTEGER NOT NULL
 );
+CREATE TABLE module (
+  kernel INTEGER NOT NULL REFERENCES kernel,
+  name TEXT NOT NULL,
+  build_id BLOB NOT NULL,
+  PRIMARY KEY (kernel, name)
+) WITHOUT ROWID;
 CREATE TABLE note (
   kernel INTEGER NOT NULL REFERENCES kernel,
   position INTEGER NOT NULL,
@@ -156,6 +165,19 @@ CREATE TABLE checked (
   reason TEXT,
   PRIMARY KEY (id, position)
 ) WITHOUT ROWID;
+CREATE TABLE finding (
+  checked INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  severity TEXT NOT NULL,
+  code TEXT NOT NULL,
+  message TEXT NOT NULL,
+  hint TEXT,
+  path TEXT,
+  line INTEGER,
+  col INTEGER,
+  PRIMARY KEY (checked, position, sequence)
+) WITHOUT ROWID;
 CREATE TABLE alternative (
   id INTEGER NOT NULL,
   position INTEGER NOT NULL,
@@ -191,7 +213,6 @@ CREATE TABLE named (
 ) WITHOUT ROWID;
 CREATE TABLE event (
   id INTEGER PRIMARY KEY,
-  kernel INTEGER NOT NULL REFERENCES kernel,
   system TEXT,
   name TEXT NOT NULL,
   module TEXT,
@@ -200,7 +221,6 @@ CREATE TABLE event (
   class INTEGER NOT NULL REFERENCES class,
   prototype INTEGER REFERENCES prototype,
   header INTEGER REFERENCES header,
-  line INTEGER,
   col INTEGER,
   alternatives INTEGER,
   provenance INTEGER NOT NULL REFERENCES provenance,
@@ -210,38 +230,43 @@ CREATE TABLE event (
   syscall INTEGER REFERENCES syscall,
   named INTEGER
 );
-CREATE INDEX event_name ON event (kernel, name);
-CREATE TABLE finding (
+CREATE INDEX event_name ON event (name);
+CREATE TABLE group_event (
+  event_group INTEGER NOT NULL,
   event INTEGER NOT NULL REFERENCES event,
-  position INTEGER NOT NULL,
-  sequence INTEGER NOT NULL,
-  severity TEXT NOT NULL,
-  code TEXT NOT NULL,
-  message TEXT NOT NULL,
-  hint TEXT,
-  path TEXT,
   line INTEGER,
-  col INTEGER,
-  PRIMARY KEY (event, position, sequence)
+  PRIMARY KEY (event_group, event)
+) WITHOUT ROWID;
+CREATE INDEX event_groups ON group_event (event);
+CREATE TABLE kernel_group (
+  kernel INTEGER NOT NULL REFERENCES kernel,
+  event_group INTEGER NOT NULL,
+  PRIMARY KEY (kernel, event_group)
 ) WITHOUT ROWID;
 CREATE VIEW events AS
 SELECT k.name AS kernel, e.system, e.name AS event, e.module, e.kind, c.name AS class, p.arguments,
-  r.size_bytes AS record_bytes, h.path AS header, e.line
-FROM event e JOIN kernel k ON k.id = e.kernel JOIN class c ON c.id = e.class
+  r.size_bytes AS record_bytes, h.path AS header, g.line
+FROM kernel k JOIN kernel_group kg ON kg.kernel = k.id JOIN group_event g ON g.event_group = kg.event_group
+JOIN event e ON e.id = g.event JOIN class c ON c.id = e.class
 LEFT JOIN prototype p ON p.id = e.prototype LEFT JOIN record r ON r.id = c.record
 LEFT JOIN header h ON h.id = e.header;
 CREATE VIEW arguments AS
 SELECT k.name AS kernel, e.system, e.name AS event, e.module, a.slot, a.name, t.spelling AS type, a.nullness
-FROM event e JOIN kernel k ON k.id = e.kernel JOIN argument a ON a.prototype = e.prototype
-JOIN type t ON t.id = a.type;
+FROM kernel k JOIN kernel_group kg ON kg.kernel = k.id JOIN group_event g ON g.event_group = kg.event_group
+JOIN event e ON e.id = g.event JOIN argument a ON a.prototype = e.prototype JOIN type t ON t.id = a.type;
 CREATE VIEW fields AS
 SELECT k.name AS kernel, e.system, e.name AS event, e.module, f.position, f.name, t.spelling AS type,
   f.offset_bytes, f.size_bytes, f.signed, f.dynamic
-FROM event e JOIN kernel k ON k.id = e.kernel JOIN class c ON c.id = e.class JOIN field f ON f.record = c.record
+FROM kernel k JOIN kernel_group kg ON kg.kernel = k.id JOIN group_event g ON g.event_group = kg.event_group
+JOIN event e ON e.id = g.event JOIN class c ON c.id = e.class JOIN field f ON f.record = c.record
 LEFT JOIN type t ON t.id = f.type;
 CREATE VIEW names AS
 SELECT k.name AS kernel, e.system, e.name AS event, e.module, n.slot, n.field, s.value, s.name, s.text
-FROM event e JOIN kernel k ON k.id = e.kernel JOIN named n ON n.id = e.named JOIN symbol s ON s.symbols = n.symbols;
+FROM kernel k JOIN kernel_group kg ON kg.kernel = k.id JOIN group_event g ON g.event_group = kg.event_group
+JOIN event e ON e.id = g.event JOIN named n ON n.id = e.named JOIN symbol s ON s.symbols = n.symbols;
+CREATE VIEW images AS
+SELECT name AS kernel, NULL AS module, build_id FROM kernel WHERE build_id IS NOT NULL
+UNION ALL SELECT k.name, m.name, lower(hex(m.build_id)) FROM kernel k JOIN module m ON m.kernel = k.id;
 """
 
 #: What makes the tables, a statement each, just as sqlite_master keeps them.

@@ -62,7 +62,7 @@ def _kernels_in(directory: str | None, shipped: bool) -> tuple[list[StoredKernel
         try:
             catalog = Catalog(path)
             found += [StoredKernel(info, path, shipped) for info in catalog.kernels]
-            catalog.close()
+            catalog.file.close()
         except TpgenError as error:
             broken += error.diagnostics
     return found, broken
@@ -121,7 +121,7 @@ def names_of(wanted: str, arch: str | None = None) -> list[str]:
 def _names_in(path: str, pattern: str | None, arch: str | None) -> list[str]:
     catalog = Catalog(path)
     kernels = catalog.kernels
-    catalog.close()
+    catalog.file.close()
     if pattern is None and len(kernels) == 1:
         return [path]
     found = _like(pattern or "*", arch, kernels)

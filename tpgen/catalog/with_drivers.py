@@ -181,6 +181,9 @@ class KernelWithDrivers(CheckedKernel):
     def records_of(self, class_name: str) -> tuple[Record, ...]:
         return self._catalog.records_of(class_name)
 
+    def build_ids(self) -> dict[str | None, str]:
+        return self._catalog.build_ids()
+
     def tells_null(self) -> bool | None:
         return self._catalog.tells_null()
 

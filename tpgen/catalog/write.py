@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.interning import InterningTable
@@ -66,7 +66,7 @@ def info_of(
 
 
 class CatalogWriter:
-    """Collects kernels in memory, one after the other, and writes them as one file.
+    """Collects kernels in memory, in the order of their names, and writes them as one file.
 
     >>> writer = CatalogWriter()
     >>> writer.add(KernelInfo("debian-6.12-amd64", kernel.target, "6.12.107"), kernel)  # doctest: +SKIP
@@ -76,7 +76,7 @@ class CatalogWriter:
     def __init__(self) -> None:
         self._kernels: list[tuple[Any, ...]] = []
         self._notes: list[tuple[Any, ...]] = []
-        self._events: list[tuple[Any, ...]] = []
+        self._modules: list[tuple[Any, ...]] = []
         self._findings: list[tuple[Any, ...]] = []
         self._type_params: list[tuple[Any, ...]] = []
         self._arguments: list[tuple[Any, ...]] = []
@@ -99,6 +99,10 @@ class CatalogWriter:
         self._named_rows: list[tuple[Any, ...]] = []
         self._symbols = _Interned(self._symbols_row)
         self._named = _Interned(self._named_row)
+        self._events = _Interned(tuple)
+        self._group_rows: list[tuple[Any, ...]] = []
+        self._groups = _Interned(self._group_row)
+        self._kernel_groups: list[tuple[Any, ...]] = []
 
     def add(
         self,
@@ -114,34 +118,32 @@ class CatalogWriter:
         Paths below one of `roots` are written without it, so that no catalog says where on whose machine the sources
         lay. Raises `TpgenError` where the sources are broken, and then the writer must not be used any more.
         """
-        assert info.name not in {row[0] for row in self._kernels}, "a name tells kernels apart"
+        assert not self._kernels or info.name > self._kernels[-1][0], "a name tells kernels apart, and they are sorted"
         target, number = info.target, len(self._kernels) + 1
         abi = (target.arch, target.pointer_size, int(target.big_endian), target.long_long_align)
-        about = (info.name, info.release, info.distribution, *abi, info.build_id, " ".join(info.sources))
-        self._kernels.append(about)
         self._notes += ((number, at, *_note(note, roots)) for at, note in enumerate(kernel.notes))
         keys = kernel.keys()
+        about = (info.name, info.release, info.distribution, *abi, info.build_id, " ".join(info.sources), len(keys))
+        self._kernels.append(about)
+        known = kernel.build_ids()
+        modules = sorted({key.module for key in keys if key.module is not None and key.module in known})
+        self._modules += ((number, module, bytes.fromhex(known[module])) for module in modules)
         events = kernel.events(keys, nullness=nullness)
+        groups: dict[tuple[Any, ...], list[tuple[int, int | None]]] = {}
         for done, (key, event) in enumerate(zip(keys, events, strict=True), 1):
-            self._add_event(number, event, tuple(kernel.comparisons(key)), kernel.symbols(key), roots)
+            where = event.header
+            group = groups.setdefault((event.module, event.system, where and where.path), [])
+            row = self._event_row(event, tuple(kernel.comparisons(key)), kernel.symbols(key), roots)
+            group.append((self._events.id_of(row), where and where.line))  # type: ignore[arg-type]
             if progress:
                 progress(info.name, done, len(keys))
+        self._kernel_groups += ((number, self._groups.id_of(tuple(group))) for group in groups.values())
 
-    def _add_event(
-        self,
-        kernel: int,
-        event: Event,
-        comparisons: Sequence[Comparison],
-        symbols: EventSymbols,
-        roots: Collection[str],
-    ) -> None:
-        where, number = event.header, len(self._events) + 1
-        for position, comparison in enumerate(comparisons):
-            told = (comparison.detail, *comparison.findings)  # the detail is number 0
-            rows = ((number, position, at, *_finding(d, roots)) for at, d in enumerate(told) if d is not None)
-            self._findings.extend(rows)
-        row = (
-            kernel,
+    def _event_row(
+        self, event: Event, comparisons: tuple[Comparison, ...], symbols: EventSymbols, roots: Collection[str]
+    ) -> tuple[Any, ...]:
+        where = event.header
+        return (
             event.system,
             event.name,
             event.module,
@@ -150,17 +152,15 @@ class CatalogWriter:
             self._classes.id_of((event.class_name, event.class_candidates, event.record)),
             self._prototypes.id_of(event.args),
             self._headers.id_of(where and _below(where.path, roots)),
-            where and where.line,
             where and where.column,
             self._alternatives.id_of(tuple(_without_roots(place, roots) for place in event.alternatives) or None),
             self._provenances.id_of((event.class_origin, event.args_origin, event.names_origin, event.record_origin)),
             self._print_fmts.id_of(event.print_fmt),
-            self._checked.id_of(tuple((c.subject.value, c.reason) for c in comparisons) or None),
+            self._checked.id_of(tuple(_check(comparison, roots) for comparison in comparisons) or None),
             " ".join(flag for flag in FLAGS if getattr(event, flag)),
             self._syscalls.id_of(event.syscall),
             self._named.id_of(None if symbols == NO_SYMBOLS else symbols),
         )
-        self._events.append(row)
 
     # --- rows of interning tables
 
@@ -183,9 +183,15 @@ class CatalogWriter:
         name, candidates, record = of
         return name, " ".join(candidates) or None, self._records.id_of(record)
 
-    def _checked_row(self, checks: tuple[tuple[str, str | None], ...]) -> tuple[Any, ...]:
+    def _checked_row(self, checks: tuple[_Check, ...]) -> tuple[Any, ...]:
         number = self._checked.next
-        self._checks += ((number, at, subject, reason) for at, (subject, reason) in enumerate(checks))
+        self._checks += ((number, at, check.subject, check.reason) for at, check in enumerate(checks))
+        self._findings += ((number, at, *found) for at, check in enumerate(checks) for found in check.findings)
+        return ()
+
+    def _group_row(self, members: tuple[tuple[int, int | None], ...]) -> tuple[Any, ...]:
+        number = self._groups.next
+        self._group_rows += sorted((number, *member) for member in members)
         return ()
 
     def _alternatives_row(self, places: tuple[Alternative, ...]) -> tuple[Any, ...]:
@@ -299,6 +305,7 @@ class CatalogWriter:
 
     def _tables(self) -> Iterable[tuple[str, Sequence[tuple[Any, ...]]]]:
         yield "kernel", _numbered(self._kernels)
+        yield "module", self._modules
         yield "note", self._notes
         yield "type", _numbered(self._types.rows)
         yield "type_param", self._type_params
@@ -314,12 +321,14 @@ class CatalogWriter:
         yield "register", self._register_rows
         yield "syscall", _numbered(self._syscalls.rows)
         yield "checked", self._checks
+        yield "finding", self._findings
         yield "symbols", _numbered(self._symbols.rows)
         yield "symbol", self._symbol_rows
         yield "named", self._named_rows
         yield "alternative", self._alternative_rows
-        yield "event", _numbered(self._events)
-        yield "finding", self._findings
+        yield "event", _numbered(self._events.rows)
+        yield "group_event", self._group_rows
+        yield "kernel_group", sorted(self._kernel_groups)
 
 
 # So many of a type's columns tell what it is.
@@ -350,6 +359,20 @@ def _numbered(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def _note(note: Diagnostic, roots: Collection[str]) -> tuple[Any, ...]:
     return note.code, _text_below(note.message, roots), note.hint and _text_below(note.hint, roots)
+
+
+class _Check(NamedTuple):
+    """A comparison as rows have it, with its findings, each after its number: the detail is 0."""
+
+    subject: str
+    reason: str | None
+    findings: tuple[tuple[Any, ...], ...]
+
+
+def _check(comparison: Comparison, roots: Collection[str]) -> _Check:
+    told = enumerate((comparison.detail, *comparison.findings))
+    findings = tuple((at, *_finding(found, roots)) for at, found in told if found is not None)
+    return _Check(comparison.subject.value, comparison.reason, findings)
 
 
 def _finding(found: Diagnostic, roots: Collection[str]) -> tuple[Any, ...]:

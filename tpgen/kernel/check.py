@@ -39,6 +39,10 @@ class CheckedKernel(Kernel):
         if not raw_only:
             yield from layout_of(self, key)
 
+    def build_ids(self) -> dict[str | None, str]:
+        shown = {btf.module: btf.build_id for btf in self.sources.btfs}
+        return {name: known for name, known in (shown | dict(self.sources.build_ids)).items() if known is not None}
+
 
 def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
     """Make every comparison that the sources of `kernel` allow for the events `keys`, in the order of the subjects.

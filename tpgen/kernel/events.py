@@ -6,7 +6,7 @@ What a kernel's events are is known from its sources (`resolve`) or from a catal
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
@@ -103,6 +103,10 @@ class KernelEvents(ABC):
     def symbols(self, key: EventKey) -> EventSymbols:
         """The names of values of the event's arguments and fields."""
         return NO_SYMBOLS
+
+    def build_ids(self) -> Mapping[str | None, str]:
+        """Return the GNU build ids of the image, which is None, and of modules, in hex, as far as they are known."""
+        return {}
 
     def unreadable(self, keys: Iterable[EventKey]) -> Sequence[Diagnostic]:
         """Return what of these events' sources could not be read."""

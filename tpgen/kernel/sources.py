@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BIGGEST_FILE = 2 << 30
 NO_CONTENTS: Mapping[str, bytes] = {}
 NO_MODULES: Mapping[str, Sequence[str]] = {}
+NO_BUILD_IDS: Mapping[str | None, str] = {}
 NO_DEFINES: Mapping[str, str | None] = {}
 
 
@@ -81,7 +82,8 @@ class Sources:
 
     `label` names it in messages, `release` is its uname -r where that is known. `notes` report what could not be read
     and why that matters. `known_classes` help where there are no headers. `modules_without_btf` has the
-    tracepoints of modules that have no BTF, by module. `verifier` is the running kernel's.
+    tracepoints of modules that have no BTF, by module. `verifier` is the running kernel's. `build_ids` are the GNU
+    build ids of the image, which is None, and of modules, in hex, where something else than `btfs` shows them.
     """
 
     label: str
@@ -94,6 +96,7 @@ class Sources:
     known_classes: KnownClasses | None = None
     modules_without_btf: Mapping[str, Sequence[str]] = NO_MODULES
     verifier: Verifier | None = None
+    build_ids: Mapping[str | None, str] = NO_BUILD_IDS
 
     @property
     def headers(self) -> HeaderFacts | None:
@@ -299,7 +302,10 @@ def _open_btf(
         raise fail(
             "btf-two-kernels", f"both this and {alone[0][0]} are a kernel's BTF", alone[1][0], "give one of them"
         )
-    opened = [BtfTracepoints(Btf(s.btf, path, names=TRACEPOINT_NAMES, arch=arch)) for path, s in alone]
+    opened = [
+        BtfTracepoints(Btf(found.btf, path, names=TRACEPOINT_NAMES, arch=arch), build_id=found.build_id)
+        for path, found in alone
+    ]
     for path, sections in split:
         from tpgen.sources.images import module_name
 
@@ -314,7 +320,7 @@ def _open_btf(
         if not (one_kernel or btf.names_fit_base()):
             hint = "give the BTF of the kernel that the module was built for"
             raise fail("btf-wrong-base", f"this module's BTF does not continue that in {base.path}", path, hint)
-        opened.append(BtfTracepoints(btf, module_name(path)))
+        opened.append(BtfTracepoints(btf, module_name(path), sections.build_id))
     return tuple(opened)
 
 

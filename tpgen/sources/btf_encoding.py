@@ -182,12 +182,14 @@ Blob: TypeAlias = "bytes | mmap"
 class BtfSections(NamedTuple):
     """The BTF of one image: its `.BTF` section, and the distilled `.BTF.base` of an out-of-tree module, else None.
 
-    `arch` is the machine that the image is for, as uname calls it; None where the image does not show it.
+    `arch` is the machine that the image is for, as uname calls it, `build_id` the GNU build id of the image in hex;
+    either is None where the image does not show it.
     """
 
     btf: Blob
     base: Blob | None = None
     arch: str | None = None
+    build_id: str | None = None
 
 
 class Sections(NamedTuple):

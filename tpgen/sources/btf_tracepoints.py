@@ -45,11 +45,15 @@ class RawPrototype(NamedTuple):
 
 
 class BtfTracepoints:
-    """The tracepoints of one `Btf`, of vmlinux where `module` is None. The `Btf` was made with TRACEPOINT_NAMES."""
+    """The tracepoints of one `Btf`, of vmlinux where `module` is None. The `Btf` was made with TRACEPOINT_NAMES.
 
-    def __init__(self, btf: Btf, module: str | None = None) -> None:
+    `build_id` is the GNU build id of its image in hex, None where that shows none.
+    """
+
+    def __init__(self, btf: Btf, module: str | None = None, build_id: str | None = None) -> None:
         self.btf = btf
         self.module = module
+        self.build_id = build_id
         self._built_records: dict[str, Record | None] = {}
 
     # The types of interest, by kind, since a function can have the name of a struct. One event is looked up by itself;

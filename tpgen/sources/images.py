@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.sources.btf_encoding import BtfSections, blob_in
+from tpgen.sources.build_ids import elf_build_id, image_build_id
 from tpgen.sources.compression import COMPRESSIONS, Compression, compression_of, unknown, unpacked
 from tpgen.sources.elf import ELF_MAGIC, ElfFile
 from tpgen.target import elf_arch
@@ -54,6 +55,15 @@ def module_tracepoints(data: bytes, path: str) -> tuple[str, ...]:
     return tuple(sorted(name.decode() for name in names if name.replace(b"_", b"").isalnum()))
 
 
+def module_build_id(data: bytes, path: str) -> str | None:
+    """The GNU build id of a module, maybe a compressed one, in hex; None where it has none.
+
+    Raises as `btf_sections` does.
+    """
+    compression = compression_of(data)
+    return elf_build_id(unpacked(compression, data, path) if compression else data, path)
+
+
 def module_name(path: str) -> str:
     """The name of the module in a file: i2c_core for `i2c-core.ko.xz`."""
     name = os.path.basename(path)
@@ -70,9 +80,8 @@ def _elf_sections(data: bytes, path: str) -> BtfSections:
     sections = elf.contents_of(".BTF", ".BTF.base")
     if not sections.get(".BTF"):
         raise fail("image-no-btf", "ELF file without a .BTF section", path, _BUILT_WITH)
-    return BtfSections(
-        sections[".BTF"], sections.get(".BTF.base"), elf_arch(elf.machine, elf.pointer_size, elf.big_endian)
-    )
+    arch = elf_arch(elf.machine, elf.pointer_size, elf.big_endian)
+    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), arch, elf_build_id(data, path))
 
 
 # --- kernel images
@@ -96,7 +105,7 @@ def _found_inside(data: bytes, path: str) -> BtfSections:
         start, compression = stated
         return _in_payload(unpacked(compression, memoryview(data)[start:], path), path)
     if (blob := blob_in(data)) is not None:
-        return BtfSections(blob)
+        return BtfSections(blob, build_id=image_build_id(data))
     for start, compression in _payloads(data):
         try:
             payload = unpacked(compression, memoryview(data)[start:], path)
@@ -116,7 +125,7 @@ def _in_payload(payload: bytes, path: str) -> BtfSections:
     if payload[:4] == ELF_MAGIC:
         return _elf_sections(payload, path)
     if (blob := blob_in(payload)) is not None:
-        return BtfSections(blob)
+        return BtfSections(blob, build_id=image_build_id(payload))
     if len(payload) >= _KERNEL_BYTES:
         raise fail("image-no-btf", "kernel image without BTF", path, _BUILT_WITH)
     raise _unknown(path)

@@ -50,9 +50,10 @@ class PackageContents:
     """The files of interest in the packages of one kernel, by the name that stands in messages.
 
     `btf` has the image first, then the BTF of every module that has a tracepoint. `modules_without_btf` has the
-    tracepoints of modules without BTF, as those of Linux 5.10 are, by module. `config` is the name of the configuration
-    among `contents`, None where there is none. `release` is the kernel's uname -r, `arch` the architecture that its
-    image shows, None where it shows none.
+    tracepoints of modules without BTF, as those of Linux 5.10 are, by module. `build_ids` are the GNU build ids of the
+    image, which is None, and of these modules, in hex, as far as they have one. `config` is the name of the
+    configuration among `contents`, None where there is none. `release` is the kernel's uname -r, `arch` the
+    architecture that its image shows, None where it shows none.
     """
 
     release: str = ""
@@ -60,6 +61,7 @@ class PackageContents:
     contents: dict[str, bytes] = field(default_factory=dict)
     btf: list[str] = field(default_factory=list)
     modules_without_btf: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    build_ids: dict[str | None, str] = field(default_factory=dict)
     config: str | None = None
 
 
@@ -116,12 +118,14 @@ def _add_image(files: PackageContents, images: dict[str, _Image], package: str) 
     if isinstance(found, TpgenError):
         raise found
     files.contents[name], files.arch = bytes(found.btf), found.arch
+    if found.build_id:
+        files.build_ids[None] = found.build_id
     files.btf = [name, *sorted(files.btf)]
 
 
 def _add_module(files: PackageContents, name: str, data: bytes) -> None:
     """Add the BTF of a module that has tracepoints, or their names where it has no BTF."""
-    from tpgen.sources.images import btf_sections, module_name, module_tracepoints
+    from tpgen.sources.images import btf_sections, module_build_id, module_name, module_tracepoints
 
     try:
         sections = btf_sections(data, name)
@@ -130,10 +134,14 @@ def _add_module(files: PackageContents, name: str, data: bytes) -> None:
             raise
         if tracepoints := module_tracepoints(data, name):
             files.modules_without_btf[module_name(name)] = tracepoints
+            if build_id := module_build_id(data, name):
+                files.build_ids[module_name(name)] = build_id
         return
     if _TRACEPOINT in sections.btf:
         files.contents[name] = bytes(sections.btf) if sections.base is None else data
         files.btf.append(name)
+        if sections.build_id:
+            files.build_ids[module_name(name)] = sections.build_id
 
 
 # --- archives

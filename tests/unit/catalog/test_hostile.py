@@ -69,11 +69,13 @@ def test_another_programs_database(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("version", "made"), [(1, "an older"), (4, "a newer"), ((1 << 24) + 1, "a newer")])
+@pytest.mark.parametrize(
+    ("version", "made"), [(1, "an older"), (3, "an older"), (5, "a newer"), ((1 << 24) + 1, "a newer")]
+)
 def test_another_format(version: int, made: str, catalog: Path) -> None:
     changed(catalog, f"PRAGMA user_version = {version}")
     message = (
-        f"made by {made} tpgen: format {version}, this one reads 3 [catalog-format]; make it again with this tpgen"
+        f"made by {made} tpgen: format {version}, this one reads 4 [catalog-format]; make it again with this tpgen"
     )
     assert everything(catalog) == refusal(f"{catalog}: {message}")
 
@@ -161,10 +163,21 @@ VALUES = {
         "INSERT INTO alternative VALUES (7, 0, 1, 1, 1, 'A' || char(10) || 'B')",
         "UPDATE event SET alternatives = 7",
     ),
-    "line before the first": "UPDATE event SET header = 1, line = -1",
-    "two events of one key": "INSERT INTO event SELECT id + 1000, kernel, system, name, module, kind, attach_name, "
-    "class, prototype, header, line, col, alternatives, provenance, print_fmt, checked, flags, syscall, named "
-    "FROM event",
+    "line before the first": (
+        "INSERT INTO header VALUES (1, 'a.h')",
+        "UPDATE event SET header = 1",
+        "UPDATE group_event SET line = -1",
+    ),
+    "two events of one key": (
+        "INSERT INTO event SELECT id + 1000, system, name, module, kind, attach_name, class, prototype, header, col, "
+        "alternatives, provenance, print_fmt, checked, flags, syscall, named FROM event",
+        "INSERT INTO group_event SELECT event_group, event + 1000, line FROM group_event",
+        "UPDATE kernel SET events = 2 * events",
+    ),
+    "more events than there are": "UPDATE kernel SET events = 7",
+    "a number of events that is none": "UPDATE kernel SET events = 'x'",
+    "event gone": f"DELETE FROM event WHERE id = {SWITCH}",
+    "group gone": "DELETE FROM group_event WHERE event_group = 1",
     "release that ends a comment": "UPDATE kernel SET release = '6.1 */ int evil; /*'",
     "release with a newline": "UPDATE kernel SET release = '6.1' || char(10)",
     "architecture that is code": f"UPDATE kernel SET arch = '{CODE}'",
