@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     recipe = tomllib.loads(options.recipe.read_text(encoding="utf-8"))
     writer = CatalogWriter()
-    for kernel in recipe["kernel"]:
+    for kernel in sorted(recipe["kernel"], key=lambda kernel: kernel["name"]):
         print(kernel["name"], flush=True)
         sources = [_package(recipe, entry, options.packages) for entry in (kernel["source"], *kernel["packages"])]
         with tempfile.TemporaryDirectory(prefix="tpgen-catalog-") as directory:

@@ -289,6 +289,9 @@ class CatalogWriter:
     def _fill(self, path: str) -> None:
         # As long as the file is not complete it is in nobody's sight: there is nothing that a journal could protect.
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            # A build of SQLite may have other defaults.
+            connection.execute("PRAGMA page_size = 4096")
+            connection.execute("PRAGMA auto_vacuum = NONE")
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -402,10 +405,11 @@ def _text_below(text: str, roots: Collection[str]) -> str:
 def _settle(path: str) -> None:
     """Take out what differs from one SQLite to the next."""
     with open(path, "r+b") as file:
-        file.seek(_VERSION_OFFSET)
-        file.write(_VERSION.to_bytes(4, "big"))
+        for offset, number in _SETTLED.items():
+            file.seek(offset)
+            file.write(number.to_bytes(4, "big"))
 
 
-# Of the SQLite that wrote the file last, by https://www.sqlite.org/fileformat.html. It is only for people to look at.
-_VERSION_OFFSET = 96
-_VERSION = 3_040_000
+# Two numbers that must agree, of transactions, and the version of the SQLite that wrote the file last, which is only
+# for people to look at. Source: https://www.sqlite.org/fileformat.html
+_SETTLED = {24: 1, 92: 1, 96: 3_040_000}
