@@ -11,9 +11,8 @@ from collections.abc import Iterator
 
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.sources.btf_encoding import BtfSections, blob_in
-from tpgen.sources.build_ids import elf_build_id, image_build_id
 from tpgen.sources.compression import COMPRESSIONS, Compression, compression_of, unknown, unpacked
-from tpgen.sources.elf import ELF_MAGIC, ElfFile
+from tpgen.sources.elf import ELF_MAGIC, ElfFile, elf_build_id, image_build_id
 from tpgen.target import elf_arch
 
 _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")

@@ -430,7 +430,7 @@ def test_list_json(home: Path, sources: tuple[str, ...]) -> None:
     assert mine == {
         "name": "mine", "release": "9.8.7", "distribution": "own", "arch": "x86_64", "pointer_size": 8,
         "big_endian": False, "build_id": None, "sources": ["btf", "tracefs"], "events": 6, "shipped": False,
-        "path": str(home / "mine.tpgen"),
+        "path": str(home / "mine.tpgen"), "version": 1,
     }  # fmt: skip
 
 
