@@ -1,4 +1,4 @@
-"""What the events of a catalog are made of, each thing once however many events, and kernels, have it.
+"""The contents of the events of a catalog, each thing once however many events, and kernels, have it.
 
 Whatever stands in the tables is held against `validate` before it becomes a fact. What breaks a rule is one
 `TpgenError` with the code `catalog-malformed`.
