@@ -1,4 +1,4 @@
-"""Code for an event, as the backends make it: a C header for all kernels of one kind, other languages by version."""
+"""Code for an event, as the backends make it: C headers for all kernels of one kind, other languages for the newest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from tpgen.atlas.facts import Entry, Kernel, Member, Version
-from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, Request, missing
+from tpgen.atlas.facts import Entry, Kernel, Member
+from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, OptionValue, Request, missing
 from tpgen.backends.registry import Loaded, find
 from tpgen.diagnostics import TpgenError
 from tpgen.kernel.comparison import errors
@@ -25,13 +25,17 @@ _JOINED = "bpf"
 
 
 class Code(NamedTuple):
-    """The text that a backend makes for an event on some kernels, oldest first; `name` is what to call the file."""
+    """The text that a backend makes for an event on some kernels, oldest first; `name` is what to call the file.
+
+    `includes` are the names of files that it includes, which are the same for all events.
+    """
 
     backend: str
     language: str
     kernels: tuple[Kernel, ...]
     name: str
     text: str
+    includes: tuple[str, ...]
 
 
 class Coder:
@@ -40,38 +44,41 @@ class Coder:
     def __init__(self, opened: Mapping[str, KernelEvents]) -> None:
         self._opened = opened
         self._backends = {name: find(name) for name in LANGUAGES}
+        #: The files that codes include, by name.
+        self.included: dict[str, str] = {}
         self._records_of: dict[str, RecordsOf] = {name: cache(each.records_of) for name, each in opened.items()}
 
     def code(self, entry: Entry) -> tuple[Code, ...]:
-        """The code for an event: C for all kernels of one byte order and size of pointers, the rest for each version.
+        """The code for an event: a C header for each byte order and size of pointers, the rest for the newest kernel.
 
-        Where a kernel's sources contradict each other about the event, it is not among the kernels. What a backend
-        cannot make is left out.
+        A header is for the kernels that stand for all others. Where a kernel's sources contradict each other about the
+        event, it is not among them. What a backend cannot make is left out.
         """
-        sound = [member for version in entry.versions for member in version.members if self._is_sound(member)]
-        sound.sort(key=lambda member: member.kernel.number)
-        return (*self._joined(sound), *self._single(entry.versions, sound))
+        sound = [member for member in entry.members if self._is_sound(member)]
+        return (*self._joined(sound), *self._single(sound))
 
     def _is_sound(self, member: Member) -> bool:
         return not errors(self._opened[member.kernel.name].comparisons(member.key))
 
     def _joined(self, sound: Sequence[Member]) -> Iterator[Code]:
-        """C headers, the first for the newest kernel and all of its byte order."""
+        """C headers, the first for the newest kernel and those of its kind."""
         kinds: dict[tuple[bool, int], list[Member]] = {}
         for member in reversed(sound):
             target = member.kernel.target
             kinds.setdefault((target.big_endian, target.pointer_size), []).insert(0, member)
         backend = self._backends[_JOINED]
         for members in kinds.values():
-            job = _job(backend, members) if len(members) == 1 else self._joined_job(backend, members)
+            job = _job(backend, members[0]) if len(members) == 1 else self._joined_job(backend, members)
             if job is not None:
-                yield from _rendered(backend, job, members)
+                yield from self._rendered(backend, job, members)
 
     def _joined_job(self, backend: Loaded, members: Sequence[Member]) -> Job | None:
         views = [
             KernelView(each.kernel.name, each.event, each.kernel.target, self._records_of[each.kernel.name])
             for each in members
         ]
+        if len({view.event.name for view in views}) > 1:
+            return _job(backend, members[-1])
         event = join(views)
         forms = [form for form in backend.backend.forms if event.why_not(form) is None]
         if not forms:
@@ -80,45 +87,46 @@ class Coder:
         kernels = tuple(
             _requests(each, [form for form in forms if each.kernel.name in having[form]]) for each in members
         )
-        return Job(kernels, backend.options({}), tuple(JoinedRequest(event, form) for form in forms))
+        return Job(kernels, _options(backend), tuple(JoinedRequest(event, form) for form in forms))
 
-    def _single(self, versions: Sequence[Version], sound: Sequence[Member]) -> Iterator[Code]:
-        """The code of the other backends, for the newest kernel of each version, newest first."""
-        fit = {member.kernel.number for member in sound}
-        newest = [[member for member in version.members if member.kernel.number in fit] for version in versions]
-        newest = sorted(filter(None, newest), key=lambda members: -members[-1].kernel.number)
+    def _single(self, sound: Sequence[Member]) -> Iterator[Code]:
+        """The code of the other backends."""
         for name, backend in self._backends.items():
-            if name != _JOINED:
-                for members in newest:
-                    if (job := _job(backend, members[-1:])) is not None:
-                        yield from _rendered(backend, job, members[-1:])
+            if name != _JOINED and sound and (job := _job(backend, sound[-1])) is not None:
+                yield from self._rendered(backend, job, sound[-1:])
+
+    def _rendered(self, backend: Loaded, job: Job, members: Sequence[Member]) -> Iterator[Code]:
+        name = backend.plugin.name
+        try:
+            files = [file for file in backend.render(job) if isinstance(file.content, str)]
+        except TpgenError:  # what cannot be had in this language, such as a name that is a word of it
+            return
+        included = {file.name: str(file.content) for file in files if file.is_included}
+        self.included |= included
+        if own := [file for file in files if not file.is_included]:
+            suffix = own[0].name.rpartition(".")[2]
+            text = "\n".join(str(file.content) for file in own)
+            kernels = tuple(member.kernel for member in members)
+            yield Code(name, LANGUAGES[name], kernels, f"{members[-1].event.name}.{suffix}", text, tuple(included))
 
 
-def _job(backend: Loaded, members: Sequence[Member]) -> Job | None:
-    (member,) = members
+def _options(backend: Loaded) -> dict[str, OptionValue]:
+    """The options of a backend: what several headers have in common is a file of its own."""
+    shared = {"prelude": "shared"} if any(option.name == "prelude" for option in backend.backend.options) else {}
+    return backend.options(shared)
+
+
+def _job(backend: Loaded, member: Member) -> Job | None:
     dynamic = backend.takes_dynamic_events
     forms = [
         form
         for form in backend.backend.forms
         if missing(member.event, form) is None and (dynamic or unattachable(member.event, form) is None)
     ]
-    return Job((_requests(member, forms),), backend.options({})) if forms else None
+    return Job((_requests(member, forms),), _options(backend)) if forms else None
 
 
 def _requests(member: Member, forms: Iterable[Form]) -> KernelRequests:
     kernel = member.kernel
     requests = tuple(Request(member.event, form) for form in forms)
     return KernelRequests(kernel.name, kernel.target, kernel.release, requests)
-
-
-def _rendered(backend: Loaded, job: Job, members: Sequence[Member]) -> Iterator[Code]:
-    name = backend.plugin.name
-    try:
-        files = [file for file in backend.render(job) if isinstance(file.content, str)]
-    except TpgenError:  # what cannot be had in this language, such as a name that is a word of it
-        return
-    if files:
-        suffix = files[0].name.rpartition(".")[2]
-        text = "\n".join(str(file.content) for file in files)
-        kernels = tuple(member.kernel for member in members)
-        yield Code(name, LANGUAGES[name], kernels, f"{members[-1].event.name}.{suffix}", text)

@@ -1,25 +1,29 @@
-"""The page of an event: what its templates print, computed from the versions."""
+"""The page of an event: what its template prints, computed from its history."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tpgen.atlas.code import Code
 from tpgen.atlas.drawing import Row, drawn
-from tpgen.atlas.facts import Entry, Kernel, Version
+from tpgen.atlas.facts import Entry, Kernel
 from tpgen.atlas.paths import fragment
 from tpgen.atlas.types import type_of_page
+from tpgen.history.facts import FormHistory, Group
 from tpgen.kernel.symbols.facts import Symbols
 from tpgen.model import Argument, Field, Nullness
 from tpgen.programs.forms import Form, missing
 from tpgen.programs.sections import sections_of
-from tpgen.show import arg_json, event_json, field_type_text, value_text
+from tpgen.show import arg_json, field_type_text, value_text
 from tpgen.spelling import spell
+from tpgen.target import Target
 
 
 class Value(NamedTuple):
-    """A row of a table of arguments or fields. `mark` is "added", "changed" or "removed" beside the version before."""
+    """A row of a table of arguments or fields.
+
+    `mark` is "added", "changed" or "removed" beside the version before, in which a changed one `was` otherwise.
+    """
 
     id: str
     name: str
@@ -32,25 +36,39 @@ class Value(NamedTuple):
     was: str = ""
 
 
-class VersionView(NamedTuple):
-    """A version as its section shows it. Without arguments or record the reason is there in their place."""
+class Version(NamedTuple):
+    """A version of a form: the kernels that share it, and its rows; what differs from the version `before` is marked.
+
+    `ids` are those of its kernels. `header` is the place of its definition as the kernel `of` has it.
+    """
 
     letter: str
-    kernels: tuple[Kernel, ...]
-    is_newest: bool
+    kernels: tuple[str, ...]
+    ids: tuple[str, ...]
+    unsure: tuple[str, ...]
+    of: str
     before: str | None
-    sections: tuple[str, ...]
-    headers: tuple[tuple[str, str], ...]
-    args: tuple[Value, ...]
-    no_args: str | None
-    fields: tuple[Value, ...]
-    no_record: str | None
-    record_size: int | None
+    header: str | None
+    values: tuple[Value, ...]
+    size: int | None
     drawing: tuple[Row, ...]
 
 
+class FormView(NamedTuple):
+    """A form of an event: its versions, the newest first, and the kernels that have none or of which it is unknown.
+
+    `reason` is why the newest kernel that has the event has no such form; None where it has.
+    """
+
+    form: str
+    versions: tuple[Version, ...]
+    reason: str | None
+    none: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
 class Names(NamedTuple):
-    """The names of values of some arguments and fields, as the newest kernel that tells them has them."""
+    """The names of values of some arguments and fields, as the newest kernel has them."""
 
     places: str
     enum: str | None
@@ -60,132 +78,104 @@ class Names(NamedTuple):
 
 
 class EventPage(NamedTuple):
-    """The page of an event: its versions, names of values and code, and the kernels that lack it."""
+    """The page of an event: both forms, SEC() strings and names of values as the newest kernel has them."""
 
-    entry: Entry
-    versions: tuple[VersionView, ...]
+    forms: tuple[FormView, ...]
+    sections: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...]
     names: tuple[Names, ...]
     left_out: tuple[tuple[str, str], ...]
-    codes: tuple[Code, ...]
-    older: tuple[Kernel, ...]
-    newer: tuple[Kernel, ...]
-    between: tuple[Kernel, ...]
 
 
-def event_page(entry: Entry, codes: Sequence[Code]) -> EventPage:
-    """The page of an event, its newest version first."""
-    newest_first = sorted(entry.versions, key=lambda version: -version.newest.kernel.number)
-    taken: set[str] = set()
-    views = tuple(
-        _version(version, entry.versions[at - 1] if (at := entry.versions.index(version)) else None, taken)
-        for version in newest_first
-    )
-    numbers = [member.kernel.number for version in entry.versions for member in version.members]
-    first, last = min(numbers), max(numbers)
+def event_page(entry: Entry, kernels: Sequence[Kernel]) -> EventPage:
+    """The page of an event."""
     newest = entry.newest
+    by_name = {kernel.name: kernel for kernel in kernels}
+    ids = _Ids()
+    reasons = {form: missing(newest.event, form) for form in Form}
+    if newest.event.syscall is not None:
+        reasons[Form.RAW] = "its arguments are in the registers of the system call, as its record names them"
+    forms = tuple(
+        _form(form, entry.history.raw if form is Form.RAW else entry.history.classic, reasons[form], by_name, ids)
+        for form in Form
+    )
     return EventPage(
-        entry,
-        (views[0]._replace(is_newest=True), *views[1:]),
+        forms,
+        tuple(section.name for section in sections_of(newest.event)),
+        tuple(_headers(entry)),
         tuple(_names(newest.symbols.args, newest.symbols.fields, entry)),
         newest.symbols.left_out,
-        tuple(codes),
-        tuple(kernel for kernel in entry.lacking if kernel.number < first),
-        tuple(kernel for kernel in entry.lacking if kernel.number > last),
-        tuple(kernel for kernel in entry.lacking if first < kernel.number < last),
     )
 
 
-def event_document(entry: Entry) -> dict[str, Any]:
-    """The JSON beside the page of an event: each version as `tpgen show --json` has it on its newest kernel."""
-    newest = entry.newest
-    return {
-        "system": newest.event.system,
-        "name": newest.event.name,
-        "module": newest.event.module,
-        "lacking": [kernel.name for kernel in entry.lacking],
-        "versions": [
-            {
-                "letter": version.letter,
-                "kernels": [kernel.name for kernel in version.kernels],
-                "sections": [section.name for section in sections_of(version.newest.event)],
-                "event": event_json(version.newest.event, version.newest.kernel.target, version.newest.symbols),
-            }
-            for version in entry.versions
-        ],
-    }
+class _Ids:
+    """The ids of a page, each given once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def new(self, wanted: str, else_wanted: str) -> str:
+        """The id that is wanted where it is free, else the other one, or one like it."""
+        found = else_wanted if wanted in self._taken else wanted
+        while found in self._taken:
+            found += "-"
+        self._taken.add(found)
+        return found
 
 
-# --- versions
+def letter_of(number: int) -> str:
+    """The letters of a version: A to Z, then AA, AB and so on."""
+    head, last = divmod(number, 26)
+    return (letter_of(head - 1) if head else "") + chr(ord("A") + last)
 
 
-def _version(version: Version, before: Version | None, taken: set[str]) -> VersionView:
-    newest = version.newest
-    event = newest.event
-    no_args = "its arguments are those of the system call" if event.syscall else missing(event, Form.RAW)
-    no_record = missing(event, Form.CLASSIC)
-    args, fields = _args(version), _fields(version)
-    if before is not None:
-        args, fields = _marked(args, _args(before)), _marked(fields, _fields(before))
-    letter = version.letter
-    return VersionView(
+# --- forms
+
+
+def _form(form: Form, history: FormHistory, reason: str | None, kernels: Mapping[str, Kernel], ids: _Ids) -> FormView:
+    rows = [_rows(form, group, kernels[group.of].target) for group in history.groups]
+    letters = [letter_of(number) for number in range(len(rows))]
+    order = sorted(range(len(rows)), key=lambda at: -kernels[history.groups[at].kernels[-1]].number)
+    versions = []
+    for at in order:
+        values = rows[at] if at == 0 else _marked(rows[at], rows[at - 1])
+        group, before = history.groups[at], letters[at - 1] if at else None
+        versions.append(_version(form, group, letters[at], before, values, ids))
+    said = reason if reason is None or not versions else None
+    return FormView(form.value, tuple(versions), said, history.none, history.unknown)
+
+
+def _version(form: Form, group: Group, letter: str, before: str | None, values: Sequence[Value], ids: _Ids) -> Version:
+    record = group.event.record if form is Form.CLASSIC else None
+    suffix = f"-{form.value}"
+    return Version(
         letter,
-        version.kernels,
-        False,
-        before.letter if before else None,
-        tuple(section.name for section in sections_of(event)),
-        tuple(_headers(version)),
-        tuple(_identified(args, "arg", letter, taken)),
-        no_args,
-        tuple(_identified(fields, "field", letter, taken)),
-        no_record,
-        event.record.size_bytes if event.record else None,
-        drawn(event.record) if event.record is not None and no_record is None else (),
+        group.kernels,
+        tuple(ids.new(fragment("kernel", name), fragment("kernel", name) + suffix) for name in group.kernels),
+        group.unsure,
+        group.of,
+        before,
+        str(group.event.header) if group.event.header else None,
+        tuple(_identified(values, form, letter, ids)),
+        record.size_bytes if record else None,
+        drawn(record) if record is not None and missing(group.event, Form.CLASSIC) is None else (),
     )
 
 
-def _headers(version: Version) -> Iterator[tuple[str, str]]:
-    """The headers that define the event, and the kernels by which they do; one line for all of the same place."""
-    places: dict[str, list[str]] = {}
-    for member in version.members:
-        if member.event.header is not None:
-            places.setdefault(str(member.event.header), []).append(member.kernel.name)
-        for other in member.event.alternatives:
-            where = f"{other.position}{f' where {other.condition}' if other.condition else ''}"
-            places.setdefault(where, []).append(member.kernel.name)
-    for place, kernels in places.items():
-        yield place, ", ".join(dict.fromkeys(kernels))
+def _rows(form: Form, group: Group, target: Target) -> list[Value]:
+    if form is Form.RAW:
+        return [] if group.event.syscall else [_arg(arg, target) for arg in group.event.args or ()]
+    return [_field(field) for field in group.event.record.fields] if group.event.record else []
 
 
-def _args(version: Version) -> list[Value]:
-    event = version.newest.event
-    if event.args is None or event.syscall is not None or missing(event, Form.RAW) is not None:
-        return []
-    return [_arg(arg, version) for arg in event.args]
-
-
-def _arg(arg: Argument, version: Version) -> Value:
+def _arg(arg: Argument, target: Target) -> Value:
     name = arg.name or f"arg{arg.slot}"
-    size = arg_json(arg, version.newest.kernel.target)["size"]
-    told = _nullness(arg.slot, version)
-    return Value("", name, spell(arg.type, name), f"ctx[{arg.slot}]", size, told, type_of_page(arg.type))
+    size = arg_json(arg, target)["size"]
+    return Value("", name, spell(arg.type, name), f"ctx[{arg.slot}]", size, _nullness(arg), type_of_page(arg.type))
 
 
-def _nullness(slot: int, version: Version) -> str:
-    """The assumption of verifiers about the pointer: alike everywhere, or by the kernels that tell."""
-    told: dict[Nullness | None, list[str]] = {}
-    for member in version.members:
-        told.setdefault((member.event.args or ())[slot].nullness, []).append(member.kernel.name)
-    known = {nullness: kernels for nullness, kernels in told.items() if nullness is not None}
-    if len(told) == 1:
-        return "".join(map(str, known))
-    return "; ".join(f"{nullness} on {', '.join(kernels)}" for nullness, kernels in known.items())
-
-
-def _fields(version: Version) -> list[Value]:
-    event = version.newest.event
-    if event.record is None or missing(event, Form.CLASSIC) is not None:
-        return []
-    return [_field(field) for field in event.record.fields]
+def _nullness(arg: Argument) -> str:
+    return "" if arg.nullness is None else Nullness(arg.nullness).value
 
 
 def _field(field: Field) -> Value:
@@ -196,7 +186,8 @@ def _field(field: Field) -> Value:
         declared = field.name if field.type is None else spell(field.type, field.name)
     signed = "" if field.signed is None or field.dynamic else "signed" if field.signed else "unsigned"
     path = None if field.type is None else type_of_page(field.type)
-    return Value("", field.name, declared, f"@{field.offset_bytes}", field.size_bytes, signed, path)
+    place = "@?" if field.offset_bytes is None else f"@{field.offset_bytes}"
+    return Value("", field.name, declared, place, field.size_bytes, signed, path)
 
 
 def _marked(now: Sequence[Value], before: Sequence[Value]) -> list[Value]:
@@ -207,23 +198,48 @@ def _marked(now: Sequence[Value], before: Sequence[Value]) -> list[Value]:
         was = old.pop(value.name, None)
         if was is None:
             marked.append(value._replace(mark="added"))
-        elif (value.declared, value.place, value.size) != (was.declared, was.place, was.size):
-            size = "" if was.size == value.size else f", {was.size} bytes"
-            marked.append(value._replace(mark="changed", was=f"{was.declared} {was.place}{size}"))
+        elif _facts(value) != _facts(was):
+            marked.append(value._replace(mark="changed", was=_was(was, value)))
         else:
             marked.append(value)
     return [*marked, *(value._replace(mark="removed") for value in old.values())]
 
 
-def _identified(values: Iterable[Value], kind: Any, letter: str, taken: set[str]) -> Iterator[Value]:
+def _facts(value: Value) -> tuple[object, ...]:
+    return value.declared, value.place, value.size, value.about
+
+
+def _was(was: Value, now: Value) -> str:
+    """The facts of a row that are others now, in words."""
+    size = f"{was.size} bytes" if was.size is not None else "of unknown size"
+    pairs = (
+        (was.declared, now.declared), (was.place, now.place), (size if was.size != now.size else "", ""),
+        (was.about or "NULL-ness unknown", now.about or "NULL-ness unknown"),
+    )  # fmt: skip
+    return ", ".join(before for before, after in pairs if before != after)
+
+
+def _identified(values: Iterable[Value], form: Form, letter: str, ids: _Ids) -> Iterator[Value]:
     """The rows with ids: `arg-NAME` in the newest version that has it, `arg-NAME-A` in others."""
+    kind: Any = "arg" if form is Form.RAW else "field"
     for value in values:
         plain = fragment(kind, value.name)
-        found = plain if plain not in taken and value.mark != "removed" else f"{plain}-{letter}"
-        while found in taken:
-            found += "-"
-        taken.add(found)
-        yield value._replace(id=found)
+        other = f"{plain}-{letter}"
+        yield value._replace(id=ids.new(other if value.mark == "removed" else plain, other))
+
+
+def _headers(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The headers that define the event, with the kernels whose headers these are."""
+    places: dict[str, list[str]] = {}
+    for member in entry.members:
+        event = member.event
+        if event.header is not None:
+            places.setdefault(str(event.header), []).append(member.kernel.name)
+        for other in event.alternatives:
+            where = f"{other.position}{f' where {other.condition}' if other.condition else ''}"
+            places.setdefault(where, []).append(member.kernel.name)
+    for place, kernels in places.items():
+        yield place, ", ".join(dict.fromkeys(kernels))
 
 
 # --- names of values

@@ -1,8 +1,9 @@
-"""The facts that pages are made of: events of all kernels, each with its versions."""
+"""The facts that pages are made of: events of all kernels, each with its history."""
 
 from __future__ import annotations
 
 from tpgen.basics.frozen import frozen
+from tpgen.history.facts import EventHistory
 from tpgen.kernel.events import EventKey
 from tpgen.kernel.symbols.facts import EventSymbols
 from tpgen.model import Event
@@ -13,13 +14,14 @@ from tpgen.target import Target
 class Kernel:
     """A kernel of the atlas: the name by which pages call it, its uname -r (None where unknown), its target.
 
-    `number` is its place among the kernels, 0 for the oldest.
+    `number` is its place among the kernels, 0 for the oldest. `family` is as a history has it.
     """
 
     number: int
     name: str
     release: str | None
     target: Target
+    family: str
     events: int
 
 
@@ -34,38 +36,18 @@ class Member:
 
 
 @frozen
-class Version:
-    """A version of an event: the arguments and the record that `members`, oldest first, have alike.
+class Entry:
+    """An event of the atlas, with its history over all kernels. `path` is that of its page.
 
-    `letter` tells the versions of an event apart, `A` for the oldest.
+    `members` are the event as some kernels have it, oldest first: of all that have the same arguments, the same record,
+    byte order and size of pointers the newest. The last is that of the newest kernel that has the event.
     """
 
-    letter: str
+    path: str
+    history: EventHistory
     members: tuple[Member, ...]
 
     @property
     def newest(self) -> Member:
-        """The newest kernel's."""
-        return self.members[-1]
-
-    @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """The kernels that have it."""
-        return tuple(member.kernel for member in self.members)
-
-
-@frozen
-class Entry:
-    """An event of the atlas: its versions, oldest first by their oldest kernel, and the kernels that lack it.
-
-    `path` is that of its page.
-    """
-
-    path: str
-    versions: tuple[Version, ...]
-    lacking: tuple[Kernel, ...]
-
-    @property
-    def newest(self) -> Member:
         """The event as the newest kernel has it that has any."""
-        return max((version.newest for version in self.versions), key=lambda member: member.kernel.number)
+        return self.members[-1]

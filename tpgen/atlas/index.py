@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from tpgen.atlas.facts import Entry, Kernel, Version
+from tpgen.atlas.facts import Entry, Kernel
 from tpgen.atlas.types import named_type
+from tpgen.history.facts import Group
 from tpgen.model import Event, Kind
 from tpgen.programs.forms import Form, missing
 from tpgen.show import field_type_text
@@ -14,20 +15,22 @@ from tpgen.spelling import spell
 
 
 class EventRow(NamedTuple):
-    """An event in lists. `kernels` are the numbers of those that have it, oldest first; `arguments` as C has them."""
+    """An event in lists. `kernels` are the numbers of those that have it, oldest first; `arguments` as C has them.
+
+    `modules` are those of which it is, each with the kernels where it is so; `calls` are the numbers of a system call
+    by architecture.
+    """
 
     path: str
     system: str | None
     name: str
     module: str | None
     kind: Kind
-    class_name: str | None
-    header: str | None
     arguments: str | None
     kernels: tuple[int, ...]
     versions: int
-    modules: tuple[tuple[str | None, tuple[int, ...]], ...]
-    call: tuple[tuple[int, int], ...] = ()
+    modules: tuple[tuple[str, tuple[int, ...]], ...]
+    calls: tuple[tuple[str, int], ...] = ()
 
 
 class Use(NamedTuple):
@@ -48,21 +51,23 @@ class Index:
         self.events: list[EventRow] = []
         self.types: dict[str, list[Use]] = {}
         self.names: dict[Form, dict[str, list[int]]] = {form: {} for form in Form}
+        self._numbers = {kernel.name: kernel.number for kernel in kernels}
 
     def add(self, entry: Entry) -> None:
         """Add an event."""
-        number = len(self.events)
-        self.events.append(_row(entry))
+        event = len(self.events)
+        self.events.append(self._row(entry))
         uses: dict[tuple[str, Form, str, str], list[int]] = {}
-        for version in entry.versions:
-            for form, name, declared, ctype in _values(version):
+        for form, group in _groups(entry):
+            kernels = self._of(group.kernels)
+            for name, declared, ctype in _values(form, group.event):
                 names = self.names[form].setdefault(name, [])
-                if not names or names[-1] != number:
-                    names.append(number)
+                if not names or names[-1] != event:
+                    names.append(event)
                 if ctype is not None:
-                    uses.setdefault((ctype, form, name, declared), []).extend(_numbers(version))
-        for (ctype, form, name, declared), kernels in uses.items():
-            self.types.setdefault(ctype, []).append(Use(number, form, name, declared, tuple(sorted(kernels))))
+                    uses.setdefault((ctype, form, name, declared), []).extend(kernels)
+        for (ctype, form, name, declared), numbers in uses.items():
+            self.types.setdefault(ctype, []).append(Use(event, form, name, declared, tuple(sorted(set(numbers)))))
 
     def extend(self, other: Index) -> None:
         """Add the events of another index of the same kernels, behind those that are here."""
@@ -87,30 +92,29 @@ class Index:
         found: dict[str, list[tuple[EventRow, tuple[int, ...]]]] = {}
         for row in self.events:
             for module, kernels in row.modules:
-                if module is not None:
-                    found.setdefault(module, []).append((row, kernels))
+                found.setdefault(module, []).append((row, kernels))
         return dict(sorted(found.items()))
 
+    def _of(self, names: Iterable[str]) -> tuple[int, ...]:
+        return tuple(self._numbers[name] for name in names)
 
-def _row(entry: Entry) -> EventRow:
-    newest = entry.newest.event
-    modules: dict[str | None, list[int]] = {}
-    calls = []
-    for version in entry.versions:
-        for member in version.members:
-            modules.setdefault(member.event.module, []).append(member.kernel.number)
-            if member.event.syscall is not None and member.event.syscall.number is not None:
-                calls.append((member.kernel.number, member.event.syscall.number))
-    return EventRow(
-        entry.path, newest.system, newest.name, newest.module, newest.kind, newest.class_name,
-        newest.header.path if newest.header else None, prototype(newest),
-        tuple(sorted(number for version in entry.versions for number in _numbers(version))), len(entry.versions),
-        tuple((module, tuple(sorted(numbers))) for module, numbers in modules.items()), tuple(sorted(calls)),
-    )  # fmt: skip
-
-
-def _numbers(version: Version) -> Iterable[int]:
-    return (member.kernel.number for member in version.members)
+    def _row(self, entry: Entry) -> EventRow:
+        history, newest = entry.history, entry.newest.event
+        modules: dict[str, list[int]] = {}
+        for known in history.known_as:
+            if known.module is not None:
+                modules.setdefault(known.module, []).extend(self._of(known.kernels))
+        calls = {
+            member.kernel.target.arch: member.event.syscall.number
+            for member in entry.members
+            if member.event.syscall is not None and member.event.syscall.number is not None
+        }
+        owned = tuple((module, tuple(sorted(numbers))) for module, numbers in modules.items())
+        return EventRow(
+            entry.path, newest.system, newest.name, newest.module, newest.kind, prototype(newest),
+            self._of(history.kernels), max(len(history.raw.groups), len(history.classic.groups)), owned,
+            tuple(sorted(calls.items())),
+        )  # fmt: skip
 
 
 def prototype(event: Event) -> str | None:
@@ -123,16 +127,21 @@ def prototype(event: Event) -> str | None:
     return ", ".join(spell(arg.type, arg.name or f"arg{arg.slot}") for arg in event.args) or "void"
 
 
-def _values(version: Version) -> Iterator[tuple[Form, str, str, str | None]]:
-    """The arguments and fields of a version: form, name, declaration, and the type that has a page."""
-    event = version.newest.event
-    if event.syscall is None and missing(event, Form.RAW) is None:
-        for arg in event.args or ():
+def _groups(entry: Entry) -> Iterator[tuple[Form, Group]]:
+    for group in entry.history.raw.groups:
+        yield Form.RAW, group
+    for group in entry.history.classic.groups:
+        yield Form.CLASSIC, group
+
+
+def _values(form: Form, event: Event) -> Iterator[tuple[str, str, str | None]]:
+    """The arguments or fields of an event: name, declaration, and the type that has a page."""
+    if form is Form.RAW:
+        for arg in (event.args or ()) if event.syscall is None else ():
             name = arg.name or f"arg{arg.slot}"
-            yield Form.RAW, name, spell(arg.type, name), named_type(arg.type)
+            yield name, spell(arg.type, name), named_type(arg.type)
+        return
     for field in event.record.fields if event.record else ():
-        text = field_type_text(field)
-        declared = (
-            f"{text or '?[]'} {field.name}" if field.dynamic or field.type is None else spell(field.type, field.name)
-        )
-        yield Form.CLASSIC, field.name, declared, None if field.type is None else named_type(field.type)
+        text = field_type_text(field) or "?"
+        declared = f"{text} {field.name}" if field.dynamic or field.type is None else spell(field.type, field.name)
+        yield field.name, declared, None if field.type is None else named_type(field.type)

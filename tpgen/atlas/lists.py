@@ -242,7 +242,7 @@ def _syscalls(pages: Pages, index: Index) -> Iterator[File]:
     for row in index.events:
         if row.kind == Kind.SYSCALL:
             calls.setdefault(row.name.removeprefix("sys_enter_").removeprefix("sys_exit_"), []).append(row)
-    rows = [_call(pages, name, events, arches) for name, events in sorted(calls.items())]
+    rows = [_call(name, events, arches) for name, events in sorted(calls.items())]
     description = f"The {len(rows)} system calls that tracepoints report, with arguments and numbers by architecture."
     document = {
         "calls": [
@@ -258,11 +258,10 @@ def _syscalls(pages: Pages, index: Index) -> Iterator[File]:
     )
 
 
-def _call(pages: Pages, name: str, events: Sequence[EventRow], arches: Sequence[str]) -> dict[str, Any]:
+def _call(name: str, events: Sequence[EventRow], arches: Sequence[str]) -> dict[str, Any]:
     numbers: dict[str, int] = {}
     for row in events:
-        for kernel, number in row.call:
-            numbers[pages.kernels[kernel].target.arch] = number
+        numbers |= dict(row.calls)
     enter = next((row for row in events if row.name.startswith("sys_enter_")), None)
     return {
         "name": name,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tpgen.atlas.code import Code
-from tpgen.atlas.event_page import event_document, event_page
+from tpgen.atlas.event_page import event_page
 from tpgen.atlas.facts import Entry, Kernel
 from tpgen.atlas.paths import beside, fragment, path_of, root_of
 from tpgen.backends.templates import PageTemplates
 from tpgen.diagnostics import printable_json
-from tpgen.model import Event
+from tpgen.diff.render import change_line
+from tpgen.history.render import event_json
+from tpgen.programs.sections import sections_of
 from tpgen.show import KINDS
+from tpgen.show import event_json as show_json
 
 #: The version of the JSON beside the pages: templates/atlas/atlas.schema.json has its schema.
 JSON_VERSION = 1
@@ -47,15 +50,20 @@ class Pages:
     def __init__(self, kernels: Sequence[Kernel], base_url: str | None = None) -> None:
         self.kernels = tuple(kernels)
         self.links = tuple(map(_link, kernels))
+        self._by_name = {link.name: link for link in self.links}
+        self._targets = {kernel.name: kernel.target for kernel in kernels}
         self._base_url = base_url
-        self._templates = PageTemplates("atlas", {"spans": self.spans}, {"module_path": _module_path})
+        self._templates = PageTemplates(
+            "atlas", {"spans": self.spans, "links": self.links_of}, {"module_path": _module_path}
+        )
 
     def html(
         self, path: str, template: str, section: str, description: str, values: Mapping[str, object], has_json: bool
     ) -> bytes:
         """The page at `path`; `values` are what its template prints."""
         known = {
-            "root": root_of(path), "section": section, "json": beside(path).rpartition("/")[2] if has_json else None,
+            "root": root_of(path), "path": path, "section": section,
+            "json": beside(path).rpartition("/")[2] if has_json else None,
             "description": description if len(description) <= _DESCRIBED else f"{description[: _DESCRIBED - 1]}…",
             "canonical": None if self._base_url is None else f"{self._base_url}{path}",
         }  # fmt: skip
@@ -79,30 +87,37 @@ class Pages:
 
     def event(self, entry: Entry, codes: Sequence[Code]) -> Iterator[File]:
         """The page of an event."""
-        page = event_page(entry, codes)
-        event = entry.newest.event
-        versions = tuple(
-            view._replace(kernels=tuple(self.links[kernel.number] for kernel in view.kernels))  # type: ignore[misc]
-            for view in page.versions
-        )
-        members = [member for version in entry.versions for member in version.members]
-        modules = sorted({member.event.module for member in members if member.event.module is not None})
+        event, history = entry.newest.event, entry.history
+        modules = sorted({known.module for known in history.known_as if known.module is not None})
         calls = {
-            f"{member.event.syscall.number} on {member.kernel.target.arch}"
-            for member in members
+            member.kernel.target.arch: f"{member.event.syscall.number} on {member.kernel.target.arch}"
+            for member in entry.members
             if member.event.syscall is not None and member.event.syscall.number is not None
         }
         yield from self.page(
-            entry.path, "event", "events", _about(event, len(entry.versions)), event_document(entry),
-            page=page._replace(versions=versions), event=event, kind=KINDS[event.kind], modules=modules,
-            system_path=None if event.system is None else path_of("system", event.system),
-            number=", ".join(sorted(calls)), present=self._present(entry), codes=list(self._codes(codes)),
+            entry.path, "event", "events", _about(entry), self._document(entry),
+            page=event_page(entry, self.kernels), event=event, history=history, kind=KINDS[event.kind],
+            system_path=None if event.system is None else path_of("system", event.system), modules=modules,
+            number=", ".join(calls[arch] for arch in sorted(calls)), codes=list(self._codes(codes)),
+            breaks=[(each.steps, [change_line(change) for change in each.changes]) for each in history.breaks],
         )  # fmt: skip
 
-    def _present(self, entry: Entry) -> str:
-        """Since when and until when the event is there, as far as these kernels tell."""
-        numbers = [member.kernel.number for version in entry.versions for member in version.members]
-        return self.spans(sorted(numbers))
+    def kernel(self, name: str) -> Kernel:
+        """The kernel of that name."""
+        return next(kernel for kernel in self.kernels if kernel.name == name)
+
+    def links_of(self, names: Iterable[str]) -> list[KernelLink]:
+        """The kernels of these names."""
+        return [self._by_name[name] for name in names]
+
+    def _document(self, entry: Entry) -> dict[str, Any]:
+        """The JSON beside the page of an event: its history, and what the newest kernel tells besides."""
+        event = entry.newest.event
+        return {
+            **event_json(entry.history, self._targets),
+            "newest": show_json(event, entry.newest.kernel.target, entry.newest.symbols),
+            "sections": [section.name for section in sections_of(event)],
+        }
 
     def _codes(self, codes: Sequence[Code]) -> Iterator[dict[str, object]]:
         counts: dict[str, int] = {}
@@ -111,7 +126,7 @@ class Pages:
             yield {
                 "language": code.language, "text": code.text, "file": code.name,
                 "id": f"code-{code.backend}" if number == 1 else f"code-{code.backend}-{number}",
-                "about": ", ".join(kernel.name for kernel in code.kernels),
+                "kernels": [self.links[kernel.number] for kernel in code.kernels], "includes": code.includes,
             }  # fmt: skip
 
 
@@ -136,8 +151,10 @@ def _module_path(name: str) -> str:
     return path_of("module", name)
 
 
-def _about(event: Event, versions: int) -> str:
+def _about(entry: Entry) -> str:
     """The line that a search engine shows."""
+    event, history = entry.newest.event, entry.history
+    versions = max(len(history.raw.groups), len(history.classic.groups))
     names = [arg.name or f"arg{arg.slot}" for arg in event.args or ()]
     fields = [field.name for field in event.record.fields] if event.record else []
     parts = [f"The {KINDS[event.kind]} {event.title} of Linux"]
