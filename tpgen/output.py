@@ -16,6 +16,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from tpgen.diagnostics import TpgenError, fail
@@ -75,10 +76,11 @@ class _Place(NamedTuple):
 
 
 class _Named:
-    """The directory that the user named, and those below it."""
+    """The directory that the user named, and those below it; messages call it `shown`."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, shown: str | None = None) -> None:
         self.root = root
+        self._shown = root if shown is None else shown
         # By what a name begins with: what the path does then, and the files there.
         self._listed: dict[str, tuple[str, set[str]]] = {}
         self._made: list[str] = []
@@ -93,7 +95,7 @@ class _Named:
                 _make_directories(parent, self._made)
                 self._listed[folder] = (path[: len(path) - len(base)], set(os.listdir(parent)))
             except OSError as error:
-                raise _unwritable(parent, error) from None
+                raise _unwritable(self._shown + parent[len(self.root) :], error) from None
         above, there = self._listed[folder]
         return _Place(above + base, above + base), base in there
 
@@ -258,10 +260,14 @@ def is_inside(name: str) -> bool:
 def write_files(directory: str | Inside, files: Iterable[tuple[str, Data]]) -> list[str]:
     """Write files, of distinct names, below `directory`; return the paths of those that changed.
 
-    Directories are made as needed. The files may be made as they are taken: one is in memory at a time. Every file is
-    first written in full beside its place and only then renamed into it, so that a failure, theirs too, leaves what was
-    there before. Raises `TpgenError` `unwritable`.
+    Directories are made as needed. The files may be made as they are taken: one is in memory at a time. Every file, or
+    a directory that is new with all in it, is first written in full beside its place and only then renamed into it, so
+    that a failure, theirs too, leaves what was there before. Raises `TpgenError` `unwritable`.
     """
+    if isinstance(directory, str) and not os.path.lexists(directory.rstrip(os.sep) or os.sep):
+        files = iter(files)
+        first = next(files, None)
+        return [] if first is None else _write_directory(directory.rstrip(os.sep), chain([first], files))
     below = directory if isinstance(directory, Inside) else _Named(directory)
     try:
         return _replace((*below.place(name), data) for name, data in files)
@@ -278,6 +284,31 @@ def remove_files(directory: str, names: Iterable[str]) -> None:
     for name in names:
         with Inside(directory) as below:  # which keeps each directory open
             below.remove(name)
+
+
+def _write_directory(path: str, files: Iterable[tuple[str, Data]]) -> list[str]:
+    """Write files into a directory that does not exist: to rename it costs as much as to rename one of thousands."""
+    staged = _Named(os.path.join(os.path.dirname(path), f".tpgen-{os.urandom(8).hex()}-0"), path)
+    names: list[str] = []
+    try:
+        for name, data in files:
+            place, _ = staged.place(name)
+            names.append(name)
+            _write(place, data, None)
+        try:
+            os.rename(staged.root, path)
+        except OSError:  # somebody else made one meanwhile
+            there = _Named(path)
+            _replace((*there.place(name), staged.place(name)[0].read() or b"") for name in names)
+            _remove_tree(staged.root)
+        _clean(_Place(path, path))
+    except BaseException as error:
+        _remove_tree(staged.root)
+        staged.undo()
+        if isinstance(error, OSError):
+            raise _unwritable(os.path.join(path, names[-1]), error) from None
+        raise
+    return [os.path.join(path, name) for name in names]
 
 
 def write_file(path: str, data: bytes) -> list[str]:
@@ -421,7 +452,17 @@ def _clean(place: _Place) -> None:
                 left = place.beside(name)
                 status = left.status()
                 if status and status.st_uid == os.geteuid() and status.st_mtime < time.time() - _DAY_SECONDS:
-                    left.unlink()
+                    if stat.S_ISDIR(status.st_mode):
+                        _remove_tree(left.name, left.directory)
+                    else:
+                        left.unlink()
+
+
+def _remove_tree(path: str, directory: int | None = None) -> None:
+    """Remove a directory and what is in it, where there is one."""
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True, dir_fd=directory)
 
 
 def _unwritable(path: str, error: OSError, what: str = "write") -> TpgenError:

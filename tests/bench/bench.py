@@ -28,8 +28,8 @@ RECORD = Path(__file__).with_name("record.json")
 VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
 ONE_EVENT = ("bpftrace", "-lv", "tracepoint:sched:sched_switch")
 ALL_EVENTS = ("bpftrace", "-lv", "t:*")
-# Stands in a command line for a folder that each run gets anew, empty. In memory where that can be had: to make 4600
-# files takes a disk longer than all else here, whoever makes them, and never the same.
+# Stands in a command line for a folder that does not exist, in one that each run gets anew. In memory where that can be
+# had: to make 4600 files takes a disk longer than all else here, whoever makes them, and never the same.
 FOLDER = "DIR"
 MEMORY = "/dev/shm"
 # Stands for the tpgen.toml of a project of 100 headers that are built: from the second run on there is nothing to do.
@@ -207,7 +207,11 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
                     own |= {"XDG_CACHE_HOME": empty} if command.cold else {}
                     own |= {} if command.bytecode else {"PYTHONPYCACHEPREFIX": os.path.join(empty, "bytecode")}
                     own |= {"XDG_DATA_HOME": os.path.join(data, "full")} if command.catalogs else {}
-                    argv = [one for word in command.argv for one in (words | {FOLDER: [folder]}).get(word, [word])]
+                    argv = [
+                        one
+                        for word in command.argv
+                        for one in (words | {FOLDER: [os.path.join(folder, "out")]}).get(word, [word])
+                    ]
                     run = run_once(program, argv, own)
                 if turn:
                     runs[command].append(run)

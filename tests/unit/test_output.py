@@ -182,8 +182,48 @@ class TestReplaced:
         for name in (old, *others):
             os.utime(aged_file(tmp_path / name), (OLD, OLD))
         aged_file(tmp_path / young)
+        directory = tmp_path / f".tpgen-{'b' * 16}-0"
+        directory.mkdir()
+        aged_file(directory / "a.h")
+        os.utime(directory, (OLD, OLD))
         write_file(str(tmp_path / "x.h"), b"x")
         assert sorted(os.listdir(tmp_path)) == sorted([young, *others, "x.h"])
+
+    def test_leftovers_beside_a_new_directory(self, tmp_path: Path) -> None:
+        aged(aged_file(tmp_path / f".tpgen-{'0' * 16}-0"))
+        write_files(str(tmp_path / "out"), FILES)
+        assert os.listdir(tmp_path) == ["out"]
+
+    def test_a_new_directory_is_there_with_all_in_it(self, tmp_path: Path) -> None:
+        """It has the mode that the user's mask gives, and nobody sees it half full."""
+        seen = []
+
+        def made() -> Iterator[tuple[str, bytes]]:
+            for name, data in FILES:
+                seen.append((tmp_path / "out").exists())
+                yield name, data
+
+        previous = os.umask(0o027)
+        try:
+            write_files(f"{tmp_path}/out/", made())
+        finally:
+            os.umask(previous)
+        assert seen == [False] * 3
+        assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o750
+        assert os.listdir(tmp_path) == ["out"]
+
+    def test_somebody_makes_the_new_directory_meanwhile(self, tmp_path: Path) -> None:
+        def made() -> Iterator[tuple[str, bytes]]:
+            yield from FILES
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "a.h").write_text("another")
+            (tmp_path / "out" / "d.h").write_text("another")
+
+        write_files(str(tmp_path / "out"), made())
+        assert contents(tmp_path) == {
+            "out/a.h": "one\n", "out/b.h": "two\n", "out/c.h": "three\n", "out/d.h": "another",
+        }  # fmt: skip
+        assert os.listdir(tmp_path) == ["out"]
 
 
 def aged_file(path: Path) -> Path:
@@ -255,6 +295,10 @@ class TestRefused:
 
         monkeypatch.setattr("tpgen.output.os.write", full)
         self.refused(tmp_path, f"{tmp_path}/{'abc'[at - 1]}.h: cannot write: No space left on device [unwritable]")
+        del written[:]
+        with pytest.raises(TpgenError, match=rf"^{tmp_path}/new/er/{'abc'[at - 1]}\.h: cannot write: No space"):
+            write_files(str(tmp_path / "new" / "er"), FILES)
+        assert os.listdir(tmp_path) == ["a.h"]
 
     def test_interrupted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C is no OSError, and leaves no half file either."""
@@ -266,7 +310,10 @@ class TestRefused:
         monkeypatch.setattr("tpgen.output.os.write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write_files(str(tmp_path), FILES)
+        with pytest.raises(KeyboardInterrupt):
+            write_files(str(tmp_path / "new"), FILES)
         assert contents(tmp_path) == {"a.h": "old"}
+        assert os.listdir(tmp_path) == ["a.h"]
 
     def test_failure_of_a_file_that_is_made(self, tmp_path: Path) -> None:
         """It leaves nothing of those before it, nor the directories that were made for them."""
