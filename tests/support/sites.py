@@ -26,7 +26,8 @@ class Page(HTMLParser):
         known = dict(attrs)
         assert len(known) == len(attrs), (tag, attrs)
         self.tags.append((tag, known))
-        self.links += [value for name in ("href", "src", "action") if (value := known.get(name)) is not None]
+        if known.get("rel") != "canonical":  # the page's own address, where it will be
+            self.links += [value for name in ("href", "src", "action") if (value := known.get(name)) is not None]
         if (value := known.get("id")) is not None:
             self.ids.append(value)
         if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():

@@ -8,6 +8,8 @@ from typing import Any
 from tpgen.atlas.index import EventRow, Index, Use
 from tpgen.atlas.pages import File, KernelLink, Pages
 from tpgen.atlas.paths import fragment, letter_of, path_of
+from tpgen.atlas.search.facts import IndexedEvent, SearchIndex
+from tpgen.atlas.search.scripts import script_files
 from tpgen.model import Kind
 from tpgen.programs.forms import Form
 
@@ -18,7 +20,7 @@ _MOST_OF_A_NAME = 200
 def list_pages(pages: Pages, index: Index, pairs: Sequence[tuple[KernelLink, KernelLink, str]]) -> Iterator[File]:
     """All pages that list events. `pairs` are the kernels that have a page of changes, with its path."""
     yield from _home(pages, index)
-    yield _search(pages)
+    yield from _search(pages, index)
     yield from _systems(pages, index)
     yield from _modules(pages, index)
     yield from _kernels(pages, index, pairs)
@@ -44,10 +46,24 @@ def _home(pages: Pages, index: Index) -> Iterator[File]:
     )  # fmt: skip
 
 
-def _search(pages: Pages) -> File:
-    """The page of all that a search finds, which the script fills."""
+def _search(pages: Pages, index: Index) -> Iterator[File]:
+    """The page of all that a search finds, which the script fills, and the names that it looks through."""
     description = "Search the names of events, arguments, fields and types of Linux."
-    return File("search.html", pages.html("search.html", "search", "", description, {}, has_json=False))
+    yield File("search.html", pages.html("search.html", "search", "", description, {}, has_json=False))
+    for name, text in script_files(_names_to_search(pages, index)).items():
+        yield File(f"search/{name}", text.encode())
+
+
+def _names_to_search(pages: Pages, index: Index) -> SearchIndex:
+    names = {form: {name: len(events) for name, events in index.names[form].items()} for form in Form}
+    return SearchIndex(
+        [IndexedEvent(row.system, row.name, row.path, row.module if "@" in row.path else None) for row in index.events],
+        names[Form.RAW],
+        names[Form.CLASSIC],
+        {name: len({use.event for use in uses}) for name, uses in index.types.items()},
+        {name: len(rows) for name, rows in index.modules().items()},
+        [kernel.name for kernel in pages.kernels],
+    )
 
 
 def _counts(names: Any) -> list[tuple[str, int]]:

@@ -24,7 +24,7 @@ const atlas = (() => {
     return first >= "a" && first <= "z" ? first : "_";
   }
 
-  /** Takes what a file of the index holds; tpgen/atlas/search_index.py has its format. */
+  /** Takes what a file of the index holds; tpgen/atlas/search/scripts.py has its format. */
   function take(file, text) {
     let kind, of, before;
     for (const line of text.split("\n")) {

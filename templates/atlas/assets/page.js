@@ -2,13 +2,25 @@
 "use strict";
 
 (() => {
-  for (const button of document.querySelectorAll("button[data-copy]")) {
+  for (const button of document.querySelectorAll("button.copy")) {
     const said = button.textContent;
     button.hidden = false;
     button.addEventListener("click", async () => {
       const done = await copy(document.getElementById(button.dataset.copy));
       button.textContent = done ? "Copied" : "Press Ctrl+C";
       setTimeout(() => (button.textContent = said), 2000);
+    });
+  }
+
+  for (const button of document.querySelectorAll("button.download")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const text = document.getElementById(button.dataset.copy).textContent;
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+      link.download = button.dataset.name;
+      link.click();
+      URL.revokeObjectURL(link.href);
     });
   }
 

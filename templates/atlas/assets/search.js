@@ -91,7 +91,7 @@
   function option(entry) {
     const link = element("a", { role: "option", id: `option-${options.length}`, href: root + entry.page, tabindex: -1 });
     link.setAttribute("aria-selected", "false");
-    link.append(name(entry), about(entry));
+    link.append(name(entry), " ", about(entry));
     options.push(link);
     return link;
   }

@@ -1,0 +1,1 @@
+"""The atlas in Debian's chromium: searched and read with scripts and without, by keys alone, on a slow network."""
