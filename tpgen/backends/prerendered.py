@@ -10,7 +10,6 @@ when it is needed.
 from __future__ import annotations
 
 import os
-import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -25,7 +24,6 @@ FILE = "prerendered.txt"
 _HEAD = "Made from the templates beside this file by templates/prerender.py, which is to be run when one changes.\n"
 # A page is a template with one set of flags; its first line is its key.
 _PAGE = "\f"
-_PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|%)")
 
 
 def fill(backend: str, template: str, flags: Sequence[str] = (), /, **values: object) -> str:
@@ -41,10 +39,20 @@ def _page(backend: str, template: str, *flags: str) -> tuple[str, Callable[[Mapp
     To find each by its name takes twice as long, thousands of times. A template without values is filled already.
     """
     page = prerendered(backend, template, *flags)
-    names = [name for name in _PLACEHOLDER.findall(page) if name]
-    if not names:
-        return page % (), None
-    return _PLACEHOLDER.sub(lambda found: "%s" if found[1] else "%%", page), itemgetter(*names)
+    asked = _Asked()
+    by_place = page.replace("%%", "%%%%") % asked
+    return (by_place, itemgetter(*asked.names)) if asked.names else (page % (), None)
+
+
+class _Asked(dict[str, str]):
+    """The names of the values that a text for `%` asks for, in its order; it gets `%s` for each."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __missing__(self, name: str) -> str:
+        self.names.append(name)
+        return "%s"
 
 
 @cache

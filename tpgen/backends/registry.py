@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from _thread import allocate_lock
 from collections import Counter
@@ -21,6 +20,7 @@ from itertools import groupby
 
 from tpgen import __version__
 from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
+from tpgen.basics.patterns import pattern
 from tpgen.basics.typing import NamedTuple, cast
 from tpgen.diagnostics import Diagnostic, TpgenError, described, fail
 from tpgen.model import Event
@@ -43,7 +43,7 @@ BUILT_IN = {
 LOADED_OF_OTHERS: list[str] = []
 
 _MEMBERS = ("api", "description", "forms", "options", "several_kernels")
-_OPTION_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_OPTION_NAME = pattern(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 
 class Plugin(NamedTuple):
@@ -299,7 +299,7 @@ def _problem(backend: Backend) -> str | None:
 
 
 def _option_problem(option: Option) -> str | None:
-    if not isinstance(option.name, str) or not re.fullmatch(_OPTION_NAME, option.name):
+    if not isinstance(option.name, str) or not _OPTION_NAME.fullmatch(option.name):
         return f"{option.name!r} cannot be the name of an option"
     if not isinstance(option.help, str) or not option.help.isprintable():
         return f"the help of its option {option.name} is not one line"

@@ -6,7 +6,7 @@ What a kernel's events are is known from its sources (`resolve`) or from a catal
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
@@ -169,14 +169,13 @@ class KernelEvents(ABC):
 
     def matching(self, pattern: str, module: str | None = None) -> list[EventKey]:
         """The events that `pattern` means, maybe none, as `select` has them. Raises `bad-pattern`."""
-        from fnmatch import fnmatchcase
-
         system, name = split_pattern(pattern)
         candidates = self._candidates(pattern, name)
+        is_meant = _test(system or "")
         found = [
             key
             for key in candidates
-            if (system is None or (key.system is not None and fnmatchcase(key.system, system)))
+            if (system is None or (key.system is not None and is_meant(key.system)))
             and (module is None or key.module == (None if module == "vmlinux" else module))
         ]
         if system is None and not is_glob(pattern):
@@ -186,9 +185,8 @@ class KernelEvents(ABC):
 
     def _candidates(self, pattern: str, name: str) -> list[EventKey]:
         """The events of such a name, of any system and module."""
-        from fnmatch import fnmatchcase
-
-        return [key for key in self.keys() if fnmatchcase(key.name, name)] if is_glob(pattern) else self.keys_of(name)
+        is_meant = _test(name)
+        return [key for key in self.keys() if is_meant(key.name)] if is_glob(pattern) else self.keys_of(name)
 
     def select_all(self, patterns: Iterable[str], module: str | None = None) -> list[EventKey]:
         """The events that any of `patterns` means, each once."""
@@ -239,6 +237,15 @@ class KernelEvents(ABC):
 
         name = pattern.rpartition(":")[2]
         return difflib.get_close_matches(name, self.names, n=3, cutoff=0.7)
+
+
+def _test(pattern: str) -> Callable[[str], bool]:
+    """The test whether a system or a name is meant."""
+    if not is_glob(pattern):
+        return pattern.__eq__
+    from fnmatch import fnmatchcase
+
+    return lambda name: fnmatchcase(name, pattern)
 
 
 def split_pattern(pattern: str) -> tuple[str | None, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 
+from tpgen.basics.patterns import is_c_name
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import fail, shortened
 from tpgen.kernel.options import FLAG, KERNEL, PATH, WORD, KernelOption, options_of, split_catalog
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _GLOB = frozenset("*?[")
-_MACRO = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 class KernelRequest(NamedTuple):
@@ -70,7 +69,7 @@ class KernelRequest(NamedTuple):
             macros[name] = text if equals else "1"
         for flag, names in (("-D", list(macros)), ("-U", self.undefines)):
             for name in names:
-                if not _MACRO.fullmatch(name):
+                if not is_c_name(name):
                     raise fail("usage", f"{flag} {shortened(name)!r}: this is no name of a macro", hint="give NAME")
         if both := sorted(macros.keys() & self.undefines):
             raise fail("usage", f"-D and -U name the same macro {both[0]}", hint="leave one of them away")

@@ -8,10 +8,10 @@ raises `ValueError` with what is wrong.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from tpgen.basics.frozen import replace
+from tpgen.basics.patterns import NAME_CHARACTERS, is_c_name, is_made_of, pattern
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple, assert_never
 from tpgen.diagnostics import shortened
 from tpgen.layout import LOCATOR_BYTES, MAX_RECORD_BYTES, SLOT_BYTES, SLOT_SIZES
@@ -39,6 +39,7 @@ from tpgen.target import Target
 from tpgen.typequery import children, composition_fault, kind_of, size_of, stripped
 
 if TYPE_CHECKING:
+    import re
     from typing import Any, NoReturn
 
     from tpgen.kernel.events import EventKey
@@ -50,22 +51,21 @@ MOST_SYMBOLS = 8192
 #: No kernel's path, message or print fmt is longer, in characters.
 LONGEST_TEXT = 1 << 16
 # An event's name may start with a digit, as those of the ieee 802.15.4 stack do.
-_EVENT = re.compile(r"[A-Za-z0-9_]{1,200}")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
+_LONGEST_EVENT, _LONGEST_NAME = 200, 201
 # tracefs allows a dash in a system: xhci-hcd.
-_SYSTEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,200}")
+_SYSTEM = f"{NAME_CHARACTERS}-"
 # A module, a release: 6.12.107+deb13-amd64.
-_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,200}")
+_WORD = f"{NAME_CHARACTERS}-.+~"
 # What makes up the names of C's own numbers: unsigned long.
 _NUMBER_WORDS = frozenset("_Bool __int128 char double float int long short signed unsigned".split())
 # The words that no C allows as a name: `asm` and `typeof` are GNU's and C23's alone.
 _RESERVED = (KEYWORDS | GNU_KEYWORDS) - {"asm", "typeof"}
 # A member within members: thread_info.status, regs[3].
-_MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\]){0,8}")
-_SHOWN = re.compile(r"[ -~]{1,200}")
-_C_VALUE = re.compile(r"-?[0-9]{1,20}")
+_MEMBER = pattern(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\]){0,8}")
+_SHOWN = pattern(r"[ -~]{1,200}")
+_C_VALUE = pattern(r"-?[0-9]{1,20}")
 # The length of an array as a header writes it, `sizeof(struct sockaddr_in6)`: it stands in a comment.
-_LENGTH = re.compile(r"(?:[\w\s()+\-&|~%<>,.?:!=]|\*(?!/)|/(?!\*))*", re.ASCII)
+_LENGTH = pattern(r"(?a)(?:[\w\s()+\-&|~%<>,.?:!=]|\*(?!/)|/(?!\*))*")
 _SIZES = {
     "int": (1, 2, 4, 8, 16), "bool": (1, 2, 4, 8), "enum": (1, 2, 4, 8), "float": (2, 4, 8, 10, 12, 16),
 }  # fmt: skip
@@ -77,39 +77,50 @@ def wrong(what: str, value: object) -> NoReturn:
     raise ValueError(f"{shown if len(shown) < 60 else shown[:60] + '…'} is no {what}")
 
 
-def _matching(pattern: re.Pattern[str], value: Any, what: str) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
+def _matching(form: re.Pattern[str], value: Any, what: str) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
         wrong(what, value)
     return value
 
 
+def _is_made_of(characters: str, value: object) -> bool:
+    """Whether a value is a text of these characters, not too long, that begins like a name."""
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME:
+        return False
+    return is_made_of(characters, value) and value[0] in NAME_CHARACTERS
+
+
 def event_name(value: Any) -> str:
-    return _matching(_EVENT, value, "name of an event")
+    if not _is_made_of(NAME_CHARACTERS, value) or len(value) > _LONGEST_EVENT:
+        wrong("name of an event", value)
+    return str(value)
 
 
 def system_name(value: Any) -> str:
-    return _matching(_SYSTEM, value, "name of a system")
+    return str(value) if _is_made_of(_SYSTEM, value) else wrong("name of a system", value)
 
 
 def identifier(value: Any) -> str:
     """The name of a field. It may be a word of C: dynamic events have fields `int` and `if`."""
-    return _matching(_IDENTIFIER, value, "C identifier")
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not is_c_name(value):
+        wrong("C identifier", value)
+    return value
 
 
 def c_name(value: Any) -> str:
     """The name of an argument, or of a type that is no number: a word of C is none."""
     if value in _RESERVED:
         wrong("C identifier", value)
-    return _matching(_IDENTIFIER, value, "C identifier")
+    return identifier(value)
 
 
 def word(value: Any) -> str:
     """A module, a release, the name of a kernel or an architecture."""
-    return _matching(_WORD, value, "name")
+    return str(value) if is_word(value) else wrong("name", value)
 
 
 def is_word(value: object) -> bool:
-    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+    return _is_made_of(_WORD, value)
 
 
 def number_name(value: Any) -> str:

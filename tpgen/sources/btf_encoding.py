@@ -5,13 +5,13 @@ Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h.
 
 from __future__ import annotations
 
-import re
 import struct
 from array import array
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import lru_cache
 
+from tpgen.basics.patterns import is_c_name
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import fail
 from tpgen.spelling import KEYWORDS
@@ -79,7 +79,6 @@ PER_ELEMENT[BtfKind.STRUCT] = PER_ELEMENT[BtfKind.UNION] = 3
 PER_ELEMENT[BtfKind.DATASEC] = PER_ELEMENT[BtfKind.ENUM64] = 3
 
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _NAMELESS = frozenset(BtfKind) - {BtfKind.INT, BtfKind.FLOAT, BtfKind.FWD, BtfKind.TYPEDEF, BtfKind.TYPE_TAG}
 _FLOATS = frozenset(("float", "double", "long double"))
 
@@ -90,7 +89,7 @@ def may_be_named(kind: BtfKind, name: str) -> bool:
         return kind in _NAMELESS
     if kind in (BtfKind.INT, BtfKind.FLOAT) and (canonical_integer(name) or name in _FLOATS):
         return True  # pahole of Linux 5.10 wrote `double` as an INT
-    return _NAME.fullmatch(name) is not None and name not in KEYWORDS
+    return is_c_name(name) and name not in KEYWORDS
 
 
 def kind_of(info: int) -> BtfKind:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from collections.abc import Container, Iterator
@@ -177,6 +176,8 @@ class StringSection:
 
         The base's are kept: a running kernel has a hundred modules on one base.
         """
+        import re
+
         # The NUL before a string leads the pattern, so that the search skips from string to string.
         pattern = re.compile(rb"\0(" + names.encode() + rb")(?=\0)")
         data, start, end = self._data, self._start, self._end

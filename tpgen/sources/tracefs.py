@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from functools import cached_property
 
+from tpgen.basics.patterns import pattern
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import TpgenError, fail, unreadable
 from tpgen.sources.files import read_bytes
@@ -22,7 +22,7 @@ DYNAMIC_SYSTEMS = frozenset(("kprobes", "uprobes", "eprobes", "fprobes", "tracep
 # Since Linux 5448d44c3855 ("tracing: Add unified dynamic event framework") (in v5.0) the first has them all.
 _DYNAMIC_FILES = (("dynamic_events",), ("kprobe_events", "uprobe_events"))
 # As `p:kprobes/name …`, `r64:group/name …`, `s:synthetic/name …`.
-_DYNAMIC_EVENT = re.compile(r"^[a-z][0-9]*:([^/\s]+)/(\S+)", re.MULTILINE)
+_DYNAMIC_EVENT = pattern(r"(?m)^[a-z][0-9]*:([^/\s]+)/(\S+)")
 # The longest format files are those with a table in `print fmt`, of some 100 KiB.
 _BIGGEST_FORMAT = 4 << 20
 
@@ -78,7 +78,7 @@ class TraceFs:
         for names in _DYNAMIC_FILES:
             texts = [self._listed(name) for name in names]
             if any(text is not None for text in texts):
-                pairs = (_DYNAMIC_EVENT.findall(text) for text in texts if text is not None)
+                pairs = (_DYNAMIC_EVENT.findall(text) for text in texts if text)
                 return frozenset((system, event) for found in pairs for system, event in found)
         return None
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Collection, Sequence
 
 from tpgen.basics.columns import aligned
+from tpgen.basics.patterns import pattern
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import printable_lines
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 USUAL_WIDTH = 80
 _LEAST = 20
 # A line in one colour: what is before it, the colour, the text and the end of the colour.
-_COLOURED = re.compile(r"( *)(\x1b\[[0-9;]+m)(.*)(\x1b\[m)")
+_COLOURED = pattern(r"( *)(\x1b\[[0-9;]+m)(.*)(\x1b\[m)")
 
 
 def width_of(stream: TextIO | None) -> int | None:

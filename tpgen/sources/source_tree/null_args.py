@@ -8,11 +8,11 @@ Since Linux 838a10bd2ebf ("bpf: Augment raw_tp arguments with PTR_MAYBE_NULL") (
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 
+from tpgen.basics.patterns import pattern
 from tpgen.model import Argument, Nullness, Pointer, Struct
 from tpgen.typequery import stripped
 
@@ -23,11 +23,11 @@ PATH = os.path.join("kernel", "bpf", "btf.c")
 
 # Linux has a file of 250 KB there.
 _BIGGEST = 1 << 23
-_TABLE = re.compile(r"\braw_tp_null_args\s*+\[\s*+\]\s*+=\s*+\{")
+_TABLE = pattern(r"\braw_tp_null_args\s*+\[\s*+\]\s*+=\s*+\{")
 # Where a line begins with the brace that closes the table.
-_END = re.compile(r"\n[^\S\n]*+\}\s*+;")
-_ENTRY = re.compile(r'\{\s*+"(\w++)"\s*+,\s*+(0[xX][0-9a-fA-F]++(?:\s*+\|\s*+0[xX][0-9a-fA-F]++)*+)\s*+\}')
-_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+_END = pattern(r"\n[^\S\n]*+\}\s*+;")
+_ENTRY = pattern(r'\{\s*+"(\w++)"\s*+,\s*+(0[xX][0-9a-fA-F]++(?:\s*+\|\s*+0[xX][0-9a-fA-F]++)*+)\s*+\}')
+_COMMENT = pattern(r"(?s)/\*.*?(?:\*/|\Z)|//[^\n]*")
 
 
 def read_null_args(root: str) -> dict[str, int] | None:
