@@ -201,7 +201,9 @@ def _command(name: str, arguments: list[str], **known: object) -> int:
 
     base.begin()
     command = import_module(f"tpgen.commands.{name}")
-    options = command.parser().parse_args(arguments)
+    # Most are read without argparse, which takes a tenth of a run for one event.
+    plain = command.plain(arguments) if hasattr(command, "plain") else None
+    options = plain or command.parser().parse_args(arguments)
     vars(options).update(known)
     code: int = command.run(options)
     return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.progress import Line
 from tpgen.commands.deliver import say
 from tpgen.diagnostics import fail

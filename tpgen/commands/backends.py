@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from tpgen.building.request import BuildRequest
-from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common import base, parsing
+from tpgen.commands.common.parsing import Parser
 from tpgen.diagnostics import fail, printable_lines
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     description = "Bring generated files up to date with tpgen.toml. docs/build.md explains the file."
-    made = base.parser("build", description)
+    made = parsing.parser("build", description)
     made.add_argument("toml", nargs="?", default="tpgen.toml", metavar="TOML", help="default: tpgen.toml")
     made.add_argument("-o", "--output", metavar="DIR", help="what its names are relative to, by default where it lies")
     made.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff where a file is stale")

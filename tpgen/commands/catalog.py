@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common import base, parsing
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.progress import Line
 from tpgen.commands.common.terminal import print_table
 from tpgen.diagnostics import fail, printable
@@ -84,7 +84,7 @@ def _json(item: StoredKernel) -> dict[str, object]:
 
 
 def _add_parser() -> Parser:
-    made = base.parser("catalog add", "Keep a kernel under a name, from package files or from the source options.")
+    made = parsing.parser("catalog add", "Keep a kernel under a name, from package files or from the source options.")
     made.add_argument("name", metavar="NAME", help="what --kernel will call it; one of that name is replaced")
     made.add_argument("packages", nargs="*", metavar="PACKAGE", help="the .deb or .rpm files of one kernel")
     made.add_argument("--distribution", metavar="WORD", help="whose kernel it is")

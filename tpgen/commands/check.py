@@ -6,16 +6,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common import base, parsing
+from tpgen.commands.common.options import EVENTS_HELP
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
 from tpgen.diagnostics import Severity, TpgenError, printable_lines
 from tpgen.opening import Compared, compare_sources, expanded
 
 
 def parser() -> Parser:
-    made = base.parser("check", "Compare what all sources say; exit 1 on a finding.")
-    made.add_argument("events", nargs="*", default=[], metavar="PATTERN", help=base.EVENTS_HELP)
+    made = parsing.parser("check", "Compare what all sources say; exit 1 on a finding.")
+    made.add_argument("events", nargs="*", default=[], metavar="PATTERN", help=EVENTS_HELP)
     output = made.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="an array for programs, an object for each kernel")
     output.add_argument("--format", choices=base.ANNOTATED, help="the findings at their places, for a code review")

@@ -9,8 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tpgen import opening
-from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common import base, parsing
+from tpgen.commands.common.parsing import Parser
 from tpgen.diagnostics import fail, printable_lines, shortened
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
@@ -28,7 +28,7 @@ _LEVELS = ("depends", "wrong", "refused-attach", "refused-load", "never")
 
 def parser() -> Parser:
     description = "Tell whether compiled programs work on kernels, and read there what their author meant."
-    made = base.parser("doctor", description, pick=False)
+    made = parsing.parser("doctor", description, pick=False)
     made.add_argument("objects", nargs="+", metavar="OBJECT", help="a BPF object, or a file that has some inside")
     made.add_argument(
         "--program",

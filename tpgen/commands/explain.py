@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
 from tpgen.diagnostics import TpgenError, fail
 

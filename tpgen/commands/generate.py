@@ -2,102 +2,73 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain, islice
 
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.options import BACKEND, EVENTS_HELP, Declared, read, with_kernel_options
 from tpgen.commands.deliver import COMMANDS, STDOUT, deliver
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.paths import names_directory
 
 if TYPE_CHECKING:
-    from tpgen.backends.base import GeneratedFile, Option
+    import argparse
+
+    from tpgen.backends.base import GeneratedFile
     from tpgen.backends.bpf.prelude import Prelude
     from tpgen.backends.generation import Generated
     from tpgen.backends.registry import Loaded
     from tpgen.cache.outputs import CachedOutput
+    from tpgen.commands.common.parsing import Parser
 
-# What no backend's option can be called: it is no identifier.
-_OPTION = "option "
 # The options of this command that are decided by their own text: their output may be cached.
 _CACHEABLE = ("events", "raw", "classic", "backend", "output")
 
 
-class _Parser(Parser):
-    """Knows the options of the backend that -b names, wherever on the command line it stands.
-
-    `given` are the names of the options that are not as they are by default.
-    """
-
-    def parse_known_args(  # type: ignore[override]  # of the overloads this is the one that we use
-        self, args: Sequence[str], namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        from tpgen.backends.registry import find
-
-        first = Parser("tpgen", add_help=False, allow_abbrev=False)
-        first.add_argument("-b", "--backend", default="bpf")
-        renderer = find(first.parse_known_args(args)[0].backend)
-        self.set_defaults(renderer=renderer)
-        add_options(self, renderer)
-        options, rest = super().parse_known_args(args, namespace)
-        options.given = [name for name, value in vars(options).items() if value != self.get_default(name)]
-        return options, rest
-
-
-def add_options(parser: Parser, renderer: Loaded) -> None:
-    """Add the options of a backend, with their defaults."""
-    if not renderer.backend.options:
-        return
-    group = parser.add_argument_group(f"options of backend {renderer.plugin.name}")
-    for option in renderer.backend.options:
-        dest, name, about = _OPTION + option.name, f"--{option.name}", _about(option)
-        try:
-            if isinstance(option.default, bool):
-                action = argparse.BooleanOptionalAction
-                group.add_argument(name, action=action, dest=dest, default=option.default, help=about)
-            else:
-                kind, choices = type(option.default), option.choices or None
-                group.add_argument(
-                    name, type=kind, choices=choices, dest=dest, default=option.default, help=about,
-                    metavar="N" if kind is int else None if choices else "TEXT",
-                )  # fmt: skip
-        except argparse.ArgumentError:
-            raise renderer.plugin.broken(f"tpgen itself has an option {name}") from None
-
-
-def _about(option: Option) -> str:
-    """The help for a backend's option, with its default."""
-    default = {True: "on", False: "off", "": "none"}.get(option.default, option.default)
-    said = option.help if "default" in option.help else f"{option.help} (default: {default})"
-    return said.replace("%", "%%")
-
-
-def parser() -> Parser:
-    description = "Generate accessors for tracepoints. Both forms are made where neither is named."
-    made = base.parser("", description, _Parser)
-    made.add_argument("events", nargs="*", default=[], metavar="EVENT", help=base.EVENTS_HELP)
-    made.add_argument("--raw", action="store_true", help="the raw arguments, for raw_tp and tp_btf programs")
-    made.add_argument("--classic", action="store_true", help="the classic record, for tp programs")
-    made.add_argument("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists (default: bpf)")
-    made.add_argument(
+OPTIONS = (
+    Declared("events", nargs="*", default=[], metavar="EVENT", help=EVENTS_HELP),
+    Declared("--raw", action="store_true", help="the raw arguments, for raw_tp and tp_btf programs"),
+    Declared("--classic", action="store_true", help="the classic record, for tp programs"),
+    Declared("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists (default: bpf)"),
+    Declared(
         "-o", "--output", metavar="PATH", default=STDOUT,
         help="a directory, or a file where PATH has a suffix or there is one (default: -, which is stdout)",
-    )  # fmt: skip
-    made.add_argument("-v", "--verbose", action="store_true", help="tell on stderr which files changed")
-    made.add_argument(
+    ),
+    Declared("-v", "--verbose", action="store_true", help="tell on stderr which files changed"),
+    Declared(
         "--values", action="store_true",
         help="instead of accessors, headers with the names of values of arguments and fields",
-    )  # fmt: skip
-    made.add_argument(
+    ),
+    Declared(
         "--member", action="append", default=[], metavar="STRUCT:NAME|NAME",
         help="instead of events, a header for a member that kernels call by different names, as in"
         " 'task_struct:__state|state'; may be given several times",
-    )  # fmt: skip
-    return made
+    ),
+)  # fmt: skip
+
+
+def parser() -> Parser:
+    from tpgen.commands.common import backend_options, parsing
+
+    description = "Generate accessors for tracepoints. Both forms are made where neither is named."
+    return parsing.parser("", description, OPTIONS, backend_options.BackendParser)
+
+
+def plain(words: Sequence[str]) -> argparse.Namespace | None:
+    """The options as the parser has them, where all are plain and the backend's are left as they are."""
+    from tpgen.backends.registry import find
+
+    every = with_kernel_options(OPTIONS)
+    options = read(words, every)
+    if options is None or not (renderer := find(options.backend)).plugin.built_in:
+        return None
+    defaults = {option.name: option.default for option in every}
+    options.given = [name for name, value in vars(options).items() if value != defaults[name]]
+    options.renderer = renderer
+    vars(options).update({BACKEND + option.name: option.default for option in renderer.backend.options})
+    return options
 
 
 def run(options: argparse.Namespace) -> int:
@@ -116,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         return _values(options)
     renderer: Loaded = options.renderer
     named = tuple(form for form in Form if getattr(options, form))
-    given = {option.name: getattr(options, _OPTION + option.name) for option in renderer.backend.options}
+    given = {option.name: getattr(options, BACKEND + option.name) for option in renderer.backend.options}
     into = _in_directory(options)
     request = GenerateRequest(tuple(options.events), options.module, named, given, into)
     try:
@@ -133,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
         raise fail("usage", what, hint=f"give -o DIR for the {count} files")
     output = CachedOutput(files, [note.line for note in generated.notes], separate)
     if options.invocation is not None and renderer.plugin.built_in and not generated.refused:
-        known = (*_CACHEABLE, *(_OPTION + option.name for option in renderer.backend.options))
+        known = (*_CACHEABLE, *(BACKEND + option.name for option in renderer.backend.options))
         output = options.invocation.storing(output, options.given, known)
     _deliver(output, options)
     base.report(generated.notes)
@@ -158,7 +129,7 @@ def _members(options: argparse.Namespace) -> int:
 
     if options.values:
         raise fail("usage", "--member and --values", hint="a header each: say them one after the other")
-    if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer", _OPTION + "prelude"}):
+    if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer", BACKEND + "prelude"}):
         raise fail("usage", f"--member goes without {' and '.join(others)}", hint="its header is for every kernel")
     members = list(dict.fromkeys(map(parsed, options.member)))
     if len(members) > 1 and options.output == STDOUT:
@@ -213,7 +184,7 @@ def _prelude(options: argparse.Namespace, headers: int) -> Prelude:
     """The prelude of so many headers that are for BPF programs."""
     from tpgen.backends.bpf.prelude import Prelude
 
-    return Prelude.of(getattr(options, _OPTION + "prelude"), headers, _in_directory(options))
+    return Prelude.of(getattr(options, BACKEND + "prelude"), headers, _in_directory(options))
 
 
 def _together(files: Sequence[GeneratedFile], in_directory: bool) -> list[tuple[str, str | bytes]]:

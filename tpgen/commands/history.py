@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tpgen import opening
 from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import add_color, colours, print_text
 from tpgen.diagnostics import printable_json, printable_lines
 

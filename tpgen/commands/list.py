@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.options import EVENTS_HELP, Declared, read, with_kernel_options
 from tpgen.commands.common.terminal import print_table, print_text, width_of
 from tpgen.diagnostics import fail, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import argparse
+    from collections.abc import Mapping, Sequence
 
+    from tpgen.commands.common.parsing import Parser
     from tpgen.kernel.events import KernelEvents
 
 
+OPTIONS = (
+    Declared("events", nargs="*", default=[], metavar="PATTERN", help=EVENTS_HELP),
+    Declared("--args", action="store_true", help="the raw arguments of each event, as C declares them"),
+    Declared("--type", metavar="TYPE", help="only events that hand out this type, such as 'struct sock *'"),
+    Declared("--json", action="store_true", help="an array for programs"),
+)
+
+
 def parser() -> Parser:
-    made = base.parser("list", "List tracepoints with their argument count, class and module.")
-    made.add_argument("events", nargs="*", default=[], metavar="PATTERN", help=base.EVENTS_HELP)
-    made.add_argument("--args", action="store_true", help="the raw arguments of each event, as C declares them")
-    made.add_argument("--type", metavar="TYPE", help="only events that hand out this type, such as 'struct sock *'")
-    made.add_argument("--json", action="store_true", help="an array for programs")
-    return made
+    from tpgen.commands.common import parsing
+
+    return parsing.parser("list", "List tracepoints with their argument count, class and module.", OPTIONS)
+
+
+def plain(words: Sequence[str]) -> argparse.Namespace | None:
+    """The options as the parser has them, where all are plain."""
+    return read(words, with_kernel_options(OPTIONS))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common import base, parsing
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
 from tpgen.diagnostics import fail, printable, unreadable
 
@@ -19,7 +19,7 @@ _WORDS = {True: "yes", False: "no", None: "unknown"}
 
 
 def parser() -> Parser:
-    made = base.parser("probe", "Exit 0: raw tracepoints are supported; 1: they are not; 3: unknown.")
+    made = parsing.parser("probe", "Exit 0: raw tracepoints are supported; 1: they are not; 3: unknown.")
     made.add_argument("--symbols", metavar="FILE", help="the kernel's System.map, or a copy of its /proc/kallsyms")
     made.add_argument("--json", action="store_true", help="an object for programs")
     return made

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.options import EVENTS_HELP, Declared, read, with_kernel_options
 from tpgen.commands.common.terminal import print_text
 from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import argparse
+    from collections.abc import Mapping, Sequence
 
+    from tpgen.commands.common.parsing import Parser
     from tpgen.kernel.events import KernelEvents
     from tpgen.kernel.symbols.facts import EventSymbols
     from tpgen.variants.select import Selected
 
 
+OPTIONS = (
+    Declared("events", nargs="+", metavar="EVENT", help=EVENTS_HELP),
+    Declared("--json", action="store_true", help="an array for programs"),
+)
+
+
 def parser() -> Parser:
-    made = base.parser("show", "Show arguments, record, a drawing of the bytes, and where each fact is from.")
-    made.add_argument("events", nargs="+", metavar="EVENT", help=base.EVENTS_HELP)
-    made.add_argument("--json", action="store_true", help="an array for programs")
-    return made
+    from tpgen.commands.common import parsing
+
+    return parsing.parser(
+        "show", "Show arguments, record, a drawing of the bytes, and where each fact is from.", OPTIONS
+    )
+
+
+def plain(words: Sequence[str]) -> argparse.Namespace | None:
+    """The options as the parser has them, where all are plain."""
+    return read(words, with_kernel_options(OPTIONS))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from support.cli import refusal, tpgen
 
 from tpgen.api import open_kernel
 from tpgen.cache import fingerprint
-from tpgen.commands.common import base
+from tpgen.commands.common import base, parsing
 from tpgen.diagnostics import TpgenError
 from tpgen.kernel import options
 from tpgen.kernel import sources as kernel_sources
@@ -49,14 +49,14 @@ def test_the_request_has_a_field_for_each() -> None:
 
 
 def test_the_command_line_has_each() -> None:
-    parsed = vars(base.parser("x", "").parse_args([]))
+    parsed = vars(parsing.parser("x", "").parse_args([]))
     assert sorted(parsed) == sorted(option.name for option in KERNEL_OPTIONS)
     assert KernelRequest.several(parsed) == (KernelRequest(),)
 
 
 def test_values_reach_the_request() -> None:
     words = [option.flag if option.kind == FLAG else f"{option.flag}=a {option.name}" for option in KERNEL_OPTIONS]
-    request = base.kernel_request(base.parser("x", "").parse_args([*words, "--btf=second"]))
+    request = base.kernel_request(parsing.parser("x", "").parse_args([*words, "--btf=second"]))
     assert request.btf == ("a btf", "second")
     assert (request.kernel, request.headers, request.no_cache) == ("a kernel", ("a headers",), True)
     for option in options_of(KERNEL, PATH, WORD):
@@ -65,7 +65,7 @@ def test_values_reach_the_request() -> None:
 
 def test_a_request_for_each_kernel() -> None:
     """Whatever else is said is said of each; a name that is given twice is one."""
-    parsed = vars(base.parser("x", "").parse_args("--kernel a --arch arm64 --kernel b --kernel a".split()))
+    parsed = vars(parsing.parser("x", "").parse_args("--kernel a --arch arm64 --kernel b --kernel a".split()))
     assert KernelRequest.several(parsed) == tuple(KernelRequest(name, arch="arm64") for name in "ab")
     with pytest.raises(TpgenError, match="--kernel with an empty value"):
         KernelRequest.several({"kernel": ["a", ""]})
@@ -120,7 +120,7 @@ def test_paths_from_elsewhere(tmp_path: Path) -> None:
 )
 def test_macros(words: list[str], macros: dict[str, str | None]) -> None:
     """The last counts, as for a C compiler."""
-    assert base.kernel_request(base.parser("x", "").parse_args(words)).macros() == macros
+    assert base.kernel_request(parsing.parser("x", "").parse_args(words)).macros() == macros
 
 
 @pytest.mark.parametrize("word", ["1X", "X Y=1", "F(x)=x", "=1", "\u00e9"])

@@ -9,7 +9,8 @@ import argparse
 from importlib import import_module
 
 from tpgen.backends.registry import find
-from tpgen.commands.common.base import Parser
+from tpgen.commands.common.backend_options import add_options
+from tpgen.commands.common.parsing import Parser
 from tpgen.commands.deliver import COMMANDS
 
 
@@ -18,7 +19,7 @@ def parsers() -> dict[str, Parser]:
     from tpgen.commands import generate
 
     main = generate.parser()
-    generate.add_options(main, find("bpf"))
+    add_options(main, find("bpf"))
     return {"": main} | {name: import_module(f"tpgen.commands.{name}").parser() for name in COMMANDS}
 
 

@@ -1,23 +1,21 @@
-"""The parts that commands share: exit codes, option parsing, opening the kernel of the options, diagnostics."""
+"""The parts that commands share: exit codes, opening the kernel of the options, diagnostics."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from tpgen import opening
 from tpgen.basics.typing import TYPE_CHECKING
-from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
 from tpgen.commands.deliver import say
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail, printable, printable_json
-from tpgen.kernel.options import FLAG, KERNEL, KERNEL_OPTIONS, PATH, PICK, WORD, KernelOption, options_of
+from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    import argparse
 
     from tpgen.annotations.annotation import Annotation
     from tpgen.catalog.read import CatalogKernel
@@ -30,18 +28,15 @@ _MOST_OF_AN_EXCERPT = 1 << 26
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
-class _Quiet(argparse.Action):
-    """Leaves notes away from here on: what is told of kernels and files comes from functions that know no options."""
+class Quiet:
+    """Whether notes are left away: what is told of kernels and files comes from functions that know no options."""
 
     asked = False
-
-    def __call__(self, *_: object) -> None:
-        _Quiet.asked = True
 
 
 def begin() -> None:
     """Begin a command: what an earlier one in this process was told does not count."""
-    _Quiet.asked = False
+    Quiet.asked = False
 
 
 def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
@@ -51,7 +46,7 @@ def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
     are left out.
     """
     for diagnostic in diagnostics:
-        if _Quiet.asked and diagnostic.severity == Severity.NOTE:
+        if Quiet.asked and diagnostic.severity == Severity.NOTE:
             continue
         say(f"{diagnostic.line}\n")
         if excerpts and sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
@@ -62,76 +57,6 @@ def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
 def tell(lines: Iterable[str]) -> None:
     """Print lines about what is done, which was asked for, to stderr."""
     say("".join(f"tpgen: {printable(line)}\n" for line in lines))
-
-
-class Parser(argparse.ArgumentParser):
-    """An argparse parser that reports a mistake in one line. Each has -q."""
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        if self.add_help:
-            self.add_argument(
-                "-q", "--quiet", action=_Quiet, nargs=0, default=argparse.SUPPRESS, help="no notes on stderr"
-            )
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        # Of itself it would ask by shutil, which imports all compressors, at every start.
-        return argparse.HelpFormatter(self.prog, width=width_of(sys.stdout) or USUAL_WIDTH)
-
-    def error(self, message: str) -> NoReturn:
-        word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
-        near = self._near(word) if word in message and word.startswith("-") else []
-        hint = f"did you mean {near[0]}?" if near else f"`{self.prog} --help` explains"
-        raise fail("usage", message, hint=hint)
-
-    def _near(self, option: str) -> list[str]:
-        """The option that a misspelt one was probably meant to be, if there is one."""
-        import difflib
-
-        return difflib.get_close_matches(option, self._option_string_actions, n=1, cutoff=0.7)
-
-
-#: The help for events on the command line.
-EVENTS_HELP = "sched_switch, sched:sched_switch or a pattern such as 'sched:*'"
-
-_MACROS = ("defines", "undefines")
-
-
-class _Macro(argparse.Action):
-    """Appends to the macros that are defined, or are not; of -D and -U for one macro the last counts, as in C."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        name = values.partition("=")[0]
-        for other in _MACROS:
-            if other != self.dest:
-                left = [word for word in getattr(namespace, other) if word.partition("=")[0] != name]
-                setattr(namespace, other, left)
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
-
-
-def parser(command: str, description: str, kind: type[Parser] = Parser, pick: bool = True) -> Parser:
-    """The parser of a command that reads a kernel, with the source options; without `pick` not those of its events."""
-    made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
-    sources = made.add_argument_group(
-        "source options", "which kernel is meant: without any of these the running one; files are read instead of it"
-    )
-    for option in KERNEL_OPTIONS if pick else options_of(KERNEL, PATH, WORD, FLAG):
-        _add(made if option.kind == PICK else sources, option)
-    return made
-
-
-def _add(to: argparse._ActionsContainer, option: KernelOption) -> None:
-    about: dict[str, Any] = {"dest": option.name, "help": option.help}
-    if option.kind == FLAG:
-        to.add_argument(option.flag, action="store_true", **about)
-    elif option.name in _MACROS:
-        to.add_argument(option.flag, action=_Macro, default=[], metavar=option.metavar, **about)
-    elif option.repeatable:
-        to.add_argument(option.flag, action="append", default=[], metavar=option.metavar, **about)
-    else:
-        to.add_argument(option.flag, metavar=option.metavar, **about)
 
 
 # --- the kernel

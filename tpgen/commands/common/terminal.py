@@ -5,7 +5,6 @@ What goes into a pipe or a file is as wide as it is, and plain.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -16,6 +15,7 @@ from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
+    import argparse
     from typing import TextIO
 
 #: The width of what is not asked, or does not answer.

@@ -1,0 +1,86 @@
+"""Parsers of options: argparse's, made of what commands declare."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+
+from tpgen.basics.typing import TYPE_CHECKING
+from tpgen.commands.common.base import Quiet
+from tpgen.commands.common.options import MACRO_ACTION, MACROS, Declared, kernel_options
+from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
+from tpgen.diagnostics import fail
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that reports a mistake in one line. Each has -q."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.register("action", MACRO_ACTION, _Macro)
+        if self.add_help:
+            self.add_argument(
+                "-q", "--quiet", action=_Quiet, nargs=0, default=argparse.SUPPRESS, help="no notes on stderr"
+            )
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # Of itself it would ask by shutil, which imports all compressors, at every start.
+        return argparse.HelpFormatter(self.prog, width=width_of(sys.stdout) or USUAL_WIDTH)
+
+    def error(self, message: str) -> NoReturn:
+        word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
+        near = self._near(word) if word in message and word.startswith("-") else []
+        hint = f"did you mean {near[0]}?" if near else f"`{self.prog} --help` explains"
+        raise fail("usage", message, hint=hint)
+
+    def _near(self, option: str) -> list[str]:
+        """The option that a misspelt one was probably meant to be, if there is one."""
+        import difflib
+
+        return difflib.get_close_matches(option, self._option_string_actions, n=1, cutoff=0.7)
+
+
+class _Quiet(argparse.Action):
+    """Leaves notes away from here on."""
+
+    def __call__(self, *_: object) -> None:
+        Quiet.asked = True
+
+
+class _Macro(argparse.Action):
+    """Appends to the macros that are defined, or are not; of -D and -U for one macro the last counts, as in C."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        name = values.partition("=")[0]
+        for other in MACROS:
+            if other != self.dest:
+                left = [word for word in getattr(namespace, other) if word.partition("=")[0] != name]
+                setattr(namespace, other, left)
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
+
+
+def parser(
+    command: str, description: str, options: Iterable[Declared] = (), kind: type[Parser] = Parser, pick: bool = True
+) -> Parser:
+    """The parser of a command that reads a kernel: the options that name one, unless not `pick` those that pick events
+    of it, and its own."""
+    made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
+    sources = made.add_argument_group(
+        "source options", "which kernel is meant: without any of these the running one; files are read instead of it"
+    )
+    naming, picking = kernel_options(pick)
+    add(sources, naming)
+    add(made, [*picking, *options])
+    return made
+
+
+def add(to: argparse._ActionsContainer, options: Iterable[Declared]) -> None:
+    """Add options to a parser, or to a group of options."""
+    for option in options:
+        to.add_argument(*option.words, **option.about)
