@@ -9,7 +9,9 @@ be the author's own, and a struct be one that begins with the kernel's.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from tpgen.doctor.accesses import Access
@@ -128,9 +130,11 @@ def argument_beliefs(obj: BpfObject, function: Function, loads: Iterable[Access]
 def _signature(obj: BpfObject, function: Function) -> dict[int, Belief] | None:
     """The arguments that BPF_PROG names; None where no line of the function has it."""
     start = function.place
-    for at, line in obj.lines.get(start.section, ()):
-        is_inside = start.at <= at < start.at + function.length
-        if is_inside and (found := _SIGNATURE.search(line.text[:_LONGEST])) is not None:
+    lines = obj.lines.get(start.section, ())
+    for at, line in islice(lines, bisect_left(lines, (start.at,)), None):
+        if at >= start.at + function.length:
+            break
+        if (found := _SIGNATURE.search(line.text[:_LONGEST])) is not None:
             return dict(_declared(found[1] or ""))
     return None
 

@@ -108,6 +108,15 @@ class TypeTable:
             bit_offset += 8 * step.at * size_in_bytes(btf, type_id, self.pointer_bytes)
         return Spec(root, tuple(parts), bit_offset)
 
+    @memoised
+    def enumerators_of(self, root: int) -> dict[str, Part]:
+        """The accesses to the enumerators of a type by their names without flavours; the first of each name counts."""
+        type_id = self.btf.strip(root)
+        found: dict[str, Part] = {}
+        for index, each in enumerate(enumerators(self.btf, type_id) if self.btf.kind(type_id) in ENUMS else ()):
+            found.setdefault(essential_name(each.name), Part(type_id, index, each.name))
+        return found
+
     def _member(self, type_id: int, name: str) -> _Found | None:
         if self.btf.kind(type_id) not in COMPOSITES:
             return None
@@ -164,21 +173,11 @@ class InTable(Candidate):
         if wanted.kind in ENUMERATOR_KINDS:
             name = wanted.spec.parts[0].name
             assert name is not None
-            return _enumerator(btf, type_id, essential_name(name))
+            found = self._table.enumerators_of(type_id).get(essential_name(name))
+            return None if found is None else Spec(type_id, (found,), 0)
         pair = TypePair(wanted.btf, btf, wanted.budget, self._table.partial)
         compare = pair.matches if wanted.kind == CoreKind.TYPE_MATCHES else pair.compatible
         return Spec(type_id, (), 0) if compare(wanted.relocation.type_id, type_id) else None
-
-
-def _enumerator(btf: Btf, root: int, name: str) -> Spec | None:
-    """The access to the first enumerator of that name, but for its flavour."""
-    type_id = btf.strip(root)
-    if btf.kind(type_id) not in ENUMS:
-        return None
-    for index, each in enumerate(enumerators(btf, type_id)):
-        if essential_name(each.name) == name:
-            return Spec(root, (Part(type_id, index, each.name),), 0)
-    return None
 
 
 class KernelTypes(Types):

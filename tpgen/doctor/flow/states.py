@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import reduce
+from math import inf
 from typing import NamedTuple, TypeAlias
 
-from tpgen.doctor.flow.frames import Frames, Slot, covers_frames, joined_frames
+from tpgen.doctor.flow.frames import Frames, covers_frames, joined_frames
 from tpgen.doctor.flow.values import Constant, Value, covers, joined
 
 #: r0 to r10.
@@ -28,29 +29,28 @@ class State(NamedTuple):
         registers = tuple(map(joined, self.registers, other.registers))
         return State(registers, joined_frames(self.frames, other.frames))
 
-    def distance(self, other: State) -> int:
-        """A measure of what is lost when the states are joined: numbers that differ may be counters."""
-        mine, theirs = self.registers, other.registers
-        lost = 0 if mine == theirs else sum(map(_distance, mine, theirs))
+    def distance(self, other: State, most: float) -> int:
+        """A measure of what is lost when the states are joined: numbers that differ may be counters.
+
+        It is counted as far as `most`; a sum that reaches this says no more than that it does.
+        """
+        lost = 0
+        if self.registers != other.registers:
+            for mine, theirs in zip(self.registers, other.registers, strict=True):
+                if mine is not theirs and mine != theirs:
+                    lost += _COUNTER if type(mine) is Constant and type(theirs) is Constant else 1
         for one, two in zip(self.frames, other.frames, strict=False):
-            if one is not two and one != two:
-                lost += sum(_distance(slot, two.get(offset)) for offset, slot in one.items())
-                lost += len(two.keys() - one.keys())
+            if one is two or one == two:
+                continue
+            for offset, slot in one.items():
+                there = two.get(offset)
+                if slot is not there and slot != there:
+                    is_number = there is not None and type(slot.value) is type(there.value) is Constant
+                    lost += _COUNTER if is_number else 1
+                    if lost >= most:
+                        return lost
+            lost += len(two.keys() - one.keys())
         return lost
-
-
-def _distance(one: Value | Slot, two: Value | Slot) -> int:
-    if one == two:
-        return 0
-    return _COUNTER if _number(one) is not None and _number(two) is not None else 1
-
-
-def _number(value: Value | Slot) -> int | None:
-    match value:
-        case Constant(value=number) | Slot(value=Constant(value=number)):
-            return number
-        case _:
-            return None
 
 
 class SeenStates:
@@ -84,6 +84,9 @@ class SeenStates:
         if self._joins == self._most:
             self.states, self._most = [reduce(State.joined, self.states)], 1
         states = self.states
-        nearest = min(range(len(states)), key=lambda index: states[index].distance(state)) if len(states) > 1 else 0
+        nearest, least = 0, inf
+        for index, seen in enumerate(states) if len(states) > 1 else ():
+            if (lost := seen.distance(state, least)) < least:
+                nearest, least = index, lost
         before, states[nearest] = states[nearest], states[nearest].joined(state)
         return None if states[nearest] == before else states[nearest]
