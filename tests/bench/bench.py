@@ -4,8 +4,10 @@ The commands take turns, so that whatever else the machine does falls on all of 
 the caches and lets Python write its bytecode. tpgen's own cache is empty at the start, and anew for each run of a cold
 command. Of CPU the least counts, of time the median: each as a ratio to the same of another command.
 
+Behind them stand the instructions of generated accessors beside those of programs written by hand: code_size.py.
+
 record.json has these ratios by release. `--compare` fails where one is a tenth worse than in the last, `--record NAME`
-adds those of this run.
+adds those of this run. `--scale` tells instead how costs grow with events and kernels: scale.py.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import code_size as code
 
 RECORD = Path(__file__).with_name("record.json")
 VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
@@ -148,27 +152,31 @@ def main() -> int:
     peers = {command.peer for command in wanted}
     commands = [command for command in COMMANDS if command in wanted or (command.argv in peers and not command.peer)]
     results = list(summarised(measured(commands, options.rounds)))
+    rows = [] if options.only else code.measured()
     if options.json:
-        print(json.dumps([asdict(result) for result in results], indent=1))
+        results_and_code = [asdict(result) for result in results], code.as_json(rows)
+        print(json.dumps(dict(zip(("commands", "code"), results_and_code, strict=True)), indent=1))
     else:
-        print("\n".join(table(results)))
-    losses = list(worse(results, json.loads(RECORD.read_text()))) if options.compare else []
+        print("\n".join([*table(results), *code.table(rows)]))
+    record = json.loads(RECORD.read_text())
+    losses = [*worse(results, record), *code.worse(rows, record)] if options.compare else []
     print("".join(f"{line}\n" for line in losses), end="", file=sys.stderr)
     if options.record:
-        RECORD.write_text(
-            json.dumps(recorded(results, json.loads(RECORD.read_text()), options.record), indent=1) + "\n"
-        )
+        RECORD.write_text(json.dumps(recorded(results, record, options.record, code.as_json(rows)), indent=1) + "\n")
     return 1 if losses or any(result.exit_status for result in results) else 0
 
 
-def recorded(results: Sequence[Result], record: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """The record with the ratios of a run in it, as the last of its name."""
+def recorded(
+    results: Sequence[Result], record: list[dict[str, Any]], name: str, sizes: Mapping[str, Mapping[str, int]]
+) -> list[dict[str, Any]]:
+    """The record with the ratios of a run and the sizes of generated code in it, as the last of its name."""
     ratios = {
         result.command: {"cpu": result.ratio, "wall": result.ratio_wall, "mib": result.peak_mib}
         for result in results
         if result.ratio is not None and not result.exit_status
     }
-    return [*(entry for entry in record if entry["name"] != name), {"name": name, "ratios": ratios}]
+    own = {"name": name, "ratios": ratios, **({"code": sizes} if sizes else {})}
+    return [*(entry for entry in record if entry["name"] != name), own]
 
 
 def worse(results: Sequence[Result], record: Sequence[Mapping[str, Any]]) -> Iterator[str]:

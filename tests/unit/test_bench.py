@@ -15,6 +15,7 @@ FILE = Path(__file__).parents[1] / "bench" / "bench.py"
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
+    sys.path.insert(0, str(FILE.parent))
     spec = importlib.util.spec_from_file_location("bench", FILE)
     assert spec
     assert spec.loader
@@ -44,13 +45,26 @@ def test_a_loss_of_a_tenth(bench: ModuleType) -> None:
     def result(ratio: float | None) -> object:
         return bench.Result("ours", cpu_ms=1, peak_mib=5, ratio=ratio, ratio_wall=1)
 
-    record = bench.recorded([result(3), bench.Result("absent")], [], "before")
-    record = bench.recorded([result(2)], record, "last")
+    record = bench.recorded([result(3), bench.Result("absent")], [], "before", {})
+    record = bench.recorded([result(2)], record, "last", {})
     assert [entry["name"] for entry in record] == ["before", "last"]
-    assert record == bench.recorded([result(2)], record, "last")
+    assert record == bench.recorded([result(2)], record, "last", {})
     assert list(bench.worse([result(2.2)], record)) == []
     assert list(bench.worse([result(2.3)], record)) == ["ours: 2.30 times its peer's CPU, in last 2.00"]
     assert list(bench.worse([result(None)], record)) == list(bench.worse([result(9)], [])) == []
+
+
+def test_more_instructions(bench: ModuleType) -> None:
+    """Beside those of the program by hand, which another compiler may make more of as well."""
+
+    def row(made: int, hand: int) -> object:
+        return bench.code.Row("string", bench.code.Size(made, 0, 1), bench.code.Size(hand, 0, 1), 15)
+
+    record = bench.recorded([], [], "last", bench.code.as_json([row(10, 8)]))
+    assert not list(bench.code.worse([row(11, 8), row(15, 12)], record))
+    assert list(bench.code.worse([row(12, 8)], record)) == ["string: 12 instructions, by hand 8; in last 10"]
+    assert not list(bench.code.worse([row(99, 8)], []))
+    assert (row(15, 8).met, row(16, 8).met) == (True, False)
 
 
 def test_the_record(bench: ModuleType) -> None:

@@ -46,7 +46,7 @@ def _for_one(job: Job) -> tuple[Sequence[Request], Iterator[Header]]:
 def _for_several(job: Job) -> tuple[Sequence[Request], Iterator[Header]]:
     from tpgen.backends.bpf.portable import portable_header
 
-    kernels = {kernel.label: kernel.release_text or kernel.label for kernel in job.kernels}
+    kernels = {kernel.label: kernel.release_text for kernel in job.kernels}
     requests = [Request(joined.event.event, joined.form) for joined in job.joined]
     return requests, (portable_header(*joined, kernels) for joined in job.joined)
 

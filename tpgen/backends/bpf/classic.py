@@ -88,7 +88,7 @@ def _copy(name: str, field: Field, release: str | None) -> Copy:
         field.offset_bytes,
         None if field.dynamic else field.size_bytes,
         field.dynamic == Dynamic.REL_LOC,
-        _reader(field, release) if string and array else READ_BYTES,
+        string_reader(field.dynamic is not None, [release]) if string and array else READ_BYTES,
     )
 
 
@@ -96,11 +96,12 @@ def _copy(name: str, field: Field, release: str | None) -> Copy:
 _ANY_BUFFER_SINCE = (6, 3)
 
 
-def _reader(field: Field, release: str | None) -> str:
-    """The function that copies a string. One of a length that is known is copied at once on every kernel."""
-    numbers = re.fullmatch(r"(\d+)\.(\d+)[^,]*", release or "")  # a comma is behind that of a stand-in
-    newer = numbers is not None and (int(numbers[1]), int(numbers[2])) >= _ANY_BUFFER_SINCE
-    return COPY_STRING if newer and field.dynamic else READ_STRING
+def string_reader(any_length: bool, releases: Iterable[str | None]) -> str:
+    """The function that copies a string on these kernels. One of a known length is copied at once on all."""
+    # A comma is behind the release of a stand-in.
+    numbers = [re.fullmatch(r"(\d+)\.(\d+)[^,]*", release or "") for release in releases]
+    newer = all(found and (int(found[1]), int(found[2])) >= _ANY_BUFFER_SINCE for found in numbers)
+    return COPY_STRING if newer and any_length else READ_STRING
 
 
 def field_comment(field: Field) -> str:

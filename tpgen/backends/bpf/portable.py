@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tpgen.backends.bpf.classic import classic_sections, field_comment
+from tpgen.backends.bpf.classic import classic_sections, field_comment, string_reader
 from tpgen.backends.bpf.flavours import Flavours, flavours
 from tpgen.backends.bpf.header import (
     READ_BYTES,
-    READ_STRING,
     Accessor,
     Choice,
     ContextStruct,
@@ -44,12 +43,13 @@ _NO_STRUCT = ContextStruct((), 0, False, 1)
 _CONDITION_INDENT = "\t    "
 
 
-def portable_header(event: JoinedEvent, form: Form, releases: Mapping[str, str]) -> Header:
-    """The header for one form of an event, which some kernels have; `releases` has what to call each of them first."""
-    *others, last = (releases[view.kernel] for view in event.having(form))
+def portable_header(event: JoinedEvent, form: Form, releases: Mapping[str, str | None]) -> Header:
+    """The header for one form of an event, which some kernels have; `releases` are these, None where unknown."""
+    having = [view.kernel for view in event.having(form)]
+    *others, last = (releases[kernel] or kernel for kernel in having)
     kernels = f"{', '.join(others)} and {last}" if others else last
     if form == Form.CLASSIC:
-        return _classic(event, kernels)
+        return _classic(event, kernels, string_reader(True, [releases[kernel] for kernel in having]))
     return _raw(event, kernels) if event.event.syscall is None else _syscall(event, kernels)
 
 
@@ -126,13 +126,13 @@ def _syscall(joined: JoinedEvent, kernels: str) -> Header:
 # --- classic
 
 
-def _classic(joined: JoinedEvent, kernels: str) -> Header:
+def _classic(joined: JoinedEvent, kernels: str, string: str) -> Header:
     views, found = joined.having(Form.CLASSIC), joined.record()
     event = _merged(views)
     tag, target = f"tp_{event.name}", views[-1].target
     local = _flavours(views, [value.places for value in found.values], f"tp_{event.name}")
     scalars = [value for value in found.values if value.type is not None]
-    copies = [_copy(tag, value, local) for value in found.values if value.type is None]
+    copies = [_copy(tag, value, local, string) for value in found.values if value.type is None]
     program = ProgramSection(ProgramType.TP, event.name, event.system).name if event.system else "classic"
     return header(
         event,
@@ -177,14 +177,14 @@ def _load(place: FieldPlace, into: CType, local: Flavours, target: Target) -> st
     return bits if isinstance(place.member.type, Pointer) else _through(place.type, into, bits, target)
 
 
-def _copy(tag: str, value: JoinedField, local: Flavours) -> Copy:
+def _copy(tag: str, value: JoinedField, local: Flavours, string: str) -> Copy:
     first = value.places[0]
     field = first.field
     assert field.offset_bytes is not None
     name = f"{tag}_{value.name}_read" if value.is_known else f"{tag}_{value.name}_read_bytes"
     size = None if field.dynamic else field.size_bytes
     relative = field.dynamic == Dynamic.REL_LOC
-    function = READ_STRING if value.is_string else READ_BYTES
+    function = string if value.is_string else READ_BYTES
     copy = Copy(name, _field_comment(value), field.offset_bytes, size, relative, function)
     if first.member is None:
         return copy
