@@ -365,7 +365,7 @@ def test_names(
 ) -> None:
     """Names that mean something else somewhere, with libbpf's headers in front and behind."""
     header(tmp_path, "80215*", "--btf", write_btf(tmp_path / "vmlinux", names_kernel()))
-    made = sorted(path.name for path in tmp_path.glob("*.h"))
+    made = sorted(path.name for path in tmp_path.glob("*_names.h"))
     assert len(made) == 2 * -(-len(NAMES) // 12)
     ours = "".join(f'#include "{name}"\n' for name in made)
     libbpf = "#define __TARGET_ARCH_x86\n" + "".join(f"#include <bpf/{name}>\n" for name in LIBBPF)

@@ -259,6 +259,7 @@ def test_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         done = tpgen(*words)
         assert (program, done.code, done.err) == ("tpgen", 0, "")
     assert sorted(path.name for path in Path("include").iterdir()) == [
-        "raw_sched_switch.h", "tp_sched_switch.h", "values_kfree_skb.h", "values_sched_switch.h",
+        "raw_sched_switch.h", "tp_sched_switch.h", "tpgen_portable_1.h", "tpgen_prelude_1.h", "values_kfree_skb.h",
+        "values_sched_switch.h",
     ]  # fmt: skip
     assert Path("core_task_struct_state.h").is_file()
