@@ -12,6 +12,13 @@ _KEYWORDS = frozenset(
 )
 # What GNU C predefines as macros in some mode or other.
 _MACROS = frozenset("bpf linux unix".split())
+# What is a keyword in C++ (20) alone. In the kernel these are names as good as any, `class` and `new` among them.
+_CPP_KEYWORDS = frozenset(
+    "and and_eq bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl concept "
+    "const_cast consteval constexpr constinit decltype delete dynamic_cast explicit export friend mutable namespace "
+    "new noexcept not not_eq operator or or_eq private protected public reinterpret_cast requires static_cast "
+    "template this throw try typeid typename using virtual wchar_t xor xor_eq".split()
+)
 # A dynamic event's field may have any name, `int` and `if` too.
 _UNUSABLE = _KEYWORDS | _MACROS | KEYWORDS | GNU_KEYWORDS
 
@@ -36,3 +43,8 @@ def camel_case(name: str) -> str:
 def c_identifier(name: str) -> str:
     """`name` as a member of a struct in any C from C11 to C23."""
     return f"{name}_" if name in _UNUSABLE else name
+
+
+def member_declarator(name: str) -> str:
+    """The name of a member of a struct that C++ may include: a macro of the prelude adds a `_` there to a keyword."""
+    return f"TPGEN_MEMBER({name})" if name in _CPP_KEYWORDS else name

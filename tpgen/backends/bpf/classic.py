@@ -20,7 +20,7 @@ from tpgen.backends.bpf.header import (
     slot_member,
 )
 from tpgen.backends.bpf.types import ValueType, declared, portable, sized_integer, spelled, value_type
-from tpgen.backends.naming import c_identifier
+from tpgen.backends.naming import c_identifier, member_declarator
 from tpgen.layout import LOCATOR_BYTES, SLOT_BYTES
 from tpgen.model import Array, Dynamic, Event, Field, Int, Kind, Record
 from tpgen.programs.sections import ProgramSection, ProgramType
@@ -139,19 +139,20 @@ def _field_member(field: Field, value: ValueType | None, kind: Kind) -> tuple[Co
     assert field.offset_bytes is not None and field.size_bytes is not None
     offset, size = field.offset_bytes, field.size_bytes
     name = c_identifier(field.member_name)
+    declarator = member_declarator(name)
     if field.dynamic:
-        return ContextMember(f"unsigned int {name}", name, offset, size), LOCATOR_BYTES
+        return ContextMember(f"unsigned int {declarator}", name, offset, size), LOCATOR_BYTES
     if kind == Kind.SYSCALL and value is not None and value.size_bytes < size == SLOT_BYTES:
         return slot_member(value, name, offset), SLOT_BYTES
     if value is not None and not value.by_bytes and value.size_bytes == size:
-        return ContextMember(value.type.declare(name), name, offset, size), size
+        return ContextMember(value.type.declare(declarator), name, offset, size), size
     if field.type is not None and isinstance(stripped(field.type), Array):
         element = portable(element_of(field.type))
         if isinstance(element, Int) and size % element.size_bytes == 0:
             count = size // element.size_bytes
-            return ContextMember(f"{element.name} {name}[{count}]", name, offset, size), element.size_bytes
+            return ContextMember(f"{element.name} {declarator}[{count}]", name, offset, size), element.size_bytes
     return _bytes(name, offset, size), 1
 
 
 def _bytes(name: str, offset: int, size: int) -> ContextMember:
-    return ContextMember(f"{sized_integer(1, False).name} {name}[{size}]", name, offset, size)
+    return ContextMember(f"{sized_integer(1, False).name} {member_declarator(name)}[{size}]", name, offset, size)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from tpgen.backends.bpf.types import Spelled, ValueType
-from tpgen.backends.naming import distinct
+from tpgen.backends.naming import distinct, member_declarator
 from tpgen.basics.typing import NamedTuple
 from tpgen.diagnostics import fail
 from tpgen.model import Dynamic, Event, Nullness
@@ -239,4 +239,6 @@ def argument_accessor(
 
 def slot_member(value: ValueType, name: str, offset: int) -> ContextMember:
     """The member for a value that lies in a u64."""
-    return ContextMember(value.type.declare(name), name, offset, value.size_bytes, slot_bytes=value.size_bytes)
+    return ContextMember(
+        value.type.declare(member_declarator(name)), name, offset, value.size_bytes, slot_bytes=value.size_bytes
+    )

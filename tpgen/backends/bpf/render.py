@@ -19,6 +19,7 @@ from tpgen.backends.bpf.header import (
 )
 from tpgen.backends.bpf.prelude import Prelude
 from tpgen.backends.bpf.types import ValueType
+from tpgen.backends.naming import member_declarator
 from tpgen.backends.prerendered import fill
 from tpgen.model import Dynamic
 
@@ -135,7 +136,7 @@ def _member(member: ContextMember) -> str:
 def _assertion(tag: str, member: ContextMember) -> str:
     name, at = member.name, member.offset
     where = f"TPGEN_IN_SLOT({at}, {member.slot_bytes})" if member.slot_bytes else at
-    return f'_Static_assert(__builtin_offsetof(struct {tag}, {name}) == {where}, "{name}");\n'
+    return f'_Static_assert(__builtin_offsetof(struct {tag}, {member_declarator(name)}) == {where}, "{name}");\n'
 
 
 def _test(test: Test) -> str:
