@@ -120,7 +120,7 @@ MEMBERS = {
 
 def test_classic_struct(tmp_path: Path) -> None:
     text = header(tmp_path, "odd", "--classic")
-    asserted = re.findall(r"__builtin_offsetof\(struct tp_odd, (\w+)\) == (\d+)", text)
+    asserted = re.findall(r"__builtin_offsetof\(struct tp_odd, (?:TPGEN_MEMBER\()?(\w+)\)+ == (\d+)", text)
     named = {name: int(offset) for name, offset in asserted if not name.startswith(("__pad", "__hole"))}
     assert named == MEMBERS
     assert "_Static_assert(sizeof(struct tp_odd) == 72," in text
