@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.generation import CheckFailed
-from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
 from tpgen.doctor.findings import Expected, Finding, Judgement, Stage, Verdict
-from tpgen.kernel.comparison import errors
+from tpgen.kernel.comparison import Comparison, Subject, errors
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.request import KernelRequest, is_glob
+from tpgen.kernel.symbols.facts import EventSymbols, Symbol, Symbols
 from tpgen.model import Event
 from tpgen.probe import Evidence
 from tpgen.programs.forms import Form, missing
@@ -27,16 +28,41 @@ from tpgen.values import Value
 
 if TYPE_CHECKING:
     from tpgen.backends.registry import Loaded
+    from tpgen.catalog.schema import KernelInfo
     from tpgen.catalog.store import StoredKernel
-    from tpgen.diff.changes import KernelsDiff
-    from tpgen.history.facts import History
+    from tpgen.diff.changes import Change, Consequence, Counts, EventDiff, KernelsDiff, Side, Tally, What
+    from tpgen.history.facts import Break, EventHistory, FormHistory, Group, History, HistoryKernel, Known, Step
 
 __all__ = [
-    "CheckFailed", "Diagnostic", "Event", "Evidence", "Expected", "Finding", "Form", "GeneratedFile", "GeneratedFiles",
-    "Judgement", "Kernel", "Kernels", "Stage", "Target", "TpgenError",
-    "Tracepoint", "Value", "Verdict", "backends", "diff", "doctor", "history", "join_kernels", "kernels", "open_kernel",
-    "open_kernels",
+    "Break", "Change", "Check", "CheckFailed", "Comparison", "Consequence", "Counts", "Diagnostic", "Event",
+    "EventDiff", "EventHistory", "EventSymbols", "Evidence", "Expected", "Finding", "Form", "FormHistory",
+    "GeneratedFile", "GeneratedFiles", "Group", "History", "HistoryKernel", "Judgement", "Kernel", "KernelInfo",
+    "Kernels", "KernelsDiff", "Known", "Loaded", "Side", "Stage", "Step", "StoredKernel", "Subject", "Symbol",
+    "Symbols", "Tally", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "What", "backends", "check", "diff",
+    "doctor", "history", "join_kernels", "kernels", "open_kernel", "open_kernels",
 ]  # fmt: skip
+
+# What only some programs name is imported by those that do.
+_ELSEWHERE = {
+    "tpgen.backends.registry": ("Loaded",),
+    "tpgen.catalog.schema": ("KernelInfo",),
+    "tpgen.catalog.store": ("StoredKernel",),
+    "tpgen.diff.changes": ("Change", "Consequence", "Counts", "EventDiff", "KernelsDiff", "Side", "Tally", "What"),
+    "tpgen.history.facts": (
+        "Break", "EventHistory", "FormHistory", "Group", "History", "HistoryKernel", "Known", "Step",
+    ),
+}  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        for module, names in _ELSEWHERE.items():
+            if name in names:
+                from importlib import import_module
+
+                return getattr(import_module(module), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 Path: TypeAlias = str | os.PathLike[str]
 
@@ -135,6 +161,18 @@ def backends() -> tuple[Loaded, ...]:
     return tuple(load_all()[0])
 
 
+def check(kernel: Kernel, *patterns: str, module: str | None = None) -> Check:
+    """The comparisons of the kernel's sources about the tracepoints that any of the patterns means; all without one.
+
+    Raises `TpgenError` `bad-pattern`, and `unknown-event` where a pattern means none.
+    """
+    events = kernel._events
+    keys = events.select_all(patterns or ("*",), module)
+    comparisons = dict.fromkeys(comparison for key in keys for comparison in events.comparisons(key))
+    skipped = dict.fromkeys((*events.broken_headers(), *events.left_out()))
+    return Check(tuple(sorted(comparisons, key=lambda each: list(Subject).index(each.subject))), tuple(skipped))
+
+
 def diff(before: Kernel, after: Kernel, *patterns: str, module: str | None = None) -> KernelsDiff:
     """The differences between two kernels in the events that any of the patterns means in either; all without one.
 
@@ -183,6 +221,16 @@ class Tracepoint:
     _key: EventKey = field(repr=False)
     _kernel: KernelEvents = field(repr=False)
 
+    @property
+    def names(self) -> EventSymbols:
+        """The names of values of its arguments and fields."""
+        return self._kernel.symbols(self._key)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The comparisons of what the kernel's sources say of it."""
+        return tuple(self._kernel.comparisons(self._key))
+
     def why_not(self, form: Form) -> str | None:
         """The reason why there are no values of that form, None where there are."""
         return missing(self.event, form)
@@ -200,6 +248,30 @@ class Tracepoint:
             raise CheckFailed(*found)
         made = raw_values if form == Form.RAW else classic_values
         return made(self.event, self._kernel.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The comparisons of a kernel's sources, and diagnostics of what its headers hold that was not read."""
+
+    comparisons: tuple[Comparison, ...]
+    skipped: tuple[Diagnostic, ...]
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """The findings; those of severity `error` are contradictions between the sources."""
+        return tuple(dict.fromkeys(finding for each in self.comparisons for finding in each.findings))
+
+    @property
+    def not_compared(self) -> tuple[Comparison, ...]:
+        """The comparisons that could not be made, each with its `reason`."""
+        return tuple(comparison for comparison in self.comparisons if comparison.reason is not None)
+
+    @property
+    def passed(self) -> bool:
+        """Whether `tpgen check` would exit with 0."""
+        errors = [each for each in (*self.findings, *self.skipped) if each.severity == Severity.ERROR]
+        return not errors
 
 
 class GeneratedFiles(list[GeneratedFile]):
@@ -249,9 +321,7 @@ class Kernel:
 
         Those of severity `error` are contradictions between the sources. Raises `TpgenError` as `query` does.
         """
-        keys = self._events.select_all(patterns or ("*",), module)
-        comparisons = (comparison for key in keys for comparison in self._events.comparisons(key))
-        return tuple(dict.fromkeys(finding for comparison in comparisons for finding in comparison.findings))
+        return check(self, *patterns, module=module).findings
 
     def raw_support(self) -> tuple[bool | None, Sequence[Evidence]]:
         """Whether it supports raw tracepoints, None where nothing decides; and the evidence."""

@@ -25,11 +25,18 @@ def blocks(language: str) -> list[str]:
 
 
 def test_example_of_the_documentation() -> None:
-    (code, _), (output,) = blocks("python"), blocks("text")  # the other is of tests/unit/doctor/test_command.py
+    code, of_history, _ = blocks("python")  # the last is of tests/unit/doctor/test_command.py
+    (output,) = blocks("text")
+    assert printed(code) == output
+    assert "sched:sched_switch debian-5.10-amd64 → debian-6.1-amd64 argument-added\n" in printed(of_history)
+
+
+def printed(code: str) -> str:
+    """What code of the documentation prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, DOCS, "exec"), {"__name__": "example"})
-    assert out.getvalue() == output
+    return out.getvalue()
 
 
 @pytest.fixture
@@ -207,3 +214,30 @@ def test_check_of_what_is_right(small: api.Kernel) -> None:
     assert [finding for finding in small.check() if finding.severity == "error"] == []
     with pytest.raises(api.TpgenError, match="unknown-event"):
         small.check("nowhere")
+
+
+def test_check_has_what_was_compared(small: api.Kernel) -> None:
+    check = api.check(small, "sched_switch")
+    assert check.passed
+    assert {comparison.subject for comparison in check.comparisons} >= {api.Subject.RAW, api.Subject.RECORD}
+    assert (check.findings, check.skipped) == (small.check("sched_switch"), ())
+    (switch,) = small.query("sched_switch")
+    assert set(switch.comparisons) == set(check.comparisons)
+
+
+def test_names_of_values() -> None:
+    (event,) = api.open_kernel("debian-6.12-amd64").query("kfree_skb")
+    reasons = dict(event.names.args)[2]
+    assert "SKB_DROP_REASON_NO_SOCKET" in {symbol.name for symbol in reasons.symbols}
+
+
+def test_history_is_that_of_the_command() -> None:
+    """sched_switch has one more argument since 5.18."""
+    old, mid, new = (api.open_kernel(f"debian-{release}-amd64") for release in ("5.10", "6.1", "7.2"))
+    (event,) = api.history("sched_switch", kernels=[old, mid, new]).events
+    assert [len(group.event.args or ()) for group in event.raw.groups] == [3, 4]
+    assert [(step.before, step.after) for step in event.breaks[0].steps] == [("debian-5.10-amd64", "debian-6.1-amd64")]
+    (same,) = api.history("sched_switch", kernels=api.join_kernels([old, mid, new])).events
+    assert same == event
+    known = api.history("sched_switch", arch="amd64")
+    assert {kernel.target.arch for kernel in known.kernels} == {"x86_64"}
