@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from tpgen.basics.memo import memoised
-from tpgen.catalog.file import CatalogFile
+from tpgen.catalog.file import CatalogFile, CheckedValues
 from tpgen.catalog.schema import FLAGS, MOST_PARTS
 from tpgen.diagnostics import Position
 from tpgen.kernel import validate
@@ -90,6 +90,8 @@ _REFERRED = {
     "class": ("name, candidates, record", "id", "id"),
     "provenance": ("class, arguments, names, record", "id", "id"),
     "header": ("path", "id", "id"),
+    "print_fmt": ("text", "id", "id"),
+    "syscall": ("tracepoint, number, registers", "id", "id"),
     "type": ("kind, name, target, size_bytes, align_bytes, signed, length, length_text", "id", "id"),
     "type_param": ("param", "type", "position"),
 }
@@ -106,6 +108,19 @@ class CatalogContents:
         self._target = target
         self._types: dict[Any, tuple[CType, int]] = {}
         self._events: dict[tuple[Any, ...], Event] = {}
+        self._kinds = CheckedValues(catalog, Kind)
+        self._systems = CheckedValues(catalog, validate.system_name)
+        self._event_names = CheckedValues(catalog, validate.event_name)
+        self._modules = CheckedValues(catalog, validate.word)
+        self._flags = CheckedValues(catalog, _flags)
+        self._paths = CheckedValues(catalog, validate.path)
+        self._lines = CheckedValues(catalog, line_number)
+        self._argument_names = CheckedValues(catalog, validate.c_name)
+        self._nullness = CheckedValues(catalog, Nullness)
+        self._field_names = CheckedValues(catalog, validate.identifier)
+        self._bytes = CheckedValues(catalog, _bytes)
+        self._signs = CheckedValues(catalog, validate.flag)
+        self._locators = CheckedValues(catalog, Dynamic)
         # While many events are read: the rows of some tables, by number.
         self._at_hand: dict[str, dict[Any, list[tuple[Any, ...]]]] = {}
 
@@ -130,17 +145,17 @@ class CatalogContents:
         return event
 
     def _event(self, row: EventRow, sources: tuple[Origin, ...]) -> Event:
-        kind = self._value(Kind, row.kind)
+        kind = self._kinds[row.kind]
         class_name, candidates, record = self._class(row.of_class, kind)
         class_origin, args_origin, names_origin, record_origin = self._provenance(row.provenance)
         is_handed_out = validate.is_handed_out(kind, row.attach_name)
         args = None if row.prototype is None else self._args(row.prototype, is_handed_out)
         return Event(
-            system=self._opt(validate.system_name, row.system),
-            name=self._value(validate.event_name, row.name),
-            module=self._opt(validate.word, row.module),
+            system=self._systems.opt(row.system),
+            name=self._event_names[row.name],
+            module=self._modules.opt(row.module),
             kind=kind,
-            attach_name=self._opt(validate.event_name, row.attach_name),
+            attach_name=self._event_names.opt(row.attach_name),
             class_name=class_name,
             class_origin=class_origin,
             class_candidates=candidates,
@@ -154,8 +169,12 @@ class CatalogContents:
             syscall=None if row.syscall is None else self._syscall(row.syscall),
             nullness_origin=_nullness_origin(args, sources, names_origin),
             alternatives=() if row.alternatives is None else self._alternatives(row.alternatives),
-            **self._flags(row.flags),
+            **self._flags[row.flags],
         )
+
+    def names(self, system: Any, name: Any, module: Any) -> tuple[str | None, str, str | None]:
+        """The system, the name and the module of an event."""
+        return self._systems.opt(system), self._event_names[name], self._modules.opt(module)
 
     def record(self, number: Any, kind: Kind) -> Record:
         """The record of that number, which an event of that kind has."""
@@ -167,6 +186,8 @@ class CatalogContents:
         """Read what many events refer to in a few queries instead of thousands."""
         self._fetch("provenance", (row.provenance for row in rows))
         self._fetch("header", (row.header for row in rows))
+        self._fetch("print_fmt", (row.print_fmt for row in rows))
+        self._fetch("syscall", (row.syscall for row in rows))
         self._fetch("prototype", (row.prototype for row in rows))
         arguments = self._fetch("argument", (row.prototype for row in rows))
         records = [record for _, _, _, record in self._fetch("class", (row.of_class for row in rows))]
@@ -196,19 +217,13 @@ class CatalogContents:
 
     # --- what events refer to
 
-    def _flags(self, flags: Any) -> dict[str, Any]:
-        named = self._value(validate.text, flags).split()
-        if unknown := set(named) - set(FLAGS):
-            raise self._catalog.malformed(f"{unknown.pop()!r} is nothing that an event can be")
-        return dict.fromkeys(named, True)
-
     @memoised
     def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
         name, candidates, record = self._only("class", number)
         others = self._value(validate.text, candidates).split() if candidates else ()
-        names = tuple(self._value(validate.event_name, other) for other in others)
+        names = tuple(self._event_names[other] for other in others)
         found = None if record is None else self.record(record, kind)
-        return self._opt(validate.event_name, name), names, found
+        return self._event_names.opt(name), names, found
 
     @memoised
     def _provenance(self, number: Any) -> tuple[Origin | None, ...]:
@@ -216,7 +231,7 @@ class CatalogContents:
 
     def _position(self, header: Any, line: Any, column: Any) -> Position:
         (path,) = self._only("header", header)
-        return Position(self._value(validate.path, path), self._opt(line_number, line), self._opt(line_number, column))
+        return Position(self._paths[path], self._lines.opt(line), self._lines.opt(column))
 
     @memoised
     def _alternatives(self, number: Any) -> tuple[Alternative, ...]:
@@ -229,7 +244,7 @@ class CatalogContents:
         )
 
     def _print_fmt(self, number: Any) -> str:
-        return self._value(validate.text, self._one("SELECT text FROM print_fmt WHERE id = ?", number)[0])
+        return self._value(validate.text, self._only("print_fmt", number)[0])
 
     @memoised
     def _args(self, number: Any, handed_out: bool) -> tuple[Argument, ...]:
@@ -239,9 +254,10 @@ class CatalogContents:
         return tuple(self._arg(slot, handed_out, *row) for slot, row in enumerate(rows))
 
     def _arg(self, expected: int, handed_out: bool, slot: Any, name: Any, ctype: Any, nullness: Any) -> Argument:
-        self._value(validate.number, slot, expected, expected)
+        if slot != expected:
+            raise self._catalog.malformed(f"argument {expected} has the slot {slot!r}")
         held = self._value(validate.argument_type, self.type(ctype), self._target, handed_out)
-        return Argument(self._opt(validate.c_name, name), held, expected, self._opt(Nullness, nullness))
+        return Argument(self._argument_names.opt(name), held, expected, self._nullness.opt(nullness))
 
     @memoised
     def unchecked_record(self, number: Any) -> Record:
@@ -249,25 +265,23 @@ class CatalogContents:
         rows = self._rows("field", number)
         self._expect(count, len(rows), MAX_RECORD_BYTES, f"record {number}")
         fields = tuple(self._field(*row) for row in rows)
-        return Record(self._value(_bytes, header_bytes), self._opt(_bytes, size_bytes), fields)
+        return Record(self._bytes[header_bytes], self._bytes.opt(size_bytes), fields)
 
     def _field(self, name: Any, ctype: Any, offset: Any, size: Any, signed: Any, dynamic: Any) -> Field:
         return Field(
-            self._value(validate.identifier, name),
+            self._field_names[name],
             None if ctype is None else self.type(ctype),
-            self._opt(_bytes, offset),
-            self._opt(_bytes, size),
-            self._opt(validate.flag, signed),
-            self._opt(Dynamic, dynamic),
+            self._bytes.opt(offset),
+            self._bytes.opt(size),
+            self._signs.opt(signed),
+            self._locators.opt(dynamic),
         )
 
     @memoised
     def _syscall(self, number: Any) -> Syscall:
-        tracepoint, call, registers = self._one(
-            "SELECT tracepoint, number, registers FROM syscall WHERE id = ?", number
-        )
+        tracepoint, call, registers = self._only("syscall", number)
         return Syscall(
-            self._value(validate.event_name, tracepoint),
+            self._event_names[tracepoint],
             self._opt(validate.count, call),
             None if registers is None else self._registers(registers),
         )
@@ -287,7 +301,7 @@ class CatalogContents:
         return SyscallRegisters(tuple(held["argument"]), held["number"][0], native, native_value)
 
     def _register(self, name: Any, offset: Any, size: Any, of_task: Any, mask: Any) -> Register:
-        placed = self._value(_bytes, offset), self._value(validate.number, size, SLOT_BYTES, 1)
+        placed = self._bytes[offset], self._value(validate.number, size, SLOT_BYTES, 1)
         flag = self._value(validate.flag, of_task)
         return Register(self._value(validate.member_path, name), *placed, flag, self._opt(_mask, mask))
 
@@ -325,7 +339,7 @@ class CatalogContents:
                 array = Array(of, self._opt(validate.count, length), self._opt(validate.length_text, length_text))
                 return self._value(validate.composed, array), parts
             case "struct" | "union":
-                return Struct(kind, name_of, self._opt(validate.count, size), self._opt(_bytes, align)), 1
+                return Struct(kind, name_of, self._opt(validate.count, size), self._bytes.opt(align)), 1
             case "fwd_struct" | "fwd_union":
                 return Struct(kind.removeprefix("fwd_"), name_of, forward=True), 1
             case "enum":
@@ -389,6 +403,14 @@ class CatalogContents:
 def _bytes(value: Any) -> int:
     """An offset or a size in bytes inside of a record."""
     return validate.number(value, MAX_RECORD_BYTES)
+
+
+def _flags(value: Any) -> dict[str, bool]:
+    """What an event is, by the words in a column."""
+    named = validate.text(value).split()
+    if unknown := set(named) - set(FLAGS):
+        raise ValueError(f"{unknown.pop()!r} is nothing that an event can be")
+    return dict.fromkeys(named, True)
 
 
 def _mask(value: Any) -> int:

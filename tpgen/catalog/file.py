@@ -70,6 +70,25 @@ class CatalogFile:
             raise self.malformed(str(error)) from None
 
 
+class CheckedValues(dict[Any, _Value]):
+    """What a check makes of each value that was looked up: most values of a catalog stand in it many times.
+
+    Looking up a value raises `catalog-malformed` where the check refuses it.
+    """
+
+    def __init__(self, catalog: CatalogFile, check: Callable[[Any], _Value]) -> None:
+        self._catalog = catalog
+        self._check = check
+
+    def __missing__(self, value: Any) -> _Value:
+        found = self[value] = self._catalog.value(self._check, value)
+        return found
+
+    def opt(self, value: Any) -> _Value | None:
+        """The same, and None for NULL."""
+        return None if value is None else self[value]
+
+
 class _Steps:
     """Interrupt a connection after too many steps. A method of the catalog, which owns it, would never be freed."""
 

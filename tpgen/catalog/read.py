@@ -137,8 +137,7 @@ class CatalogKernel(KernelEvents):
         return [self._key(*row) for row in rows]
 
     def _key(self, system: Any, name: Any, module: Any, kind: Any) -> EventKey:
-        system, module = self._opt(validate.system_name, system), self._opt(validate.word, module)
-        return EventKey(system, self._value(validate.event_name, name), module, kind == Kind.DYNAMIC)
+        return EventKey(*self._contents.names(system, name, module), kind == Kind.DYNAMIC)
 
     def fingerprints(self, names: Collection[str] | None = None) -> Iterator[tuple[EventKey, Hashable]]:
         facts = "SELECT e.system, e.name, e.module, e.kind, e.attach_name IS NULL, e.prototype, e.class "

@@ -44,7 +44,7 @@ def parser() -> Parser:
 def run(options: argparse.Namespace) -> int:
     more, patterns = kernel_names(options.events)
     names = options.before, options.after, *more
-    objects = base.bpf_objects(options.object)
+    objects = base.bpf_objects(options.object) if options.object else []
     kernels = {name: base.kernel_named(name) for name in dict.fromkeys(names)}
     found = list(_compared(kernels, names, patterns, options.module, objects))
     notes = [note for kernel in kernels.values() for note in kernel.notes]

@@ -117,7 +117,7 @@ class EventDiff:
     @property
     def breaks(self) -> Programs:
         """Every program that one of the changes breaks."""
-        return reduce(or_, (change.breaks for change in self.changes), Programs.NONE)
+        return reduce(or_, {change.breaks for change in self.changes}, Programs.NONE)
 
 
 @frozen
@@ -213,6 +213,8 @@ def _another_number(before: Event, after: Event) -> bool:
 
 
 def _another_type(before: Event, after: Event) -> bool:
+    if before.args is after.args:
+        return False
     if before.args is None or after.args is None or len(before.args) != len(after.args):
         return False
     return not all(same_type(old.type, new.type) for old, new in zip(before.args, after.args, strict=True))

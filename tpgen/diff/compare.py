@@ -240,7 +240,7 @@ def _argument(before: Argument, after: Argument) -> Iterator[Change]:
     if before.slot != after.slot:
         yield Change(What.ARGUMENT_MOVED, Programs.RAW, before, after)
     renamed = before.name != after.name and None not in (before.name, after.name)
-    breaks = breaks_argument(before.type, after.type)
+    breaks = Programs.NONE if before.type is after.type else breaks_argument(before.type, after.type)
     if not same_type(before.type, after.type) or breaks:
         if renamed and not is_same_number(before.type, after.type):
             breaks = Programs.RAW  # neither name nor value is what it was
@@ -306,6 +306,8 @@ def field_changes(old: Record, new: Record) -> Iterator[Change]:
 def _field(before: Field, after: Field | None) -> Iterator[Change]:
     if after is None:
         yield Change(What.FIELD_DROPPED, Programs.CLASSIC, before)
+        return
+    if before.type is after.type and before == after:
         return
     if None not in (before.offset_bytes, after.offset_bytes) and before.offset_bytes != after.offset_bytes:
         yield Change(What.FIELD_MOVED, Programs.FIXED, before, after)

@@ -25,6 +25,8 @@ class Assumptions:
 
     def __init__(self, kernel: KernelEvents) -> None:
         self._kernel = kernel
+        # By identity: events of one prototype share their arguments, which stay alive as long as this.
+        self._added: dict[int, tuple[tuple[Argument, ...], tuple[Argument, ...]]] = {}
 
     @cached_property
     def _all_valid(self) -> bool:
@@ -32,10 +34,17 @@ class Assumptions:
 
     def added(self, event: Event) -> Event:
         """Return the event with what is assumed of pointers of which its sources tell nothing."""
-        if not event.args or not any(map(_is_open, event.args)) or not self._all_valid:
+        if not event.args:
             return event
-        args = (replace(arg, nullness=Nullness.NEVER) if _is_open(arg) else arg for arg in event.args)
-        return replace(event, args=tuple(args))
+        if id(event.args) not in self._added:
+            self._added[id(event.args)] = event.args, self._with_assumed(event.args)
+        _, args = self._added[id(event.args)]
+        return event if args is event.args else replace(event, args=args)
+
+    def _with_assumed(self, args: tuple[Argument, ...]) -> tuple[Argument, ...]:
+        if not any(map(_is_open, args)) or not self._all_valid:
+            return args
+        return tuple(replace(arg, nullness=Nullness.NEVER) if _is_open(arg) else arg for arg in args)
 
 
 def _is_open(arg: Argument) -> bool:

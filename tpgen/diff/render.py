@@ -112,10 +112,11 @@ class _Entry:
 def diff_text(found: KernelsDiff, colour: bool = False) -> str:
     """Every changed event below what it breaks, then the counts; `colour` for a terminal."""
     lines = []
+    lonely = _lonely_modules(found)
     for consequence, entries in _grouped(found.changed).items():
         if entries:
             lines.append(_bold(HEADINGS[consequence], colour))
-            lines += _section(entries, found, colour)
+            lines += _section(entries, found, lonely, colour)
             lines.append("")
     return "".join(f"{line}\n" for line in (*lines, *_summary(found)))
 
@@ -138,26 +139,26 @@ def _grouped(events: Iterable[EventDiff]) -> dict[Consequence, list[_Entry]]:
     groups: dict[Consequence, list[_Entry]] = {consequence: [] for consequence in Consequence}
     for event in events:
         shown: dict[Consequence, list[Change]] = defaultdict(list)
+        breaks = event.breaks
         for change in event.changes:
-            for consequence in _below(event, change):
+            for consequence in _below(breaks, change):
                 shown[consequence].append(change)
         for consequence, changes in shown.items():
             groups[consequence].append(_Entry(event, tuple(changes)))
     return groups
 
 
-def _below(event: EventDiff, change: Change) -> tuple[Consequence, ...]:
-    """The headings that a change stands below: those of all changes of its form of the event."""
+def _below(breaks: Programs, change: Change) -> tuple[Consequence, ...]:
+    """The headings that a change stands below: those of all changes of its form of an event, which break so much."""
     if change.what.form is None:
         return consequences(change.breaks)
     programs = Programs.RAW if change.what.form is Form.RAW else Programs.CLASSIC
-    return consequences(event.breaks & programs)
+    return consequences(breaks & programs)
 
 
-def _section(entries: Iterable[_Entry], found: KernelsDiff, colour: bool) -> Iterator[str]:
-    """The events with their changes. A module that only one kernel has takes one line."""
+def _section(entries: Iterable[_Entry], found: KernelsDiff, lonely: set[str], colour: bool) -> Iterator[str]:
+    """The events with their changes. A module that only one kernel has, a `lonely` one, takes one line."""
     whole: dict[tuple[str, What], int] = defaultdict(int)
-    lonely = _lonely_modules(found)
     for entry in entries:
         event = entry.event.event
         lone = entry.changes[0].what
