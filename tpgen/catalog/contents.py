@@ -406,7 +406,7 @@ def _bytes(value: Any) -> int:
 
 
 def _flags(value: Any) -> dict[str, bool]:
-    """What an event is, by the words in a column."""
+    """Flags of an event, by the words in a column."""
     named = validate.text(value).split()
     if unknown := set(named) - set(FLAGS):
         raise ValueError(f"{unknown.pop()!r} is nothing that an event can be")

@@ -71,7 +71,7 @@ class CatalogFile:
 
 
 class CheckedValues(dict[Any, _Value]):
-    """What a check makes of each value that was looked up: most values of a catalog stand in it many times.
+    """Results of a check for each value that was looked up: most values of a catalog stand in it many times.
 
     Looking up a value raises `catalog-malformed` where the check refuses it.
     """
@@ -85,7 +85,7 @@ class CheckedValues(dict[Any, _Value]):
         return found
 
     def opt(self, value: Any) -> _Value | None:
-        """The same, and None for NULL."""
+        """Return the result for a value, None for NULL."""
         return None if value is None else self[value]
 
 

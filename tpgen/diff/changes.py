@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import TypeAlias
 
@@ -36,6 +36,7 @@ _CLASSIC = {
 }  # fmt: skip
 
 
+@cache
 def consequences(breaks: Programs) -> tuple[Consequence, ...]:
     """The one or two consequences of breaking these programs."""
     raw = (_RAW[breaks & Programs.RAW],) if breaks & Programs.RAW else ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError
 from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Side, What, has_record, is_placed
@@ -15,6 +16,8 @@ from tpgen.programs.compat import Programs, breaks_argument, breaks_field, is_sa
 from tpgen.programs.forms import Form
 from tpgen.sources.source_tree.null_args import NULLABLE_SUFFIX
 from tpgen.typequery import same_type, stripped
+
+_Facts = TypeVar("_Facts")
 
 
 def diff(
@@ -97,13 +100,19 @@ def _order(found: EventDiff) -> tuple[str, str, str]:
 
 
 class _Comparison:
-    """Compares two kernels, event by event. The later one's classes are looked up only for another name."""
+    """Compares two kernels, event by event: as a whole, its raw arguments, its record.
+
+    Where `modules_known` is false, neither kernel's modules are compared. The later kernel's classes are looked up only
+    for another name.
+    """
 
     def __init__(self, before: KernelEvents, after: KernelEvents, modules_known: bool) -> None:
         self._before = before
         self._after = after
         self._assumed = Assumptions(before), Assumptions(after)
         self._modules_known = modules_known
+        # By identity: events of one prototype share their arguments, those of one class their record.
+        self._found: dict[tuple[int, int], tuple[object, object, tuple[Change, ...]]] = {}
 
     def events(self, pairs: Sequence[Pair]) -> Iterator[EventDiff]:
         olds = iter(self._before.events([old for old, _ in pairs if old is not None]))
@@ -124,8 +133,21 @@ class _Comparison:
             return EventDiff(None, new, (Change(What.EVENT_NEW, Programs.NONE),))
         if new is None:
             return EventDiff(old, None, (Change(What.EVENT_GONE, attached(old)),))
-        changes = event_changes(old, new, self._modules_known, self._class_lasts)
+        changes = (
+            *whole_changes(old, new, self._modules_known),
+            *raw_changes(old, new, partial(self._once, argument_changes)),
+            *classic_changes(old, new, self._class_lasts, partial(self._once, field_changes)),
+        )
         return EventDiff(old, new, changes, frozenset(_unknown(old, new)))
+
+    def _once(
+        self, compare: Callable[[_Facts, _Facts], Iterable[Change]], old: _Facts, new: _Facts
+    ) -> Iterable[Change]:
+        """The changes that `compare` finds, which it is asked for once."""
+        key = id(old), id(new)
+        if key not in self._found:
+            self._found[key] = old, new, tuple(compare(old, new))
+        return self._found[key][2]
 
     def _class_lasts(self, name: str, record: Record) -> bool:
         return lasts(self._classes.get(name, ()), record)
@@ -147,17 +169,6 @@ def lasts(records: Sequence[Record], record: Record) -> bool:
 
 def _places(record: Record) -> list[tuple[str, int | None, int | None]]:
     return [(field.member_name, field.offset_bytes, field.size_bytes) for field in record.fields]
-
-
-def event_changes(
-    old: Event, new: Event, modules_known: bool, class_lasts: Callable[[str, Record], bool]
-) -> tuple[Change, ...]:
-    """Every change of an event: as a whole, of its raw arguments, of its record.
-
-    Where `modules_known` is false, neither kernel's modules are compared. `class_lasts` tells whether the later kernel
-    still has a class of the old name with the new record.
-    """
-    return (*whole_changes(old, new, modules_known), *raw_changes(old, new), *classic_changes(old, new, class_lasts))
 
 
 # --- the event as a whole
@@ -216,8 +227,7 @@ def raw_changes(old: Event, new: Event, compare: ArgumentChanges | None = None) 
         yield Change(What.RAW_GONE, Programs.RAW)
     if old.attach_name is None and new.attach_name is not None:
         yield Change(What.RAW_NEW, Programs.NONE)
-    if old.args != new.args:
-        yield from (compare or argument_changes)(old.args, new.args)
+    yield from (compare or argument_changes)(old.args, new.args)
 
 
 def argument_changes(old: Sequence[Argument], new: Sequence[Argument]) -> Iterator[Change]:
@@ -226,7 +236,7 @@ def argument_changes(old: Sequence[Argument], new: Sequence[Argument]) -> Iterat
     An argument is known again by its name. One whose name is no longer there was renamed or replaced by that which is
     new in its slot.
     """
-    for before, after in _matched(old, new):
+    for before, after in _matched(old, new) if old != new else ():
         if before is None:
             yield Change(What.ARGUMENT_ADDED, Programs.NONE, None, after)
         elif after is None:
@@ -286,12 +296,13 @@ def classic_changes(
     if old.class_name and new.class_name and old.class_name != new.class_name:
         kept = class_lasts(old.class_name, new.record)
         yield Change(What.CLASS_RENAMED, Programs.NONE if kept else Programs.CORE, old.class_name, new.class_name)
-    if old.record != new.record:
-        yield from (compare or field_changes)(old.record, new.record)
+    yield from (compare or field_changes)(old.record, new.record)
 
 
 def field_changes(old: Record, new: Record) -> Iterator[Change]:
     """Changes of the fields, in the order of the earlier record, then the fields that were added."""
+    if old == new:
+        return
     left = {field.member_name: field for field in new.fields}
     matched = {field.member_name: left.pop(field.member_name, None) for field in old.fields}
     by_name = {field.name: field for field in left.values()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from tpgen.basics.frozen import frozen
@@ -150,10 +151,15 @@ def _grouped(events: Iterable[EventDiff]) -> dict[Consequence, list[_Entry]]:
 
 def _below(breaks: Programs, change: Change) -> tuple[Consequence, ...]:
     """The headings that a change stands below: those of all changes of its form of an event, which break so much."""
-    if change.what.form is None:
+    form = change.what.form
+    if form is None:
         return consequences(change.breaks)
-    programs = Programs.RAW if change.what.form is Form.RAW else Programs.CLASSIC
-    return consequences(breaks & programs)
+    return _of_form(breaks, form)
+
+
+@cache
+def _of_form(breaks: Programs, form: Form) -> tuple[Consequence, ...]:
+    return consequences(breaks & (Programs.RAW if form is Form.RAW else Programs.CLASSIC))
 
 
 def _section(entries: Iterable[_Entry], found: KernelsDiff, lonely: set[str], colour: bool) -> Iterator[str]:
