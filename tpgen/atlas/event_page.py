@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from tpgen.atlas.drawing import Row, drawn
 from tpgen.atlas.facts import Entry, Kernel
 from tpgen.atlas.paths import fragment
-from tpgen.atlas.types import type_of_page
+from tpgen.atlas.types import named_type, type_of_page
 from tpgen.history.facts import FormHistory, Group
 from tpgen.kernel.symbols.facts import Symbols
-from tpgen.model import Argument, Field, Nullness
+from tpgen.model import Argument, Array, CType, Field, Nullness
 from tpgen.programs.forms import Form, missing
 from tpgen.programs.sections import sections_of
 from tpgen.show import arg_json, field_type_text, value_text
@@ -22,12 +22,13 @@ from tpgen.target import Target
 class Value(NamedTuple):
     """A row of a table of arguments or fields.
 
-    `mark` is "added", "changed" or "removed" beside the version before, in which a changed one `was` otherwise.
+    `declared` is cut into what stands before the name of its type, that name where `type_path` is its page, and the
+    rest. `mark` is "added", "changed" or "removed" beside the version before, in which a changed one `was` otherwise.
     """
 
     id: str
     name: str
-    declared: str
+    declared: tuple[str, str, str]
     place: str
     size: int | None
     about: str
@@ -171,7 +172,15 @@ def _rows(form: Form, group: Group, target: Target) -> list[Value]:
 def _arg(arg: Argument, target: Target) -> Value:
     name = arg.name or f"arg{arg.slot}"
     size = arg_json(arg, target)["size"]
-    return Value("", name, spell(arg.type, name), f"ctx[{arg.slot}]", size, _nullness(arg), type_of_page(arg.type))
+    declared = _cut(spell(arg.type, name), arg.type)
+    return Value("", name, declared, f"ctx[{arg.slot}]", size, _nullness(arg), type_of_page(arg.type))
+
+
+def _cut(declared: str, ctype: CType | None) -> tuple[str, str, str]:
+    """A declaration cut at the name of the type that has a page."""
+    name = None if ctype is None else named_type(ctype)
+    before, found, after = declared.partition(name) if name else ("", "", "")
+    return (before, found, after) if found else ("", "", declared)
 
 
 def _nullness(arg: Argument) -> str:
@@ -184,10 +193,12 @@ def _field(field: Field) -> Value:
         declared = f"__{field.dynamic} {kind or '?[]'} {field.name}"
     else:
         declared = field.name if field.type is None else spell(field.type, field.name)
-    signed = "" if field.signed is None or field.dynamic else "signed" if field.signed else "unsigned"
+    # Of an array it is said of its elements, and of characters it says how the kernel was compiled.
+    is_number = field.signed is not None and not field.dynamic and not isinstance(field.type, Array)
+    signed = ("signed" if field.signed else "unsigned") if is_number else ""
     path = None if field.type is None else type_of_page(field.type)
     place = "@?" if field.offset_bytes is None else f"@{field.offset_bytes}"
-    return Value("", field.name, declared, place, field.size_bytes, signed, path)
+    return Value("", field.name, _cut(declared, field.type), place, field.size_bytes, signed, path)
 
 
 def _marked(now: Sequence[Value], before: Sequence[Value]) -> list[Value]:
@@ -213,7 +224,8 @@ def _was(was: Value, now: Value) -> str:
     """The facts of a row that are others now, in words."""
     size = f"{was.size} bytes" if was.size is not None else "of unknown size"
     pairs = (
-        (was.declared, now.declared), (was.place, now.place), (size if was.size != now.size else "", ""),
+        ("".join(was.declared), "".join(now.declared)), (was.place, now.place),
+        (size if was.size != now.size else "", ""),
         (was.about or "NULL-ness unknown", now.about or "NULL-ness unknown"),
     )  # fmt: skip
     return ", ".join(before for before, after in pairs if before != after)

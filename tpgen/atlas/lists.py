@@ -13,9 +13,6 @@ from tpgen.atlas.search.scripts import script_files
 from tpgen.model import Kind
 from tpgen.programs.forms import Form
 
-# More events with an argument or a field of one name than this are counted, not listed.
-_MOST_OF_A_NAME = 200
-
 
 def list_pages(pages: Pages, index: Index, pairs: Sequence[tuple[KernelLink, KernelLink, str]]) -> Iterator[File]:
     """All pages that list events. `pairs` are the kernels that have a page of changes, with its path."""
@@ -39,10 +36,9 @@ def _home(pages: Pages, index: Index) -> Iterator[File]:
         " classic records, and what changed from kernel to kernel."
     )
     document = {**counts, "kernel_names": [kernel.name for kernel in pages.kernels]}
-    rows = [(name, path_of("system", name), len(events)) for name, events in systems.items()]
     yield from pages.page(
         "index.html", "home", "", description, document,
-        counts=counts, systems=rows, kernels=pages.links, event_letters=_counts(row.name for row in index.events),
+        counts=counts, kernels=pages.links, event_letters=_counts(row.name for row in index.events),
     )  # fmt: skip
 
 
@@ -103,7 +99,7 @@ def _systems(pages: Pages, index: Index) -> Iterator[File]:
         yield from pages.page(
             path_of("system", name), "system", "systems", about,
             {"name": name, "events": [_row(row, pages) for row in events]},
-            name=name, rows=events, kernels=pages.links,
+            name=name, rows=events,
         )  # fmt: skip
 
 
@@ -121,7 +117,7 @@ def _modules(pages: Pages, index: Index) -> Iterator[File]:
         yield from pages.page(
             path_of("module", name), "module", "modules", about,
             {"name": name, "events": [_row(row, pages) for row in its_own]},
-            name=name, rows=its_own, kernels=pages.links,
+            name=name, rows=its_own,
         )  # fmt: skip
 
 
@@ -219,7 +215,7 @@ def _names(pages: Pages, index: Index) -> Iterator[File]:
         yield from pages.page(
             path_of("names", letter), "names", "events", f"Events of Linux whose names begin with {letter}.",
             {"letter": letter, "events": [_row(row, pages) for row in rows]},
-            heading=f"{heading}: {letter}", rows=rows, counts=counts, kind="names",
+            heading=f"{heading}: {letter}", rows=rows, counts=counts, kind="names", letter=letter,
         )  # fmt: skip
 
 
@@ -240,12 +236,11 @@ def _values(pages: Pages, index: Index, form: Form) -> Iterator[File]:
         chosen = sorted(name for name in names if letter_of(name) == letter)
         values = []
         for name in chosen:
-            rows = [index.events[number] for number in names[name][:_MOST_OF_A_NAME]]
-            values.append((name, fragment(_ID[form], name), rows, len(names[name]) - len(rows)))
+            values.append((name, fragment(_ID[form], name), [index.events[number] for number in names[name]]))
         yield from pages.page(
             path_of(kind, letter), "values", "events", f"{title} of Linux events whose names begin with {letter}.",
             {"letter": letter, "names": {name: [index.events[n].path for n in names[name]] for name in chosen}},
-            heading=f"{heading}: {letter}", values=values, counts=counts, kind=kind,
+            heading=f"{heading}: {letter}", values=values, counts=counts, kind=kind, letter=letter,
         )  # fmt: skip
 
 

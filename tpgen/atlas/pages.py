@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from tpgen.show import event_json as show_json
 JSON_VERSION = 1
 # What a search engine shows of a description.
 _DESCRIBED = 300
+# debian-6.12 of debian-6.12-rt-amd64, and what is left.
+_FAMILY = re.compile(r"(.*?[a-z]-[0-9][0-9.]*)-(.+)")
 
 
 class File(NamedTuple):
@@ -44,6 +47,13 @@ class KernelLink(NamedTuple):
     events: int
 
 
+class Family(NamedTuple):
+    """Kernels whose names begin with `name`, each with the rest of its own, which is empty where there is none."""
+
+    name: str
+    members: tuple[tuple[str, KernelLink], ...]
+
+
 class Pages:
     """Renders the pages of an atlas of these kernels. With a `base_url` each names its address."""
 
@@ -52,9 +62,11 @@ class Pages:
         self.links = tuple(map(_link, kernels))
         self._by_name = {link.name: link for link in self.links}
         self._targets = {kernel.name: kernel.target for kernel in kernels}
+        self._spans: dict[tuple[int, ...], str] = {}
+        self._family_sizes = {each.name: len(each.members) for each in self.families(self._by_name)}
         self._base_url = base_url
         self._templates = PageTemplates(
-            "atlas", {"spans": self.spans, "links": self.links_of}, {"module_path": _module_path}
+            "atlas", {"spans": self.spans, "families": self.families}, {"module_path": _module_path}
         )
 
     def html(
@@ -77,13 +89,23 @@ class Pages:
         yield File(beside(path), document_bytes(section, document))
 
     def spans(self, numbers: Sequence[int]) -> str:
-        """The kernels of these numbers in words: all, all but a few, or their names."""
-        if len(numbers) == len(self.kernels):
-            return "all"
-        without = [kernel.name for kernel in self.kernels if kernel.number not in numbers]
-        if len(without) < len(numbers):
-            return f"all but {', '.join(without)}"
-        return ", ".join(self.kernels[number].name for number in numbers)
+        """The kernels of these numbers in words: all, all but a few, or which."""
+        key = tuple(numbers)
+        if key not in self._spans:
+            names = [self.kernels[number].name for number in numbers]
+            without = [kernel.name for kernel in self.kernels if kernel.number not in numbers]
+            having, lacking = self._in_words(names), f"all but {self._in_words(without)}"
+            self._spans[key] = "all" if not without else min(having, lacking, key=len)
+        return self._spans[key]
+
+    def _in_words(self, names: Sequence[str]) -> str:
+        """The kernels of these names, of a family of which all are meant its name alone."""
+        words = []
+        for family in self.families(names):
+            rests = [rest for rest, _ in family.members if rest]
+            is_whole = len(family.members) == self._family_sizes[family.name]
+            words.append(family.name if is_whole or not rests else f"{family.name} ({', '.join(rests)})")
+        return ", ".join(words)
 
     def event(self, entry: Entry, codes: Sequence[Code]) -> Iterator[File]:
         """The page of an event."""
@@ -106,9 +128,13 @@ class Pages:
         """The kernel of that name."""
         return next(kernel for kernel in self.kernels if kernel.name == name)
 
-    def links_of(self, names: Iterable[str]) -> list[KernelLink]:
-        """The kernels of these names."""
-        return [self._by_name[name] for name in names]
+    def families(self, names: Iterable[str]) -> list[Family]:
+        """The kernels of these names, those together of which the names begin alike up to a number: debian-6.12."""
+        found: dict[str, list[tuple[str, KernelLink]]] = {}
+        for name in names:
+            head, rest = parts.groups() if (parts := _FAMILY.fullmatch(name)) else (name, "")
+            found.setdefault(head, []).append((rest, self._by_name[name]))
+        return [Family(head, tuple(members)) for head, members in found.items()]
 
     def _document(self, entry: Entry) -> dict[str, Any]:
         """The JSON beside the page of an event: its history, and what the newest kernel tells besides."""
