@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tpgen.atlas.collect import Located
 from tpgen.atlas.facts import Kernel
+from tpgen.atlas.paths import path_of
 from tpgen.basics.frozen import replace
 from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Side, What
 from tpgen.diff.compare import attached, classic_changes, field_changes, lasts, raw_changes, whole_changes
@@ -65,6 +66,17 @@ class _Places(NamedTuple):
     absent: frozenset[str]
 
 
+class Compared(NamedTuple):
+    """Two kernels compared: the path of their page, the events that changed, each with its path, and counts of all."""
+
+    before: Kernel
+    after: Kernel
+    path: str
+    diff: KernelsDiff
+    counts: Mapping[str, int]
+    event_paths: tuple[str, ...]
+
+
 class Changes:
     """The changes of all events between any two kernels."""
 
@@ -75,8 +87,8 @@ class Changes:
         self._raw: dict[tuple[int, int, int], tuple[Change, ...]] = {}
         self._fields: dict[tuple[int, int], tuple[Change, ...]] = {}
 
-    def between(self, before: Kernel, after: Kernel) -> tuple[KernelsDiff, dict[str, int], list[str]]:
-        """The events that changed from one kernel to the other, the counts of all, and the paths of those events."""
+    def between(self, before: Kernel, after: Kernel) -> Compared:
+        """The changes from one kernel to the other."""
         counts = dict.fromkeys(("common", "changed", "gone", "new"), 0)
         found, paths = [], []
         for number, places in enumerate(self._places):
@@ -87,7 +99,8 @@ class Changes:
                 found.append(change)
                 paths.append(self._events[number].path)
         sides = [Side(each.name, each.target, each.release) for each in (before, after)]
-        return KernelsDiff(sides[0], sides[1], tuple(found)), counts, paths
+        diff = KernelsDiff(sides[0], sides[1], tuple(found))
+        return Compared(before, after, path_of("changes", before.name, after.name), diff, counts, tuple(paths))
 
     def _between(
         self, number: int, places: _Places, before: Kernel, after: Kernel

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from tpgen.atlas.collect import kind_of
 from tpgen.atlas.facts import Entry, Kernel, Member
 from tpgen.backends.base import Form, Job, JoinedRequest, KernelRequests, OptionValue, Request, missing
 from tpgen.backends.registry import Loaded, find
 from tpgen.diagnostics import TpgenError
-from tpgen.kernel.comparison import errors
-from tpgen.kernel.events import KernelEvents
 from tpgen.programs.forms import unattachable
 from tpgen.variants.join import join
-from tpgen.variants.views import KernelView, RecordsOf
+from tpgen.variants.views import KernelView
 
 #: The backends by what their files are in. That of JSON is left out: each page has JSON of the same facts beside it.
 LANGUAGES = {
@@ -39,14 +37,12 @@ class Code(NamedTuple):
 
 
 class Coder:
-    """Makes the code for events of the kernels that are opened."""
+    """Makes the code for events."""
 
-    def __init__(self, opened: Mapping[str, KernelEvents]) -> None:
-        self._opened = opened
+    def __init__(self) -> None:
         self._backends = {name: find(name) for name in LANGUAGES}
         #: The files that codes include, by name.
         self.included: dict[str, str] = {}
-        self._records_of: dict[str, RecordsOf] = {name: cache(each.records_of) for name, each in opened.items()}
 
     def code(self, entry: Entry) -> tuple[Code, ...]:
         """The code for an event: a C header for each byte order and size of pointers, the rest for the newest kernel.
@@ -54,18 +50,14 @@ class Coder:
         A header is for the kernels that stand for all others. Where a kernel's sources contradict each other about the
         event, it is not among them. What a backend cannot make is left out.
         """
-        sound = [member for member in entry.members if self._is_sound(member)]
+        sound = [member for member in entry.members if member.is_sound]
         return (*self._joined(sound), *self._single(sound))
-
-    def _is_sound(self, member: Member) -> bool:
-        return not errors(self._opened[member.kernel.name].comparisons(member.key))
 
     def _joined(self, sound: Sequence[Member]) -> Iterator[Code]:
         """C headers, the first for the newest kernel and those of its kind."""
         kinds: dict[tuple[bool, int], list[Member]] = {}
         for member in reversed(sound):
-            target = member.kernel.target
-            kinds.setdefault((target.big_endian, target.pointer_size), []).insert(0, member)
+            kinds.setdefault(kind_of(member.kernel), []).insert(0, member)
         backend = self._backends[_JOINED]
         for members in kinds.values():
             job = _job(backend, members[0]) if len(members) == 1 else self._joined_job(backend, members)
@@ -74,8 +66,7 @@ class Coder:
 
     def _joined_job(self, backend: Loaded, members: Sequence[Member]) -> Job | None:
         views = [
-            KernelView(each.kernel.name, each.event, each.kernel.target, self._records_of[each.kernel.name])
-            for each in members
+            KernelView(each.kernel.name, each.event, each.kernel.target, each.records.__getitem__) for each in members
         ]
         if len({view.event.name for view in views}) > 1:
             return _job(backend, members[-1])

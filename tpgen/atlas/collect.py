@@ -1,18 +1,18 @@
-"""The events of all kernels with their histories; some of them at a time are read."""
+"""The events of all kernels with their histories, and all that pages tell of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from tpgen.atlas.facts import Entry, Kernel, Member
 from tpgen.atlas.paths import path_of
 from tpgen.history.facts import EventHistory, FormHistory, History, Known
+from tpgen.kernel.comparison import errors
 from tpgen.kernel.events import EventKey, KernelEvents
+from tpgen.model import Event
 
-# Events of which the facts are in memory at once.
-_AT_ONCE = 4000
 _SYSCALLS = "syscalls"
 
 
@@ -57,26 +57,48 @@ def _paths(names: Sequence[Known]) -> list[str]:
     return paths
 
 
-def entries(found: Sequence[Located], kernels: Sequence[Kernel], opened: Mapping[str, KernelEvents]) -> Iterator[Entry]:
-    """The entries of events, in their order, of which some are in memory at once."""
-    waiting = iter(found)
-    while some := list(islice(waiting, _AT_ONCE)):
-        yield from _read(some, kernels, opened)
-
-
-def _read(some: Sequence[Located], kernels: Sequence[Kernel], opened: Mapping[str, KernelEvents]) -> Iterator[Entry]:
-    standing = [list(_standing(each.history, kernels)) for each in some]
+def entries(
+    found: Sequence[Located], kernels: Sequence[Kernel], opened: Mapping[str, KernelEvents]
+) -> tuple[Entry, ...]:
+    """The entries of events, in their order. All that pages tell of them is read, and the kernels are asked no more."""
+    standing = [list(_standing(each.history, kernels)) for each in found]
     wanted: dict[Kernel, list[EventKey]] = {}
     for members in standing:
         for kernel, key in members:
             wanted.setdefault(kernel, []).append(key)
-    read: dict[tuple[int, EventKey], Member] = {}
+    read: dict[tuple[int, EventKey], Event] = {}
     for kernel, keys in wanted.items():
-        source = opened[kernel.name]
-        for key, event in zip(keys, source.events(keys), strict=True):
-            read[kernel.number, key] = Member(kernel, key, event, source.symbols(key))
-    for (path, history), members in zip(some, standing, strict=True):
-        yield Entry(path, history, tuple(read[kernel.number, key] for kernel, key in members))
+        events = opened[kernel.name].events(keys)
+        read |= {(kernel.number, key): event for key, event in zip(keys, events, strict=True)}
+    return tuple(
+        Entry(path, history, tuple(_members(members, read, opened)))
+        for (path, history), members in zip(found, standing, strict=True)
+    )
+
+
+def _members(
+    standing: Sequence[tuple[Kernel, EventKey]],
+    read: Mapping[tuple[int, EventKey], Event],
+    opened: Mapping[str, KernelEvents],
+) -> Iterator[Member]:
+    classes: dict[object, set[str]] = {}
+    for kernel, key in standing:
+        if (name := read[kernel.number, key].class_name) is not None:
+            classes.setdefault(kind_of(kernel), set()).add(name)
+    counts = Counter(kind_of(kernel) for kernel, _ in standing)
+    for kernel, key in standing:
+        source, kind = opened[kernel.name], kind_of(kernel)
+        # One alone is not told apart from others by its records.
+        names = classes.get(kind, ()) if counts[kind] > 1 else ()
+        yield Member(
+            kernel, key, read[kernel.number, key], source.symbols(key), not errors(source.comparisons(key)),
+            {name: source.records_of(name) for name in names},
+        )  # fmt: skip
+
+
+def kind_of(kernel: Kernel) -> tuple[bool, int]:
+    """The kind of a kernel: programs are made for one byte order and size of pointers."""
+    return kernel.target.big_endian, kernel.target.pointer_size
 
 
 def _standing(event: EventHistory, kernels: Sequence[Kernel]) -> Iterator[tuple[Kernel, EventKey]]:
@@ -91,8 +113,7 @@ def _standing(event: EventHistory, kernels: Sequence[Kernel]) -> Iterator[tuple[
     newest: dict[object, Kernel] = {}
     for kernel in kernels:
         if kernel.name in keys:
-            target = kernel.target
-            kind = target.arch if keys[kernel.name].system == _SYSCALLS else (target.big_endian, target.pointer_size)
+            kind = kernel.target.arch if keys[kernel.name].system == _SYSCALLS else kind_of(kernel)
             same = (keys[kernel.name], kind, *(of_form.get(kernel.name) for of_form in groups))
             newest[same] = kernel
     for kernel in sorted(newest.values(), key=lambda kernel: kernel.number):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from tpgen.basics.frozen import frozen
 from tpgen.history.facts import EventHistory
 from tpgen.kernel.events import EventKey
 from tpgen.kernel.symbols.facts import EventSymbols
-from tpgen.model import Event
+from tpgen.model import Event, Record
 from tpgen.target import Target
 
 
@@ -27,12 +29,17 @@ class Kernel:
 
 @frozen
 class Member:
-    """An event as one kernel has it."""
+    """An event as one kernel has it, of which code can be made where `is_sound`: its sources do not contradict.
+
+    `records` are those that the kernel has for the classes of the event on kernels of the same kind.
+    """
 
     kernel: Kernel
     key: EventKey
     event: Event
     symbols: EventSymbols
+    is_sound: bool
+    records: Mapping[str, Sequence[Record]]
 
 
 @frozen

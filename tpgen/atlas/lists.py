@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tpgen.atlas.changes import Compared
 from tpgen.atlas.index import EventRow, Index, Use
 from tpgen.atlas.pages import File, KernelLink, Pages
 from tpgen.atlas.paths import fragment, letter_of, path_of
@@ -14,8 +15,8 @@ from tpgen.model import Kind
 from tpgen.programs.forms import Form
 
 
-def list_pages(pages: Pages, index: Index, pairs: Sequence[tuple[KernelLink, KernelLink, str]]) -> Iterator[File]:
-    """All pages that list events. `pairs` are the kernels that have a page of changes, with its path."""
+def list_pages(pages: Pages, index: Index, pairs: Sequence[Compared]) -> Iterator[File]:
+    """All pages that list events. `pairs` are the kernels that have a page of changes."""
     yield from _home(pages, index)
     yield from _search(pages, index)
     yield from _systems(pages, index)
@@ -124,7 +125,7 @@ def _modules(pages: Pages, index: Index) -> Iterator[File]:
 # --- kernels
 
 
-def _kernels(pages: Pages, index: Index, pairs: Sequence[tuple[KernelLink, KernelLink, str]]) -> Iterator[File]:
+def _kernels(pages: Pages, index: Index, pairs: Sequence[Compared]) -> Iterator[File]:
     description = f"The {_count(len(pages.kernels), 'kernel')} of this atlas."
     document = {"kernels": [_kernel(link) for link in pages.links]}
     yield from pages.page("kernels/index.html", "kernels", "kernels", description, document, kernels=pages.links)
@@ -138,7 +139,11 @@ def _kernels(pages: Pages, index: Index, pairs: Sequence[tuple[KernelLink, Kerne
                     if module is not None and number in having:
                         modules[module] = modules.get(module, 0) + 1
         about = f"{link.name}: {_count(link.events, 'event')} of Linux {link.release or 'unknown'} ({link.arch})."
-        changes = [(f"{old.name} → {new.name}", path) for old, new, path in pairs if link in (old, new)]
+        changes = [
+            (f"{pair.before.name} → {pair.after.name}", pair.path)
+            for pair in pairs
+            if number in (pair.before.number, pair.after.number)
+        ]
         by_system = [
             (name, None if name is None else path_of("system", name), rows)
             for name, rows in sorted(systems.items(), key=lambda item: item[0] or "")

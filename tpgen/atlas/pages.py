@@ -124,10 +124,6 @@ class Pages:
             breaks=[(each.steps, [change_line(change) for change in each.changes]) for each in history.breaks],
         )  # fmt: skip
 
-    def kernel(self, name: str) -> Kernel:
-        """The kernel of that name."""
-        return next(kernel for kernel in self.kernels if kernel.name == name)
-
     def families(self, names: Iterable[str]) -> list[Family]:
         """The kernels of these names, those together of which the names begin alike up to a number: debian-6.12."""
         found: dict[str, list[tuple[str, KernelLink]]] = {}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tpgen.atlas.pages import File
-from tpgen.atlas.site import Atlas, Progress, site
+from tpgen.atlas.site import Atlas, Progress, assist, prepare, quiet, site
+from tpgen.basics.team import Team, shared
 from tpgen.diagnostics import fail
 from tpgen.output import is_inside, remove_files, write_files
 
@@ -26,18 +27,27 @@ class Total(NamedTuple):
     removed: int
 
 
-def publish(atlas: Atlas, directory: str, progress: Progress = lambda what, done, of: None) -> Total:
+def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> Total:
     """Write the site below `directory`, which is empty, missing, or has one that was written before.
 
     Every file is written beside its place, and put there once all are: what goes wrong before leaves the old site.
     Files that are not of a site stay. Raises `usage` for a directory with something else, `unwritable`.
     """
     before = _written_before(directory)
-    made = _Made()
-    changed = write_files(directory, ((file.path, file.data) for file in made.listed(site(atlas, progress))))
+    prepared = prepare(atlas, progress)
+
+    def work(team: Team) -> tuple[_Made, int]:
+        if team.rank:
+            assist(prepared, team)
+            return _Made(), 0
+        made = _Made()
+        files = made.listed(site(prepared, progress, team))
+        return made, len(write_files(directory, ((file.path, file.data) for file in files)))
+
+    made, changed = shared(work)
     left = sorted(before - made.paths.keys())
     remove_files(directory, left)
-    return Total(len(made.paths), sum(made.paths.values()), len(changed), len(left))
+    return Total(len(made.paths), sum(made.paths.values()), changed, len(left))
 
 
 class _Made:

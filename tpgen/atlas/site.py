@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, starmap
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from tpgen.atlas.change_pages import change_pages
-from tpgen.atlas.changes import Changes, pairs
+from tpgen.atlas.changes import Changes, Compared, pairs
 from tpgen.atlas.code import Coder
-from tpgen.atlas.collect import Located, entries, known_kernels, located
+from tpgen.atlas.collect import entries, known_kernels, located
+from tpgen.atlas.facts import Entry, Kernel
 from tpgen.atlas.index import Index
 from tpgen.atlas.lists import list_pages
 from tpgen.atlas.pages import File, Pages
-from tpgen.atlas.paths import path_of
+from tpgen.basics.team import ALONE, Team
 from tpgen.history.compute import histories
 from tpgen.kernel.events import KernelEvents
 from tpgen.paths import resource_dir
 
 #: Told of the progress: what is done, how many of how many.
 Progress = Callable[[str, int, int], None]
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    """Tell nobody."""
+
 
 # Assets that are copied as they are.
 _ASSETS = "assets"
@@ -36,40 +43,89 @@ class Atlas(NamedTuple):
     base_url: str | None = None
 
 
-def site(atlas: Atlas, progress: Progress = lambda what, done, of: None) -> Iterator[File]:
-    """The files of the site, each made when it is consumed; the same kernels give the same bytes.
+class Prepared(NamedTuple):
+    """All facts that a site tells: the kernels are asked no more."""
 
-    The pages of one event are in memory at a time, and the facts of some thousands.
-    """
-    progress("histories", 0, 1)
+    base_url: str | None
+    kernels: tuple[Kernel, ...]
+    entries: tuple[Entry, ...]
+    compared: tuple[Compared, ...]
+
+
+def prepare(atlas: Atlas, progress: Progress = quiet) -> Prepared:
+    """Read all that a site tells of the kernels of an atlas."""
+    progress("histories", 0, 0)
     history = histories(atlas.opened)
     kernels = known_kernels(history, atlas.opened)
-    pages = Pages(kernels, atlas.base_url)
+    events = located(history)
+    progress("facts", 0, 0)
+    read = entries(events, kernels, atlas.opened)
+    changes = Changes(events, atlas.opened)
+    return Prepared(atlas.base_url, kernels, read, tuple(changes.between(*pair) for pair in pairs(kernels)))
+
+
+def site(prepared: Prepared, progress: Progress = quiet, team: Team = ALONE) -> Iterator[File]:
+    """The files of the site, each made when it is consumed; the same kernels give the same bytes.
+
+    The pages of some events are in memory at a time. In a team, its other process is in `assist`.
+    """
     addresses = []
-    for file in _files(atlas, pages, located(history), Index(kernels), progress):
+    for file in _files(prepared, progress, team):
         if file.path.endswith(".html"):
             addresses.append(file.path)
         yield file
     yield from _assets()
-    if atlas.base_url is not None:
-        yield File("sitemap.xml", _sitemap(atlas.base_url, addresses))
-        yield File("robots.txt", f"User-agent: *\nAllow: /\nSitemap: {atlas.base_url}sitemap.xml\n".encode())
+    if (base_url := prepared.base_url) is not None:
+        yield File("sitemap.xml", _sitemap(base_url, addresses))
+        yield File("robots.txt", f"User-agent: *\nAllow: /\nSitemap: {base_url}sitemap.xml\n".encode())
 
 
-def _files(atlas: Atlas, pages: Pages, events: list[Located], index: Index, progress: Progress) -> Iterator[File]:
-    coder = Coder(atlas.opened)
-    for number, entry in enumerate(entries(events, pages.kernels, atlas.opened)):
-        progress("events", number, len(events))
-        index.add(entry)
-        yield from pages.event(entry, coder.code(entry))
-    for name, text in sorted(coder.included.items()):
+def assist(prepared: Prepared, team: Team) -> None:
+    """Make the share of a fork of the files, for the process that is in `site`."""
+    pages, coder = Pages(prepared.kernels, prepared.base_url), Coder()
+    for some in _portions(prepared):
+        team.gather(_made(pages, coder, _share(some, team)))
+    team.gather(sorted(coder.included.items()))
+    team.gather([(file.path, file.data) for file in change_pages(pages, prepared.compared)])
+
+
+def _files(prepared: Prepared, progress: Progress, team: Team) -> Iterator[File]:
+    pages, coder, index = Pages(prepared.kernels, prepared.base_url), Coder(), Index(prepared.kernels)
+    for some in _portions(prepared):
+        progress("events", len(index.events), len(prepared.entries))
+        for entry in some:
+            index.add(entry)
+        for made in team.gather(_made(pages, coder, _share(some, team))):
+            yield from starmap(File, made)
+    included = dict(chain(*team.gather(sorted(coder.included.items()))))
+    for name, text in sorted(included.items()):
         yield File(f"code/{name}", text.encode())
-    compared = [
-        (pages.links[old.number], pages.links[new.number], path_of("changes", old.name, new.name))
-        for old, new in pairs(pages.kernels)
-    ]
-    yield from list_pages(pages, index, compared)
-    yield from change_pages(pages, Changes(events, atlas.opened), compared, progress)
+    progress("lists", 0, 0)
+    yield from list_pages(pages, index, prepared.compared)
+    if team.size == 1:
+        yield from change_pages(pages, prepared.compared)
+    else:
+        for made in team.gather([]):
+            yield from starmap(File, made)
+
+
+# The events of which pages are made at once, and how much of that the first process does, which writes them all.
+_AT_ONCE, _OWN_SHARE = 128, 0.4
+
+
+def _portions(prepared: Prepared) -> Iterator[tuple[Entry, ...]]:
+    for start in range(0, len(prepared.entries), _AT_ONCE):
+        yield prepared.entries[start : start + _AT_ONCE]
+
+
+def _share(some: Sequence[Entry], team: Team) -> Sequence[Entry]:
+    """The events of which this process makes the pages."""
+    border = len(some) if team.size == 1 else round(len(some) * _OWN_SHARE)
+    return some[border:] if team.rank else some[:border]
+
+
+def _made(pages: Pages, coder: Coder, some: Sequence[Entry]) -> list[tuple[str, bytes]]:
+    return [(file.path, file.data) for entry in some for file in pages.event(entry, coder.code(entry))]
 
 
 def _assets() -> Iterator[File]:

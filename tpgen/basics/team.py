@@ -53,6 +53,13 @@ class Team:
         """Return the values that all processes gave for this, by rank. They are what marshal takes."""
         return [value]
 
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes to the first, by rank; nothing to the other, which goes on at once.
+
+        They are what marshal takes.
+        """
+        return [value]
+
 
 ALONE = Team()
 
@@ -70,6 +77,12 @@ class _Pair(Team):
             self._send(value)
             return [other, value]
         self._send(value)
+        return [value, self._receive()]
+
+    def gather(self, value: Any) -> list[Any]:
+        if self.rank:
+            self._send(value)
+            return []
         return [value, self._receive()]
 
     def _send(self, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 
 from tpgen.commands.common import base
 from tpgen.commands.common.parsing import Parser
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     base_url = checked_url(options.base_url)
     requests = KernelRequest.several({"kernel": options.kernel or shipped()})
     kernels = open_kernels(requests, base.report_note)
+    gc.enable()  # pages are garbage with circles in it, and of thousands
     with Line() as line:
         total = publish(Atlas(kernels, base_url), options.output, line.counted)
     say(f"{total.files} files, {total.size_bytes / 1e6:.0f} MB; {total.changed} changed, {total.removed} removed\n")

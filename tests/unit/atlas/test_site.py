@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from support.sites import Page, dangling
 from support.told_kernel import INT, ToldKernel, event, number, pointer
 
-from tpgen.atlas.site import Atlas, site
+from tpgen.atlas.publish import publish
+from tpgen.atlas.site import Atlas, prepare, site
 from tpgen.kernel.events import KernelEvents
 from tpgen.target import target_named
 
@@ -32,7 +34,7 @@ def kernels() -> dict[str, KernelEvents]:
 
 @cache
 def files() -> dict[str, bytes]:
-    found = list(site(Atlas(kernels(), "https://example.org/atlas/")))
+    found = list(site(prepare(Atlas(kernels(), "https://example.org/atlas/"))))
     assert len({file.path.lower() for file in found}) == len(found)
     return {file.path: file.data for file in found}
 
@@ -107,8 +109,21 @@ def test_places_can_be_linked_to(place: str) -> None:
 
 
 def test_the_same_kernels_give_the_same_bytes() -> None:
-    again = {file.path: file.data for file in site(Atlas(kernels(), "https://example.org/atlas/"))}
+    again = {file.path: file.data for file in site(prepare(Atlas(kernels(), "https://example.org/atlas/")))}
     assert again == files()
+
+
+def test_two_processes_make_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {}
+    for free in (False, True):
+        monkeypatch.setattr("tpgen.basics.team.second_core_is_free", lambda free=free: free)
+        folder = tmp_path / str(free)
+        publish(Atlas(kernels(), "https://example.org/atlas/"), str(folder))
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        made[free] = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    assert made[True] == made[False]
+    assert made[True].pop("files.txt").decode().splitlines()[1:] == sorted([*files(), "files.txt"])
+    assert made[True] == files()
 
 
 def test_each_page_has_a_title_and_a_description_of_its_own() -> None:

@@ -42,5 +42,8 @@ class Line:
         self._now_and_then(lambda: f"{kernel}: {done} of {of} events")
 
     def counted(self, what: str, done: int, of: int) -> None:
-        """Tell how far some work is."""
-        self._now_and_then(lambda: f"{what}: {done} of {of}")
+        """Tell how far some work is; `of` is 0 where nobody counts."""
+        if of:
+            self._now_and_then(lambda: f"{what}: {done} of {of}")
+        else:
+            self.stage(what)
