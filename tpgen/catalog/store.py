@@ -233,7 +233,13 @@ def best_shipped(wanted: str, shipped: Sequence[StoredKernel], arch: str | None)
 
 def _newest(*choices: list[StoredKernel]) -> StoredKernel | None:
     fitting = next(filter(None, choices), [])
-    return max(fitting, key=lambda item: (release_numbers(item.info.release), not item.shipped), default=None)
+    return max(fitting, key=_age, default=None)
+
+
+def _age(item: StoredKernel) -> tuple[tuple[int, ...], int, bool]:
+    """Sort key by age, greatest for the newest; of one release that is the plain flavour, whose name says least."""
+    release = item.info.release
+    return release_numbers(release), -(release or "").count("-"), not item.shipped
 
 
 def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
@@ -258,7 +264,7 @@ def newest_shipped(arch: str | None = None) -> StoredKernel | None:
     for wanted in (target_named(arch).arch,) if arch else (machine(), "x86_64"):
         fitting = [item for item in shipped if item.info.target.arch == wanted]
         if fitting:
-            return max(fitting, key=lambda item: release_numbers(item.info.release))
+            return max(fitting, key=_age)
     return None
 
 

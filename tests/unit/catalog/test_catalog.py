@@ -309,7 +309,9 @@ def on(
 
 
 KNOWN = (
+    on("debian-6.1-rt-amd64", "6.1.0-56-rt-amd64", distribution="debian"),
     on("debian-6.1-amd64", "6.1.0-56-amd64", distribution="debian"),
+    on("debian-6.12-cloud-amd64", "6.12.107+deb13-cloud-amd64", distribution="debian"),
     on("debian-6.12-amd64", "6.12.107+deb13-amd64", distribution="debian"),
     on("debian-6.12-arm64", "6.12.107+deb13-arm64", "aarch64", "debian"),
     on("debian-6.12-s390x", "6.12.107+deb13-s390x", "s390x", "debian"),
@@ -319,8 +321,11 @@ KNOWN = (
     on("6.1-rt", None, own=True),
 )
 MEANT = {
-    "6.1": "debian-6.1-amd64",  # and not 6.12
+    "6.1": "debian-6.1-amd64",  # and neither 6.12 nor another flavour
     "6.12": "debian-6.12-amd64",
+    "6.12-amd64": "debian-6.12-amd64",
+    "debian-6.1-rt-amd64": "debian-6.1-rt-amd64",
+    "6.12.107+deb13-cloud-amd64": "debian-6.12-cloud-amd64",
     "6.12.9": "mine",
     "6.12.9-custom": "mine",
     "6.17": "fedora",
