@@ -40,7 +40,10 @@ MEMORY = "/dev/shm"
 PROJECT = "100-headers.toml"
 # Stands for a compiled BPF object, of more programs than most have.
 OBJECT = "tool.bpf.o"
-FIVE_KERNELS = ("--kernel", "debian-*-amd64", "--kernel", "live")
+FIVE_KERNELS = (
+    *(word for kernel in ("5.10", "6.1", "6.12", "7.2") for word in ("--kernel", f"debian-{kernel}-amd64")),
+    *("--kernel", "live"),
+)
 # Stands for `--btf FILE` of a kernel and each of its modules with tracepoints, as TPGEN_CORPUS has them.
 MODULES = "--btf VMLINUX MODULES..."
 _CORPUS_BTF, _CORPUS_MODULES = "btf/6.1-amd64.btf.xz", "btf/6.1-amd64-modules.tar.xz"

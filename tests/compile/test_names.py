@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.cli import tpgen
 from support.compilers import CONVERSIONS, TARGETS, Compiler
+from support.shipped import AMD64_OPTIONS
 
 pytestmark = pytest.mark.compilers
 
@@ -24,7 +25,7 @@ _SET = re.compile(r"#define (RAW|TP)_VALUES_(\w+?)(?:\(| )")
 def headers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the headers of some events on several kernels, where values moved."""
     folder = tmp_path_factory.mktemp("names")
-    done = tpgen("--values", *_EVENTS, "--kernel", "debian-*-amd64", "-o", folder)
+    done = tpgen("--values", *_EVENTS, *AMD64_OPTIONS, "-o", folder)
     assert done.code == 0, done.err
     assert {path.stem.removeprefix("values_") for path in folder.iterdir()} == set(_EVENTS)
     return folder
@@ -72,7 +73,7 @@ def test_with_vmlinux(
 
 def test_together_with_accessors(compiler: Compiler, headers: Path, tmp_path: Path) -> None:
     """A value is compared with what it is, with all warnings about signs."""
-    assert tpgen("sched_switch", "kfree_skb", "--kernel", "debian-*-amd64", "-o", tmp_path / "include").code == 0
+    assert tpgen("sched_switch", "kfree_skb", *AMD64_OPTIONS, "-o", tmp_path / "include").code == 0
     unit = """\
 #include "raw_kfree_skb.h"
 #include "tp_sched_switch.h"

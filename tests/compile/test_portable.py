@@ -8,17 +8,16 @@ import pytest
 from support.cli import tpgen
 from support.compilers import CONVERSIONS, TARGETS, CompileError, Compiler
 from support.portable import EVENTS, read
+from support.shipped import AMD64_OPTIONS
 
 pytestmark = pytest.mark.compilers
-
-KERNELS = "debian-*-amd64"
 
 
 @pytest.fixture(scope="session")
 def portable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both headers of each event."""
     folder = tmp_path_factory.mktemp("portable")
-    done = tpgen(*EVENTS, "--kernel", KERNELS, "-o", folder)
+    done = tpgen(*EVENTS, *AMD64_OPTIONS, "-o", folder)
     assert done.code == 0, done.err
     assert all("[not-joined]" in line for line in done.err.splitlines())
     assert len(list(folder.glob("*.h"))) == 2 * len(EVENTS)

@@ -25,12 +25,13 @@ from support.compilers import Compiler
 from support.guarded import CLASSIC, RAW, Subject, Unit
 from support.libbpf import BpfObject, LibbpfError, VerifierError
 from support.programs import loaded
+from support.shipped import AMD64_OPTIONS
 from support.small_kernel import write_btf
 
 pytestmark = [pytest.mark.live, pytest.mark.compilers]
 
 #: The set: the running kernel beside those that come with tpgen.
-KERNELS = ("--kernel", "debian-*-amd64", "--kernel", "live")
+KERNELS = (*AMD64_OPTIONS, "--kernel", "live")
 SLOTS = 12
 
 

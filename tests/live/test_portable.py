@@ -13,10 +13,11 @@ from support.cli import tpgen
 from support.compilers import Compiler
 from support.libbpf import BpfObject, VerifierError
 from support.portable import EVENTS, Verdict, comparer, extra, is_explained, objects, verdicts
+from support.shipped import AMD64_OPTIONS
 
 pytestmark = [pytest.mark.live, pytest.mark.compilers, pytest.mark.usefixtures("tracefs")]
 
-KERNELS = ("--kernel", "debian-*-amd64", "--kernel", "live")
+KERNELS = (*AMD64_OPTIONS, "--kernel", "live")
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from support.projects import CHECKOUT
+from support.shipped import AMD64_OPTIONS
 
 EXAMPLE = CHECKOUT / "examples" / "off-cpu"
 KINDS = ("btf", "raw")
-SHIPPED = "--kernel 'debian-*-amd64'"
+SHIPPED = " ".join(AMD64_OPTIONS)
 
 _DRIVER = CHECKOUT / "tests" / "vm" / "offcpu.c"
 _MOST_OFF = 0.02

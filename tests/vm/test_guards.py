@@ -14,6 +14,7 @@ from support.debian import Tree
 from support.guarded import CLASSIC, RAW
 from support.portable import comparer, verdicts
 from support.programs import Job, compiled
+from support.shipped import AMD64_OPTIONS
 from support.vm import Line, boot
 
 pytestmark = [pytest.mark.machines, pytest.mark.compilers]
@@ -34,7 +35,7 @@ _TOO_LONG = "failed to load: -7"
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
     folder = tmp_path_factory.mktemp("guards")
     for form, events in (("--raw", RAW), ("--classic", CLASSIC)):
-        done = tpgen(*events, form, "--kernel", "debian-*-amd64", "-o", folder)
+        done = tpgen(*events, form, *AMD64_OPTIONS, "-o", folder)
         assert done.code == 0, done.err
     jobs = []
     for form in ("raw", "tp"):

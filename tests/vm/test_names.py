@@ -11,6 +11,7 @@ from support.cli import tpgen
 from support.compilers import COMPILERS
 from support.debian import Tree
 from support.names import ABSENT, PROGRAM, printed_flags, seen
+from support.shipped import AMD64_OPTIONS
 from support.vm import Line, boot
 
 from tpgen.sources.images import btf_sections
@@ -18,7 +19,7 @@ from tpgen.sources.images import btf_sections
 pytestmark = [pytest.mark.machines, pytest.mark.compilers]
 
 _SOURCE = Path(__file__).with_name("names.c")
-_KERNELS = ("--kernel", "debian-*-amd64", "--kernel", "live")
+_KERNELS = (*AMD64_OPTIONS, "--kernel", "live")
 
 
 @pytest.fixture(scope="module")

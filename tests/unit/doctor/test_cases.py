@@ -10,6 +10,7 @@ import pytest
 from support.cli import tpgen
 from support.doctor_cases import Expected, compiled, expected
 from support.json_schemas import validator
+from support.shipped import AMD64_OPTIONS
 
 pytestmark = pytest.mark.compilers
 
@@ -27,7 +28,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def judged(objects: list[Path]) -> dict[tuple[str, str], dict[str, Any]]:
     """The items of `tpgen doctor --json` by program and kernel."""
-    done = tpgen("doctor", *objects, "--kernel", "debian-*-amd64", "--json")
+    done = tpgen("doctor", *objects, *AMD64_OPTIONS, "--json")
     assert done.err == ""
     names = {f"debian-{kernel}-amd64": kernel for kernel in KERNELS}
     found = json.loads(done.out)

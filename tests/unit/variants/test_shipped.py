@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from support.cli import tpgen
+from support.shipped import AMD64_OPTIONS
 
 from tpgen.kernel.request import KernelRequest
 from tpgen.model import Nullness, Pointer, Struct
@@ -175,10 +176,10 @@ def test_a_module_without_btf_sees_what_all_kernels_share_alone() -> None:
 
 def test_events_of_two_modules_under_one_name(tmp_path: Path) -> None:
     """i915 and xe both have g4x_wm, from 6.12 on; its system is i915 until 6.12, and the module in 7.2."""
-    done = tpgen("g4x_wm", "--raw", "--kernel", "debian-*-amd64", "-o", tmp_path)
+    done = tpgen("g4x_wm", "--raw", *AMD64_OPTIONS, "-o", tmp_path)
     assert (done.code, done.err) == (0, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw_g4x_wm.i915.h", "raw_g4x_wm.xe.h"]
-    done = tpgen("g4x_wm", "--classic", "--kernel", "debian-*-amd64", "--module", "xe", "-o", tmp_path / "tp_g4x_wm.h")
+    done = tpgen("g4x_wm", "--classic", *AMD64_OPTIONS, "--module", "xe", "-o", tmp_path / "tp_g4x_wm.h")
     assert "its system is i915 on debian-6.12-amd64, xe on debian-7.2-amd64" in (tmp_path / "tp_g4x_wm.h").read_text()
     first = (tmp_path / "raw_g4x_wm.xe.h").read_text()
     assert "Made by tpgen for Linux 6.12.107+deb13-amd64 and 7.2.13+deb14-amd64, module xe.\n" in first
