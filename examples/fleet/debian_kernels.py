@@ -5,8 +5,8 @@
 
 Of each suite, architecture and flavour the newest N kernels. A line is a package: the kernel's name, its architecture,
 what the package is for, its SHA-256, its size and its address. Debian's lists are obtained through an apt root of its
-own, so they are signed, and the system's are left alone; apt and debian-archive-keyring are all that it takes. What an
-archive does not serve is named on stderr and left out.
+own, so they are signed, and the system's are left alone; apt and debian-archive-keyring are all that it takes. A list
+that cannot be had, or a kernel that is listed and not served, is named on stderr and left out.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
+from itertools import islice
 from pathlib import Path
 
 ARCHIVES = {"": "http://deb.debian.org/debian", "-security": "http://deb.debian.org/debian-security"}
@@ -29,8 +32,8 @@ SUITES = (
     " sid experimental"
 ).split()
 ARCHITECTURES = "amd64 arm64 armhf i386 ppc64el riscv64 s390x".split()
-# Debian builds these without BTF; their headers say what there is to say.
-WITHOUT_BTF = ("armhf", "i386")
+# Debian builds these without BTF, some up to a Linux; their headers say what there is to say.
+WITHOUT_BTF = {"armhf": (99, 0), "i386": (99, 0), "s390x": (6, 1)}
 # The image, the modules and the configuration are one package, and since Linux 7 three.
 _IMAGE = re.compile(r"linux-(?:image|binary)-(?P<release>\d[^-]*(?:-\d\S*?)??)-(?P<flavour>[a-z]\S*|686\S*)")
 _PARTS = ("image", "binary", "modules", "base")
@@ -122,33 +125,26 @@ def _kernels(packages: Sequence[Package], arch: str) -> Iterator[Kernel]:
     """The kernels among packages: each image with all that is needed to read it."""
     by_name = {(package.name, package.version): package for package in packages}
     for (name, version), package in by_name.items():
-        match = _IMAGE.fullmatch(name)
+        match, series = _IMAGE.fullmatch(name), re.match(r"(\d+)\.(\d+)", version)
         # A meta package has no content of its own, and since Linux 7 an image has none either.
-        if not match or package.size < 1 << 20 or name.endswith(("-dbg", "-unsigned", "-template")):
+        if not match or not series or package.size < 1 << 20 or name.endswith(("-dbg", "-unsigned", "-template")):
             continue
         release = f"{match['release']}-{match['flavour']}"
-        roles = [("package", by_name.get((f"linux-{part}-{release}", version))) for part in _PARTS]
-        if arch in WITHOUT_BTF:
-            roles = [("headers", found) for found in _headers(by_name, match["release"], release, version)]
-        series = re.match(r"\d+\.\d+", version)
-        assert series
-        yield Kernel(
-            f"debian-{release}",
-            arch,
-            f"{series[0]} {match['flavour']}",
-            version,
-            tuple((role, found) for role, found in roles if found and found.size > 1 << 14),
-        )
+        if (int(series[1]), int(series[2])) <= WITHOUT_BTF.get(arch, (0, 0)):
+            role, names = "headers", _headers(match["release"], release, by_name, version)
+        else:
+            role, names = "package", [f"linux-{part}-{release}" for part in _PARTS]
+        found = [by_name[name, version] for name in names if (name, version) in by_name]
+        of_role = tuple((role, of) for of in found if of.size > 1 << 14)
+        yield Kernel(f"debian-{release}", arch, f"{series[0]} {match['flavour']}", version, of_role)
 
 
-def _headers(
-    by_name: dict[tuple[str, str], Package], base: str, release: str, version: str
-) -> Iterable[Package | None]:
+def _headers(base: str, release: str, known: Container[tuple[str, str]], version: str) -> list[str]:
     """The packages with the headers of a kernel: those of all flavours, and its own with the configuration."""
-    rt = "-rt" if "-rt-" in release else ""
-    for name in (f"linux-headers-{base}-common{rt}", f"linux-headers-{base}-common", f"linux-headers-{release}"):
-        if found := by_name.get((name, version)):
-            yield found
+    common = f"linux-headers-{base}-common"
+    of_rt = f"{common}-rt"
+    is_rt = release.removeprefix(base).startswith("-rt-") and (of_rt, version) in known
+    return [of_rt if is_rt else common, f"linux-headers-{release}"]
 
 
 def _newest(kernels: Iterable[Kernel], count: int) -> Iterator[Kernel]:
@@ -157,7 +153,20 @@ def _newest(kernels: Iterable[Kernel], count: int) -> Iterator[Kernel]:
     for kernel in kernels:
         flavours[kernel.flavour].append(kernel)
     for of_flavour in flavours.values():
-        yield from sorted(of_flavour, key=cmp_to_key(_compare), reverse=True)[:count]
+        newest_first = sorted(of_flavour, key=cmp_to_key(_compare), reverse=True)
+        yield from islice(filter(_is_served, newest_first), count)
+
+
+def _is_served(kernel: Kernel) -> bool:
+    """Whether all packages can be downloaded: of old suites an archive keeps lists longer than files."""
+    for _, package in kernel.packages:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(package.url, method="HEAD")):
+                pass
+        except urllib.error.URLError as error:
+            print(f"{kernel.name}: {package.url}: {error}", file=sys.stderr)
+            return False
+    return True
 
 
 def _compare(one: Kernel, other: Kernel) -> int:
