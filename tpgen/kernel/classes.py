@@ -61,7 +61,7 @@ def class_choice(lookup: Lookup, key: EventKey) -> ClassChoice:
 
 def _own_class_fits(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> bool:
     """Whether the class of the event's name is one of those that fit, of which it is the one that counts."""
-    if not btf.is_like_own_class(key.name):
+    if not btf.is_like(key.name, key.name):
         return False
     form = lookup.format(key)
     return form is None or bool(form.faults) or _is_shown(btf, key.name, form, placement(form.fields))
@@ -69,12 +69,18 @@ def _own_class_fits(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> bool:
 
 def _fitting_classes(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> list[str]:
     """Return the classes of the event's prototype, and where tracefs shows its record, of the same record."""
-    form, alike = lookup.format(key), btf.classes_like(key.name)
+    form = lookup.format(key)
     if form is None or form.faults:
-        return list(alike)
-    # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
+        return list(btf.classes_like(key.name))
     shown = placement(form.fields)
-    found = [name for name in alike if _is_shown(btf, name, form, shown)]
+    if form.fields and not btf.btf.is_indexed:
+        # To find the class of a single event by what is in its record takes no look at all classes.
+        possible = btf.classes_with([field.member_name for field in form.fields])
+        alike = [name for name in possible if btf.is_like(key.name, name)]
+        if found := [name for name in alike if _is_shown(btf, name, form, shown)]:
+            return found
+    # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
+    found = [name for name in btf.classes_like(key.name) if _is_shown(btf, name, form, shown)]
     return found or [name for name in btf.classes if _is_shown(btf, name, form, shown)]
 
 

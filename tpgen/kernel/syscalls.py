@@ -114,10 +114,10 @@ def _registers(abi: _Abi, btf: Btf) -> SyscallRegisters | None:
 def _register(place: _Place, btf: Btf) -> Register | None:
     """Return where a member lies; None where the struct has no such member."""
     struct = "task_struct" if place.of_task else "pt_regs"
-    type_ids = [i for i in btf.ids_of(struct).get(struct, ()) if btf.kind(i) == BtfKind.STRUCT]
-    if not type_ids:
+    first = next(btf.ids_of(BtfKind.STRUCT, struct), None)
+    if first is None:
         return None
-    offset, type_id, *names = 0, type_ids[0], *place.path.partition("[")[0].split(".")
+    offset, type_id, *names = 0, first, *place.path.partition("[")[0].split(".")
     for name in names:
         member = _member(btf, type_id, name)
         if member is None:

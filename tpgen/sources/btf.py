@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain
 
@@ -140,34 +140,45 @@ class Btf:
     @cached_property
     def named(self) -> dict[str, list[int]]:
         """The names that the pattern `names` matches, with the ids of their types in this BTF, in the order of BTF."""
-        return self._types_named(self._strings.matching(self._names))
+        return self.named_like(self._names)
 
-    def ids_of(self, *names: str) -> dict[str, list[int]]:
-        """The ids of the types that have one of `names`, by name. The pattern `names` matches each of them.
+    @property
+    def is_indexed(self) -> bool:
+        """Whether all names that the pattern `names` matches are known. Until then one is looked for by itself."""
+        return "named" in self.__dict__
 
-        A few names are found long before all types are looked at.
+    def named_like(self, names: str) -> dict[str, list[int]]:
+        """The names that any pattern matches, as `named` has them."""
+        self._walk(len(self._words))
+        return self._types.by_name(self._strings.matching(names), self._first_id)
+
+    def ids_of(self, kind: BtfKind, name: str) -> Iterator[int]:
+        """The types of that kind and name in this BTF, in its order. The pattern `names` matches the name.
+
+        The first of a few names are found long before all types are looked at.
         """
-        if "named" in self.__dict__:
-            return {name: self.named[name] for name in names if name in self.named}
-        offsets = ((name, self._offset_of(name)) for name in names)
-        found = ((name, self._ids_at(offset)) for name, offset in offsets if offset is not None)
-        return {name: ids for name, ids in found if ids}
+        ids: Iterable[int] = self.named.get(name, ()) if self.is_indexed else self._ids_at(self._offset_of(name))
+        return (type_id for type_id in ids if self.kind(type_id) == kind)
 
     def ids_with_name(self, name: str) -> list[int]:
         """The types that have a name, those of the base too, whether the pattern `names` matches it or not."""
-        offset = self._offset_of(name)
         inherited = self.base.ids_with_name(name) if self.base else []
-        return inherited if offset is None else [*inherited, *self._ids_at(offset)]
+        return [*inherited, *self._ids_at(self._offset_of(name))]
 
-    def _ids_at(self, offset: int) -> list[int]:
-        """The types whose name is at `offset`."""
-        found = []
-        for word in self._types.places_of(offset):
+    def ids_naming(self, name: str) -> Iterator[int]:
+        """The types of this BTF of that name or with it inside, as that of a member; some only have its number."""
+        return (type_id for type_id, _ in self._types_at(self._offset_of(name)))
+
+    def _ids_at(self, offset: int | None) -> Iterator[int]:
+        """The types whose name is at `offset`, if there is one."""
+        return (type_id for type_id, is_name in self._types_at(offset) if is_name)
+
+    def _types_at(self, number: int | None) -> Iterator[tuple[int, bool]]:
+        """The types that have this number in a word of theirs, and whether it is in the first, that of the name."""
+        for word in self._types.places_of(number) if number else ():
             self._walk(word + 1)
             index = bisect_right(self._noted, word) - 1
-            if self._noted[index] == word:
-                found.append(self._first_id + index)
-        return found
+            yield self._first_id + index, self._noted[index] == word
 
     def own_ids_of(self, name: str) -> tuple[int, ...]:
         """The ids of the types of that name in this BTF alone, in their order; any number of names may be asked for."""
@@ -186,15 +197,6 @@ class Btf:
     def names_with(self, part: str) -> Iterator[str]:
         """The strings of this BTF alone, names or not, that have `part` in them."""
         return self._strings.containing(part)
-
-    def _types_named(self, names: dict[int, str]) -> dict[str, list[int]]:
-        """The ids of the types with these names, which are given by their offsets."""
-        words, first = self._words, self._first_id
-        found: dict[str, list[int]] = {}
-        hits = [(words[at], index) for index, at in enumerate(self._starts) if words[at] in names]
-        for offset, index in hits:
-            found.setdefault(names[offset], []).append(first + index)
-        return found
 
     def _offset_of(self, name: str) -> int | None:
         return self._strings.offset_of(name)

@@ -143,19 +143,20 @@ def enumerators(words: memoryview) -> Iterator[tuple[int, int]]:
         yield words[at], (value ^ sign) - sign
 
 
-class Strides(dict[int, int]):
-    """The length in words of a type by its info word. Few distinct info words occur, so the walk looks them up.
+class Strides:
+    """The lengths in words of types by their info words, of which few occur: the walk looks up those that are `known`.
 
     `layout` is the layout section, for kinds that are not known. It has four bytes for each kind: the lengths in bytes
     of what follows the three words once and per element, and flags.
     """
 
     def __init__(self, layout: bytes) -> None:
-        super().__init__()
+        self.known: dict[int, int] = {}
         self._layout = layout
 
-    def __missing__(self, info: int) -> int:
-        self[info] = stride = self._stride(info >> 24 & 0x7F, info & VLEN)
+    def learn(self, info: int) -> int:
+        """The length of a type with this info word, which is known from now on."""
+        self.known[info] = stride = self._stride(info >> 24 & 0x7F, info & VLEN)
         return stride
 
     def _stride(self, kind: int, elements: int) -> int:

@@ -8,7 +8,7 @@ Source: include/trace/bpf_probe.h, include/linux/tracepoint.h, include/trace/sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from tpgen.basics.memo import memoised
@@ -56,44 +56,29 @@ class BtfTracepoints:
         self.build_id = build_id
         self._built_records: dict[str, Record | None] = {}
 
-    # The types of interest, by kind, since a function can have the name of a struct. One event is looked up by itself;
-    # classes are found by comparing all of them.
-
-    def _of_kind(self, kind: BtfKind, ids: dict[str, list[int]]) -> dict[str, int]:
-        found = {}
-        for name, same_name in ids.items():
-            type_id = self._first(kind, same_name)
-            if type_id is not None:
-                found[name] = type_id
-        return found
-
-    def _first(self, kind: BtfKind, ids: Iterable[int]) -> int | None:
-        for type_id in ids:
-            if self.btf.kind(type_id) == kind:
-                return type_id
-        return None
-
-    @memoised
-    def _event_ids(self, event: str) -> tuple[int | None, dict[str, int]]:
-        """The typedef `btf_trace_<event>` and the event's functions that name its arguments."""
-        functions = [prefix + event for prefix in _NAMED_FUNCTIONS]
-        ids = self.btf.ids_of(_EVENT_TYPEDEF + event, *functions)
-        typedef = self._first(BtfKind.TYPEDEF, ids.pop(_EVENT_TYPEDEF + event, ()))
-        return typedef, self._of_kind(BtfKind.FUNC, ids)
+    # The types of interest, by kind, since a function can have the name of a struct. One event is looked up by itself.
 
     def _id_of(self, kind: BtfKind, name: str) -> int | None:
-        """The type of that kind and name; a few of them are looked up by themselves."""
-        if "named" in self.btf.__dict__:
-            return (self._structs if kind == BtfKind.STRUCT else self._functions).get(name)
-        return self._first(kind, self.btf.ids_of(name).get(name, ()))
+        """The first type of that kind and name. A few are looked for by themselves."""
+        return self._by_kind[kind].get(name) if self.btf.is_indexed else self._found(kind, name)
+
+    @memoised
+    def _found(self, kind: BtfKind, name: str) -> int | None:
+        return next(self.btf.ids_of(kind, name), None)
 
     @cached_property
-    def _structs(self) -> dict[str, int]:
-        return self._of_kind(BtfKind.STRUCT, self.btf.named)
+    def _by_kind(self) -> dict[BtfKind, dict[str, int]]:
+        """The first types of each kind of interest by their names, in the order of BTF."""
+        found: dict[BtfKind, dict[str, int]] = {kind: {} for kind in (BtfKind.STRUCT, BtfKind.FUNC, BtfKind.TYPEDEF)}
+        for name, ids in self.btf.named.items():
+            for type_id in ids:
+                if (of_kind := found.get(self.btf.kind(type_id))) is not None:
+                    of_kind.setdefault(name, type_id)
+        return found
 
-    @cached_property
-    def _functions(self) -> dict[str, int]:
-        return self._of_kind(BtfKind.FUNC, self.btf.named)
+    def _names_of(self, kind: BtfKind, prefix: str) -> tuple[str, ...]:
+        """The names of all types of that kind that begin so, without the beginning."""
+        return tuple(name.removeprefix(prefix) for name in self._by_kind[kind] if name.startswith(prefix))
 
     @property
     def target(self) -> Target:
@@ -102,16 +87,15 @@ class BtfTracepoints:
     @cached_property
     def events(self) -> tuple[str, ...]:
         """The names of the raw tracepoints, in the order of BTF."""
-        typedefs = self._of_kind(BtfKind.TYPEDEF, self.btf.named)
-        return tuple(n.removeprefix(_EVENT_TYPEDEF) for n in typedefs if n.startswith(_EVENT_TYPEDEF))
+        return self._names_of(BtfKind.TYPEDEF, _EVENT_TYPEDEF)
 
     def has_event(self, event: str) -> bool:
         """Whether there is a raw tracepoint of that name."""
-        return self._event_ids(event)[0] is not None
+        return self._id_of(BtfKind.TYPEDEF, _EVENT_TYPEDEF + event) is not None
 
     def event_type(self, event: str) -> int:
         """Return the id of the typedef `btf_trace_<event>`, which a tp_btf program is attached to; 0 without one."""
-        return self._event_ids(event)[0] or 0
+        return self._id_of(BtfKind.TYPEDEF, _EVENT_TYPEDEF + event) or 0
 
     def param_types(self, event: str) -> tuple[int, ...]:
         """Return the ids of the types of an event's raw arguments, in the order of `btf_trace_<event>`."""
@@ -120,7 +104,7 @@ class BtfTracepoints:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The names of the event classes that have a record."""
-        return tuple(n.removeprefix(_CLASS_RECORD) for n in self._structs if n.startswith(_CLASS_RECORD))
+        return self._names_of(BtfKind.STRUCT, _CLASS_RECORD)
 
     def has_class(self, event_class: str) -> bool:
         """Whether there is an event class of that name that has a record."""
@@ -129,7 +113,7 @@ class BtfTracepoints:
     @property
     def has_raw_event_map(self) -> bool:
         """Whether the kernel has `struct bpf_raw_event_map`, as it does since it supports raw tracepoints."""
-        return "bpf_raw_event_map" in self._structs
+        return self._id_of(BtfKind.STRUCT, "bpf_raw_event_map") is not None
 
     @property
     def has_null_table(self) -> bool:
@@ -185,25 +169,50 @@ class BtfTracepoints:
 
         Compared by type id: event and class are compiled together, and BTF has equal types once.
         """
-        return tuple(self._classes_by_types.get(self._type_ids(self._event_params(event)), ()))
+        return self._classes_of(self._type_ids(self._event_params(event)))
 
-    def is_like_own_class(self, event: str) -> bool:
-        """Whether one of `classes_like` the event has its name, which takes a look at no other class."""
-        function = self._id_of(BtfKind.FUNC, _CLASS_FUNCTION + event)
+    def is_like(self, event: str, event_class: str) -> bool:
+        """Whether a class is one of `classes_like` the event, which takes a look at no other class."""
+        function = self._id_of(BtfKind.FUNC, _CLASS_FUNCTION + event_class)
         return (
             function is not None
             and self._type_ids(self.btf.params(function)[1:]) == self._type_ids(self._event_params(event))
-            and self._id_of(BtfKind.STRUCT, _CLASS_RECORD + event) is not None
+            and self.has_class(event_class)
         )
 
+    def classes_with(self, members: Sequence[str]) -> list[str]:
+        """The classes that are found by the longest name of these members of their records, in the order of BTF."""
+        found = self.btf.ids_naming(max(members, key=len))
+        names = {i: self.btf.name(i) for i in dict.fromkeys(found) if self.btf.kind(i) == BtfKind.STRUCT}
+        records = {i: name for i, name in names.items() if name.startswith(_CLASS_RECORD)}
+        wanted = ["ent", *members, "__data"]
+        same = (n for i, n in records.items() if [member.name for member in self.btf.members(i)] == wanted)
+        return [name.removeprefix(_CLASS_RECORD) for name in same]
+
+    @memoised
+    def _classes_of(self, types: tuple[int, ...]) -> tuple[str, ...]:
+        """The classes whose functions have parameters of these types, in the order of their records in BTF."""
+        structs = {name: self._id_of(BtfKind.STRUCT, _CLASS_RECORD + name) for name in self._by_types.get(types, ())}
+        ids = {name: type_id for name, type_id in structs.items() if type_id is not None}
+        return tuple(sorted(ids, key=ids.__getitem__))
+
     @cached_property
-    def _classes_by_types(self) -> dict[tuple[int, ...], list[str]]:
+    def _by_types(self) -> dict[tuple[int, ...], list[str]]:
+        """The functions of classes, by what stands behind `__bpf_trace_`, by the types of their parameters."""
         found: dict[tuple[int, ...], list[str]] = {}
-        for name in self.classes:
-            type_id = self._functions.get(_CLASS_FUNCTION + name)
-            if type_id is not None:
-                found.setdefault(self._type_ids(self.btf.params(type_id)[1:]), []).append(name)
+        for name, type_id in self._class_functions():
+            types = self._type_ids(self.btf.params(type_id)[1:])
+            found.setdefault(types, []).append(name.removeprefix(_CLASS_FUNCTION))
         return found
+
+    def _class_functions(self) -> Iterator[tuple[str, int]]:
+        """The functions `__bpf_trace_<class>`; they are looked for without all other names where these are unknown."""
+        if self.btf.is_indexed:
+            yield from ((n, i) for n, i in self._by_kind[BtfKind.FUNC].items() if n.startswith(_CLASS_FUNCTION))
+            return
+        for name, ids in self.btf.named_like(_CLASS_FUNCTION + r"\w+").items():
+            if (first := next((i for i in ids if self.btf.kind(i) == BtfKind.FUNC), None)) is not None:
+                yield name, first
 
     @staticmethod
     def _type_ids(params: tuple[Param, ...]) -> tuple[int, ...]:
@@ -212,7 +221,7 @@ class BtfTracepoints:
     @memoised
     def _event_params(self, event: str) -> tuple[Param, ...]:
         # typedef void (*btf_trace_<event>)(void *__data, ...)
-        typedef, _ = self._event_ids(event)
+        typedef = self._id_of(BtfKind.TYPEDEF, _EVENT_TYPEDEF + event)
         assert typedef is not None
         pointer = self.btf.target_id(typedef)
         if self.btf.kind(pointer) != BtfKind.PTR:
@@ -230,7 +239,7 @@ class BtfTracepoints:
         `types` are those of the parameters that the prototype has `declared`.
         """
         for prefix, origin in _NAMED_FUNCTIONS.items():
-            type_id = self._event_ids(event)[1].get(prefix + event)
+            type_id = self._id_of(BtfKind.FUNC, prefix + event)
             if type_id is None:
                 continue
             params = self.btf.params(type_id)[1:]

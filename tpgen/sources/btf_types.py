@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
+from itertools import compress
 
 from tpgen.basics.memo import memoised
 from tpgen.basics.typing import TYPE_CHECKING
@@ -43,14 +44,18 @@ class TypeSection:
         at, end = self.next, len(self.words)
         if at >= (limit := min(limit, end)):
             return True
-        infos, strides, note = self.words[1 : limit + 1], self._strides, self.starts.append
-        try:
-            while True:
-                note(at)
-                at += strides[infos[at]]
-        except IndexError:
-            if at >= limit:
-                self.starts.pop()
+        infos, strides, note = self.words[1 : limit + 1], self._strides.known, self.starts.append
+        while True:
+            try:
+                while True:
+                    note(at)
+                    at += strides[infos[at]]
+            except KeyError:
+                at += self._strides.learn(infos[at])
+            except IndexError:
+                break
+        if at >= limit:
+            self.starts.pop()
         is_whole = at == end if limit == end else at <= end
         self.next = at if is_whole else self.starts.pop()
         return is_whole
@@ -66,6 +71,15 @@ class TypeSection:
                 yield word
 
     # --- all types, which were walked over
+
+    def by_name(self, names: Mapping[int, str], first_id: int) -> dict[str, list[int]]:
+        """The ids of the types with these names, which are given by their offsets; the first type has `first_id`."""
+        words, starts = self.words, self.starts
+        found: dict[str, list[int]] = {}
+        # All but the hits are passed over in C: there is one for each type of the kernel.
+        for index in compress(range(len(starts)), map(names.__contains__, map(words.__getitem__, starts))):
+            found.setdefault(names[words[starts[index]]], []).append(first_id + index)
+        return found
 
     def first_by_name(self, kinds: Container[BtfKind]) -> dict[tuple[int, int | None], int]:
         """The number of the first type of each of these kinds and each name, which is given by its offset."""

@@ -33,7 +33,7 @@ from tpgen.model import (
     Void,
 )
 from tpgen.sources.btf import Btf
-from tpgen.sources.btf_encoding import Member, Param, is_split
+from tpgen.sources.btf_encoding import BtfKind, Member, Param, is_split
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.images import btf_sections
 from tpgen.spelling import spell
@@ -306,8 +306,11 @@ class TestParts:
         assert b.string("wide") == 0x0101
         btf = Btf(b.blob(), "blob", names="one|two|pair|wide|none")
         expected = {"one": [one, others[0], others[2]], "pair": [pair], "wide": wide}
-        assert btf.ids_of("one", "two", "pair", "wide", "none") == expected
-        assert btf.named == expected
+        names = ("one", "two", "pair", "wide", "none")
+        assert {name: ids for name in names if (ids := btf.ids_with_name(name))} == expected
+        for _ in range(2):
+            assert [[*btf.ids_of(BtfKind.STRUCT, name)] for name in names] == [[others[2]], [], [pair], [wide[1]], []]
+            assert btf.named == expected  # from here on what is in it is told
 
     def test_shared_prefixes_and_suffixes_of_strings(self) -> None:
         """Only whole names are found: not the ends of others, nor names that go on."""
@@ -821,8 +824,8 @@ class TestRunningKernel:
         expected = [
             int(line[1 : line.index("]")]) for line in theirs if line.split("'")[1:2] == [name] and line[0] == "["
         ]
-        found = Btf(VMLINUX_BTF.read_bytes(), str(VMLINUX_BTF), names=name).ids_of(name)
-        assert found == {name: expected}
+        btf = Btf(VMLINUX_BTF.read_bytes(), str(VMLINUX_BTF), names=name)
+        assert btf.ids_with_name(name) == expected == btf.named[name]
 
     def test_tracepoints(self, ours: Btf, theirs: list[str]) -> None:
         expected = {line.split("'")[1] for line in theirs if "] TYPEDEF 'btf_trace_" in line}

@@ -17,6 +17,7 @@ from support.small_kernel import small_btf
 
 from tpgen.diagnostics import TpgenError
 from tpgen.sources.btf import Btf
+from tpgen.sources.btf_encoding import BtfKind
 from tpgen.sources.btf_tracepoints import TRACEPOINT_NAMES, BtfTracepoints
 from tpgen.sources.btf_types import TypeSection
 from tpgen.sources.files import mapped
@@ -108,10 +109,10 @@ def test_walked_as_far_as_asked() -> None:
         b.structure(f"s{number}", 4, [("one", 1, 0)])
     b.typedef("btf_trace_last", 1)
     btf = Btf(b.blob(), "blob", names=TRACEPOINT_NAMES)
-    assert btf.ids_of("btf_trace_wanted") == {"btf_trace_wanted": [wanted]}
+    assert next(btf.ids_of(BtfKind.TYPEDEF, "btf_trace_wanted")) == wanted
     assert btf.kind(wanted).name == "TYPEDEF"
     assert len(btf._noted) == wanted
-    assert btf.ids_of("btf_trace_last") == {"btf_trace_last": [b.next_id - 1]}
+    assert [*btf.ids_of(BtfKind.TYPEDEF, "btf_trace_last")] == [b.next_id - 1]
     assert btf.count == b.next_id
 
 

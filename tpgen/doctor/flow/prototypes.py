@@ -35,8 +35,7 @@ def kernel_function(obj: BpfObject, name: str) -> Prototype:
     """The prototype of a function of the kernel, as the object declares it."""
     if obj.btf is None:
         return UNDECLARED
-    ids = obj.btf.ids_of(name).get(name, ())
-    found = next((type_id for type_id in ids if obj.btf.kind(type_id) == BtfKind.FUNC), None)
+    found = next(obj.btf.ids_of(BtfKind.FUNC, name), None)
     return UNDECLARED if found is None else _prototype(obj.btf, found)
 
 

@@ -79,10 +79,9 @@ def enumerators(btf: Btf, type_id: int) -> Iterator[Enumerator]:
 
 def in_section(btf: Btf, section: str) -> Iterator[int]:
     """The variables and functions that the DATASEC of that name has."""
-    for type_id in btf.ids_of(section).get(section, ()):
-        if btf.kind(type_id) == BtfKind.DATASEC:
-            words = btf.words(type_id)
-            yield from words[3 : 3 + 3 * (words[1] & VLEN) : 3]
+    for type_id in btf.ids_of(BtfKind.DATASEC, section):
+        words = btf.words(type_id)
+        yield from words[3 : 3 + 3 * (words[1] & VLEN) : 3]
 
 
 def expected(btf: Btf, type_id: int, *kinds: BtfKind) -> int:
