@@ -286,7 +286,7 @@ class BtfTracepoints:
     @memoised
     def _syscall_struct(self, name: str, last: str) -> Record | None:
         """The record of a struct of that name whose last member has the name `last`, with its last two fields."""
-        for type_id in self.btf.named.get(name, ()):
+        for type_id in self.btf.ids_of(BtfKind.STRUCT, name):
             fields = self._record(type_id).fields[-2:]
             if len(fields) == 2 and fields[-1].name == last:
                 return Record(self.header_bytes, self.btf.size(type_id), fields)

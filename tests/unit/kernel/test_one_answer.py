@@ -120,3 +120,27 @@ def test_in_any_order_of_a_build(sources: tuple[str, ...], first: str, tmp_path:
     done = tpgen("build", str(tmp_path / "tpgen.toml"))
     assert (done.code, done.err) == (0, "")
     assert "stamps = _DynamicNumbers(8, 0, 'H')" in (tmp_path / "ferry_load.py").read_text()
+
+
+@pytest.mark.parametrize("with_tracefs", [False, True], ids=["btf", "btf and tracefs"])
+def test_the_class_of_an_event_alone_and_among_all(with_tracefs: bool, tmp_path: Path) -> None:
+    """A look at one event finds its class without all the others."""
+    paths = str(write_btf(tmp_path / "vmlinux")), str(write_tracefs(tmp_path / "tracefs")) if with_tracefs else None
+
+    def opened() -> CheckedKernel:
+        return CheckedKernel(open_files([paths[0]], paths[1], arch="x86_64"))
+
+    every = opened()
+    events = zip(every.keys(), every.events(every.keys()), strict=True)
+    among_all = {key: (event.class_name, event.class_candidates) for key, event in events}
+    assert every.sources.btfs[0].btf.is_indexed
+    for key, expected in among_all.items():
+        alone = opened()
+        event = alone.event(key)
+        assert (event.class_name, event.class_candidates) == expected
+        assert not alone.sources.btfs[0].btf.is_indexed
+    by_name = {key.name: classes for key, classes in among_all.items()}
+    assert by_name["sched_wakeup"] == ("sched_wakeup_template", ())
+    assert by_name["dma_fence_init"] == (None, ("dma_fence", "dma_fence_unsignaled"))
+    two = (None, ("page_ref_mod_template", "page_ref_mod_and_test_template"))
+    assert by_name["page_ref_mod"] == (("page_ref_mod_template", ()) if with_tracefs else two)
