@@ -112,7 +112,7 @@ class CatalogContents:
         self._systems = CheckedValues(catalog, validate.system_name)
         self._event_names = CheckedValues(catalog, validate.event_name)
         self._modules = CheckedValues(catalog, validate.word)
-        self._flags = CheckedValues(catalog, _flags)
+        self._flags: CheckedValues[dict[str, Any]] = CheckedValues(catalog, _flags)
         self._paths = CheckedValues(catalog, validate.path)
         self._lines = CheckedValues(catalog, line_number)
         self._argument_names = CheckedValues(catalog, validate.c_name)
@@ -137,6 +137,39 @@ class CatalogContents:
         finally:
             self._at_hand = {}
 
+    def listed(self, located: Sequence[Located]) -> list[Event]:
+        """The events of these rows as a list has them: without record, print format and position."""
+        try:
+            if len(located) >= _MANY:
+                self._read_arguments_at_once([each.row for each in located])
+            return [self._listed(each.row) for each in located]
+        finally:
+            self._at_hand = {}
+
+    def _listed(self, row: EventRow) -> Event:
+        kind = self._kinds[row.kind]
+        system, name, module = self.names(row.system, row.name, row.module)
+        class_name, candidates, _ = self._class_names(row.of_class)
+        args, (class_origin, args_origin, names_origin, _) = self._arguments(row, kind)
+        return Event(
+            system=system,
+            name=name,
+            module=module,
+            kind=kind,
+            attach_name=self._event_names.opt(row.attach_name),
+            class_name=class_name,
+            class_origin=class_origin,
+            class_candidates=candidates,
+            header=None,
+            args=args,
+            args_origin=args_origin,
+            names_origin=names_origin,
+            record=None,
+            record_origin=None,
+            print_fmt=None,
+            **self._flags[row.flags],
+        )
+
     def event(self, located: Located, sources: tuple[Origin, ...]) -> Event:
         """The event of a row. `sources` are those of the kernel that may have told of NULL, the best first."""
         key = (located.number, located.row.line, sources)
@@ -147,13 +180,12 @@ class CatalogContents:
     def _event(self, row: EventRow, sources: tuple[Origin, ...]) -> Event:
         kind = self._kinds[row.kind]
         class_name, candidates, record = self._class(row.of_class, kind)
-        class_origin, args_origin, names_origin, record_origin = self._provenance(row.provenance)
-        is_handed_out = validate.is_handed_out(kind, row.attach_name)
-        args = None if row.prototype is None else self._args(row.prototype, is_handed_out)
+        args, (class_origin, args_origin, names_origin, record_origin) = self._arguments(row, kind)
+        system, name, module = self.names(row.system, row.name, row.module)
         return Event(
-            system=self._systems.opt(row.system),
-            name=self._event_names[row.name],
-            module=self._modules.opt(row.module),
+            system=system,
+            name=name,
+            module=module,
             kind=kind,
             attach_name=self._event_names.opt(row.attach_name),
             class_name=class_name,
@@ -172,6 +204,12 @@ class CatalogContents:
             **self._flags[row.flags],
         )
 
+    def _arguments(self, row: EventRow, kind: Kind) -> tuple[tuple[Argument, ...] | None, tuple[Origin | None, ...]]:
+        """The arguments of an event, and the origins of its class, its arguments, their names and its record."""
+        is_handed_out = validate.is_handed_out(kind, row.attach_name)
+        args = None if row.prototype is None else self._args(row.prototype, is_handed_out)
+        return args, self._provenance(row.provenance)
+
     def names(self, system: Any, name: Any, module: Any) -> tuple[str | None, str, str | None]:
         """The system, the name and the module of an event."""
         return self._systems.opt(system), self._event_names[name], self._modules.opt(module)
@@ -184,16 +222,23 @@ class CatalogContents:
 
     def _read_at_once(self, rows: Sequence[EventRow]) -> None:
         """Read what many events refer to in a few queries instead of thousands."""
-        self._fetch("provenance", (row.provenance for row in rows))
+        records = self._read_arguments_at_once(rows)
         self._fetch("header", (row.header for row in rows))
         self._fetch("print_fmt", (row.print_fmt for row in rows))
         self._fetch("syscall", (row.syscall for row in rows))
-        self._fetch("prototype", (row.prototype for row in rows))
-        arguments = self._fetch("argument", (row.prototype for row in rows))
-        records = [record for _, _, _, record in self._fetch("class", (row.of_class for row in rows))]
         self._fetch("record", records)
-        fields = self._fetch("field", records)
-        wanted: list[Any] = [*(row[3] for row in arguments), *(row[2] for row in fields)]
+        self._fetch_types(row[2] for row in self._fetch("field", records))
+
+    def _read_arguments_at_once(self, rows: Sequence[EventRow]) -> list[Any]:
+        """Read the arguments and the classes of many events; return the numbers of the classes' records."""
+        self._fetch("provenance", (row.provenance for row in rows))
+        self._fetch("prototype", (row.prototype for row in rows))
+        self._fetch_types(row[3] for row in self._fetch("argument", (row.prototype for row in rows)))
+        return [record for _, _, _, record in self._fetch("class", (row.of_class for row in rows))]
+
+    def _fetch_types(self, numbers: Iterable[Any]) -> None:
+        """Have types at hand, with all that they are made of."""
+        wanted = list(numbers)
         while wanted:
             read = self._fetch("type", wanted)
             params = self._fetch("type_param", (row[0] for row in read if row[1] == "func_proto"))
@@ -219,11 +264,16 @@ class CatalogContents:
 
     @memoised
     def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
+        name, candidates, record = self._class_names(number)
+        return name, candidates, None if record is None else self.record(record, kind)
+
+    @memoised
+    def _class_names(self, number: Any) -> tuple[str | None, tuple[str, ...], Any]:
+        """The name of a class, the candidates for it, and the number of its record."""
         name, candidates, record = self._only("class", number)
         others = self._value(validate.text, candidates).split() if candidates else ()
         names = tuple(self._event_names[other] for other in others)
-        found = None if record is None else self.record(record, kind)
-        return self._event_names.opt(name), names, found
+        return self._event_names.opt(name), names, record
 
     @memoised
     def _provenance(self, number: Any) -> tuple[Origin | None, ...]:

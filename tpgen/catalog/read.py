@@ -167,6 +167,11 @@ class CatalogKernel(KernelEvents):
             self._locate_all()
         return self._contents.events([self._locate(key) for key in keys], self._null_sources)
 
+    def listed(self, keys: list[EventKey]) -> list[Event]:
+        if len(keys) > _MANY:
+            self._locate_all()
+        return self._contents.listed([self._locate(key) for key in keys])
+
     def event(self, key: EventKey) -> Event:
         """The event of one key."""
         return self._contents.event(self._locate(key), self._null_sources)

@@ -46,9 +46,10 @@ def run(options: argparse.Namespace) -> int:
         return _side_by_side(kernels, options)
     (kernel,) = kernels.values()
     keys = base.selected(kernel, options)
-    events = kernel.events(keys, nullness=False)
-    if options.type is not None:
-        events = [event for event in events if hands_out(event, options.type)]
+    if options.type is None:
+        events = kernel.listed(keys)
+    else:
+        events = [event for event in kernel.events(keys, nullness=False) if hands_out(event, options.type)]
     if options.json:
         base.print_json(list_json(events))
     else:

@@ -96,6 +96,13 @@ class KernelEvents(ABC):
         """
         return part is Part.SYSCALLS and any(key.system == "syscalls" for key in self.keys())
 
+    def listed(self, keys: list[EventKey]) -> list[Event]:
+        """The events of `keys` for a list of them, in their order: name, module, kind, class and arguments.
+
+        They may come without whatever else is known of them.
+        """
+        return self.events(keys, nullness=False)
+
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
         """The comparisons of sources about an event, with `raw_only` those about its raw arguments alone."""
         return ()

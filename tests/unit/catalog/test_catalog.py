@@ -20,6 +20,7 @@ from support.small_kernel import Line, small_btf, write_btf, write_tracefs
 
 from tpgen.api import open_kernel
 from tpgen.cache import kernel_identity as live
+from tpgen.catalog.contents import CatalogContents
 from tpgen.catalog.known_classes import KnownClasses
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import FLAGS, KernelInfo
@@ -843,3 +844,16 @@ def test_a_kernel_that_is_not_in_the_file(name: str | None, tmp_path: Path) -> N
     assert diagnostic.code == "unknown-kernel"
     assert diagnostic.hint is not None
     assert diagnostic.hint.split("; ")[0] == "it has one, two"
+
+
+@pytest.mark.parametrize("name", ["debian-5.10-amd64", "debian-6.12-s390x"])
+def test_a_list_has_of_events_what_they_have(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is of a few or of all; and it reads no record for that."""
+    kernel = open_named(name)
+    keys = kernel.keys()
+    told = {"system", "name", "module", "kind", "attach_name", "class_name", "class_candidates", "args", "ambiguous"}
+    expected = [{name: getattr(event, name) for name in told} for event in kernel.events(keys)]
+    monkeypatch.setattr(CatalogContents, "unchecked_record", None)
+    for some in (keys, keys[:3]):
+        found = open_named(name).listed(some)
+        assert [{name: getattr(event, name) for name in told} for event in found] == expected[: len(some)]
