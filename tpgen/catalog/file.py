@@ -1,11 +1,12 @@
-"""Opening a catalog: an SQLite file that may come from anywhere, with just the tables that `write` makes."""
+"""Catalog files as SQLite has them: opening one that may come from anywhere, and making one with just these tables."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote
 from weakref import finalize
@@ -15,8 +16,8 @@ from tpgen.diagnostics import TpgenError, fail, unreadable
 
 _Value = TypeVar("_Value")
 
-#: Ten times what six kernels take. A file can say of itself that it is larger than any disk.
-_BIGGEST_FILE = 1 << 28
+# A thousand kernels take a hundredth of it. A file can say of itself that it is larger than any disk.
+_BIGGEST_FILE = 1 << 33
 _BIGGEST_VALUE = 1 << 20
 # Steps of SQLite's machine; to read six kernels takes a thousandth of them. A corrupt tree of pages may have no end.
 _STEPS, _MOST_STEPS = 1_000_000, 2_000
@@ -42,7 +43,8 @@ class CatalogFile:
         # Python's connections refer to themselves, so that nothing but a garbage collection would close them.
         finalize(self, self._connection.close)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BIGGEST_VALUE)
-        self._connection.set_progress_handler(_Steps(), _STEPS)
+        self._steps = _Steps()
+        self._connection.set_progress_handler(self._steps, _STEPS)
         self.rows("PRAGMA trusted_schema = OFF")
         found = {sql for (sql,) in self.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
         if found != set(STATEMENTS):
@@ -57,6 +59,10 @@ class CatalogFile:
             return self._connection.execute(query, values).fetchall()
         except (sqlite3.Error, ValueError, OverflowError) as error:  # of text that is no UTF-8, ValueError
             raise self.malformed(str(error)) from None
+
+    def restart(self) -> None:
+        """Allow as many steps as for a file that was just opened: for one more of its kernels."""
+        self._steps.done = 0
 
     def close(self) -> None:
         """Close the file; its kernels can be read no more."""
@@ -93,11 +99,11 @@ class _Steps:
     """Interrupt a connection after too many steps. A method of the catalog, which owns it, would never be freed."""
 
     def __init__(self) -> None:
-        self._done = 0
+        self.done = 0
 
     def __call__(self) -> bool:
-        self._done += 1
-        return self._done > _MOST_STEPS
+        self.done += 1
+        return self.done > _MOST_STEPS
 
 
 def _check_head(path: str) -> None:
@@ -123,3 +129,45 @@ def _check_head(path: str) -> None:
         raise fail("catalog-malformed", f"{status.st_size} bytes long instead of {pages}", path, "was it cut?")
     if status.st_size > _BIGGEST_FILE:
         raise fail("catalog-malformed", f"larger than {_BIGGEST_FILE >> 20} MiB", path)
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[sqlite3.Connection]:
+    """Make a catalog of an empty file that nobody else looks at: its tables are filled in the block.
+
+    The same rows make the same bytes, in whichever order they are inserted. Raises `OSError`.
+    """
+    try:
+        # As long as the file is not complete it is in nobody's sight: there is nothing that a journal could protect.
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("BEGIN")
+            for statement in STATEMENTS:
+                connection.execute(statement)
+            yield connection
+            connection.execute("COMMIT")
+            connection.execute("VACUUM")
+        _settle(path)
+    except sqlite3.Error as error:
+        raise OSError(error.sqlite_errorcode, str(error)) from None
+
+
+# A build of SQLite may have other defaults than the first two.
+_PRAGMAS = (
+    "page_size = 4096", "auto_vacuum = NONE", "journal_mode = OFF", "synchronous = OFF",
+    f"application_id = {APPLICATION_ID}", f"user_version = {FORMAT}",
+)  # fmt: skip
+
+
+def _settle(path: str) -> None:
+    """Take out what differs from one SQLite to the next."""
+    with open(path, "r+b") as file:
+        for offset, number in _SETTLED.items():
+            file.seek(offset)
+            file.write(number.to_bytes(4, "big"))
+
+
+# Two numbers that must agree, of transactions, and the version of the SQLite that wrote the file last, which is only
+# for people to look at. Source: https://www.sqlite.org/fileformat.html
+_SETTLED = {24: 1, 92: 1, 96: 3_040_000}

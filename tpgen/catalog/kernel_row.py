@@ -31,6 +31,13 @@ def kernel_info(row: tuple[Any, ...]) -> KernelInfo:
     return KernelInfo(validate.word(name), target, release, distribution, build_id, known)
 
 
+def kernel_columns(info: KernelInfo, events: int) -> tuple[Any, ...]:
+    """Return the row of a kernel with so many events, without its number."""
+    target = info.target
+    abi = (target.arch, target.pointer_size, int(target.big_endian), target.long_long_align)
+    return info.name, info.release, info.distribution, *abi, info.build_id, " ".join(info.sources), events
+
+
 def build_id(value: Any) -> str:
     """Return a GNU build id in hex. Raises `ValueError` for what is none."""
     if not isinstance(value, bytes) or not 0 < len(value) <= _MOST_BUILD_ID_BYTES:

@@ -136,6 +136,13 @@ class CatalogKernel(KernelEvents):
             raise self._file.malformed(f"{self.info.name!r} has {len(rows)} events, not {self.count}")
         return [self._key(*row) for row in rows]
 
+    def members(self) -> list[tuple[int, int]]:
+        """The numbers of the events in their tables, and of the groups that have them, in the order of the keys."""
+        return [
+            (event, group)
+            for event, group in self._file.rows(f"SELECT e.id, k.event_group {_OF_KERNEL}{_ORDER}", self._id)
+        ]
+
     def _key(self, system: Any, name: Any, module: Any, kind: Any) -> EventKey:
         return EventKey(*self._contents.names(system, name, module), kind == Kind.DYNAMIC)
 

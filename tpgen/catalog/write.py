@@ -5,16 +5,16 @@ The same kernels make the same bytes: nothing is sorted by chance, and no date g
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.interning import InterningTable
-from tpgen.catalog.schema import APPLICATION_ID, FLAGS, FORMAT, STATEMENTS, KernelInfo
+from tpgen.catalog.file import new_file
+from tpgen.catalog.kernel_row import kernel_columns
+from tpgen.catalog.schema import FLAGS, KernelInfo
 from tpgen.diagnostics import Diagnostic, Position, printable
 from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols, Symbols
 from tpgen.model import (
@@ -119,12 +119,10 @@ class CatalogWriter:
         lay. Raises `TpgenError` where the sources are broken, and then the writer must not be used any more.
         """
         assert not self._kernels or info.name > self._kernels[-1][0], "a name tells kernels apart, and they are sorted"
-        target, number = info.target, len(self._kernels) + 1
-        abi = (target.arch, target.pointer_size, int(target.big_endian), target.long_long_align)
+        number = len(self._kernels) + 1
         self._notes += ((number, at, *_note(note, roots)) for at, note in enumerate(kernel.notes))
         keys = kernel.keys()
-        about = (info.name, info.release, info.distribution, *abi, info.build_id, " ".join(info.sources), len(keys))
-        self._kernels.append(about)
+        self._kernels.append(kernel_columns(info, len(keys)))
         known = kernel.build_ids()
         modules = sorted({key.module for key in keys if key.module is not None and key.module in known})
         self._modules += ((number, module, bytes.fromhex(known[module])) for module in modules)
@@ -277,34 +275,14 @@ class CatalogWriter:
         """Write the file, atomically: what was there before stays until all of it is written. Raises `unwritable`."""
         with replacing(path) as temporary:
             self.fill(temporary)
-            _settle(temporary)
 
     def fill(self, path: str) -> None:
         """Write all into an empty file that nobody else looks at. Raises `OSError`."""
-        try:
-            self._fill(path)
-        except sqlite3.Error as error:
-            raise OSError(error.sqlite_errorcode, str(error)) from None
-
-    def _fill(self, path: str) -> None:
-        # As long as the file is not complete it is in nobody's sight: there is nothing that a journal could protect.
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            # A build of SQLite may have other defaults.
-            connection.execute("PRAGMA page_size = 4096")
-            connection.execute("PRAGMA auto_vacuum = NONE")
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-            connection.execute("BEGIN")
-            for statement in STATEMENTS:
-                connection.execute(statement)
+        with new_file(path) as connection:
             for table, rows in self._tables():
                 if rows:
                     marks = ", ".join("?" * len(rows[0]))
                     connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-            connection.execute("COMMIT")
-            connection.execute("VACUUM")
 
     def _tables(self) -> Iterable[tuple[str, Sequence[tuple[Any, ...]]]]:
         yield "kernel", _numbered(self._kernels)
@@ -400,16 +378,3 @@ def _text_below(text: str, roots: Collection[str]) -> str:
     for root in sorted(filter(None, roots), key=len, reverse=True):
         text = re.sub(rf"(?<![\w/.-]){re.escape(os.path.join(root, ''))}", "", text)
     return text
-
-
-def _settle(path: str) -> None:
-    """Take out what differs from one SQLite to the next."""
-    with open(path, "r+b") as file:
-        for offset, number in _SETTLED.items():
-            file.seek(offset)
-            file.write(number.to_bytes(4, "big"))
-
-
-# Two numbers that must agree, of transactions, and the version of the SQLite that wrote the file last, which is only
-# for people to look at. Source: https://www.sqlite.org/fileformat.html
-_SETTLED = {24: 1, 92: 1, 96: 3_040_000}
