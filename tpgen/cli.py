@@ -31,7 +31,7 @@ usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [options]
        tpgen doctor OBJECT...            will compiled programs work elsewhere?
        tpgen build [tpgen.toml]          generated files as a step of a build
        tpgen backends                    what -b can name
-       tpgen catalog list|add|export     the kernels that --kernel can name
+       tpgen catalog list|show|add|...   the kernels that --kernel can name
        tpgen atlas -o DIR                a site to look all of this up in
        tpgen probe                       are raw tracepoints supported?
        tpgen explain CODE                what a code behind a message means

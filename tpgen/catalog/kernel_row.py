@@ -11,10 +11,9 @@ from tpgen.target import Target
 
 _Value = TypeVar("_Value")
 
-#: Selects the rows that `kernel_info` takes.
-KERNEL_ROW = (
-    "SELECT name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources FROM kernel"
-)
+#: The columns that `kernel_info` takes, and what selects them.
+KERNEL_COLUMNS = "name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources"
+KERNEL_ROW = f"SELECT {KERNEL_COLUMNS} FROM kernel"
 
 # A SHA-1 has 20, and a linker takes any.
 _MOST_BUILD_ID_BYTES = 64

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tpgen.basics.memo import memoised
 from tpgen.catalog.contents import EVENT_ROW, CatalogContents, EventRow, Located, line_number
 from tpgen.catalog.file import CatalogFile
-from tpgen.catalog.kernel_row import KERNEL_ROW, build_id, kernel_info
+from tpgen.catalog.kernel_row import KERNEL_COLUMNS, KERNEL_ROW, build_id, kernel_info
 from tpgen.catalog.schema import KernelInfo
 from tpgen.catalog.symbols import CatalogSymbols
 from tpgen.diagnostics import Diagnostic, Position, Severity, fail
@@ -42,6 +42,11 @@ class Catalog:
     def kernels(self) -> tuple[KernelInfo, ...]:
         """The kernels in this file, in the order in which they were written."""
         return tuple(self.file.value(kernel_info, row) for row in self.file.rows(f"{KERNEL_ROW} ORDER BY id"))
+
+    def rows_of_kernels(self) -> list[tuple[KernelInfo, int]]:
+        """The kernels in this file, each with the number of its events."""
+        rows = self.file.rows(f"SELECT events, {KERNEL_COLUMNS} FROM kernel ORDER BY id")
+        return [(self.file.value(kernel_info, row), self.file.value(validate.count, events)) for events, *row in rows]
 
     def kernel(self, name: str | None = None, label: str | None = None) -> CatalogKernel:
         """The kernel of that name; the only one without a name. Messages call it `label`, or by its name.
@@ -135,6 +140,10 @@ class CatalogKernel(KernelEvents):
         if len(rows) != self.count:
             raise self._file.malformed(f"{self.info.name!r} has {len(rows)} events, not {self.count}")
         return [self._key(*row) for row in rows]
+
+    def about_events(self, columns: str, rest: str = "") -> list[tuple[Any, ...]]:
+        """The rows of a query for columns about its events, which are `e`; `rest` stands behind the condition."""
+        return self._file.rows(f"SELECT {columns} {_OF_KERNEL}{rest}", self._id)
 
     def members(self) -> list[tuple[int, int]]:
         """The numbers of the events in their tables, and of the groups that have them, in the order of the keys."""

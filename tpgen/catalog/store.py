@@ -13,35 +13,35 @@ from collections.abc import Iterable, Sequence
 
 from tpgen.basics.frozen import frozen
 from tpgen.cache.private_files import make_directory
+from tpgen.catalog.collection.images import build_id_of, has_build_id, is_build_id
+from tpgen.catalog.collection.names import kernels_in
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.schema import KernelInfo
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.options import CATALOG_SUFFIX, split_catalog
 from tpgen.kernel.request import is_glob
-from tpgen.paths import catalog_files, shipped_catalogs, user_catalogs
+from tpgen.paths import shipped_catalogs, user_catalogs
 from tpgen.target import target_named
 
 _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 # What a catalog may be called: more would be a path, an option or a riddle.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,99}")
+# So many names stand in a message.
+_MOST_TOLD = 40
 
 
 @frozen
 class StoredKernel:
-    """A kernel in a catalog file, one that travels with tpgen where `shipped` is set."""
+    """A kernel in a catalog file with so many events, one that travels with tpgen where `shipped` is set."""
 
     info: KernelInfo
     path: str
     shipped: bool
+    events: int = 0
 
     def open(self) -> CatalogKernel:
         """Open its file and return the kernel. Raises `TpgenError` where the file is not what it was."""
         return Catalog(self.path).kernel(self.info.name)
-
-    @property
-    def events(self) -> int:
-        """The number of its events."""
-        return self.open().count
 
 
 def stored_kernels() -> tuple[list[StoredKernel], list[Diagnostic]]:
@@ -56,16 +56,8 @@ def _shipped() -> tuple[list[StoredKernel], list[Diagnostic]]:
 
 
 def _kernels_in(directory: str | None, shipped: bool) -> tuple[list[StoredKernel], list[Diagnostic]]:
-    found: list[StoredKernel] = []
-    broken: list[Diagnostic] = []
-    for path in catalog_files(directory):
-        try:
-            catalog = Catalog(path)
-            found += [StoredKernel(info, path, shipped) for info in catalog.kernels]
-            catalog.file.close()
-        except TpgenError as error:
-            broken += error.diagnostics
-    return found, broken
+    held, broken = kernels_in(directory)
+    return [StoredKernel(kernel.info, kernel.path, shipped, kernel.events) for kernel in held], broken
 
 
 def make_user_directory() -> None:
@@ -86,13 +78,18 @@ def path_of(name: str) -> str:
     directory = user_catalogs()
     if directory is None:
         raise fail("usage", "no home directory to keep catalogs in", hint="set XDG_DATA_HOME")
-    if not _NAME.fullmatch(name) or name == "live" or name.endswith(CATALOG_SUFFIX):
-        raise fail("usage", f"{name!r} cannot be a catalog's name", hint="letters, digits and `_.+~-`")
+    check_name(name)
     for item in _shipped()[0]:
         if name == item.info.name or _fits(item.info, name, None):
             message = f"{name!r} means {item.info.name}, which came with tpgen"
             raise fail("usage", message, hint=f"give it a name of its own, such as my-{name}")
     return os.path.join(directory, f"{name}{CATALOG_SUFFIX}")
+
+
+def check_name(name: str) -> None:
+    """Raise `usage` for what cannot be the name of a kernel in a catalog."""
+    if not _NAME.fullmatch(name) or name == "live" or name.endswith(CATALOG_SUFFIX):
+        raise fail("usage", f"{name!r} cannot be a catalog's name", hint="letters, digits and `_.+~-`")
 
 
 # --- which is meant
@@ -153,18 +150,47 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     """
     path, name = split_catalog(wanted)
     if os.sep in path or path.endswith(CATALOG_SUFFIX):
-        return Catalog(path).kernel(name)
+        return _in_file(path, name)
     of_arch = target_named(arch).arch if arch else machine()
     if (found := best_shipped(wanted, _shipped()[0], of_arch)) is not None:  # the user's may be thousands
         return found.open()
+    if (own := _in_file_of_its_name(wanted)) is not None:
+        return own
     known, broken = stored_kernels()
     if (found := best(wanted, known, of_arch)) is not None:
         return found.open()
     if os.path.isfile(wanted):
-        return Catalog(wanted).kernel()
+        return _in_file(wanted, None)
     if broken:  # it may have been in one of these
         raise TpgenError(*broken)
     raise fail("unknown-kernel", f"no kernel {wanted!r}", hint=_known(wanted, known))
+
+
+def _in_file(path: str, name: str | None) -> CatalogKernel:
+    """The kernel in a catalog file; in an image of a stored kernel that one. Raises what `Catalog` does."""
+    try:
+        return Catalog(path).kernel(name)
+    except TpgenError as error:
+        if name is None and error.diagnostics[0].code == "catalog-foreign" and (found := by_image(path)) is not None:
+            return found.open()
+        raise
+
+
+def by_image(path: str) -> StoredKernel | None:
+    """The stored kernel whose image, or one of the same build id, is in a file; None where none is."""
+    build_id = build_id_of(path)
+    return best(build_id, stored_kernels()[0], None) if build_id else None
+
+
+def _in_file_of_its_name(name: str) -> CatalogKernel | None:
+    """The user's kernel of that name in the file where `catalog add` keeps it, without a look at other files."""
+    directory = user_catalogs()
+    if directory is None or not _NAME.fullmatch(name):
+        return None
+    try:
+        return Catalog(os.path.join(directory, f"{name}{CATALOG_SUFFIX}")).kernel(name)
+    except TpgenError:  # which is told where no other file has it
+        return None
 
 
 def located(wanted: str, arch: str | None = None) -> list[tuple[str, str | None]]:
@@ -195,7 +221,40 @@ def located(wanted: str, arch: str | None = None) -> list[tuple[str, str | None]
 def is_stored(wanted: str) -> bool:
     """Whether a name means a stored kernel, of whichever architecture."""
     known = (item.info for item in stored_kernels()[0])
-    return any(wanted in (info.name, info.release) or _fits(info, wanted, None) for info in known)
+    return any(
+        wanted in (info.name, info.release) or _fits(info, wanted, None) or has_build_id(info, wanted) for info in known
+    )
+
+
+def listed(known: Sequence[StoredKernel], patterns: Sequence[str]) -> list[StoredKernel]:
+    """Those of the kernels that any pattern means, in their order; all without one.
+
+    A pattern is a glob or a name, a release as far as it is written, the build id of an image or of a module, or the
+    file of one. Raises `unknown-kernel` for one that means none.
+    """
+    chosen: list[StoredKernel] = []
+    for pattern in patterns:
+        found = _listed(known, pattern)
+        if not found:
+            raise fail("unknown-kernel", f"no kernel is called {pattern!r}", hint="`tpgen catalog list` lists all")
+        chosen += found
+    return [item for item in known if item in chosen] if patterns else list(known)
+
+
+def _listed(known: Sequence[StoredKernel], pattern: str) -> list[StoredKernel]:
+    from fnmatch import fnmatchcase
+
+    if os.sep in pattern:
+        pattern = build_id_of(pattern) or pattern
+    if is_build_id(pattern):
+        return [item for item in known if has_build_id(item.info, pattern)] or [
+            item for item in known if any(found.startswith(pattern) for found in item.open().build_ids().values())
+        ]
+    return [
+        item
+        for item in known
+        if fnmatchcase(item.info.name, pattern) or pattern == item.info.release or _fits(item.info, pattern, None)
+    ]
 
 
 def _known(wanted: str, known: Iterable[StoredKernel]) -> str:
@@ -206,6 +265,9 @@ def _known(wanted: str, known: Iterable[StoredKernel]) -> str:
     elsewhere = [name for item, name in zip(known, names, strict=True) if _fits(item.info, wanted, None)]
     if elsewhere := elsewhere or [name for name in names if fnmatchcase(name, wanted)]:
         return f"for another architecture there is {', '.join(elsewhere)}"
+    if len(names) > _MOST_TOLD:
+        more = len(names) - _MOST_TOLD
+        return f"there is {', '.join(['live', *names[:_MOST_TOLD]])} and {more} more: `tpgen catalog list` lists all"
     return f"there is {', '.join(['live', *names])}, or give a catalog file"
 
 
@@ -220,6 +282,7 @@ def best(wanted: str, known: Iterable[StoredKernel], arch: str | None) -> Stored
         [item for item in known if item.info.name == wanted],
         [item for item in known if item.info.release == wanted],
         [item for item in known if _fits(item.info, wanted, arch or "")],
+        [item for item in known if has_build_id(item.info, wanted)],
     )
 
 
@@ -228,6 +291,7 @@ def best_shipped(wanted: str, shipped: Sequence[StoredKernel], arch: str | None)
     return _newest(
         [item for item in shipped if item.info.name == wanted],
         [item for item in shipped if _fits(item.info, wanted, arch or "")],
+        [item for item in shipped if has_build_id(item.info, wanted)],
     )
 
 

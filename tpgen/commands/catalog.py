@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base, parsing
 from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.progress import Line
-from tpgen.commands.common.terminal import print_table
+from tpgen.commands.common.terminal import print_table, print_text
 from tpgen.diagnostics import fail, printable
+from tpgen.kernel.options import CATALOG_SUFFIX
 
 if TYPE_CHECKING:
     from tpgen.catalog.build import Entry
+    from tpgen.catalog.collection.about import KernelSummary
+    from tpgen.catalog.read import CatalogKernel
+    from tpgen.catalog.schema import KernelInfo
     from tpgen.catalog.store import StoredKernel
+    from tpgen.target import Target
 
 
 def parser() -> Parser:
     made = Parser("tpgen catalog", description="The kernels that --kernel can name.", allow_abbrev=False)
     made.add_argument(
-        "act", choices=_ACTS, metavar="list|add|export",
-        help="list: what there is; add: keep one more under a name; export: write one as a file",
+        "act", choices=_ACTS, metavar="|".join(_ACTS),
+        help="list: what there is; show: what is known of one; add: keep one more under a name; remove: keep one no "
+        "more; export: write one as a file; merge: join files",
     )  # fmt: skip
     made.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see `tpgen catalog add --help`")
     return made
@@ -37,34 +43,42 @@ def acts() -> dict[str, Parser]:
     return {word: make() for word, (make, _) in _ACTS.items()}
 
 
+def _parser(act: str, description: str) -> Parser:
+    return Parser(f"tpgen catalog {act}", description=description, allow_abbrev=False)
+
+
 # --- list
 
 
 def _list_parser() -> Parser:
-    made = Parser("tpgen catalog list", description="List the kernels on hand.", allow_abbrev=False)
+    made = _parser("list", "List the kernels on hand.")
+    made.add_argument(
+        "patterns", nargs="*", metavar="PATTERN",
+        help="only those of such a name ('debian-*-amd64'), release (6.12), build id, or of this image or module",
+    )  # fmt: skip
     made.add_argument("--json", action="store_true", help="an array for programs")
     return made
 
 
 def _list(options: argparse.Namespace) -> int:
-    from tpgen.catalog.store import stored_kernels
+    from tpgen.catalog.store import listed, stored_kernels
 
     known, broken = stored_kernels()
+    known = listed(known, options.patterns)
     if options.json:
-        base.print_json([_json(item) for item in known])
+        base.print_json([{**_about(item.info), **_place(item)} for item in known])
     else:
-        rows = [(i.info.name, i.info.release or "-", i.info.target.arch, str(i.events), _place(i)) for i in known]
+        rows = [(i.info.name, i.info.release or "-", i.info.target.arch, str(i.events), _path(i)) for i in known]
         print_table(("name", "release", "arch", "events", "where"), rows, right=(3,))
     base.report(broken)
     return base.EXIT_BAD_INPUT if broken else base.EXIT_DONE
 
 
-def _place(item: StoredKernel) -> str:
+def _path(item: StoredKernel) -> str:
     return "shipped" if item.shipped else printable(item.path)
 
 
-def _json(item: StoredKernel) -> dict[str, object]:
-    info = item.info
+def _about(info: KernelInfo) -> dict[str, object]:
     return {
         "name": info.name,
         "release": info.release,
@@ -74,33 +88,149 @@ def _json(item: StoredKernel) -> dict[str, object]:
         "big_endian": info.target.big_endian,
         "build_id": info.build_id,
         "sources": list(info.sources),
-        "events": item.events,
-        "shipped": item.shipped,
-        "path": item.path,
     }
+
+
+def _place(item: StoredKernel) -> dict[str, object]:
+    return {"events": item.events, "shipped": item.shipped, "path": item.path}
+
+
+# --- show
+
+
+def _show_parser() -> Parser:
+    made = _parser("show", "Show what a catalog knows of a kernel, from which sources, and how complete it is.")
+    made.add_argument("kernels", nargs="+", metavar="NAME", help="a name as for --kernel, or a catalog file")
+    made.add_argument("--arch", metavar="ARCH", help="of a short name or a glob, the kernels of this architecture")
+    made.add_argument("--json", action="store_true", help="an array for programs")
+    return made
+
+
+def _show(options: argparse.Namespace) -> int:
+    from tpgen.catalog.collection.about import summary
+    from tpgen.catalog.store import names_of, open_named
+
+    names = [name for wanted in options.kernels for name in names_of(wanted, options.arch)]
+    shown = []
+    for name in dict.fromkeys(names):
+        kernel = open_named(name, options.arch)
+        found = summary(kernel)
+        shown.append({**_about(kernel.info), "path": kernel.catalog.path, **_known(kernel, found)})
+        if not options.json:
+            print_text("\n".join((*([""] if len(shown) > 1 else []), *_told(kernel, found), "")))
+    if options.json:
+        base.print_json(shown)
+    return base.EXIT_DONE
+
+
+def _known(kernel: CatalogKernel, found: KernelSummary) -> dict[str, object]:
+    return {
+        "events": kernel.count,
+        "kinds": [kind._asdict() for kind in found.kinds],
+        "modules": [module._asdict() for module in found.modules],
+        "nullness": {word or "unknown": count for word, count in found.nullness.items()},
+        "findings": found.findings,
+        "uncompared": found.uncompared,
+        "notes": [{"code": note.code, "message": note.message, "hint": note.hint} for note in kernel.notes],
+    }
+
+
+def _told(kernel: CatalogKernel, found: KernelSummary) -> Iterable[str]:
+    """What is known of a kernel, in lines."""
+    info = kernel.info
+    modules = [module for module in found.modules if module.name is not None]
+    identified = sum(module.build_id is not None for module in modules)
+    facts = {
+        "release": info.release or "unknown",
+        "distribution": info.distribution or "unknown",
+        "target": _target(info.target),
+        "build id": info.build_id or "unknown",
+        "sources": ", ".join(info.sources) or "none",
+        "file": printable(kernel.catalog.path),
+        "events": f"{kernel.count}",
+        "modules": f"{len(modules)} with events, {identified} of them with a build id" if modules else "none",
+    }
+    yield f"{info.name}:"
+    yield from (f"  {word:<14}{told}" for word, told in facts.items())
+    yield ""
+    yield from _kinds(found)
+    yield ""
+    told_of_null = {"maybe": "may be NULL", "never": "never NULL", None: "unknown"}
+    counts = (f"{count} {told_of_null.get(word, str(word))}" for word, count in sorted(found.nullness.items(), key=str))
+    yield f"  {'arguments':<14}{', '.join(counts) or 'none'}"
+    for word, of in (("findings", found.findings), ("not compared", found.uncompared)):
+        for told, count in of.items():
+            yield f"  {word:<14}{count}: {printable(told)}"
+    for note in kernel.notes:
+        yield f"  {'note':<14}{printable(note.message)} [{printable(note.code)}]"
+
+
+def _target(target: Target) -> str:
+    return f"{target.arch}, pointers of {target.pointer_size} bytes, {'big' if target.big_endian else 'little'}-endian"
+
+
+_COLUMNS = {
+    "events": "events", "attachable": "raw", "arguments": "arguments", "names": "named", "class_name": "class",
+    "record": "record", "header": "header", "symbols": "values", "alternatives": "open",
+}  # fmt: skip
+
+
+def _kinds(found: KernelSummary) -> Iterable[str]:
+    """A table of the kinds of events, and of how many events of each what is known."""
+    rows = [["kind", *_COLUMNS.values()]]
+    rows += [[kind.kind, *(str(getattr(kind, column)) for column in _COLUMNS)] for kind in found.kinds]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        yield f"  {first:<{max(widths[0], 12)}}  {'  '.join(cells)}"
 
 
 # --- add
 
 
 def _add_parser() -> Parser:
-    made = parsing.parser("catalog add", "Keep a kernel under a name, from package files or from the source options.")
-    made.add_argument("name", metavar="NAME", help="what --kernel will call it; one of that name is replaced")
+    made = parsing.parser(
+        "catalog add", "Keep a kernel under a name, from package files or from the source options; or all of a file."
+    )
+    made.add_argument(
+        "name", metavar="NAME|FILE.tpgen",
+        help="what --kernel will call it, one of that name is replaced; or a catalog file, each kernel under its name",
+    )  # fmt: skip
     made.add_argument("packages", nargs="*", metavar="PACKAGE", help="the .deb or .rpm files of one kernel")
     made.add_argument("--distribution", metavar="WORD", help="whose kernel it is")
+    made.add_argument("-o", "--output", metavar="FILE", help="write it there as a catalog file instead of keeping it")
     return made
 
 
 def _add(options: argparse.Namespace) -> int:
     from tpgen.catalog.build import Entry
-    from tpgen.catalog.store import make_user_directory, path_of
+    from tpgen.catalog.store import check_name, make_user_directory, path_of
 
-    path, request = path_of(options.name), base.kernel_request(options)
-    make_user_directory()
-    if not options.packages and not request.kernel and not request.has_files:
+    request = base.kernel_request(options)
+    is_given = bool(options.packages or request.kernel or request.has_files)
+    if options.name.endswith(CATALOG_SUFFIX) and not is_given:
+        return _add_all(options)
+    if options.output is None:
+        path = path_of(options.name)
+    else:
+        check_name(options.name)
+        path = options.output
+    if not is_given:
         raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
-    entry = Entry(request, tuple(options.packages), options.name, options.distribution)
-    return _write(path, entry)
+    if options.output is None:
+        make_user_directory()
+    return _write(path, Entry(request, tuple(options.packages), options.name, options.distribution))
+
+
+def _add_all(options: argparse.Namespace) -> int:
+    from tpgen.catalog.collection.own import add_all
+
+    if options.output or options.distribution or options.release or options.arch:
+        hint = f"`tpgen catalog add NAME --kernel {options.name}` keeps one under another name"
+        raise fail("usage", "a catalog file is kept as it is, each kernel under its name", hint=hint)
+    with Line() as line:
+        add_all(options.name, lambda name, done, of: line.counted(name, done, of))
+    return base.EXIT_DONE
 
 
 def _write(path: str, entry: Entry) -> int:
@@ -117,12 +247,45 @@ def _write(path: str, entry: Entry) -> int:
     return base.EXIT_CHECK_FAILED if unread else base.EXIT_DONE
 
 
+# --- remove
+
+
+def _remove_parser() -> Parser:
+    made = _parser("remove", "Keep kernels of yours no longer; those that came with tpgen stay.")
+    made.add_argument("names", nargs="+", metavar="NAME", help="its name, or a glob such as 'lab-*'")
+    return made
+
+
+def _remove(options: argparse.Namespace) -> int:
+    from tpgen.catalog.collection.own import remove
+
+    remove(options.names)
+    return base.EXIT_DONE
+
+
+# --- merge
+
+
+def _merge_parser() -> Parser:
+    made = _parser("merge", "Join catalog files: the same kernels make the same bytes, in any order.")
+    made.add_argument("output", metavar="OUT", help="the file to write; it may be one of those that are read")
+    made.add_argument("inputs", nargs="+", metavar="IN", help="a catalog file")
+    return made
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from tpgen.catalog.collection.merge import merge
+
+    with Line() as line:
+        merge(options.output, options.inputs, lambda name, done, of: line.counted(name, done, of))
+    return base.EXIT_DONE
+
+
 # --- export
 
 
 def _export_parser() -> Parser:
-    description = "Write a kernel as a catalog file, for --kernel FILE."
-    made = Parser("tpgen catalog export", description=description, allow_abbrev=False)
+    made = _parser("export", "Write a kernel as a catalog file, for --kernel FILE.")
     made.add_argument("kernel", nargs=1, metavar="NAME", help="live, a name as for --kernel, or a catalog file")
     made.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
     return made
@@ -136,6 +299,9 @@ def _export(options: argparse.Namespace) -> int:
 
 _ACTS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], int]]] = {
     "list": (_list_parser, _list),
+    "show": (_show_parser, _show),
     "add": (_add_parser, _add),
+    "remove": (_remove_parser, _remove),
     "export": (_export_parser, _export),
+    "merge": (_merge_parser, _merge),
 }

@@ -54,6 +54,19 @@ def module_tracepoints(data: bytes, path: str) -> tuple[str, ...]:
     return tuple(sorted(name.decode() for name in names if name.replace(b"_", b"").isalnum()))
 
 
+def image_build_id_in(data: bytes, path: str) -> str | None:
+    """The GNU build id of an image or a module, maybe a compressed one, in hex; None where it shows none.
+
+    It needs no BTF. Raises as `btf_sections` does.
+    """
+    try:
+        return btf_sections(data, path).build_id
+    except TpgenError as error:
+        if error.diagnostics[0].code != "image-no-btf":
+            raise
+    return module_build_id(data, path)
+
+
 def module_build_id(data: bytes, path: str) -> str | None:
     """The GNU build id of a module, maybe a compressed one, in hex; None where it has none.
 

@@ -287,6 +287,10 @@ def test_values_that_tpgen_does_not_write(statements: str | tuple[str, ...], cat
     changed(catalog, *([statements] if isinstance(statements, str) else statements))
     assert refused(everything(catalog), "catalog-malformed")
     assert not (catalog.parent / "out").exists()
+    merged = tpgen("catalog", "merge", catalog.parent / "merged.tpgen", catalog)
+    assert refused(merged, "catalog-malformed")
+    assert merged.err.startswith(f"{catalog}: ")
+    assert not (catalog.parent / "merged.tpgen").exists()
 
 
 def test_any_text_is_shown_but_escaped(catalog: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from tpgen.catalog.collection.copying import Copier, Interned
@@ -26,14 +26,15 @@ Progress = Callable[[str, int, int], None]
 _MOST_OPEN = 8
 
 
-def merge(path: str, inputs: Sequence[str], progress: Progress | None = None) -> int:
+def merge(path: str, inputs: Sequence[str], progress: Progress | None = None, leave_out: Collection[str] = ()) -> int:
     """Write the kernels of all `inputs` to one file, atomically; return how many they are.
 
-    The file may be one of the inputs. A kernel that is in several must be the same in each.
+    The file may be one of the inputs. A kernel that is in several must be the same in each. Those of a name to
+    `leave_out` are not written.
 
     Raises `TpgenError`: what is wrong with an input, `catalog-conflict` for two kernels of one name, `unwritable`.
     """
-    places = _places(inputs)
+    places = {name: paths for name, paths in _places(inputs).items() if name not in leave_out}
     with replacing(path) as temporary, new_file(temporary) as connection:
         merger = _Merger(connection)
         for number, name in enumerate(sorted(places)):
@@ -44,9 +45,9 @@ def merge(path: str, inputs: Sequence[str], progress: Progress | None = None) ->
     return len(places)
 
 
-def pick(path: str, source: str, name: str) -> None:
-    """Write one kernel of a file to a file of its own, atomically. Raises as `merge` does."""
-    with replacing(path) as temporary, new_file(temporary) as connection:
+def pick_to(path: str, source: str, name: str) -> None:
+    """Write one kernel of a file to an empty one that nobody else looks at. Raises as `merge` does, and `OSError`."""
+    with new_file(path) as connection:
         merger = _Merger(connection)
         merger.add(name, [source])
         merger.close()
