@@ -493,8 +493,8 @@ USAGE = {
     "no act": (
         ["catalog"],
         # Python 3.14 leaves out the dots.
-        f"the following arguments are required: list|show|add|remove|export|merge{', ...' * (sys.version_info < (3, 14))} "
-        "[usage]; "
+        "the following arguments are required: "
+        f"list|show|add|remove|export|merge{', ...' * (sys.version_info < (3, 14))} [usage]; "
         "`tpgen catalog --help` explains",
     ),
     "nothing to add": (
