@@ -227,7 +227,7 @@ def is_stored(wanted: str) -> bool:
 
 
 def listed(known: Sequence[StoredKernel], patterns: Sequence[str]) -> list[StoredKernel]:
-    """Those of the kernels that any pattern means, in their order; all without one.
+    """The kernels of `known` that any pattern means, in their order; all without one.
 
     A pattern is a glob or a name, a release as far as it is written, the build id of an image or of a module, or the
     file of one. Raises `unknown-kernel` for one that means none.
