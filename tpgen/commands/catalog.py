@@ -136,7 +136,7 @@ def _known(kernel: CatalogKernel, found: KernelSummary) -> dict[str, object]:
 
 
 def _told(kernel: CatalogKernel, found: KernelSummary) -> Iterable[str]:
-    """What is known of a kernel, in lines."""
+    """The lines that tell what is known of a kernel."""
     info = kernel.info
     modules = [module for module in found.modules if module.name is not None]
     identified = sum(module.build_id is not None for module in modules)

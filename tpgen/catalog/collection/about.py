@@ -36,7 +36,7 @@ class ModuleSummary(NamedTuple):
 
 
 class KernelSummary(NamedTuple):
-    """What a catalog knows of a kernel.
+    """A summary of what a catalog knows of a kernel.
 
     `nullness` counts the arguments by what is known of NULL: maybe, never, None for what is unknown. `findings` count
     what was found when sources were compared, by code; `uncompared` events by the reason why they were not.
