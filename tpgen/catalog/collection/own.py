@@ -1,4 +1,4 @@
-"""This user's own kernels: those of a file kept under their names, and removing some."""
+"""Kernels of this user's own: those of a file kept under their names, and removing some."""
 
 from __future__ import annotations
 
