@@ -6,7 +6,7 @@ The file must be just what `write` makes: its tables, word by word (`file` sees 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -79,9 +79,34 @@ class Catalog:
         """The names of values."""
         return CatalogSymbols(self.file)
 
+    def shared_events(
+        self, kernels: Mapping[int, int], names: Collection[str] | None
+    ) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """Rows of events, those of `names` or all, with the bits of the kernels that have them, by their numbers.
+
+        However many kernels have an event, it is read once.
+        """
+        groups: dict[Any, int] = {}
+        for kernel, group in self.file.rows("SELECT kernel, event_group FROM kernel_group"):
+            if kernel in kernels:
+                groups[group] = groups.get(group, 0) | kernels[kernel]
+        by_name = names is not None and len(names) < _MANY
+        of_events = " WHERE event IN (SELECT id FROM event WHERE name = ?)" if by_name else ""
+        named = " WHERE name = ?" if by_name else ""
+        for values in [(name,) for name in names or ()] if by_name else [()]:
+            bits: dict[Any, int] = {}
+            for group, event in self.file.rows(f"SELECT event_group, event FROM group_event{of_events}", *values):
+                if group in groups:
+                    bits[event] = bits.get(event, 0) | groups[group]
+            for number, *row in self.file.rows(f"SELECT id, {_FINGERPRINT} FROM event{named}", *values):
+                if number in bits and (names is None or row[1] in names):
+                    yield tuple(row), bits[number]
+
 
 # Of so many events the rows are found in one query.
 _MANY = 300
+# What identifies an event, and what all of its facts in both forms are made of.
+_FINGERPRINT = "system, name, module, kind, attach_name IS NULL, prototype, class"
 
 # The events of a kernel, and those of one name: the planner does not know that few kernels have an event.
 _OF_KERNEL = (
@@ -156,14 +181,19 @@ class CatalogKernel(KernelEvents):
         return EventKey(*self._contents.names(system, name, module), kind == Kind.DYNAMIC)
 
     def fingerprints(self, names: Collection[str] | None = None) -> Iterator[tuple[EventKey, Hashable]]:
-        facts = "SELECT e.system, e.name, e.module, e.kind, e.attach_name IS NULL, e.prototype, e.class "
-        if names is None or len(names) >= _MANY:
-            rows: Iterable[tuple[Any, ...]] = self._file.rows(facts + _OF_KERNEL, self._id)
-        else:
-            rows = (row for name in names for row in self._file.rows(facts + _OF_NAME, self._id, name))
-        for row in rows:
-            if names is None or row[1] in names:
-                yield self._key(*row[:4]), (self.catalog, *row[3:])
+        for key, fingerprint, _ in self.fingerprints_of_several({1: self}, names):
+            yield key, fingerprint
+
+    @property
+    def store(self) -> Catalog:
+        return self.catalog
+
+    def fingerprints_of_several(
+        self, kernels: Mapping[int, KernelEvents], names: Collection[str] | None = None
+    ) -> Iterator[tuple[EventKey, Hashable, int]]:
+        numbers = {kernel._id: bit for bit, kernel in kernels.items() if isinstance(kernel, CatalogKernel)}
+        for row, bits in self.catalog.shared_events(numbers, names):
+            yield self._key(*row[:4]), (self.catalog, *row[3:]), bits
 
     def tells(self, part: Part) -> bool:
         sort = "e.module IS NOT NULL" if part is Part.MODULES else "e.system = 'syscalls'"

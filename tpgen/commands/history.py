@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ def parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.history.compute import histories
-    from tpgen.history.render import history_text
+    from tpgen.history.render import history_texts
 
     kernels = opening.open_fleet(options.kernel, options.arch, base.report_note)
     found = histories(kernels, options.events, options.module)
@@ -47,15 +46,23 @@ def run(options: argparse.Namespace) -> int:
         _print_json(found)
     else:
         coloured = colours(options.color)
-        text = history_text(found, coloured)
-        print_text(text if coloured else printable_lines(text))
+        for text in history_texts(found, coloured):
+            print_text(text if coloured else printable_lines(text))
     return base.EXIT_DONE
 
 
 def _print_json(found: History) -> None:
-    """Print the object with its events one per line."""
+    """Print the object with its events one per line, each when it is made: all of them may take gigabytes."""
+    import json
+
     from tpgen.history.render import history_json
 
     head, events = history_json(found)
-    start = printable_json(json.dumps({"version": base.JSON_VERSION, **head}, ensure_ascii=False))[:-1]
-    sys.stdout.write(f'{start}, "events": {base.json_lines(events)}}}\n')
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    start = printable_json(encode({"version": base.JSON_VERSION, **head}))[:-1]
+    sys.stdout.write(f'{start}, "events": [')
+    separator = "\n"
+    for event in events:
+        sys.stdout.write(f"{separator}{printable_json(encode(event))}")
+        separator = ",\n"
+    sys.stdout.write("\n]}\n")

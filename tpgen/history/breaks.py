@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ from tpgen.diff.changes import Change, What
 from tpgen.diff.compare import attached, classic_changes, raw_changes, whole_changes
 from tpgen.history.facts import Break, Step
 from tpgen.history.states import Comparisons, State
-from tpgen.history.tracks import bits
 from tpgen.model import Event, Record
 from tpgen.programs.compat import Programs
 from tpgen.programs.forms import Form
@@ -32,9 +31,10 @@ class Line(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """An event as it is compared on each kernel: its state, and for each form the number of its group.
+    """An event as it is compared on each kernel: its state, and for each form the group that a state is in.
 
-    A form without a number is unknown there; -1 stands for all events that do not have it.
+    Groups are numbers by the identity of a state. A form without a number is unknown there; -1 stands for all events
+    that do not have it. `absent` are the kernels without the event.
     """
 
     states: Mapping[int, State]
@@ -44,10 +44,10 @@ class Occurrence(NamedTuple):
 
 def breaks(line: Line, found: Occurrence, class_lasts: ClassLasts, comparisons: Comparisons) -> tuple[Break, ...]:
     """The breaks of an event, in the order of their first steps, each with all steps on which just that changed."""
-    if not found.absent and len(set(found.states.values())) < 2:
-        return ()
     joined: dict[tuple[Change, ...], list[Step]] = {}
-    for place in range(len(line.names)):
+    for place, follows in enumerate(line.follows):
+        if follows is None or found.states.get(place) is found.states.get(follows):
+            continue
         changes: dict[int, list[Change]] = {}
         for before, change in _changes(line, found, place, class_lasts, comparisons):
             changes.setdefault(before, []).append(change)
@@ -61,8 +61,7 @@ def _changes(
 ) -> Iterator[tuple[int, Change]]:
     """Changes up to the kernel at `place`, each with the kernel since which it came."""
     follows = line.follows[place]
-    if follows is None:
-        return
+    assert follows is not None
     state = found.states.get(place)
     if line.in_family[place]:
         before = found.states.get(follows)
@@ -73,17 +72,20 @@ def _changes(
     if state is None:
         return
     earlier = _earlier(line, place, found.states)
-    if earlier is None or (found.states[earlier] is state):
+    if earlier is None:
         return
-    if found.states[earlier].key != state.key:
+    old = found.states[earlier]
+    if old.key != state.key:
         known = bool(line.modules >> earlier & 1 and line.modules >> place & 1)
-        for change in whole_changes(found.states[earlier].event, state.event, known):
+        for change in whole_changes(old.event, state.event, known):
             yield earlier, change
     for form, groups in found.groups.items():
-        earlier = _earlier(line, place, groups)
-        if place in groups and earlier is not None and groups[earlier] != groups[place]:
-            old = found.states[earlier].event
-            for change in _of_form(form, old, state.event, partial(class_lasts, place), comparisons):
+        earlier = _earlier(line, place, found.states, groups)
+        if earlier is None or id(state) not in groups:
+            continue
+        old = found.states[earlier]
+        if groups[id(old)] != groups[id(state)]:
+            for change in _of_form(form, old.event, state.event, partial(class_lasts, place), comparisons):
                 yield earlier, change
 
 
@@ -95,14 +97,14 @@ def _of_form(
     return raw_changes(old, new, comparisons.of_arguments)
 
 
-def _earlier(line: Line, place: int, known: Mapping[int, object]) -> int | None:
-    """The nearest kernel that a kernel follows, and of which something is known."""
+def _earlier(
+    line: Line, place: int, states: Mapping[int, State], groups: Mapping[int, int] | None = None
+) -> int | None:
+    """The nearest kernel that a kernel follows and that has the event, with `groups` one whose form is known."""
     before = line.follows[place]
-    while before is not None and before not in known:
+    while before is not None:
+        state = states.get(before)
+        if state is not None and (groups is None or id(state) in groups):
+            return before
         before = line.follows[before]
-    return before
-
-
-def places_of_masks(masks: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """The number that stands beside each mask, by the places in it."""
-    return {place: number for mask, number in masks for place in bits(mask)}
+    return None

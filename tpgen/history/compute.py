@@ -13,13 +13,14 @@ from tpgen.basics.memo import memoised
 from tpgen.diagnostics import Diagnostic, Severity
 from tpgen.diff.compare import lasts
 from tpgen.diff.nullness import Assumptions
-from tpgen.history.breaks import Line, Occurrence, breaks, places_of_masks
-from tpgen.history.facts import EventHistory, FormHistory, Group, History, Known
+from tpgen.history.breaks import Line, Occurrence, breaks
+from tpgen.history.facts import Break, EventHistory, FormHistory, Group, History, Known
 from tpgen.history.identity import Identities
 from tpgen.history.kernels import Ordered, ordered
 from tpgen.history.states import Absent, Comparisons, State, lacks
-from tpgen.history.tracks import Track, bits, newest
-from tpgen.kernel.events import EventKey, KernelEvents, Part
+from tpgen.history.tracks import Track, bits, newest, places_of
+from tpgen.kernel.events import EventKey, KernelEvents, Part, meant
+from tpgen.kernel.request import is_glob
 from tpgen.model import Event, Record
 from tpgen.programs.forms import Form
 from tpgen.variants.select import select_keys
@@ -31,17 +32,33 @@ def histories(kernels: Mapping[str, KernelEvents], patterns: Sequence[str] = (),
     Kernels go by the names of the mapping. Raises `unknown-event` for a pattern that means none.
     """
     order = ordered(kernels)
-    if patterns or module is not None:
-        selected = select_keys(kernels, patterns or ("*",), module)
-        wanted = {key for keys in selected.values() for key in keys if not key.dynamic}
-        names = {key.name for key in wanted}
-    else:
-        wanted, names = None, None
     fleet = _Fleet(order, [kernels[kernel.name] for kernel in order.kernels])
+    wanted = _selected(kernels, patterns or ("*",), module) if patterns or module is not None else None
+    names = None if wanted is None or len(wanted) > _MANY else {key.name for key in wanted}
     identities = Identities(fleet.kernels, order.steps, names)
     found = [track for track in identities.tracks() if wanted is None or not wanted.isdisjoint(track.keys)]
     events = sorted(fleet.histories(found), key=lambda each: (each.newest.system or "", each.newest.name))
     return History(order.kernels, tuple(events), tuple(_notes(order)))
+
+
+# For so many events those of all kernels are read at once.
+_MANY = 200
+
+
+def _selected(kernels: Mapping[str, KernelEvents], patterns: Sequence[str], module: str | None) -> set[EventKey]:
+    """The events that any of the patterns means on any of the kernels. Raises `unknown-event`."""
+    stored = [kernel for kernel in kernels.values() if kernel.is_stored]
+    globs = [pattern for pattern in patterns if is_glob(pattern)] if len(stored) == len(kernels) > 1 else []
+    found = select_keys(kernels, [pattern for pattern in patterns if pattern not in globs], module)
+    wanted = {key for keys in found.values() for key in keys}
+    if globs:
+        every = places_of(stored, None)  # each event once, however many kernels have it
+        for pattern in globs:
+            matching = meant(every, pattern, module)
+            if not matching:
+                stored[-1].select(pattern, module)  # which raises
+            wanted.update(matching)
+    return {key for key in wanted if not key.dynamic}
 
 
 def _notes(order: Ordered) -> Iterable[Diagnostic]:
@@ -97,15 +114,18 @@ class _Fleet:
         mask = track.mask
         unknown = sum(1 << place for place in bits(self._all & ~mask) if not self._tells_of(place, track.keys))
         forms = {form: self._form(states, form) for form in Form}
-        by_place = {place: state for state in states for place in bits(state.mask)}
-        groups = {form: numbers for form, (_, numbers) in forms.items()}
         absent = self._all & ~mask & ~unknown
+        found: tuple[Break, ...] = ()
+        if absent or len(states) > 1:
+            by_place = {place: state for state in states for place in bits(state.mask)}
+            groups = {form: numbers for form, (_, numbers) in forms.items()}
+            found = breaks(line, Occurrence(by_place, groups, absent), self._class_lasts, self._comparisons)
         return EventHistory(
             known_as=tuple(self._known(track, key) for key in track.keys),
             kernels=self._subset(mask),
             raw=forms[Form.RAW][0],
             classic=forms[Form.CLASSIC][0],
-            breaks=breaks(line, Occurrence(by_place, groups, absent), self._class_lasts, self._comparisons),
+            breaks=found,
             absent=self._subset(absent),
             unknown=self._subset(unknown),
         )
@@ -115,23 +135,26 @@ class _Fleet:
         return Known(key.system, key.name, key.module, kernels, track.because.get(key))
 
     def _form(self, states: Sequence[State], form: Form) -> tuple[FormHistory, dict[int, int]]:
-        """A form of an event over all kernels, and the number of the group that each of them is in."""
+        """A form of an event over all kernels, and for each state, by its identity, the number of its group."""
         masks = dict.fromkeys(Absent, 0)
         known = []
+        numbers: dict[int, int] = {}
         for state in states:
             reason = lacks(state.event, form)
             if reason is None:
                 known.append(state)
-            else:
-                masks[reason] |= state.mask
+                continue
+            masks[reason] |= state.mask
+            if reason is Absent.NONE:
+                numbers[id(state)] = -1
         groups = self._comparisons.grouped(known, form)
-        numbers = [(state.mask, number) for number, group in enumerate(groups) for state in group]
+        numbers |= {id(state): number for number, group in enumerate(groups) for state in group}
         history = FormHistory(
             tuple(self._group(group, form) for group in groups),
             self._subset(masks[Absent.UNKNOWN]),
             self._subset(masks[Absent.NONE]),
         )
-        return history, places_of_masks([*numbers, (masks[Absent.NONE], -1)])
+        return history, numbers
 
     def _group(self, group: Sequence[State], form: Form) -> Group:
         chosen = self._comparisons.best(group, form)

@@ -93,11 +93,11 @@ def _broken(found: Break) -> Programs:
 # --- for people
 
 
-def history_text(history: History, colour: bool = False) -> str:
-    """Each event: who has it, as what; which kernels have the same in each form; what changed where."""
+def history_texts(history: History, colour: bool = False) -> Iterator[str]:
+    """The text of each event: who has it, as what; which kernels have the same in each form; what changed where."""
     runs = _Runs(history)
-    texts = ("".join(f"{line}\n" for line in _event_lines(event, runs, colour)) for event in history.events)
-    return "\n".join(texts)
+    for number, event in enumerate(history.events):
+        yield "\n" * (number > 0) + "".join(f"{line}\n" for line in _event_lines(event, runs, colour))
 
 
 class _Runs:

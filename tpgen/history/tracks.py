@@ -60,13 +60,16 @@ class Track:
 
 def places_of(kernels: Sequence[KernelEvents], names: Collection[str] | None) -> Places:
     """The events of all kernels, or those that are called so, but for what somebody defined on one of them."""
-    found: Places = {}
+    stores: dict[int, dict[int, KernelEvents]] = defaultdict(dict)
     for place, kernel in enumerate(kernels):
-        bit = 1 << place
-        for key, fingerprint in kernel.fingerprints(names):
+        stores[id(kernel.store)][1 << place] = kernel
+    found: Places = {}
+    for together in stores.values():
+        first = next(iter(together.values()))
+        for key, fingerprint, bits in first.fingerprints_of_several(together, names):
             if not key.dynamic:
                 of_key = found.setdefault(key, {})
-                of_key[fingerprint] = of_key.get(fingerprint, 0) | bit
+                of_key[fingerprint] = of_key.get(fingerprint, 0) | bits
     return found
 
 

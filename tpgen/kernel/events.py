@@ -89,6 +89,22 @@ class KernelEvents(ABC):
         for key, event in zip(keys, self.events(keys), strict=True):
             yield key, (event.kind, event.attach_name is None, event.args, event.class_name, event.record)
 
+    @property
+    def store(self) -> object:
+        """The file that it is read from with others, by its identity; the kernel itself where there are none."""
+        return self
+
+    def fingerprints_of_several(
+        self, kernels: Mapping[int, KernelEvents], names: Collection[str] | None = None
+    ) -> Iterator[tuple[EventKey, Hashable, int]]:
+        """The fingerprints of kernels of this one's store, by a bit for each, and the bits of all that have one.
+
+        One may come several times, each time with other bits.
+        """
+        for bit, kernel in kernels.items():
+            for key, fingerprint in kernel.fingerprints(names):
+                yield key, fingerprint, bit
+
     def tells(self, part: Part) -> bool:
         """Whether its sources tell of all events of that sort: of those that they do not have, there are none.
 
@@ -176,19 +192,8 @@ class KernelEvents(ABC):
 
     def matching(self, pattern: str, module: str | None = None) -> list[EventKey]:
         """The events that `pattern` means, maybe none, as `select` has them. Raises `bad-pattern`."""
-        system, name = split_pattern(pattern)
-        candidates = self._candidates(pattern, name)
-        is_meant = _test(system or "")
-        found = [
-            key
-            for key in candidates
-            if (system is None or (key.system is not None and is_meant(key.system)))
-            and (module is None or key.module == (None if module == "vmlinux" else module))
-        ]
-        if system is None and not is_glob(pattern):
-            # `perf probe NAME` makes a probe of the tracepoint's name; who means the probe says its system.
-            return [key for key in found if not key.dynamic] or found
-        return found
+        name = split_pattern(pattern)[1]
+        return meant(self.keys() if is_glob(pattern) else self.keys_of(name), pattern, module)
 
     def _candidates(self, pattern: str, name: str) -> list[EventKey]:
         """The events of such a name, of any system and module."""
@@ -253,6 +258,23 @@ def _test(pattern: str) -> Callable[[str], bool]:
     from fnmatch import fnmatchcase
 
     return lambda name: fnmatchcase(name, pattern)
+
+
+def meant(keys: Iterable[EventKey], pattern: str, module: str | None = None) -> list[EventKey]:
+    """Those of some events that `pattern` means, in their order. Raises `bad-pattern`."""
+    system, name = split_pattern(pattern)
+    is_system, is_name = _test(system or ""), _test(name)
+    found = [
+        key
+        for key in keys
+        if is_name(key.name)
+        and (system is None or (key.system is not None and is_system(key.system)))
+        and (module is None or key.module == (None if module == "vmlinux" else module))
+    ]
+    if system is None and not is_glob(pattern):
+        # `perf probe NAME` makes a probe of the tracepoint's name; who means the probe says its system.
+        return [key for key in found if not key.dynamic] or found
+    return found
 
 
 def split_pattern(pattern: str) -> tuple[str | None, str]:
