@@ -261,7 +261,7 @@ def _test(pattern: str) -> Callable[[str], bool]:
 
 
 def meant(keys: Iterable[EventKey], pattern: str, module: str | None = None) -> list[EventKey]:
-    """Those of some events that `pattern` means, in their order. Raises `bad-pattern`."""
+    """Return those of some events that `pattern` means, in their order. Raises `bad-pattern`."""
     system, name = split_pattern(pattern)
     is_system, is_name = _test(system or ""), _test(name)
     found = [
