@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,11 +37,10 @@ def test_each_version_is_shown(path: str, visitor: Visitor) -> None:
 
 def arguments(page: Page, kernel: str) -> list[str]:
     """The names of the raw arguments that the page shows for a kernel, without those that are gone."""
-    version = page.locator("section.version").filter(has=page.locator(f"#kernel-{kernel}"))
+    raw = page.locator("section[aria-labelledby=raw]")
+    version = raw.locator("section.version").filter(has=page.locator(f"[id='kernel-{kernel}']"))
     assert version.count() == 1
-    table = version.get_by_role("table", name=re.compile("^Raw arguments"))
-    rows = table.locator("tbody tr:not(.removed)")
-    return [row.locator("th a").inner_text() for row in rows.all()]
+    return version.locator("tbody tr:not(.is-removed) th a").all_inner_texts()
 
 
 def test_what_is_new_is_said_in_words(visitor: Visitor) -> None:

@@ -38,7 +38,7 @@ PAGES = {
     "kernels": "kernels/index.html",
     "a kernel": "kernels/debian-6.12-amd64.html",
     "changes": "changes/index.html",
-    "changes of two kernels": "changes/debian-6.1-amd64@debian-6.12-amd64.html",
+    "changes of two kernels": "changes/debian-6.12-amd64@debian-6.12-arm64.html",
     "system calls": "syscalls/index.html",
 }
 Scheme = Literal["light", "dark"]

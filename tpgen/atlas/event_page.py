@@ -241,17 +241,15 @@ def _identified(values: Iterable[Value], form: Form, letter: str, ids: _Ids) -> 
 
 
 def _headers(entry: Entry) -> Iterator[tuple[str, str]]:
-    """The headers that define the event, with the kernels whose headers these are."""
-    places: dict[str, list[str]] = {}
+    """The headers that define the event, or under which condition, each where the newest kernel has it."""
+    found: dict[tuple[str, str | None], tuple[str, str]] = {}
     for member in entry.members:
         event = member.event
-        if event.header is not None:
-            places.setdefault(str(event.header), []).append(member.kernel.name)
-        for other in event.alternatives:
-            where = f"{other.position}{f' where {other.condition}' if other.condition else ''}"
-            places.setdefault(where, []).append(member.kernel.name)
-    for place, kernels in places.items():
-        yield place, ", ".join(dict.fromkeys(kernels))
+        places = [(event.header, None)] if event.header is not None else []
+        for position, condition in places + [(each.position, each.condition) for each in event.alternatives]:
+            where = f"{position.path}:{position.line}{f' where {condition}' if condition else ''}"
+            found[position.path, condition] = where, member.kernel.name
+    yield from reversed(found.values())
 
 
 # --- names of values

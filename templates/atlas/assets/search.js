@@ -14,8 +14,9 @@
   const list = form.querySelector("[role=listbox]");
   const status = form.querySelector("[role=status]");
   const results = document.getElementById("results");
-  // The files of the index that are asked for, and those that came.
+  // The files of the index that are asked for, some by the page itself, and those that came.
   const [asked, here] = [new Set(), new Set()];
+  for (const { src } of document.scripts) asked.add(src.match(/search\/(\w+)\.js$/)?.[1]);
   let options = [];
   let active = -1;
 
