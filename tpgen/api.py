@@ -27,6 +27,7 @@ from tpgen.target import Target
 from tpgen.values import Value
 
 if TYPE_CHECKING:
+    from tpgen.atlas.publish import SiteTotal
     from tpgen.backends.registry import Loaded
     from tpgen.catalog.schema import KernelInfo
     from tpgen.catalog.store import StoredKernel
@@ -37,13 +38,14 @@ __all__ = [
     "Break", "Change", "Check", "CheckFailed", "Comparison", "Consequence", "Counts", "Diagnostic", "Event",
     "EventDiff", "EventHistory", "EventSymbols", "Evidence", "Expected", "Finding", "Form", "FormHistory",
     "GeneratedFile", "GeneratedFiles", "Group", "History", "HistoryKernel", "Judgement", "Kernel", "KernelInfo",
-    "Kernels", "KernelsDiff", "Known", "Loaded", "Side", "Stage", "Step", "StoredKernel", "Subject", "Symbol",
-    "Symbols", "Tally", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "What", "backends", "check", "diff",
-    "doctor", "history", "join_kernels", "kernels", "open_kernel", "open_kernels",
+    "Kernels", "KernelsDiff", "Known", "Loaded", "Side", "SiteTotal", "Stage", "Step", "StoredKernel", "Subject",
+    "Symbol", "Symbols", "Tally", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "What", "atlas",
+    "backends", "check", "diff", "doctor", "history", "join_kernels", "kernels", "open_kernel", "open_kernels",
 ]  # fmt: skip
 
 # What only some programs name is imported by those that do.
 _ELSEWHERE = {
+    "tpgen.atlas.publish": ("SiteTotal",),
     "tpgen.backends.registry": ("Loaded",),
     "tpgen.catalog.schema": ("KernelInfo",),
     "tpgen.catalog.store": ("StoredKernel",),
@@ -204,6 +206,29 @@ def history(
         return replace(found, notes=(*notes, *found.notes))
     opened = kernels._events if isinstance(kernels, Kernels) else join_kernels(kernels)._events
     return histories(opened, patterns, module)
+
+
+def atlas(
+    directory: Path,
+    *,
+    kernels: Kernels | Iterable[Kernel] | None = None,
+    arch: str | None = None,
+    base_url: str | None = None,
+) -> SiteTotal:
+    """Write a static site about the events of these kernels below `directory`; returns the counts of its files.
+
+    Without kernels these are all that are stored, with `arch` those of that architecture. `base_url` is the address
+    that the site will have, for its sitemap. Raises `TpgenError`, `usage` where something else than a site is there.
+    """
+    from tpgen.atlas.publish import checked_url, publish
+    from tpgen.atlas.site import Atlas
+    from tpgen.opening import open_fleet
+
+    if kernels is None:
+        opened: Mapping[str, KernelEvents] = open_fleet((), arch, lambda note: None)
+    else:
+        opened = kernels._events if isinstance(kernels, Kernels) else join_kernels(kernels)._events
+    return publish(Atlas(opened, checked_url(base_url)), os.fspath(directory))
 
 
 def _live_by_its_name(opened: Iterable[tuple[str, KernelEvents]]) -> Iterator[tuple[str, KernelEvents]]:

@@ -35,6 +35,7 @@ from tpgen.api import (
     KernelsDiff,
     Known,
     Loaded,
+    SiteTotal,
     StoredKernel,
     Symbols,
     Target,
@@ -157,6 +158,13 @@ def past(kernels: Iterable[Kernel]) -> Iterator[str]:
             yield from (f"{step.before} {step.after}" for step in each.steps)
             yield from (f"{assert_type(change, Change).what}" for change in each.changes)
         yield f"{event.since} {event.until} {event.absent} {event.unknown}"
+
+
+def site(folder: Path, kernels: Kernels) -> str:
+    """What `tpgen atlas` writes, of all stored kernels of an architecture and of some."""
+    api.atlas(folder, arch="amd64")
+    total = assert_type(api.atlas(folder, kernels=kernels, base_url="https://example.org/"), SiteTotal)
+    return f"{total.files} {total.size_bytes} {total.changed} {total.removed}"
 
 
 def judged(path: Path, kernels: Kernels) -> Iterator[str]:

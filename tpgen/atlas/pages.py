@@ -86,7 +86,7 @@ class Pages:
     ) -> Iterator[File]:
         """The page at `path`, and the JSON beside it."""
         yield File(path, self.html(path, template, section, description, values, True))
-        yield File(beside(path), document_bytes(section, document))
+        yield File(beside(path), document_bytes(template.replace("_", "-"), document))
 
     def spans(self, numbers: Sequence[int]) -> str:
         """The kernels of these numbers in words: all, all but a few, or which."""
@@ -136,7 +136,7 @@ class Pages:
         """The JSON beside the page of an event: its history, and what the newest kernel tells besides."""
         event = entry.newest.event
         return {
-            **event_json(entry.history, self._targets),
+            "history": event_json(entry.history, self._targets),
             "newest": show_json(event, entry.newest.kernel.target, entry.newest.symbols),
             "sections": [section.name for section in sections_of(event)],
         }

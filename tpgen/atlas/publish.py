@@ -18,7 +18,7 @@ _HEAD = "# The files of a tracepoint atlas that tpgen made. A later run removes 
 _BIGGEST_LIST = 1 << 26
 
 
-class Total(NamedTuple):
+class SiteTotal(NamedTuple):
     """The counts of a site's files: all of them and their bytes, those that changed, and those that were removed."""
 
     files: int
@@ -27,7 +27,7 @@ class Total(NamedTuple):
     removed: int
 
 
-def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> Total:
+def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> SiteTotal:
     """Write the site below `directory`, which is empty, missing, or has one that was written before.
 
     Every file is written beside its place, and put there once all are: what goes wrong before leaves the old site.
@@ -47,7 +47,7 @@ def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> Total:
     made, changed = shared(work)
     left = sorted(before - made.paths.keys())
     remove_files(directory, left)
-    return Total(len(made.paths), sum(made.paths.values()), changed, len(left))
+    return SiteTotal(len(made.paths), sum(made.paths.values()), changed, len(left))
 
 
 class _Made:
@@ -103,13 +103,3 @@ def checked_url(url: str | None) -> str | None:
 
 
 _NO_URL = set(" \"'<>\\^`{|}?#")
-
-
-def shipped() -> list[str]:
-    """The names of the kernels that came with tpgen. Raises `unknown-kernel` where there are none."""
-    from tpgen.catalog.store import stored_kernels
-
-    names = [item.info.name for item in stored_kernels()[0] if item.shipped]
-    if not names:
-        raise fail("unknown-kernel", "no kernels came with this tpgen", hint="name some with --kernel")
-    return names

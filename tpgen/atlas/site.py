@@ -31,6 +31,7 @@ def quiet(what: str, done: int, of: int) -> None:
 # Assets that are copied as they are.
 _ASSETS = "assets"
 _SCHEMA = "atlas.schema.json"
+_SCHEMAS_OF_OTHERS = "history.schema.json", "show.schema.json"
 
 
 class Atlas(NamedTuple):
@@ -131,6 +132,8 @@ def _made(pages: Pages, coder: Coder, some: Sequence[Entry]) -> list[tuple[str, 
 def _assets() -> Iterator[File]:
     folder = resource_dir("templates") / "atlas"
     yield File(_SCHEMA, (folder / _SCHEMA).read_bytes())
+    for name in _SCHEMAS_OF_OTHERS:  # which it refers to
+        yield File(name, (resource_dir("templates") / "schemas" / name).read_bytes())
     if (folder / _ASSETS).is_dir():
         for path in sorted((folder / _ASSETS).iterdir()):
             yield File(f"{_ASSETS}/{path.name}", path.read_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 
+from tpgen import opening
 from tpgen.commands.common import base
 from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.progress import Line
@@ -19,23 +20,22 @@ def parser() -> Parser:
     made.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory of the site")
     made.add_argument(
         "--kernel", action="append", default=[], metavar="K",
-        help="a kernel of the site, as for other commands, or a glob; repeatable (default: all that came with tpgen)",
+        help="a kernel as for --kernel, such as live, 6.12, 'debian-*-arm64' or a catalog file; repeatable; "
+        "by default all that are stored",
     )  # fmt: skip
+    made.add_argument("--arch", metavar="ARCH", help="only kernels of this architecture")
     made.add_argument("--base-url", metavar="URL", help="the address that the site will have: adds sitemap.xml")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
-    from tpgen.atlas.publish import checked_url, publish, shipped
+    from tpgen.atlas.publish import checked_url, publish
     from tpgen.atlas.site import Atlas
-    from tpgen.kernel.request import KernelRequest
-    from tpgen.opening import open_kernels
 
     if not options.output:
         raise fail("usage", "-o with an empty path", hint="give the directory of the site")
     base_url = checked_url(options.base_url)
-    requests = KernelRequest.several({"kernel": options.kernel or shipped()})
-    kernels = open_kernels(requests, base.report_note)
+    kernels = opening.open_fleet(options.kernel, options.arch, base.report_note)
     gc.enable()  # pages are garbage with circles in it, and of thousands
     with Line() as line:
         total = publish(Atlas(kernels, base_url), options.output, line.counted)

@@ -80,9 +80,9 @@ def test_tables_have_captions_and_heads() -> None:
 
 def test_an_event_that_changed_has_a_version_each() -> None:
     found = json.loads(files()["events/sys/changed.json"])
-    assert [each["kernels"] for each in found["raw"]["groups"]] == [["one"], ["big", "two"]]
-    assert [arg["name"] for arg in found["raw"]["groups"][1]["args"]] == ["sk", "reason"]
-    assert [each["kernels"] for each in found["classic"]["groups"]] == [["one"], ["big", "two"]]
+    assert [each["kernels"] for each in found["history"]["raw"]["groups"]] == [["one"], ["big", "two"]]
+    assert [arg["name"] for arg in found["history"]["raw"]["groups"][1]["args"]] == ["sk", "reason"]
+    assert [each["kernels"] for each in found["history"]["classic"]["groups"]] == [["one"], ["big", "two"]]
     text = page("events/sys/changed.html").text
     assert "gone removed" in text
     assert "came added" in text
@@ -91,8 +91,8 @@ def test_an_event_that_changed_has_a_version_each() -> None:
 
 def test_an_event_that_is_alike_has_one_version() -> None:
     found = json.loads(files()["events/sys/alike.json"])
-    assert [each["kernels"] for each in found["raw"]["groups"]] == [["one", "big", "two"]]
-    assert found["absent"] == []
+    assert [each["kernels"] for each in found["history"]["raw"]["groups"]] == [["one", "big", "two"]]
+    assert found["history"]["absent"] == []
 
 
 def test_a_type_has_those_who_hand_it_out() -> None:
