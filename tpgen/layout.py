@@ -36,7 +36,8 @@ def lay_out(fields: tuple[Field, ...], header_bytes: int, target: Target) -> Rec
             continue
         strictest = max(strictest, align)
         offset = round_up(offset, align)
-        placed.append(replace(field, offset_bytes=offset, size_bytes=size))
+        is_there = field.offset_bytes == offset and field.size_bytes == size
+        placed.append(field if is_there else replace(field, offset_bytes=offset, size_bytes=size))
         offset += size
     return Record(header_bytes, None if offset is None else round_up(offset, strictest), tuple(placed))
 

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 _NOTHING = object()
 
 
+class Identity:
+    """A value as an argument of what is memoised, where to compare values takes too long: none but itself equals it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
 def memoised(
     method: Callable[Concatenate[_Self, _Params], _Result],
 ) -> Callable[Concatenate[_Self, _Params], _Result]:

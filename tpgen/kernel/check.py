@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tpgen.basics.frozen import replace
-from tpgen.basics.memo import memoised
+from tpgen.basics.memo import Identity, memoised
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.kernel.comparison import Comparison, Subject, errors
@@ -169,8 +169,16 @@ def _record(kernel: Kernel, key: EventKey) -> Comparison:
     if not records:
         message = f"{key}: no record in BTF has the fields of the format file"
         return Comparison(Subject.RECORD, str(key), (Diagnostic("record-class", message, where),))
+    if _as_shown(kernel, Identity(form.fields), Identity(records[0])):
+        return Comparison(Subject.RECORD, str(key))
     findings = _compare_records(str(key), form.fields, records[0], where, "the format file", "BTF")
     return Comparison(Subject.RECORD, str(key), tuple(findings))
+
+
+@memoised
+def _as_shown(_: Kernel, fields: Identity, record: Identity) -> bool:
+    """Whether a record has the fields that tracefs shows: the events of a class have the same of both."""
+    return not _compare_records("", fields.value, record.value, Position(""), "", "")
 
 
 def _compare_records(
@@ -184,6 +192,8 @@ def _compare_records(
         return [Diagnostic("record-fields", message, where)]
     findings = []
     for their, our in zip(theirs, ours, strict=True):
+        if their is our:
+            continue
         for code, difference in _differences(their, our):
             message = f"{what}: field {our.name}: {difference % {'source': source, 'judge': judge}}"
             findings.append(Diagnostic(code, message, where))

@@ -6,7 +6,7 @@ fields that tracefs shows lead to it, or to several that fit equally well.
 
 from __future__ import annotations
 
-from tpgen.basics.memo import memoised
+from tpgen.basics.memo import Identity, memoised
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.model import Dynamic, Field, Origin, Record
 from tpgen.typequery import same_type
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tpgen.kernel.events import EventKey
     from tpgen.kernel.lookup import Lookup
     from tpgen.sources.btf_tracepoints import BtfTracepoints
-    from tpgen.sources.formats import Format
 
 #: Where a record's fields are: name, kind of locator, offset and size in bytes.
 Placement: TypeAlias = tuple[tuple[str, Dynamic | None, int | None, int | None], ...]
@@ -64,7 +63,7 @@ def _own_class_fits(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> bool:
     if not btf.is_like(key.name, key.name):
         return False
     form = lookup.format(key)
-    return form is None or bool(form.faults) or _is_shown(btf, key.name, form, placement(form.fields))
+    return form is None or bool(form.faults) or _is_shown(btf, key.name, form.fields, placement(form.fields))
 
 
 def _fitting_classes(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> list[str]:
@@ -77,16 +76,23 @@ def _fitting_classes(lookup: Lookup, key: EventKey, btf: BtfTracepoints) -> list
         # To find the class of a single event by what is in its record takes no look at all classes.
         possible = btf.classes_with([field.member_name for field in form.fields])
         alike = [name for name in possible if btf.is_like(key.name, name)]
-        if found := [name for name in alike if _is_shown(btf, name, form, shown)]:
+        if found := [name for name in alike if _is_shown(btf, name, form.fields, shown)]:
             return found
+    return _shown_classes(btf, btf.param_types(key.name), Identity(form.fields))
+
+
+@memoised
+def _shown_classes(btf: BtfTracepoints, types: tuple[int, ...], fields: Identity) -> list[str]:
+    """Return the classes of a prototype that have these fields in their records, else all that have them."""
+    shown = placement(fields.value)
+    found = [name for name in btf.classes_of(types) if _is_shown(btf, name, fields.value, shown)]
     # A DEFINE_EVENT may write its arguments' types differently from its class: then only the record can tell.
-    found = [name for name in btf.classes_like(key.name) if _is_shown(btf, name, form, shown)]
-    return found or [name for name in btf.classes if _is_shown(btf, name, form, shown)]
+    return found or [name for name in btf.classes if _is_shown(btf, name, fields.value, shown)]
 
 
-def _is_shown(btf: BtfTracepoints, name: str, form: Format, shown: Placement) -> bool:
-    """Whether a class has the record that tracefs shows, its fields in the places that are `shown`."""
-    return _class_placement(btf, name) == shown and _same_types(btf.record(name), form)
+def _is_shown(btf: BtfTracepoints, name: str, fields: tuple[Field, ...], shown: Placement) -> bool:
+    """Whether a class has the record with these fields that tracefs shows, in the places that are `shown`."""
+    return _class_placement(btf, name) == shown and _same_types(btf.record(name), fields)
 
 
 def _known_class(lookup: Lookup, key: EventKey, fitting: list[str], btf: BtfTracepoints) -> str | None:
@@ -109,10 +115,10 @@ def placement(fields: tuple[Field, ...]) -> Placement:
     return tuple((field.name, field.dynamic, field.offset_bytes, field.size_bytes) for field in fields)
 
 
-def _same_types(record: Record | None, form: Format) -> bool:
+def _same_types(record: Record | None, fields: tuple[Field, ...]) -> bool:
     """Whether the fields of a class's record, which stand where tracefs shows them, are of the types that it shows."""
     assert record is not None
     return all(
         ours.type is None or shown.type is None or same_type(ours.type, shown.type)
-        for ours, shown in zip(record.fields, form.fields, strict=True)
+        for ours, shown in zip(record.fields, fields, strict=True)
     )

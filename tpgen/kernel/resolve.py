@@ -7,6 +7,7 @@ headers, offsets as the kernel reports them, dynamic fields' element types from 
 from __future__ import annotations
 
 from functools import partial
+from operator import is_
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
@@ -258,8 +259,8 @@ class Kernel(Lookup):
         declared = self.header_class(key)
         shown = form.fields if form else declared.fields if declared else ()
         by_name = {(field.name, field.dynamic): field for field in shown}
-        fields = (self._with_element(field, by_name.get((field.name, field.dynamic)), key) for field in record.fields)
-        return replace(record, fields=tuple(fields))
+        fields = [self._with_element(field, by_name.get((field.name, field.dynamic)), key) for field in record.fields]
+        return record if all(map(is_, fields, record.fields)) else replace(record, fields=tuple(fields))
 
     def _with_known_elements(self, record: Record, classes: list[str], key: EventKey) -> Record:
         """Add the element types of dynamic fields that catalogs know, where no source of this kernel tells them."""

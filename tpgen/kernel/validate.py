@@ -271,6 +271,7 @@ class EventValidator:
         # By identity, since types are nested and comparing them takes long; the types stay alive as long as this.
         self._types: dict[int, CType] = {}
         self._argument_types: dict[int, CType] = {}
+        self._records: dict[tuple[int, Kind], Record] = {}
 
     def key_fault(self, key: EventKey) -> str | None:
         """Why an event of that key is refused: the name of its system, its module or its own; None for a sound one."""
@@ -317,6 +318,8 @@ class EventValidator:
                     self._argument_types[id(arg.type)] = arg.type
 
     def _check_record(self, found: Record, kind: Kind) -> None:
+        if self._records.get((id(found), kind)) is not None:
+            return
         number(found.header_bytes, MAX_RECORD_BYTES)
         for field in found.fields:
             if field.name not in self._fields:
@@ -324,6 +327,7 @@ class EventValidator:
             if field.type is not None:
                 self._check_type(field.type)
         record(found, kind, self._target)
+        self._records[id(found), kind] = found
 
     def _check_type(self, ctype: CType) -> None:
         if id(ctype) not in self._types:

@@ -169,7 +169,7 @@ class BtfTracepoints:
 
         Compared by type id: event and class are compiled together, and BTF has equal types once.
         """
-        return self._classes_of(self._type_ids(self._event_params(event)))
+        return self.classes_of(self.param_types(event))
 
     def is_like(self, event: str, event_class: str) -> bool:
         """Whether a class is one of `classes_like` the event, which takes a look at no other class."""
@@ -190,7 +190,7 @@ class BtfTracepoints:
         return [name.removeprefix(_CLASS_RECORD) for name in same]
 
     @memoised
-    def _classes_of(self, types: tuple[int, ...]) -> tuple[str, ...]:
+    def classes_of(self, types: tuple[int, ...]) -> tuple[str, ...]:
         """The classes whose functions have parameters of these types, in the order of their records in BTF."""
         structs = {name: self._id_of(BtfKind.STRUCT, _CLASS_RECORD + name) for name in self._by_types.get(types, ())}
         ids = {name: type_id for name, type_id in structs.items() if type_id is not None}
