@@ -362,14 +362,18 @@ class Kernel:
         forms: Sequence[Form] = (),
         module: str | None = None,
         options: Mapping[str, OptionValue] | None = None,
+        values: bool = False,
     ) -> GeneratedFiles:
         """The files that a backend makes of the tracepoints; in all of its forms if none is named.
+
+        With `values`, which is for backend bpf, these are headers with the names of values of arguments and fields.
 
         What a pattern means as well, and has no such form or fails its check, is left out, and `notes` of the result
         say so. Raises `TpgenError`; `CheckFailed` where sources contradict each other about a tracepoint that is named
         in full, or about all.
         """
-        return join_kernels([self]).generate(*patterns, backend=backend, forms=forms, module=module, options=options)
+        alone = join_kernels([self])
+        return alone.generate(*patterns, backend=backend, forms=forms, module=module, options=options, values=values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +398,7 @@ class Kernels:
         forms: Sequence[Form] = (),
         module: str | None = None,
         options: Mapping[str, OptionValue] | None = None,
+        values: bool = False,
     ) -> GeneratedFiles:
         """The files that are right on each of the kernels. Of several, the backend has to be one that joins them.
 
@@ -411,5 +416,12 @@ class Kernels:
         asked = ((self._events[name], key) for name, keys in named.items() for key in keys)
         if found := errors(comparison for kernel, key in asked for comparison in kernel.comparisons(key, raw_only)):
             raise CheckFailed(*found)
-        generated = generate_for(renderer, self._events, request, partial=True)
+        if values and backend != "bpf":
+            raise fail("usage", f"values are for BPF programs, not for {backend}", hint="leave the backend away")
+        if values:
+            from tpgen.backends.bpf.named_events import names_generated
+
+            generated = names_generated(self._events, request)
+        else:
+            generated = generate_for(renderer, self._events, request, partial=True)
         return GeneratedFiles(generated.files, (*generated.notes, *generated.refused))

@@ -179,7 +179,7 @@ def judged(path: Path, kernels: Kernels) -> Iterator[str]:
 def generated(kernel: Kernel, kernels: Kernels) -> Iterator[str]:
     """What `tpgen EVENT…` generates."""
     files = assert_type(kernel.generate("sched:*", backend="go", forms=[Form.RAW]), GeneratedFiles)
-    files.extend(kernels.generate("sched_switch", options={"prelude": "shared"}))
+    files.extend(kernels.generate("sched_switch", options={"prelude": "shared"}, values=True))
     for file in files:
         yield f"{assert_type(file, GeneratedFile).name} {len(file.content)}"
     yield from (note.message for note in files.notes)

@@ -241,3 +241,12 @@ def test_history_is_that_of_the_command() -> None:
     assert same == event
     known = api.history("sched_switch", arch="amd64")
     assert {kernel.target.arch for kernel in known.kernels} == {"x86_64"}
+
+
+def test_headers_with_names_of_values() -> None:
+    kernel = api.open_kernel("debian-6.12-amd64")
+    (header,) = kernel.generate("kfree_skb", values=True)
+    assert header.name == "values_kfree_skb.h"
+    assert "SKB_DROP_REASON_NO_SOCKET" in str(header.content)
+    with pytest.raises(api.TpgenError, match="not for go"):
+        kernel.generate("kfree_skb", backend="go", values=True)

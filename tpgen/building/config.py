@@ -20,7 +20,7 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.output import is_inside
 from tpgen.programs.forms import Form
 
-_GENERATE = ("events", "kernel", "kernels", "module", "backend", "forms", "options", "directory", "file")
+_GENERATE = ("events", "kernel", "kernels", "module", "backend", "values", "forms", "options", "directory", "file")
 # With its name, headers of a driver for it: here it is one.
 _KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)} | {"kernel": False}
 # The line that begins a table; one of an array's begins with a quote behind the bracket.
@@ -46,13 +46,15 @@ class NamedKernel(NamedTuple):
 class Generate:
     """One `[[generate]]`. `kernels` are those that the file names for it; none are what the command line means.
 
-    `forms` are () and `file` is None where the file does not have them.
+    `forms` are () and `file` is None where the file does not have them. With `values`, headers with the names of values
+    are wanted.
     """
 
     events: tuple[str, ...]
     kernels: tuple[NamedKernel, ...]
     module: str | None
     backend: str
+    values: bool
     forms: tuple[Form, ...]
     options: Mapping[str, OptionValue]
     directory: str
@@ -211,6 +213,7 @@ class _Reader:
             kernels=self._named(table, line, known) or default,
             module=self._string(table, "module", line),
             backend=self._string(table, "backend", line) or "bpf",
+            values=self._values(table, line),
             forms=self._forms(table, line),
             options=self._options(table, line),
             directory=self._path(table, "directory", line) or ".",
@@ -249,6 +252,15 @@ class _Reader:
             hint = "only `tpgen build -o DIR` names a directory elsewhere"
             self._fail("toml-value", f"{key} leads out of the project", self._text.find(line, key), hint)
         return path
+
+    def _values(self, table: dict[str, Any], line: int | None) -> bool:
+        value = table.get("values", False)
+        if not isinstance(value, bool):
+            self._fail("toml-value", "values is true or false", self._text.find(line, "values"))
+        elif value and table.get("backend", "bpf") != "bpf":
+            message = f"values are for BPF programs, not for {table['backend']}"
+            self._fail("toml-value", message, self._text.find(line, "values"), "leave backend away")
+        return value is True
 
     def _forms(self, table: dict[str, Any], line: int | None) -> tuple[Form, ...]:
         values = self._strings(table, "forms", line)

@@ -104,6 +104,10 @@ def _generated(each: Generate, renderer: Loaded, open_kernels: Opener) -> Genera
             split_pattern(pattern)
     request = GenerateRequest(each.events, each.module, each.forms, options, in_directory=each.file is None)
     try:
+        if each.values:
+            from tpgen.backends.bpf.named_events import names_generated
+
+            return names_generated(kernels, request)
         return generate_for(renderer, kernels, request, partial=True)
     except CheckFailed as failed:
         return Generated(iter(()), [], 0, 0, list(failed.diagnostics))
@@ -111,6 +115,9 @@ def _generated(each: Generate, renderer: Loaded, open_kernels: Opener) -> Genera
         for pattern in each.events:  # whose fault is it?
             with _at(each.where("events", pattern)):
                 select_keys(kernels, [pattern], each.module)
+        if each.values and {diagnostic.code for diagnostic in error.diagnostics} == {"no-names"}:
+            with _at(each.where("values")):
+                raise
         if len(kernels) > 1 and each.kernels and {diagnostic.code for diagnostic in error.diagnostics} == {"usage"}:
             with _at(each.kernels[0].position):  # what cannot be joined
                 raise

@@ -748,3 +748,18 @@ def test_running_kernel(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tpgen.cache.kernel_identity.current", lambda: "another kernel")
     with pytest.raises(Renders), nothing_to_do():
         built()
+
+
+def test_names_of_values(tmp_path: Path) -> None:
+    """The same headers as those of the command line, for one kernel and for several."""
+    for kernels in (("6.12",), ("6.1", "7.2")):
+        folder = tmp_path / kernels[0]
+        folder.mkdir()
+        text = f'[[generate]]\nevents = "kfree_skb"\nvalues = true\nkernels = {list(kernels)}\nfile = "reasons.h"\n'
+        (folder / "tpgen.toml").write_text(text)
+        assert tpgen("build", folder / "tpgen.toml").code == 0
+        named = [word for kernel in kernels for word in ("--kernel", kernel)]
+        printed = tpgen("--values", "kfree_skb", *named).out
+        assert "SKB_DROP_REASON_NO_SOCKET" in printed
+        assert (folder / "reasons.h").read_text() == printed
+        assert tpgen("build", folder / "tpgen.toml", "--check").code == 0

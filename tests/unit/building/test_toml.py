@@ -36,8 +36,8 @@ WRONG = {
     ),
     "unlike any key": (
         G + "events = 'e'\nzzz = 1\n",
-        "3:1: unknown key zzz of [[generate]] [toml-key]; there is events, kernel, kernels, module, backend, forms, "
-        "options, directory, file",
+        "3:1: unknown key zzz of [[generate]] [toml-key]; there is events, kernel, kernels, module, backend, values, "
+        "forms, options, directory, file",
     ),
     "unknown key of a kernel": (
         "[kernel.a]\nbtf = 'x'\n[kernel.b]\nbft = 'x'\n" + G + "events = 'e'\n",
@@ -52,6 +52,11 @@ WRONG = {
     "events": (G + "events = ['e', 1]\n", "2:1: events is an array of strings that are not empty [toml-value]"),
     "empty event": (G + "events = ['e', '']\n", "2:1: events is an array of strings that are not empty [toml-value]"),
     "backend": (G + "events = 'e'\nbackend = 1\n", "3:1: backend is a string that is not empty [toml-value]"),
+    "values": (G + "events = 'e'\nvalues = 'yes'\n", "3:1: values is true or false [toml-value]"),
+    "values in Go": (
+        G + "events = 'e'\nbackend = 'go'\nvalues = true\n",
+        "4:1: values are for BPF programs, not for go [toml-value]; leave backend away",
+    ),
     "form": (
         G + "events = 'e'\nforms = [\n  'raw',\n  'clasic',\n]\n",
         "5:3: no form 'clasic' [toml-value]; there is raw, classic",
@@ -91,6 +96,10 @@ WRONG = {
     "bad pattern": (
         KERNEL + G + "kernel = 'board'\nevents = ['sched_switch', 'sched:']\n",
         "5:27: no event name in 'sched:' [bad-pattern]; write EVENT, SYSTEM:EVENT or 'SYSTEM:*'",
+    ),
+    "no names": (
+        KERNEL + G + "kernel = 'board'\nevents = ['sched_wakeup']\nvalues = true\n",
+        "6:1: nothing tells names of values of sched:sched_wakeup [no-names]",
     ),
     "same name": (
         KERNEL + G + "kernel = 'board'\nevents = 'sched_switch'\n" + G + "kernel = 'board'\nevents = 'sched_*'\n",

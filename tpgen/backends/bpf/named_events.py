@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.backends.base import GeneratedFile
 from tpgen.backends.bpf.names import names_header
-from tpgen.backends.bpf.prelude import Prelude
+from tpgen.backends.bpf.prelude import OPTION, Prelude
+from tpgen.backends.generation import Generated, GenerateRequest
 from tpgen.backends.joining import refuse_mixed
 from tpgen.backends.requests import told_apart
 from tpgen.diagnostics import Diagnostic, Severity, fail
@@ -75,6 +76,17 @@ def named_events(
         message = f"nothing tells names of values of {what}"
         raise fail("no-names", message, hint="; ".join(note.message for note in notes[:1]) or None)
     return NamedEvents(_files(found, kernels, prelude(len(found))), notes, len(groups), refused)
+
+
+def names_generated(kernels: Mapping[str, KernelEvents], request: GenerateRequest) -> Generated:
+    """The headers of a request, as `generate` returns its files. Raises as `named_events` does."""
+
+    def prelude(headers: int) -> Prelude:
+        return Prelude.of(request.options[OPTION.name], headers, request.in_directory)
+
+    forms = request.named or tuple(Form)
+    found = named_events(kernels, request.patterns, request.module, forms, prelude)
+    return Generated(iter(found.files), found.notes, found.events, len(found.files), found.refused)
 
 
 def _view(each: Selected, kernels: Mapping[str, KernelEvents], records_of: RecordsOf) -> NamedView:
