@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from tpgen.kernel.comparison import Comparison
 from tpgen.kernel.symbols.facts import NO_SYMBOLS, EventSymbols, Symbol, Symbols
@@ -22,12 +22,20 @@ from tpgen.typequery import is_signed, kind_of, size_of
 # --- for programs: the contract of DESIGN §3
 
 
-def event_json(event: Event, target: Target, named: EventSymbols = NO_SYMBOLS) -> dict[str, Any]:
+#: Descriptions of what several events share, by the identity of that, which is the first of each pair.
+Shared: TypeAlias = dict[int, tuple[object, Any]]
+
+
+def event_json(
+    event: Event, target: Target, named: EventSymbols = NO_SYMBOLS, shared: Shared | None = None
+) -> dict[str, Any]:
     """The event as `show --json` prints it; unknown is None.
 
     One that headers define in several ways, or under a condition, has its definitions as well. Arguments and fields of
-    which `named` has the names of values have these.
+    which `named` has the names of values have these. What events of one class share is described once for all that are
+    given the same `shared`.
     """
+    shared = {} if shared is None else shared
     args, fields, left_out = dict(named.args), dict(named.fields), dict(named.left_out)
     described: dict[str, Any] = {
         "system": event.system,
@@ -37,16 +45,36 @@ def event_json(event: Event, target: Target, named: EventSymbols = NO_SYMBOLS) -
         "class": event.class_name,
         "kind": event.kind.value,
         "header": event.header.path if event.header else None,
-        "args": None
-        if event.args is None
-        else [arg_json(arg, target) | names_json(args.get(arg.slot)) for arg in event.args],
-        "record": None if event.record is None else record_json(event.record, fields, left_out),
+        "args": None if event.args is None else _args_json(event.args, target, args, shared),
+        "record": None if event.record is None else _record_json(event.record, fields, left_out, shared),
     }
     if event.alternatives:
         described["alternatives"] = [
             {"header": place.position.path, "line": place.position.line, "condition": place.condition}
             for place in event.alternatives
         ]
+    return described
+
+
+def _args_json(
+    args: tuple[Argument, ...], target: Target, named: Mapping[int, Symbols], shared: Shared
+) -> list[dict[str, Any]]:
+    if named:
+        return [arg_json(arg, target) | names_json(named.get(arg.slot)) for arg in args]
+    if id(args) not in shared:
+        shared[id(args)] = args, [arg_json(arg, target) for arg in args]
+    described: list[dict[str, Any]] = shared[id(args)][1]
+    return described
+
+
+def _record_json(
+    record: Record, named: Mapping[str, Symbols], left_out: Mapping[str, str], shared: Shared
+) -> dict[str, Any]:
+    if named or left_out:
+        return record_json(record, named, left_out)
+    if id(record) not in shared:
+        shared[id(record)] = record, record_json(record)
+    described: dict[str, Any] = shared[id(record)][1]
     return described
 
 

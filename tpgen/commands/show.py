@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tpgen.commands.common.parsing import Parser
     from tpgen.kernel.events import KernelEvents
     from tpgen.kernel.symbols.facts import EventSymbols
+    from tpgen.show import Shared
     from tpgen.variants.select import Selected
 
 
@@ -48,10 +49,11 @@ def run(options: argparse.Namespace) -> int:
     keys = base.selected(kernel, options)
     events = kernel.events(keys)
     if options.json:
-        described = (
-            event_json(event, kernel.target, kernel.symbols(key)) for key, event in zip(keys, events, strict=True)
+        shared: Shared = {}
+        base.print_json(
+            event_json(event, kernel.target, kernel.symbols(key), shared)
+            for key, event in zip(keys, events, strict=True)
         )
-        base.print_json(list(described))
         return base.outcome(kernel, keys, options)
     base.report(kernel.notes)
     texts = (
