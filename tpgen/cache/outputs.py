@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     #: The content of a file: text or bytes; of cached files that are not joined bytes alone.
     Content: TypeAlias = str | bytes | memoryview
 
-# All headers of a kernel with all modules are 40 MB.
-_BIGGEST = 1 << 27
-_MOST, _TOTAL = 64, 1 << 28
+# All headers of a kernel with all modules are 15 MB, and 40 with the prelude in each.
+_BIGGEST = 1 << 26
+_MOST, _TOTAL = 64, 1 << 27
 # An entry begins with the checksum of the rest.
 _CHECK_BYTES = 4
 _LENGTH_BYTES = 4
