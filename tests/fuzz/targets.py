@@ -18,6 +18,7 @@ from fuzz.judges import command, described, every, refused
 from support.small_kernel import small_btf
 
 from tpgen.building import config, manifest
+from tpgen.catalog.collection.merge import merge
 from tpgen.catalog.read import Catalog
 from tpgen.diagnostics import TpgenError
 from tpgen.doctor.judge import Judge
@@ -174,8 +175,16 @@ def packages(data: bytes, folder: Path) -> None:
 
 
 def catalogs(data: bytes, folder: Path) -> None:
-    """A catalog, each kernel and event of it."""
+    """A catalog, each kernel and event of it, and what a merge makes of them: it can be read, or there is none."""
     path = _file(folder, "kernels.tpgen", data)
+    merged = folder / "merged.tpgen"
+    if every(20, data):
+        merged.unlink(missing_ok=True)
+        with _refusals():
+            merge(str(merged), [str(path)])
+        for info in Catalog(str(merged)).kernels if merged.exists() else ():
+            kernel = Catalog(str(merged)).kernel(info.name)
+            assert len(kernel.events(kernel.keys())) == kernel.count
     with _refusals():
         for name in [info.name for info in Catalog(str(path)).kernels]:
             with _refusals():

@@ -21,6 +21,8 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "check": [("check", "--kernel", "6.12"), ("check", "sched:*", *SEVERAL)],
     "diff": [("diff", "6.1", "7.2"), ("diff", "5.10", "6.1", "6.12-arm64", "sched:*")],
     "history": [("history", "sched:*", "writeback:*", "nfs*:*"), ("history", "kfree_skb", "--kernel", "6.1")],
+    "catalog-list": [("catalog", "list"), ("catalog", "list", "6.12")],
+    "catalog-show": [("catalog", "show", "debian-*"), ("catalog", "show", "6.12")],
     "backends": [("backends",)],
     "probe": [("probe",), ("probe", "--release", "4.16"), ("probe", "--kernel", "6.12")],
 }
