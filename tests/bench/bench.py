@@ -149,7 +149,12 @@ def main() -> int:
         "--compare", action="store_true", help="fail where a ratio is a tenth worse than in the last record"
     )
     parser.add_argument("--record", metavar="NAME", help="add the ratios to the record under this name")
+    parser.add_argument("--scale", action="store_true", help="measure how costs grow with events and kernels: minutes")
     options = parser.parse_args()
+    if options.scale:
+        import scale
+
+        return scale.main(options.json)
 
     wanted = [command for command in COMMANDS if options.only is None or options.only in str(command)]
     peers = {command.peer for command in wanted}

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support.cli import tpgen
 
 FILE = Path(__file__).parents[1] / "bench" / "bench.py"
 
@@ -65,6 +66,29 @@ def test_more_instructions(bench: ModuleType) -> None:
     assert list(bench.code.worse([row(12, 8)], record)) == ["string: 12 instructions, by hand 8; in last 10"]
     assert not list(bench.code.worse([row(99, 8)], []))
     assert (row(15, 8).met, row(16, 8).met) == (True, False)
+
+
+def test_growth(bench: ModuleType) -> None:
+    """What a run costs whatever the size is does not count."""
+    import scale
+
+    sizes = 10, 40, 160
+    assert round(scale.exponent(sizes, [100 + 3 * size for size in sizes]), 3) == 1
+    assert round(scale.exponent(sizes, [7 + size**2 for size in sizes]), 3) == 2
+    # Nothing but chance.
+    assert scale.exponent(sizes, [50, 50.5, 51.5]) == 0
+
+
+def test_made_up_kernels(bench: ModuleType, tmp_path: Path) -> None:
+    """They can be read, and differ."""
+    import scale
+
+    path = tmp_path / "two.tpgen"
+    scale.write_kernels(path, 2)
+    done = tpgen("diff", f"{path}:kernel-0", f"{path}:kernel-1")
+    assert "event_02_2\n    - ctx[2]  int more" in done.out
+    (tmp_path / "x.btf").write_bytes(scale.blob(100))
+    assert len(tpgen("list", "--btf", tmp_path / "x.btf").out.splitlines()) == 100
 
 
 def test_the_record(bench: ModuleType) -> None:
