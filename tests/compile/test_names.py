@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.accessors import headers_in
 from support.cli import tpgen
 from support.compilers import CONVERSIONS, TARGETS, Compiler
 from support.shipped import AMD64_OPTIONS
@@ -27,17 +28,17 @@ def headers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("names")
     done = tpgen("--values", *_EVENTS, *AMD64_OPTIONS, "-o", folder)
     assert done.code == 0, done.err
-    assert {path.stem.removeprefix("values_") for path in folder.iterdir()} == set(_EVENTS)
+    assert {path.stem.removeprefix("values_") for path in headers_in(folder)} == set(_EVENTS)
     return folder
 
 
 def sets(folder: Path) -> list[tuple[str, str]]:
     """The prefix and the stem of each list."""
-    return [found for path in sorted(folder.iterdir()) for found in _SET.findall(path.read_text())]
+    return [found for path in headers_in(folder) for found in _SET.findall(path.read_text())]
 
 
 def includes(folder: Path) -> str:
-    return "".join(f'#include "{path.name}"\n' for path in sorted(folder.iterdir()))
+    return "".join(f'#include "{path.name}"\n' for path in headers_in(folder))
 
 
 def uses(folder: Path) -> str:

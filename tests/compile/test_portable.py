@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.accessors import headers_in
 from support.cli import tpgen
 from support.compilers import CONVERSIONS, TARGETS, CompileError, Compiler
 from support.portable import EVENTS, read
@@ -20,14 +21,14 @@ def portable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = tpgen(*EVENTS, *AMD64_OPTIONS, "-o", folder)
     assert done.code == 0, done.err
     assert all("[not-joined]" in line for line in done.err.splitlines())
-    assert len(list(folder.glob("*.h"))) == 2 * len(EVENTS)
+    assert len(headers_in(folder)) == 2 * len(EVENTS)
     return folder
 
 
 def calls(folder: Path) -> str:
     """A function for each header that calls all of it."""
     functions = []
-    for path in sorted(folder.glob("*.h")):
+    for path in headers_in(folder):
         header = read(path)
         buffer = "(ctx, buffer, sizeof(buffer))"
         uses = "".join(
@@ -43,7 +44,7 @@ def calls(folder: Path) -> str:
 
 
 def includes(folder: Path) -> str:
-    return "".join(f'#include "{path.name}"\n' for path in sorted(folder.glob("*.h")))
+    return "".join(f'#include "{path.name}"\n' for path in headers_in(folder))
 
 
 @pytest.mark.parametrize("std", ["c11", "gnu11", "c23", "gnu23"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.accessors import headers_in
 from support.cli import tpgen
 
 _BTF = Path(os.environ.get("TPGEN_CORPUS", "/nonexistent")) / "btf/6.1-amd64.btf.xz"
@@ -88,9 +89,9 @@ def test_a_module_without_btf_names_its_tracepoints(
 def test_headers_of_it_compile(vmlinux: Path, tmp_path: Path) -> None:
     done = tpgen("barge:*", "--btf", vmlinux, "--headers", DRIVER / "trace.h", "-o", tmp_path)
     assert (done.code, done.err) == (0, "")
-    for header in tmp_path.iterdir():
+    for header in headers_in(tmp_path):
         command = ("gcc-12", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c", str(header))
         subprocess.run(command, check=True)
-    assert sorted(header.name for header in tmp_path.iterdir()) == [
+    assert [header.name for header in headers_in(tmp_path)] == [
         "raw_barge_load.h", "raw_barge_sink.h", "tp_barge_load.h", "tp_barge_sink.h",
     ]  # fmt: skip

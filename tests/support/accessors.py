@@ -52,9 +52,14 @@ def read_header(path: Path) -> Header:
     return Header(path, path.stem, _FORMS[form], event, tuple(accessors), tuple(checked), tuple(sections))
 
 
+def headers_in(folder: Path) -> list[Path]:
+    """The headers of events in a folder, by name, without what they include."""
+    return sorted(path for path in folder.glob("*.h") if not path.name.startswith("tpgen_"))
+
+
 def read_headers(folder: Path) -> tuple[Header, ...]:
     """Every header of a folder, by name."""
-    return tuple(read_header(path) for path in sorted(folder.glob("*.h")))
+    return tuple(map(read_header, headers_in(folder)))
 
 
 def _accessors(text: str, prefix: str) -> list[Accessor]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from support.accessors import headers_in
 from support.compilers import Compiler
 from support.programs import Job, chunks, compiled
 from tpgen.kernel.request import KernelRequest
@@ -144,9 +145,9 @@ class Objects(NamedTuple):
 
 def objects(portable: Path, fixed: Path, folder: Path, compiler: Compiler) -> Objects:
     """Compile the programs of all headers in `portable`; those in `fixed` are of the events that the kernel has."""
-    headers = {path.stem: read(path) for path in sorted(fixed.glob("*.h"))}
+    headers = {path.stem: read(path) for path in headers_in(fixed)}
     every = [
-        pair for path in sorted(portable.glob("*.h")) for pair in pairs(read(path), headers.get(path.stem))
+        pair for path in headers_in(portable) for pair in pairs(read(path), headers.get(path.stem))
         if path.stem in headers
     ]  # fmt: skip
     every.sort(key=lambda pair: pair.section.partition("/")[0])  # of tp_btf programs some are refused

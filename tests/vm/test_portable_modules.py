@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support.accessors import headers_in
 from support.cli import tpgen
 from support.compilers import COMPILERS
 from support.debian import Tree
@@ -120,7 +121,7 @@ def tried(
 def objects_of(portable: Path, homes: Mapping[str, str], folder: Path, with_btf: bool) -> list[Path]:
     """Objects of one type of program each. Only modules `with_btf` have what tp_btf programs are attached to."""
     programs: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
-    for path in sorted(portable.glob("*.h")):
+    for path in headers_in(portable):
         module, header = homes.get(path.stem.partition("_")[2]), read(path)
         for section in header.sections if module else ():
             kind = section.partition("/")[0]
