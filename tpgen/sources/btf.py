@@ -305,7 +305,7 @@ class Btf:
         words = btf._words
         count = words[at + 1] & VLEN
         slots = range(at + 3, at + 3 + 2 * count, 2)
-        return tuple(Param(self.string(words[i]) or None, words[i + 1]) for i in slots)
+        return tuple([Param(self.string(words[i]) or None, words[i + 1]) for i in slots])
 
     def strip(self, type_id: int) -> int:
         """The type behind typedefs, qualifiers and tags. Raises `btf-cycle` where there is no end to them."""

@@ -24,6 +24,7 @@ from tpgen.typequery import is_signed, kind_of, size_of
 
 _EVENT_TYPEDEF, _CLASS_RECORD, _CLASS_FUNCTION = "btf_trace_", "trace_event_raw_", "__bpf_trace_"
 _NAMED_FUNCTIONS = {"__probestub_": Origin.PROBESTUB, "__traceiter_": Origin.TRACEITER}
+_LOCATORS = tuple((f"__{kind}_", kind) for kind in Dynamic)
 _SYSCALL_RECORDS = ("syscall_trace_enter", "syscall_trace_exit", "syscall_tp_t")
 
 #: What `Btf` is to look for in its walk, for `BtfTracepoints` to read.
@@ -316,17 +317,17 @@ class BtfTracepoints:
         if not name.isidentifier():
             raise self._bad("btf-bad-name", f"a member of a trace record has the name {name!r}")
         ctype: CType | None = self.btf.ctype(member.type_id)
-        for kind in Dynamic:
-            prefix = f"__{kind}_"
+        size = self.btf.size(member.type_id)
+        for prefix, kind in _LOCATORS:
             # Only a u32 locates dynamic data; nothing stops a plain field from having such a name.
-            if name.startswith(prefix) and self.btf.size(member.type_id) == 4:
+            if name.startswith(prefix) and size == 4:
                 # What it locates, BTF does not tell.
                 name, dynamic, ctype = name.removeprefix(prefix), kind, None
         return Field(
             name,
             ctype,
             member.offset_bits // 8,
-            self.btf.size(member.type_id),
+            size,
             None if ctype is None else is_signed(ctype),
             dynamic,
         )
