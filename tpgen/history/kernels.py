@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tpgen.diagnostics import TpgenError
@@ -18,7 +18,7 @@ from tpgen.target import target_named
 
 _RELEASE = re.compile(r"(\d+(?:\.\d+)*)(.*)", re.DOTALL)
 _PARTS = re.compile(r"\d+|[a-zA-Z]+")
-_BETWEEN = re.compile(r"[-+._~ ]+")
+_BETWEEN = re.compile(r"[-+.~ ]+")
 
 
 class Lineage(NamedTuple):
@@ -42,21 +42,37 @@ class _Release(NamedTuple):
 def _release(text: str) -> _Release | None:
     """The parts of a release; None for a text that begins with no number.
 
-    Numbers count as such, and -rc comes before. The flavour is what words have no digit: others are of an architecture,
-    or of the release, such as `deb13`.
+    Numbers count as such, and -rc comes before. The flavour is what words have no digit, and all behind the name of an
+    architecture, as in `arm64-16k`: other words are of the release, such as `deb13`.
     """
     found = _RELEASE.match(text)
     if found is None:
         return None
     numbers, rest = found.groups()
-    words = [word for word in _BETWEEN.split(rest) if word and not _is_architecture(word)]
-    flavour = tuple(word for word in words if word.isalpha() and word != "rc")
-    parts = _PARTS.findall("-".join(word for word in words if word not in flavour))
+    flavour, parts = [], []
+    behind_arch = False
+    for word in filter(None, _BETWEEN.split(rest)):
+        if _is_architecture(word):
+            behind_arch = True
+        elif behind_arch or (word.isalpha() and word not in _NO_FLAVOURS and not _HASH.fullmatch(word)):
+            flavour.append(word)
+        else:
+            parts += _PARTS.findall(word)
     order = tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)
-    return _Release((tuple(map(int, numbers.split("."))), not rest.startswith(("-rc", "~")), order), flavour)
+    is_final = not rest.startswith(("-rc", "~"))
+    return _Release((tuple(map(int, numbers.split("."))), is_final, order), tuple(flavour))
+
+
+# Words of a release that name no flavour.
+_NO_FLAVOURS = ("rc", "dirty")
+_HASH = re.compile(r"g[0-9a-f]{7,}")
+# Names of architectures in releases that are no other names of targets.
+_OTHER_NAMES = re.compile(r"[3-6]86|powerpc(?:64)?(?:le)?")
 
 
 def _is_architecture(word: str) -> bool:
+    if _OTHER_NAMES.fullmatch(word):
+        return True
     try:
         target_named(word)
     except TpgenError:
@@ -65,10 +81,15 @@ def _is_architecture(word: str) -> bool:
 
 
 def lineage(kernel: KernelEvents) -> Lineage:
-    """The family that a kernel is of."""
+    """The family that a kernel is of. Where its release names no flavour, a name such as `debian-6.1-686-pae` may."""
     info = getattr(kernel, "info", None)  # which a catalog has
+    distribution: str = (info.distribution if info else None) or ""
     release = _release(kernel.release or "")
-    return Lineage((info.distribution if info else None) or "", release.flavour if release else (), kernel.target.arch)
+    flavour = release.flavour if release else ()
+    if info is not None and distribution and not flavour and info.name.startswith(f"{distribution}-"):
+        named = _release(info.name.removeprefix(f"{distribution}-"))
+        flavour = named.flavour if named else ()
+    return Lineage(distribution, flavour, kernel.target.arch)
 
 
 class Ordered(NamedTuple):
@@ -109,7 +130,8 @@ def ordered(kernels: Mapping[str, KernelEvents]) -> Ordered:
 
     names = [*sorted((name for name in kernels if releases[name] is not None), key=place), *unplaced]
     lineages = [of[name] for name in names]
-    follows = _predecessors(lineages)
+    same = [None if release is None else release.order for release in map(releases.__getitem__, names)]
+    follows = _predecessors(lineages, same)
     in_family = tuple(
         before is None or lineages[before][1:] == own[1:] for before, own in zip(follows, lineages, strict=True)
     )
@@ -120,12 +142,30 @@ def ordered(kernels: Mapping[str, KernelEvents]) -> Ordered:
     return Ordered(found, follows, in_family, unplaced)
 
 
-def _predecessors(lineages: Sequence[Lineage]) -> tuple[int | None, ...]:
-    """For each kernel, oldest first, the one before it: of its family, else of its flavour, architecture, or any."""
+def _predecessors(lineages: Sequence[Lineage], releases: Sequence[object]) -> tuple[int | None, ...]:
+    """For each kernel the place of the one before it, by the nearest family that has one; None for the very first.
+
+    That is its own, that of its flavour and architecture of another distribution, the plain one of its architecture,
+    the plain one of the most common, one of its architecture, or any. The plain kernels of a release come before those
+    of a flavour, though they stand behind them, where they stand best for all.
+    """
+    found: list[int | None] = [None] * len(lineages)
     newest: dict[object, int] = {}
-    found: list[int | None] = []
-    for place, own in enumerate(lineages):
-        nearness: tuple[object, ...] = (own, own[1:], own.arch, None)
-        found.append(next((newest[each] for each in nearness if each in newest), None))
-        newest |= dict.fromkeys(nearness, place)
+    for place in _plain_first(releases):
+        own = lineages[place]
+        asked = [own, own[1:], ((), own.arch), (), own.arch, None]
+        found[place] = next((newest[each] for each in asked if each in newest), None)
+        newest |= dict.fromkeys([own, own[1:], own.arch, None], place)
+        plain = newest.get(())
+        if not own.flavour and (plain is None or releases[plain] != releases[place]):
+            newest[()] = place
     return tuple(found)
+
+
+def _plain_first(releases: Sequence[object]) -> Iterator[int]:
+    """The places in the order of the releases, and those of one release backwards."""
+    start = 0
+    for place, release in enumerate(releases):
+        if release is None or place + 1 == len(releases) or releases[place + 1] != release:
+            yield from range(place, start - 1, -1)
+            start = place + 1
