@@ -40,7 +40,8 @@ __all__ = [
     "GeneratedFile", "GeneratedFiles", "Group", "History", "HistoryKernel", "Judgement", "Kernel", "KernelInfo",
     "Kernels", "KernelsDiff", "Known", "Loaded", "Side", "SiteTotal", "Stage", "Step", "StoredKernel", "Subject",
     "Symbol", "Symbols", "Tally", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "What", "atlas",
-    "backends", "check", "diff", "doctor", "history", "join_kernels", "kernels", "open_kernel", "open_kernels",
+    "backends", "check", "diff", "doctor", "history", "join_kernels", "kernels", "merge_catalogs", "open_kernel",
+    "open_kernels",
 ]  # fmt: skip
 
 # What only some programs name is imported by those that do.
@@ -154,6 +155,16 @@ def kernels() -> tuple[StoredKernel, ...]:
     if broken:
         raise TpgenError(*broken)
     return tuple(known)
+
+
+def merge_catalogs(output: Path, *inputs: Path) -> int:
+    """Join catalog files, as `tpgen catalog merge` does; return how many kernels there are in `output` then.
+
+    Raises `TpgenError`: what is wrong with a file, `catalog-conflict` for two kernels of one name, `unwritable`.
+    """
+    from tpgen.catalog.collection.merge import merge
+
+    return merge(os.fspath(output), [os.fspath(path) for path in inputs])
 
 
 def backends() -> tuple[Loaded, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.btf_builder import SIGNED
-from support.catalogs import small_catalog
+from support.catalogs import X86_64, small_catalog
 from support.small_kernel import FORMATS, small_btf, write_btf, write_tracefs
 
 from tpgen import api, opening
@@ -192,6 +192,15 @@ def test_kernels_are_those_of_the_catalog() -> None:
     assert shipped.info.release is not None
     assert shipped.info.release.startswith("6.12.")
     assert shipped.events == len(api.open_kernel("debian-6.12-amd64").query())
+
+
+def test_merging_catalogs(tmp_path: Path) -> None:
+    infos = [api.KernelInfo(name, X86_64) for name in ("a", "b")]
+    parts = [small_catalog(tmp_path, info, name=f"{info.name}.tpgen") for info in infos]
+    assert api.merge_catalogs(tmp_path / "both.tpgen", *parts) == 2
+    assert api.open_kernels(f"{tmp_path}/both.tpgen").names == ("a", "b")
+    with pytest.raises(api.TpgenError):
+        api.merge_catalogs(tmp_path / "both.tpgen", tmp_path / "none.tpgen")
 
 
 def test_backends_are_those_of_the_command() -> None:

@@ -89,7 +89,7 @@ def build_id_in(notes: bytes, order: Literal["little", "big"]) -> str | None:
         name_size, size, kind = (int.from_bytes(notes[at + i : at + i + 4], order) for i in (0, 4, 8))
         start = at + 12 + name_size + -name_size % 4
         if kind == _NT_GNU_BUILD_ID and notes[at + 12 : at + 15] == b"GNU":
-            return notes[start : start + size].hex() or None
+            return notes[start : start + size].hex() or None if start + size <= len(notes) else None
         at = start + size + -size % 4
     return None
 
