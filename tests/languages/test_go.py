@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,10 @@ func values(record reflect.Value) [][]json.Number {
 func numbers(value reflect.Value) []json.Number {
 	found := []json.Number{}
 	switch value.Kind() {
+	case reflect.Struct:
+		for at := 0; at < value.NumField(); at++ {
+			found = append(found, numbers(value.Field(at))...)
+		}
 	case reflect.Array:
 		for at := 0; at < value.Len(); at++ {
 			found = append(found, numbers(value.Index(at))...)
@@ -184,7 +189,7 @@ func numbers(value reflect.Value) []json.Number {
 
 @pytest.mark.live
 def test_records_of_the_running_kernel(running: Running, tmp_path: Path) -> None:
-    """Every field that is not dynamic, by the kernel's own format files."""
+    """Every field that is not dynamic, by the kernel's own format files, and the common ones."""
     path = running.generate("go", module(tmp_path), "classic")
     accepted(tmp_path)
     types = dict(zip(running.records, re.findall(r"^type (Tp\w+) struct", path.read_text(), re.MULTILINE), strict=True))
@@ -195,7 +200,9 @@ def test_records_of_the_running_kernel(running: Running, tmp_path: Path) -> None
     printed = output(tmp_path, ALL % entries, stdin)
     found = {event: json.loads(text) for event, text in (line.split(" ", 1) for line in printed.splitlines())}
     for event, fields in running.records.items():
-        for numbers, field in zip(found[event], fields, strict=True):
+        common, *others = found[event]
+        assert tuple(common) == struct.unpack_from("=HBBi", data[event])
+        for numbers, field in zip(others, fields, strict=True):
             if not field.dynamic:
                 assert tuple(numbers) == running.numbers(event, field, data[event]), (event, field.name)
 

@@ -27,6 +27,10 @@ _KEYWORDS = frozenset(
 )
 
 
+# The type that records embed, and its size: the template has it.
+_COMMON, _COMMON_BYTES = "Common", 8
+
+
 class GoBackend:
     """Renders one Go file."""
 
@@ -78,7 +82,7 @@ class _Type:
 def _type(name: str, request: Request, target: Target) -> _Type:
     values = values_of(request, target)
     keys = value_names(values)
-    fields = distinct(map(_exported, keys))
+    fields = distinct(map(_exported, keys), [_COMMON] if request.form == Form.CLASSIC else ())
     lines = tuple(_line(value, key) for value, key in zip(values, keys, strict=True))
     title = request.event.title + (f" of module {request.event.module}" if request.event.module else "")
     if request.form == Form.RAW:
@@ -137,7 +141,12 @@ def _members(
     values: tuple[Value, ...], names: list[str], header_bytes: int, size_bytes: int | None, target: Target
 ) -> Iterator[_Member]:
     """The members in their order, and between them the bytes that are nobody's."""
-    yield _hole(header_bytes)
+    if header_bytes >= _COMMON_BYTES:
+        yield _Member(_COMMON, "", _COMMON_BYTES)
+        if header_bytes > _COMMON_BYTES:
+            yield _hole(header_bytes - _COMMON_BYTES)
+    else:
+        yield _hole(header_bytes)
     at = header_bytes
     for value, name in zip(values, names, strict=True):
         if value.offset_bytes > at:
@@ -175,6 +184,6 @@ def _constants(name: str, values: tuple[Value, ...], fields: list[str], size_byt
 
 
 def _aligned_members(members: list[_Member]) -> tuple[str, ...]:
-    """The members' lines, in gofmt's columns."""
-    width = max(len(member.name) for member in members)
-    return tuple(f"{member.name:{width}} {member.type}" for member in members)
+    """The members' lines, in gofmt's columns: one without a type, which is embedded, is in none."""
+    width = max((len(member.name) for member in members if member.type), default=0)
+    return tuple(f"{member.name:{width}} {member.type}" if member.type else member.name for member in members)

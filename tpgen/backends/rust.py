@@ -28,6 +28,8 @@ _KEYWORDS = frozenset(
     "let loop macro match mod move mut override priv pub ref return static struct trait true try type typeof unsafe "
     "unsized use virtual where while yield".split()
 )
+# Of a line, to rustfmt.
+_WIDTH = 100
 # Those that not even `r#` makes names of.
 _NO_NAMES = frozenset("self Self super crate _".split())
 
@@ -69,18 +71,33 @@ class _Reads(StrEnum):
 class _Function:
     """An accessor. `type` is that of a value or of an array.
 
-    `expression` makes the value, or the `start` and `size_bytes` of the rest are expressions, too. `struct` is the
-    opaque type that a pointer points to, None where it points to none.
+    The `loads` are joined to a value, of which `result` makes that of the type; or the `start` and `size_bytes` of the
+    rest are expressions, too. `struct` is the opaque type that a pointer points to, None where it points to none.
     """
 
     name: str
     comment: str
     reads: _Reads
     type: str = ""
-    expression: str = ""
+    loads: tuple[str, ...] = ()
+    result: str = ""
     start: str = ""
     size_bytes: str = ""
     struct: str | None = None
+
+    def signature(self, context: str) -> str:
+        """The head of the function, broken where rustfmt would."""
+        buffer = self.reads in (_Reads.TEXT, _Reads.BYTES)
+        name, arguments = self.name, [f"ctx: &{context}"]
+        result = self.type if self.reads == _Reads.VALUE else f"Result<{self.type}, i64>"
+        if buffer:
+            name, result = f"{name}<'a>", "Result<&'a [u8], i64>"
+            arguments.append("dst: &'a mut [u8]")
+        line = f"pub fn {name}({', '.join(arguments)}) -> {result}"
+        if len(f"    {line} {{") <= _WIDTH:
+            return line
+        lines = "".join(f"        {argument},\n" for argument in arguments)
+        return f"pub fn {name}(\n{lines}    ) -> {result}"
 
 
 @frozen
@@ -100,8 +117,8 @@ def _module(name: str, request: Request, target: Target) -> _Module:
     of_module = f" of module {event.module}" if event.module else ""
     if request.form == Form.RAW:
         comment = f"The raw arguments of `{event.attach_name}`{of_module}."
-        return _Module(name, comment, "RawTracePointContext", functions)
-    return _Module(name, f"The record of `{event.title}`{of_module}.", "TracePointContext", functions)
+        return _Module(name, comment, "impl super::Arguments", functions)
+    return _Module(name, f"The record of `{event.title}`{of_module}.", "super::TracePointContext", functions)
 
 
 def identifier(name: str) -> str:
@@ -116,17 +133,23 @@ def _function(value: Value, name: str, target: Target) -> _Function:
     shape = shape_of(value, target)
     if shape.array:
         return _copy(value, name, comment, shape)
-    bits = f"super::slot(ctx, {value.slot})" if value.slot is not None else _record_bits(value, shape, target)
     narrow = f"u{8 * shape.size_bytes}"
-    number = bits if value.slot is None or narrow == "u64" else f"{bits} as {narrow}"
+    if value.slot is None:
+        loads = _record_loads(value, shape, target)
+    else:
+        loads = (f"super::slot(ctx, {value.slot})" + ("" if narrow == "u64" else f" as {narrow}"),)
+    *before, last = loads
+    number = f"value | {last}" if before else last
     if shape.scalar == Scalar.BOOL:
-        return _Function(name, comment, _Reads.VALUE, "bool", f"{number} != 0")
+        return _Function(name, comment, _Reads.VALUE, "bool", loads, f"{number} != 0")
     if shape.scalar == Scalar.POINTER:
         pointer, struct = _pointer(value.pointee)
-        expression = f"{number} as usize as {pointer}"
-        return _Function(name, comment, _Reads.VALUE, pointer, expression, struct=struct)
+        return _Function(
+            name, comment, _Reads.VALUE, pointer, loads, f"{_one(number)} as usize as {pointer}", struct=struct
+        )
     ctype = _number(shape)
-    return _Function(name, comment, _Reads.VALUE, ctype, number if ctype == narrow else f"{_one(number)} as {ctype}")
+    result = number if ctype == narrow else f"{_one(number)} as {ctype}"
+    return _Function(name, comment, _Reads.VALUE, ctype, loads, result)
 
 
 def _one(expression: str) -> str:
@@ -138,16 +161,14 @@ def _number(shape: ScalarShape) -> str:
     return f"{'i' if shape.signed else 'u'}{8 * shape.size_bytes}"
 
 
-def _record_bits(value: Value, shape: ScalarShape, target: Target) -> str:
+def _record_loads(value: Value, shape: ScalarShape, target: Target) -> tuple[str, ...]:
     """The unsigned number of a field. Where the field is not aligned, the verifier wants it in parts."""
     loads = loads_of(value.offset_bytes, shape.size_bytes)
     terms = [f"super::load::<{load.width}>(ctx, {load.offset})" for load in loads]
     if len(terms) == 1:
-        return terms[0]
+        return (terms[0],)
     shifts = [load.shift_big if target.big_endian else load.shift_little for load in loads]
-    return " | ".join(
-        f"({term} as u{8 * shape.size_bytes}) << {shift}" for term, shift in zip(terms, shifts, strict=True)
-    )
+    return tuple(f"(({term} as u{8 * shape.size_bytes}) << {shift})" for term, shift in zip(terms, shifts, strict=True))
 
 
 def _pointer(pointee: CType | None) -> tuple[str, str | None]:

@@ -71,5 +71,11 @@ def _environment(backend: str) -> Environment:
         autoescape=False,  # code is not HTML
         auto_reload=False,  # nobody edits a template while we run
     )
-    environment.filters["repr"] = repr
+    environment.filters["literal"] = _literal
     return environment
+
+
+def _literal(value: object) -> str:
+    """The value as Python code, text in double quotes where it has none in it, as formatters write it."""
+    text = repr(value)
+    return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text and "\\" not in text else text

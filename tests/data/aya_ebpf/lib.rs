@@ -14,6 +14,24 @@ pub trait EbpfContext {
 pub mod programs {
     use super::{c_void, EbpfContext};
 
+    pub struct BtfTracePointContext {
+        ctx: *mut c_void,
+    }
+
+    impl BtfTracePointContext {
+        #[inline(always)]
+        pub fn new(ctx: *mut c_void) -> BtfTracePointContext {
+            BtfTracePointContext { ctx }
+        }
+    }
+
+    impl EbpfContext for BtfTracePointContext {
+        #[inline(always)]
+        fn as_ptr(&self) -> *mut c_void {
+            self.ctx
+        }
+    }
+
     pub struct RawTracePointContext {
         ctx: *mut c_void,
     }
