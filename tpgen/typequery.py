@@ -199,9 +199,9 @@ def same_type(left: CType, right: CType) -> bool:
     A typedef's name stands for itself where one side does not know its target. Tags are left out, since only some
     compilers put them into BTF, and so are lengths and sizes that one side does not know.
     """
-    left, right = _untagged(left), _untagged(right)
     if left is right:  # as the types of one BTF are
         return True
+    left, right = _untagged(left), _untagged(right)
     match left, right:
         case Typedef(), Typedef() if left.name == right.name:
             return True

@@ -23,10 +23,8 @@ from tpgen.kernel.alternatives import (
     same_arguments,
     same_fields,
 )
-from tpgen.kernel.array_lengths import KernelTypes, measured
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.sources import Sources
-from tpgen.kernel.syscalls import syscall_events
 from tpgen.kernel.validate import EventValidator, is_word
 from tpgen.layout import SLOT_BYTES
 from tpgen.model import Array, CType, Field, Int, Qualified, Record, Typedef, TypeTag
@@ -38,6 +36,7 @@ from tpgen.target import Target
 from tpgen.typequery import mapped
 
 if TYPE_CHECKING:
+    from tpgen.kernel.array_lengths import KernelTypes
     from tpgen.sources.formats import BadFormat, Format
     from tpgen.sources.headers.facts import HeaderClass, HeaderEvent
     from tpgen.sources.headers.trace_events.syscall_defines import SyscallDefine
@@ -127,7 +126,11 @@ class Lookup(KernelEvents):
     def _defined_syscalls(self) -> dict[str, SyscallDefine]:
         """The definition of the system call of each syscalls: event; of calls that have a number on this target."""
         defines = self.sources.tree.syscalls if self.sources.tree else None
-        return dict(syscall_events(defines, self.target)) if defines else {}
+        if defines is None:
+            return {}
+        from tpgen.kernel.syscalls import syscall_events
+
+        return dict(syscall_events(defines, self.target))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -479,7 +482,11 @@ class Lookup(KernelEvents):
         if ctype is None:
             return None
         types = self.types_of(key)
-        return _of_base_types(ctype if types is None else measured(types.completed(ctype), types), self.target)
+        if types is not None:
+            from tpgen.kernel.array_lengths import measured
+
+            ctype = measured(types.completed(ctype), types)
+        return _of_base_types(ctype, self.target)
 
     def types_of(self, key: EventKey) -> KernelTypes | None:
         """Return the types that the event's image sees; None where no BTF has them."""

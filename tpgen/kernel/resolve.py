@@ -16,7 +16,6 @@ from tpgen.diagnostics import TpgenError
 from tpgen.kernel.alternatives import alternatives_of
 from tpgen.kernel.classes import ClassChoice, class_choice, placement
 from tpgen.kernel.lookup import SYSCALLS_SYSTEM, Lookup
-from tpgen.kernel.syscalls import syscall
 from tpgen.layout import HEADER_ALIGN, SLOT_BYTES, lay_out, round_up
 from tpgen.model import SYSCALL_TRACEPOINTS, Argument, Array, CType, Enum, Event, Field, Kind, Origin, Qualified, Record
 from tpgen.sources.source_tree.null_args import nullness
@@ -332,6 +331,8 @@ class Kernel(Lookup):
         self, key: EventKey, record: Record, origin: Origin, position: Position | None, print_fmt: str | None
     ) -> Event:
         """Return a syscalls: event, which has no tracepoint of its own; its program gets a record made for it."""
+        from tpgen.kernel.syscalls import syscall
+
         vmlinux = next(iter(self.sources.btfs), None)
         return Event(
             system=key.system,

@@ -217,7 +217,7 @@ class BtfTracepoints:
 
     @staticmethod
     def _type_ids(params: tuple[Param, ...]) -> tuple[int, ...]:
-        return tuple(param.type_id for param in params)
+        return tuple([param.type_id for param in params])
 
     @memoised
     def _event_params(self, event: str) -> tuple[Param, ...]:
