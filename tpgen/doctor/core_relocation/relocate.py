@@ -39,6 +39,8 @@ class _Relocator:
         self._candidates: dict[int, tuple[Candidate, ...]] = {}
         self._wanted: dict[CoreRelocation, Wanted] = {}
         self._unknown: dict[CoreRelocation, Unknown] = {}
+        # The outcome of a relocation, which many instructions have, with the candidates that it was found among.
+        self._outcomes: dict[CoreRelocation, tuple[tuple[Candidate, ...], _Outcome | None]] = {}
 
     def relocate(self) -> Relocations:
         return {place: self._relocated(place, each) for place, each in self._relocations()}
@@ -58,6 +60,8 @@ class _Relocator:
                 yield place, relocation
 
     def _relocated(self, place: Place, relocation: CoreRelocation) -> Relocated:
+        if relocation.type_id not in self._candidates and (known := self._unknown.get(relocation)) is not None:
+            return known  # of a type of which nothing is known
         instruction = self._obj.code[place.section][place.at]
         assert instruction is not None
         try:
@@ -96,9 +100,17 @@ class _Relocator:
         """The value on the kernel; None where the instruction is poisoned."""
         if want.kind == CoreKind.TYPE_ID_LOCAL:
             return _Outcome(want.number, None)
+        candidates = self._candidates_of(want.relocation.type_id)
+        known = self._outcomes.get(want.relocation)
+        if known is None or known[0] is not candidates:
+            outcome = self._outcome_among(candidates, want)
+            known = self._outcomes[want.relocation] = self._candidates_of(want.relocation.type_id), outcome
+        return known[1]
+
+    def _outcome_among(self, candidates: tuple[Candidate, ...], want: Wanted) -> _Outcome | None:
         type_id = want.relocation.type_id
         found: list[tuple[Candidate, Match]] = []
-        for candidate in self._candidates_of(type_id):
+        for candidate in candidates:
             match = candidate.match(want)
             if match is None:
                 continue
@@ -106,7 +118,8 @@ class _Relocator:
                 raise Refusal("EINVAL", f"the kernel has several types of the name {self._name(type_id)}, which differ")
             found.append((candidate, match))
         if found:
-            self._candidates[type_id] = tuple(candidate for candidate, _ in found)
+            if len(found) < len(candidates):
+                self._candidates[type_id] = tuple(candidate for candidate, _ in found)
             return _Outcome(found[0][1].number, found[0][0].module)
         return None if want.kind in NEEDED else _Outcome(Number(0), None)
 
