@@ -141,14 +141,17 @@ def installation() -> str:
     return "\n".join(parts)
 
 
-def _stamps_below(directory: str) -> Iterator[str]:
-    with os.scandir(directory) as found:
-        for entry in found:
-            if entry.is_dir():
-                if entry.name != "__pycache__":
-                    yield from _stamps_below(entry.path)
-                continue
-            try:
-                yield _with_stamp(entry.path, entry.stat())  # in half the time of a look at the path
-            except OSError:  # a symbolic link to nowhere
-                yield entry.path
+def _stamps_below(directory: str) -> list[str]:
+    stamps, pending = [], [directory]
+    for path in pending:
+        with os.scandir(path) as found:
+            for entry in found:
+                if entry.is_dir():
+                    if entry.name != "__pycache__":
+                        pending.append(entry.path)
+                    continue
+                try:
+                    stamps.append(_with_stamp(entry.path, entry.stat()))  # in half the time of a look at the path
+                except OSError:  # a symbolic link to nowhere
+                    stamps.append(entry.path)
+    return stamps
