@@ -1,6 +1,6 @@
 """Makes the catalog that ships with tpgen, from the packages of recipe.toml and nothing else.
 
-    python kernel_headers/catalog/make.py [--packages DIR] [-o FILE]
+    python kernel_headers/catalog/make.py [--packages DIR] [--recipe FILE] [-o FILE]
 
 Packages that DIR lacks are downloaded into it. A package with another checksum stops the work. The same packages make
 the same bytes.
@@ -11,15 +11,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
 import tomllib
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +49,20 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     recipe = tomllib.loads(options.recipe.read_text(encoding="utf-8"))
     writer = CatalogWriter()
-    for kernel in sorted(recipe["kernel"], key=lambda kernel: kernel["name"]):
-        print(kernel["name"], flush=True)
-        sources = [_package(recipe, entry, options.packages) for entry in (kernel["source"], *kernel["packages"])]
-        with tempfile.TemporaryDirectory(prefix="tpgen-catalog-") as directory:
-            try:
-                _add(writer, kernel, sources[0], sources[1:], Path(directory))
-            except TpgenError as error:
-                print(*error.diagnostics, sep="\n", file=sys.stderr)
-                return 2
+    for source, kernels in _by_source(recipe["kernel"]):
+        with tempfile.TemporaryDirectory(prefix="tpgen-catalog-") as tree:
+            if "repository" in source:
+                _check_out(source, options.packages, Path(tree))
+            else:
+                _unpack(_package(recipe, source, options.packages), Path(tree))
+            for kernel in kernels:
+                print(kernel["name"], flush=True)
+                packages = [_package(recipe, entry, options.packages) for entry in kernel.get("packages", ())]
+                try:
+                    _add(writer, kernel, packages, tree)
+                except TpgenError as error:
+                    print(*error.diagnostics, sep="\n", file=sys.stderr)
+                    return 2
     writer.save(str(options.output))
     return 0
 
@@ -75,13 +83,43 @@ def _package(recipe: Mapping[str, Any], entry: Mapping[str, str], directory: Pat
     return path
 
 
-def _add(writer: CatalogWriter, kernel: Mapping[str, Any], source: Path, packages: Sequence[Path], tree: Path) -> None:
-    """Add one kernel; `tree` is an empty directory for the part of its source that is read."""
-    _unpack(source, tree)
-    request = KernelRequest(headers=(str(tree),), arch=kernel["arch"], no_cache=True)
-    paths = tuple(map(str, packages))
-    if unread := add_kernel(writer, Entry(request, paths, kernel["name"], distribution="debian", syscalls=True), print):
-        sys.exit("\n".join(map(str, unread)))
+def _check_out(source: Mapping[str, str], directory: Path, tree: Path) -> None:
+    """The files below the source's `path` in a commit of its repository, whose name is the checksum of all."""
+    repository = directory / f"{source['commit']}.git"
+    if not repository.exists():
+        partial = repository.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        # Files of tracefs are small.
+        fetch = ("fetch", "-q", "--depth=1", "--filter=blob:limit=64k", "origin", source["commit"])
+        for words in (("init", "-q", "--bare"), ("remote", "add", "origin", source["repository"]), fetch):
+            subprocess.run(["git", f"--git-dir={partial}", *words], check=True)
+        partial.rename(repository)
+    command = ("git", f"--git-dir={repository}", "archive", "--format=tar", f"{source['commit']}:{source['path']}")
+    files = subprocess.run(command, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", tree], input=files, check=True)
+
+
+def _by_source(kernels: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, str], list[Mapping[str, Any]]]]:
+    """The kernels by name, those together that are built from one source, so that it is unpacked once."""
+    by_name = sorted(kernels, key=lambda kernel: str(kernel["name"]))
+    for source, of_source in itertools.groupby(by_name, lambda kernel: dict(kernel["source"])):
+        yield source, list(of_source)
+
+
+def _add(writer: CatalogWriter, kernel: Mapping[str, Any], packages: Sequence[Path], tree: str) -> None:
+    """Add one kernel; `tree` has the part of its source that is read, or the copy of a tracefs."""
+    if packages:
+        request = KernelRequest(headers=(tree,), arch=kernel["arch"], no_cache=True)
+    else:
+        tracefs = os.path.join(tree, kernel["tracefs"])
+        request = KernelRequest(tracefs=tracefs, arch=kernel["arch"], release=kernel["release"], no_cache=True)
+    paths, distribution = tuple(map(str, packages)), kernel.get("distribution", "debian")
+    entry = Entry(request, paths, kernel["name"], distribution=distribution, syscalls=bool(packages))
+    unread = add_kernel(writer, entry, print)
+    for diagnostic in unread:
+        print(diagnostic, file=sys.stderr)
+    if packages and unread:  # what others recorded may have a gap
+        sys.exit(2)
 
 
 def _unpack(package: Path, tree: Path) -> None:

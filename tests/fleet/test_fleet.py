@@ -123,7 +123,7 @@ def test_all_kernels(undisturbed: Path) -> None:
     """Every kernel is in the catalog, no package is left, and a second run does nothing."""
     assert names_in(undisturbed / "fleet.tpgen") == _KERNELS
     assert (undisturbed / "failures.tsv").read_text() == ""
-    assert not list((undisturbed / "packages").iterdir())
+    assert not list(undisturbed.glob("packages/*"))
 
 
 def test_nothing_is_done_twice(undisturbed: Path, listed: Path) -> None:
@@ -191,4 +191,4 @@ def test_headers_of_a_kernel_without_btf(headers: list[Path], packages: dict[str
     command = [sys.executable, "-m", "tpgen", "show", "tiny_event", "--kernel", tmp_path / "work/fleet.tpgen"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "int number" in shown
-    assert not list((tmp_path / "work/headers").iterdir())
+    assert not list((tmp_path / "work").glob("headers/*"))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.cli import Done, refusal, tpgen
 from support.compilers import COMPILERS, Compiler
+from support.shipped import AMD64, AMD64_OPTIONS
 from support.small_kernel import write_btf
 
 from tpgen import api
@@ -23,8 +24,12 @@ pytestmark = pytest.mark.compilers
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "doctor.md").read_text()
-ALL = ("--kernel", "debian-*-amd64")
-NAMES = [f"debian-{kernel}-amd64" for kernel in ("5.10", "6.1", "6.12", "7.2")]
+#: What the page's glob means.
+NAMES = [
+    f"debian-{kernel}-amd64"
+    for kernel in ("5.10", "6.1", "6.1-cloud", "6.1-rt", "6.12", "6.12-cloud", "6.12-rt", "7.2", "7.3")
+]
+ARM64 = [f"debian-{kernel}-arm64" for kernel in ("5.10", "6.1", "6.12", "7.2", "7.3")]
 
 
 def blocks(language: str, page: str = PAGE) -> list[str]:
@@ -80,7 +85,7 @@ def test_commands_of_the_page(here: Path) -> None:
 
 def test_baseline_of_the_page_lets_all_count_that_is_new(here: Path) -> None:
     Path("old.json").write_text(tpgen("doctor", "tool.bpf.o", "--kernel", NAMES[0], "--json").out)
-    done = tpgen("doctor", "tool.bpf.o", *ALL, "--baseline", "old.json")
+    done = tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--baseline", "old.json")
     assert done.code == 1
     assert "on_switch" not in done.out
     assert done.out.startswith(
@@ -97,7 +102,7 @@ def test_example_of_the_api(here: Path) -> None:
         "debian-5.10-amd64 on_switch refused-attach no-argument",
         *(f"{name} on_execveat wrong other-field" for name in NAMES),
         "debian-5.10-amd64 on_start refused-load no-tracepoint",
-        "debian-6.1-amd64 on_start refused-load no-tracepoint",
+        *(f"debian-6.1-{flavour}amd64 on_start refused-load no-tracepoint" for flavour in ("", "cloud-", "rt-")),
     ]
 
 
@@ -129,9 +134,9 @@ def found(*arguments: str) -> list[dict[str, object]]:
 
 
 def test_json_has_an_item_for_each_program_and_kernel(here: Path) -> None:
-    items = found("tool.bpf.o", *ALL)
+    items = found("tool.bpf.o", *AMD64_OPTIONS)
     assert [(item["program"], item["kernel"]) for item in items] == [
-        (program, kernel) for program in ("on_switch", "on_execveat", "on_start", "on_wakeup") for kernel in NAMES
+        (program, kernel) for program in ("on_switch", "on_execveat", "on_start", "on_wakeup") for kernel in AMD64
     ]
     for item in items:
         assert list(item) == KEYS
@@ -169,7 +174,8 @@ def test_an_object_inside_another_file(here: Path) -> None:
 
 
 def test_kernels_without_options_are_those_of_its_byte_order(here: Path) -> None:
-    for file, names in (("tool.bpf.o", {*NAMES, "debian-6.12-arm64"}), ("big.bpf.o", {"debian-6.12-s390x"})):
+    little = {*NAMES, *ARM64, "debian-6.12-ppc64el", "debian-6.12-riscv64"}
+    for file, names in (("tool.bpf.o", little), ("big.bpf.o", {"debian-6.12-s390x"})):
         assert {item["kernel"] for item in found(file)} - {"live"} == names
 
 
@@ -183,14 +189,14 @@ def test_each_object_meets_its_own(here: Path) -> None:
 
 
 def test_no_kernel_of_its_byte_order(here: Path) -> None:
-    assert tpgen("doctor", "big.bpf.o", *ALL) == refusal(
+    assert tpgen("doctor", "big.bpf.o", *AMD64_OPTIONS) == refusal(
         "big.bpf.o: this object is big-endian, and none of these kernels is [arch-mismatch]; "
         "`tpgen catalog list --json` tells the byte order of each"
     )
 
 
 def test_arch_alone_is_of_all_that_came_with_tpgen(here: Path) -> None:
-    assert {item["kernel"] for item in found("tool.bpf.o", "--arch", "arm64")} == {"debian-6.12-arm64"}
+    assert {item["kernel"] for item in found("tool.bpf.o", "--arch", "arm64")} == set(ARM64)
 
 
 def test_a_file_with_btf(here: Path, tmp_path: Path) -> None:
@@ -204,7 +210,7 @@ def test_the_types_of_another_kernel(here: Path, tmp_path: Path) -> None:
     done = tpgen("doctor", "tool.bpf.o", "--kernel", "6.12", "--btf", btf)
     assert (done.code, done.out) == (2, "")
     assert "[btf-other-kernel]" in done.err
-    done = tpgen("doctor", "tool.bpf.o", *ALL, "--btf", btf)
+    done = tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--btf", btf)
     assert "--btf has the types of one kernel, not of 4 [usage]; give one --kernel" in done.err
 
 
@@ -229,12 +235,12 @@ LEVELS = {
 @pytest.mark.parametrize("level", LEVELS)
 def test_exit_code(here: Path, level: str) -> None:
     program, code = LEVELS[level]
-    assert tpgen("doctor", "tool.bpf.o", *ALL, "--exit-code", level, "--program", program).code == code
-    assert tpgen("doctor", "tool.bpf.o", *ALL, "--exit-code", level).code == 1
+    assert tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--exit-code", level, "--program", program).code == code
+    assert tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--exit-code", level).code == 1
 
 
 def test_never(here: Path) -> None:
-    assert tpgen("doctor", "tool.bpf.o", *ALL, "--exit-code", "never").code == 0
+    assert tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--exit-code", "never").code == 0
     assert tpgen("doctor", "none", "--exit-code", "never").code == 2
 
 
@@ -264,7 +270,7 @@ def test_whatever_is_wrong_with_a_file_is_told_of_all(here: Path) -> None:
 
 
 def test_sarif_is_json(here: Path) -> None:
-    log = json.loads(tpgen("doctor", "tool.bpf.o", *ALL, "--annotate", "sarif").out)
+    log = json.loads(tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--annotate", "sarif").out)
     (run,) = log["runs"]
     assert [result["ruleId"] for result in run["results"]] == ["no-argument", "other-field", "no-tracepoint"]
 
@@ -275,12 +281,12 @@ def test_hostile_names_are_escaped(here: Path) -> None:
     name = "bad\n\x1b[1m::error::.o"
     Path(name).write_bytes(data.replace(b"tool.bpf.c", b"\x1b]0\n.bpf.c"))
     for options in ([], ["--json"], ["--annotate", "github"], ["--annotate", "sarif"]):
-        done: Done = tpgen("doctor", name, *ALL, *options)
+        done: Done = tpgen("doctor", name, *AMD64_OPTIONS, *options)
         assert done.code == 1
         assert all(character.isprintable() for character in done.out.replace("\n", ""))
         assert "\n::error::" not in done.out
-    assert len(tpgen("doctor", name, *ALL, "--annotate", "github").out.splitlines()) == len(
-        tpgen("doctor", "tool.bpf.o", *ALL, "--annotate", "github").out.splitlines()
+    assert len(tpgen("doctor", name, *AMD64_OPTIONS, "--annotate", "github").out.splitlines()) == len(
+        tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--annotate", "github").out.splitlines()
     )
 
 
