@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -35,6 +36,7 @@ def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> SiteTot
     """
     before = _written_before(directory)
     prepared = prepare(atlas, progress)
+    gc.freeze()  # what is read stays: no collection looks at it again, and a fork shares its pages
 
     def work(team: Team) -> tuple[_Made, int]:
         if team.rank:
@@ -44,7 +46,10 @@ def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> SiteTot
         files = made.listed(site(prepared, progress, team))
         return made, len(write_files(directory, ((file.path, file.data) for file in files)))
 
-    made, changed = shared(work)
+    try:
+        made, changed = shared(work)
+    finally:
+        gc.unfreeze()
     left = sorted(before - made.paths.keys())
     remove_files(directory, left)
     return SiteTotal(len(made.paths), sum(made.paths.values()), changed, len(left))
