@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import marshal
 import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ MEMORY = "/dev/shm"
 PROJECT = "100-headers.toml"
 # Stands for a compiled BPF object, of more programs than most have.
 OBJECT = "tool.bpf.o"
+TRACEFS = "/sys/kernel/tracing", "/sys/kernel/debug/tracing"
 FIVE_KERNELS = (
     *(word for kernel in ("5.10", "6.1", "6.12", "7.2") for word in ("--kernel", f"debian-{kernel}-amd64")),
     *("--kernel", "live"),
@@ -156,6 +158,8 @@ def main() -> int:
 
         return scale.main(options.json)
 
+    if not any(os.path.isdir(f"{path}/events") for path in TRACEFS):
+        parser.error("tracefs is not mounted: bpftrace would list nothing")
     wanted = [command for command in COMMANDS if options.only is None or options.only in str(command)]
     peers = {command.peer for command in wanted}
     commands = [command for command in COMMANDS if command in wanted or (command.argv in peers and not command.peer)]
@@ -235,7 +239,7 @@ def measured(commands: Sequence[Command], rounds: int) -> dict[Command, list[Run
 
 
 def elsewhere(work: Callable[[], object]) -> None:
-    """Work in a process of its own: memory that this one once had is counted as that of what it runs."""
+    """Work in a process of its own, which leaves nothing behind in this one."""
     if (child := os.fork()) == 0:
         try:
             work()
@@ -287,17 +291,21 @@ def write_project(toml: Path, environment: dict[str, str]) -> None:
     toml.write_text(f'[[generate]]\nforms = ["raw"]\nevents = {json.dumps([*names][:100])}\n')
 
 
-def run_once(program: str, argv: Sequence[str], environment: dict[str, str]) -> Run:
+def run_once(program: str, argv: Sequence[str], environment: Mapping[str, str]) -> Run:
     """Run to the end, with all that it prints going nowhere."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        argv, executable=program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    elapsed = time.perf_counter() - start
-    # Told to the object too, which would otherwise wait for a process that is gone.
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Run(elapsed * 1000, 1000 * (usage.ru_utime + usage.ru_stime), usage.ru_maxrss, process.returncode)
+    spawner = _spawner()
+    assert spawner.stdin is not None
+    assert spawner.stdout is not None
+    marshal.dump((program, [*argv], dict(environment)), spawner.stdin)
+    spawner.stdin.flush()
+    return Run(*marshal.load(spawner.stdout))
+
+
+@cache
+def _spawner() -> subprocess.Popen[bytes]:
+    """The process that runs commands, a small one, which ends with this one."""
+    command = (sys.executable, "-I", "-S", str(Path(__file__).with_name("spawn.py")))
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def summarised(runs: Mapping[Command, Sequence[Run]]) -> Iterator[Result]:
@@ -349,12 +357,12 @@ def table(results: Sequence[Result]) -> Iterator[str]:
         )
     yield "CPU of user and system: the least, the median; time: the median, the least; ratios: of the least CPU, of the"
     yield "median time, to those of bpftrace's one event, its all, or the same command without the catalogs"
-    yield f"peak: never below {own_peak_mib():.1f} MiB, which is this script's"
+    yield f"peak: never below {own_peak_mib():.1f} MiB, which is that of the process that runs them"
 
 
 def own_peak_mib() -> float:
-    """The least that ru_maxrss of a child can be: Linux counts what it was before its exec, which is a copy of us."""
-    status = Path("/proc/self/status").read_text()
+    """The least that ru_maxrss of a run can be: Linux counts what it was before its exec, a copy of who made it."""
+    status = Path(f"/proc/{_spawner().pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 

@@ -193,6 +193,8 @@ def _ask(lib: ctypes.CDLL, program: int, info: _ProgInfo) -> None:
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
+    if not rows:
+        return
     yield f"{'generated code on this kernel':30} {'instructions':>12} {'by hand':>8} {'bytes':>6} {'by hand':>8}  aim"
     for row in rows:
         made, hand = row.made, row.hand
