@@ -42,9 +42,17 @@ class Assumptions:
         return event if args is event.args else replace(event, args=args)
 
     def _with_assumed(self, args: tuple[Argument, ...]) -> tuple[Argument, ...]:
-        if not any(map(_is_open, args)) or not self._all_valid:
-            return args
-        return tuple(replace(arg, nullness=Nullness.NEVER) if _is_open(arg) else arg for arg in args)
+        return held_for_valid(args) if is_open(args) and self._all_valid else args
+
+
+def is_open(args: Iterable[Argument]) -> bool:
+    """Whether nothing tells of one of these, a pointer, what the verifier assumes of it."""
+    return any(map(_is_open, args))
+
+
+def held_for_valid(args: Iterable[Argument]) -> tuple[Argument, ...]:
+    """The arguments on a kernel whose verifier holds each pointer for valid of which nothing is told."""
+    return tuple(replace(arg, nullness=Nullness.NEVER) if _is_open(arg) else arg for arg in args)
 
 
 def _is_open(arg: Argument) -> bool:

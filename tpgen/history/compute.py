@@ -7,12 +7,13 @@ events themselves are read, those of one kernel for each fact.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
 from tpgen.diagnostics import Diagnostic, Severity
 from tpgen.diff.compare import lasts
-from tpgen.diff.nullness import Assumptions
+from tpgen.diff.nullness import held_for_valid, is_open
 from tpgen.history.breaks import Line, Occurrence, breaks
 from tpgen.history.facts import Break, EventHistory, FormHistory, Group, History, Known
 from tpgen.history.identity import Identities
@@ -74,7 +75,8 @@ class _Fleet:
         self.kernels = kernels
         self._names = tuple(kernel.name for kernel in order.kernels)
         self._order = order
-        self._assumed = [Assumptions(kernel) for kernel in kernels]
+        # The kernels that were asked whether they hold each pointer for valid, and those that do.
+        self._asked = self._valid = 0
         self._comparisons = Comparisons()
         self._subsets: dict[int, tuple[str, ...]] = {}
         self._all = (1 << len(kernels)) - 1
@@ -85,17 +87,31 @@ class _Fleet:
         modules = sum(1 << place for place in range(len(self.kernels)) if self._tells(place, Part.MODULES))
         line = Line(self._names, self._order.follows, self._order.in_family, modules)
         for track in found:
-            states = [
-                self._state(mask, key, events[newest(mask), key])
-                for key in track.keys
-                for mask in track.places[key].values()
-            ]
+            states = list(self._states(track, events))
             yield self._history(track, states, line)
 
-    def _state(self, mask: int, key: EventKey, event: Event) -> State:
-        of = newest(mask)
-        facts = self._comparisons.shared(self._assumed[of].added(event))
-        return State(mask, of, key, facts, self.kernels[of].target)
+    def _states(self, track: Track, events: Mapping[tuple[int, EventKey], Event]) -> Iterator[State]:
+        """The states of an event: its facts, and apart those of kernels whose verifiers hold each pointer for valid."""
+        for key in track.keys:
+            for mask in track.places[key].values():
+                event = events[newest(mask), key]
+                valid = mask & self._all_valid(mask) if is_open(event.args or ()) else 0
+                for part in filter(None, (mask & ~valid, valid)):
+                    of = newest(part)
+                    facts = event if of == newest(mask) else self.kernels[of].events([key])[0]
+                    if part == valid:
+                        facts = replace(facts, args=held_for_valid(facts.args or ()))
+                    yield State(part, of, key, self._comparisons.shared(facts), self.kernels[of].target)
+
+    def _all_valid(self, mask: int) -> int:
+        """The kernels of a mask, and maybe others, whose verifiers hold each pointer for valid."""
+        stores: dict[int, dict[int, KernelEvents]] = defaultdict(dict)
+        for place in bits(mask & ~self._asked):
+            stores[id(self.kernels[place].store)][1 << place] = self.kernels[place]
+        for together in stores.values():
+            self._valid |= next(iter(together.values())).all_valid_of_several(together)
+        self._asked |= mask
+        return self._valid
 
     def _events(self, found: Sequence[Track]) -> dict[tuple[int, EventKey], Event]:
         """The events that stand for all with the same facts, each of the newest kernel with these."""

@@ -37,6 +37,7 @@ class _Release(NamedTuple):
 
     order: tuple[Any, ...]
     flavour: tuple[str, ...]
+    names_arch: bool
 
 
 def _release(text: str) -> _Release | None:
@@ -60,7 +61,7 @@ def _release(text: str) -> _Release | None:
             parts += _PARTS.findall(word)
     order = tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)
     is_final = not rest.startswith(("-rc", "~"))
-    return _Release((tuple(map(int, numbers.split("."))), is_final, order), tuple(flavour))
+    return _Release((tuple(map(int, numbers.split("."))), is_final, order), tuple(flavour), behind_arch)
 
 
 # Words of a release that name no flavour.
@@ -81,12 +82,13 @@ def _is_architecture(word: str) -> bool:
 
 
 def lineage(kernel: KernelEvents) -> Lineage:
-    """The family that a kernel is of. Where its release names no flavour, a name such as `debian-6.1-686-pae` may."""
+    """The family of a kernel. Where its release is numbers alone, a name such as `debian-6.1-686-pae` tells it."""
     info = getattr(kernel, "info", None)  # which a catalog has
     distribution: str = (info.distribution if info else None) or ""
     release = _release(kernel.release or "")
     flavour = release.flavour if release else ()
-    if info is not None and distribution and not flavour and info.name.startswith(f"{distribution}-"):
+    is_bare = release is None or not (release.flavour or release.names_arch)
+    if info is not None and distribution and is_bare and info.name.startswith(f"{distribution}-"):
         named = _release(info.name.removeprefix(f"{distribution}-"))
         flavour = named.flavour if named else ()
     return Lineage(distribution, flavour, kernel.target.arch)

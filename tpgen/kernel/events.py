@@ -105,6 +105,10 @@ class KernelEvents(ABC):
             for key, fingerprint in kernel.fingerprints(names):
                 yield key, fingerprint, bit
 
+    def all_valid_of_several(self, kernels: Mapping[int, KernelEvents]) -> int:
+        """The bits of the kernels of this one's store that do not tell NULL, as `tells_null` has it."""
+        return sum(bit for bit, kernel in kernels.items() if kernel.tells_null() is False)
+
     def tells(self, part: Part) -> bool:
         """Whether its sources tell of all events of that sort: of those that they do not have, there are none.
 

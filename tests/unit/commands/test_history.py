@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from support.cli import Done, line, refusal, tpgen
-from support.declared import Declared, catalog, kernel, with_modules
+from support.declared import Declared, Kernel, add, catalog, kernel, with_modules
+from support.small_kernel import write_btf
 
 TWO, THREE = Declared("int a, int b", "int a @8"), Declared("int a, int b, int c", "int a @8")
 
@@ -148,3 +149,20 @@ def test_two_modules_with_an_event_of_one_name_are_two_events(tmp_path: Path) ->
     with_modules(tmp_path, "new", {}, "--release", "6.8", i915={"event": TWO}, xe={"event": THREE})
     found = {event["module"]: event["kernels"] for event in history("event")["events"]}
     assert found == {"i915": ["old", "new"], "xe": ["new"]}
+
+
+def test_what_one_kernel_assumes_is_not_taken_for_another_of_the_same_facts(tmp_path: Path) -> None:
+    """In one file both have one row: the older has no table of such arguments, and of the newer nothing tells it."""
+    b = Kernel()
+    b.structure("trace_entry", 8)
+    b.structure("bpf_raw_tp_null_args", 16)
+    add(b, {"event": Declared("struct sk_buff *skb"), "told": Declared("struct sk_buff *skb__nullable")})
+    stored(tmp_path, "old", "5.10", event=Declared("struct sk_buff *skb"))
+    catalog("new", "--btf", write_btf(tmp_path / "new.btf", b), "--release", "6.13")
+    apart = history("event")
+    files = [str(tmp_path / f"data/tpgen/catalog/{name}.tpgen") for name in ("old", "new")]
+    assert tpgen("catalog", "merge", tmp_path / "both.tpgen", *files).code == 0
+    together = history("event", "--kernel", str(tmp_path / "both.tpgen"))
+    assert together == apart
+    ((group,),) = (event["raw"]["groups"] for event in apart["events"])
+    assert (group["of"], group["unsure"], group["args"][0]["nullable"]) == ("old", ["new"], False)
