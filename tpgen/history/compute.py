@@ -42,6 +42,8 @@ def histories(kernels: Mapping[str, KernelEvents], patterns: Sequence[str] = (),
     return History(order.kernels, tuple(events), tuple(_notes(order)))
 
 
+# Bytes of a pointer that is as wide as a raw argument.
+_WIDE = 8
 # For so many events those of all kernels are read at once.
 _MANY = 200
 
@@ -80,6 +82,8 @@ class _Fleet:
         self._comparisons = Comparisons()
         self._subsets: dict[int, tuple[str, ...]] = {}
         self._all = (1 << len(kernels)) - 1
+        self._narrow = sum(1 << place for place, kernel in enumerate(kernels) if kernel.target.pointer_size < _WIDE)
+        self._wide = self._all & ~self._narrow
 
     def histories(self, found: Sequence[Track]) -> Iterable[EventHistory]:
         """The history of each track."""
@@ -90,18 +94,37 @@ class _Fleet:
             states = list(self._states(track, events))
             yield self._history(track, states, line)
 
-    def _states(self, track: Track, events: Mapping[tuple[int, EventKey], Event]) -> Iterator[State]:
-        """The states of an event: its facts, and apart those of kernels whose verifiers hold each pointer for valid."""
+    def _states(self, track: Track, events: Mapping[tuple[int, EventKey], Event]) -> Iterable[State]:
+        """The states of an event, each once, whether kernels with equal facts are of one file or not."""
+        found: dict[tuple[object, ...], State] = {}
+        for state in self._read_states(track, events):
+            event = state.event
+            forms = event.kind, event.attach_name is None, event.syscall is None, event.class_name
+            facts = state.key, state.target.pointer_size, *forms, id(event.args), id(event.record)
+            same = found.get(facts, state)
+            newer = max(same, state, key=lambda each: each.of)
+            found[facts] = newer._replace(mask=same.mask | state.mask)
+        return found.values()
+
+    def _read_states(self, track: Track, events: Mapping[tuple[int, EventKey], Event]) -> Iterator[State]:
+        """The states of an event as they were read, and apart those of kernels that hold each pointer for valid.
+
+        Those of kernels with narrow pointers are apart as well: what differs between widths is no change.
+        """
         for key in track.keys:
             for mask in track.places[key].values():
                 event = events[newest(mask), key]
-                valid = mask & self._all_valid(mask) if is_open(event.args or ()) else 0
-                for part in filter(None, (mask & ~valid, valid)):
-                    of = newest(part)
-                    facts = event if of == newest(mask) else self.kernels[of].events([key])[0]
-                    if part == valid:
-                        facts = replace(facts, args=held_for_valid(facts.args or ()))
-                    yield State(part, of, key, self._comparisons.shared(facts), self.kernels[of].target)
+                valid = self._all_valid(mask) if is_open(event.args or ()) else 0
+                parts = ((mask & ~valid, False), (mask & valid, True))
+                for part, is_valid in (
+                    (part & width, of) for part, of in parts for width in (self._narrow, self._wide)
+                ):
+                    if part:
+                        of = newest(part)
+                        facts = event if of == newest(mask) else self.kernels[of].events([key])[0]
+                        if is_valid:
+                            facts = replace(facts, args=held_for_valid(facts.args or ()))
+                        yield State(part, of, key, self._comparisons.shared(facts), self.kernels[of].target)
 
     def _all_valid(self, mask: int) -> int:
         """The kernels of a mask, and maybe others, whose verifiers hold each pointer for valid."""
