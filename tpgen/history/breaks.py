@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from tpgen.diff.changes import Change, What
+from tpgen.diff.changes import Change, Thing, What
 from tpgen.diff.compare import attached, classic_changes, raw_changes, whole_changes
 from tpgen.history.facts import Break, Step
 from tpgen.history.states import Comparisons, State
-from tpgen.model import Event, Record
+from tpgen.model import Argument, Event, Field, Record
 from tpgen.programs.compat import Programs
 from tpgen.programs.forms import Form
+from tpgen.spelling import spell
 
 #: Tells whether a kernel, by its place, has a class of that name with just that record.
 ClassLasts = Callable[[int, str, Record], bool]
@@ -44,7 +45,7 @@ class Occurrence(NamedTuple):
 
 def breaks(line: Line, found: Occurrence, class_lasts: ClassLasts, comparisons: Comparisons) -> tuple[Break, ...]:
     """The breaks of an event, in the order of their first steps, each with all steps on which just that changed."""
-    joined: dict[tuple[Change, ...], list[Step]] = {}
+    joined: dict[tuple[object, ...], tuple[list[Step], tuple[Change, ...]]] = {}
     for place, follows in enumerate(line.follows):
         if follows is None or found.states.get(place) is found.states.get(follows):
             continue
@@ -52,8 +53,26 @@ def breaks(line: Line, found: Occurrence, class_lasts: ClassLasts, comparisons: 
         for before, change in _changes(line, found, place, class_lasts, comparisons):
             changes.setdefault(before, []).append(change)
         for before, of_step in sorted(changes.items()):
-            joined.setdefault(tuple(of_step), []).append(Step(line.names[before], line.names[place]))
-    return tuple(Break(tuple(steps), changes) for changes, steps in joined.items())
+            width = (found.states.get(place) or found.states[before]).target.pointer_size
+            steps, _ = joined.setdefault((width, *map(_told, of_step)), ([], tuple(of_step)))
+            steps.append(Step(line.names[before], line.names[place]))
+    return tuple(Break(tuple(steps), changes) for steps, changes in joined.values())
+
+
+def _told(change: Change) -> tuple[object, ...]:
+    """Whatever is told of a change: types by their spelling, since a `char` has another sign elsewhere."""
+    return change.what, change.breaks, _thing(change.before), _thing(change.after)
+
+
+def _thing(thing: Thing) -> object:
+    match thing:
+        case Argument():
+            return thing.name, spell(thing.type), thing.slot, thing.nullness
+        case Field():
+            of_type = None if thing.type is None else spell(thing.type)
+            return thing.member_name, of_type, thing.offset_bytes, thing.size_bytes
+        case _:
+            return thing
 
 
 def _changes(
