@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cached_property
+from itertools import groupby
 
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import TpgenError
-from tpgen.paths import catalog_files, shipped_catalogs, user_catalogs
+from tpgen.paths import shipped_catalogs, user_catalogs
 from tpgen.spelling import spell
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ class KnownClasses:
 
     @cached_property
     def _kernels(self) -> list[CatalogKernel]:
+        from tpgen.catalog.collection.names import kernels_in
         from tpgen.catalog.read import Catalog
 
         directories = [None if self._shipped_only else user_catalogs()]
         with suppress(TpgenError):  # an installation without them knows nothing
             directories.append(shipped_catalogs())
         kernels = []
-        for path in (path for directory in directories for path in catalog_files(directory)):
+        for path, held in groupby((each for of in directories for each in kernels_in(of)[0]), lambda each: each.path):
+            names = [each.info.name for each in held if "headers" in each.info.sources]
             with suppress(TpgenError):  # which `tpgen catalog list` tells
-                catalog = Catalog(path)
-                kernels += [catalog.kernel(info.name) for info in catalog.kernels if "headers" in info.sources]
+                catalog = Catalog(path) if names else None
+                kernels += [catalog.kernel(name) for name in names if catalog]
         return kernels
 
     def of(self, name: str, module: str | None, possible: Collection[str]) -> str | None:

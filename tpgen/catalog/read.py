@@ -6,9 +6,9 @@ The file must be just what `write` makes: its tables, word by word (`file` sees 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tpgen.basics.memo import memoised
 from tpgen.catalog.contents import EVENT_ROW, CatalogContents, EventRow, Located, line_number
@@ -28,6 +28,24 @@ from tpgen.target import Target
 _Value = TypeVar("_Value")
 
 
+class NamedEvent(NamedTuple):
+    """What tells events of one name apart. With `is_stated`, headers state the class."""
+
+    module: Any
+    system: Any
+    kind: Any
+    class_name: Any
+    is_stated: Any
+
+
+_NAMED_EVENTS = (
+    "SELECT k.kernel, e.module, e.system, e.kind, (SELECT c.name FROM class c WHERE c.id = e.class), "
+    "(SELECT p.class FROM provenance p WHERE p.id = e.provenance) IS ? "
+    "FROM event e CROSS JOIN group_event g ON g.event = e.id CROSS JOIN kernel "
+    "CROSS JOIN kernel_group k ON k.kernel = kernel.id AND k.event_group = g.event_group WHERE e.name = ?"
+)
+
+
 class Catalog:
     """An opened catalog, with its kernels. Raises what `CatalogFile` does, also later, by whoever finds it so.
 
@@ -37,6 +55,7 @@ class Catalog:
     def __init__(self, path: str) -> None:
         self.path = path
         self.file = CatalogFile(path)
+        self._of_name: tuple[str | None, dict[int, list[NamedEvent]]] = (None, {})
 
     @cached_property
     def kernels(self) -> tuple[KernelInfo, ...]:
@@ -68,6 +87,15 @@ class Catalog:
             hint += f"; {path}:{names[0]} would be one"
         what = "which of its kernels is not said" if name is None else f"no kernel {name!r} in this catalog"
         raise fail("unknown-kernel", what, self.path, hint)
+
+    def events_of_name(self, name: str) -> dict[int, list[NamedEvent]]:
+        """The events of that name by the number of the kernel: who asks one kernel of a file asks the others next."""
+        if self._of_name[0] != name:
+            found: dict[int, list[NamedEvent]] = {}
+            for kernel, *row in self.file.rows(_NAMED_EVENTS, Origin.HEADERS.value, name):
+                found.setdefault(kernel, []).append(NamedEvent(*row))
+            self._of_name = name, found
+        return self._of_name[1]
 
     @memoised
     def contents(self, target: Target) -> CatalogContents:
@@ -313,11 +341,7 @@ class CatalogKernel(KernelEvents):
 
         What is a module in one kernel is built into another: one of another module counts where `module` has none.
         """
-        query = (
-            f"SELECT e.module, (SELECT c.name FROM class c WHERE c.id = e.class) {_OF_NAME}"
-            "AND e.provenance IN (SELECT id FROM provenance WHERE class = ?)"
-        )
-        rows = self._file.rows(query, self._id, name, Origin.HEADERS.value)
+        rows = [(each.module, each.class_name) for each in self._of_name(name) if each.is_stated]
         same = [row for row in rows if row[0] == module] or rows
         return self._opt(validate.event_name, same[0][1]) if len(same) == 1 else None
 
@@ -326,10 +350,14 @@ class CatalogKernel(KernelEvents):
 
         One of another module counts where `module` has none.
         """
-        query = f"SELECT e.module, e.system {_OF_NAME}AND e.kind != ? AND e.kind != ?"
-        rows = self._file.rows(query, self._id, name, Kind.DYNAMIC.value, Kind.SYSCALL.value)
+        without = (Kind.DYNAMIC.value, Kind.SYSCALL.value)
+        rows = [(each.module, each.system) for each in self._of_name(name) if each.kind not in without]
         systems = {system for of, system in rows if of == module} or {system for _, system in rows}
         return self._opt(validate.word, systems.pop()) if len(systems) == 1 else None
+
+    def _of_name(self, name: str) -> Sequence[NamedEvent]:
+        """The events of that name."""
+        return self.catalog.events_of_name(name).get(self._id, ())
 
     def elements(self, class_name: str, like: Record | None, field: Field) -> list[CType]:
         """The types of the elements of a dynamic `field`, in whichever kernels of this file have a class of that name.
