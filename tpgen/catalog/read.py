@@ -29,7 +29,7 @@ _Value = TypeVar("_Value")
 
 
 class NamedEvent(NamedTuple):
-    """What tells events of one name apart. With `is_stated`, headers state the class."""
+    """An event among those of its name. With `is_stated`, headers state the class."""
 
     module: Any
     system: Any
