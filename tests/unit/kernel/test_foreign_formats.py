@@ -176,7 +176,7 @@ def test_arguments_of_system_calls(declaration: str, tmp_path: Path) -> None:
 def test_elements_of_dynamic_fields(tmp_path: Path) -> None:
     root = tracefs(tmp_path, {"s/e": (Line("__data_loc u64[] values", 8, 4),)})
     text = tpgen("s:e", "-b", "python", "--tracefs", str(root), "--arch", "x86_64").out
-    assert "_DynamicNumbers(8, 0, 'Q')" in text
+    assert '_DynamicNumbers(8, 0, "Q")' in text
 
 
 # --- what is not known is said so

@@ -108,7 +108,7 @@ def test_by_any_command(sources: tuple[str, ...], with_tracefs: bool, before: tu
     assert bool(list(tmp_path.glob("cache/tpgen/headers/*"))) == bool(before)
     done = tpgen("ferry_load", "-b", "python", *options)
     assert (done.code, done.err) == (0, "")
-    assert "stamps = _DynamicNumbers(8, 0, 'H')" in done.out
+    assert 'stamps = _DynamicNumbers(8, 0, "H")' in done.out
 
 
 @pytest.mark.parametrize("first", ["ferry_load", "ferry_moor"])
@@ -119,7 +119,7 @@ def test_in_any_order_of_a_build(sources: tuple[str, ...], first: str, tmp_path:
     (tmp_path / "tpgen.toml").write_text(f"[kernel.ferry]\n{kernel}{''.join(map(form.format, events))}")
     done = tpgen("build", str(tmp_path / "tpgen.toml"))
     assert (done.code, done.err) == (0, "")
-    assert "stamps = _DynamicNumbers(8, 0, 'H')" in (tmp_path / "ferry_load.py").read_text()
+    assert 'stamps = _DynamicNumbers(8, 0, "H")' in (tmp_path / "ferry_load.py").read_text()
 
 
 @pytest.mark.parametrize("with_tracefs", [False, True], ids=["btf", "btf and tracefs"])
