@@ -84,7 +84,8 @@ class CachingKernel(KernelEvents):
         self._kernel = CheckedKernel(sources)
         self._keys: list[EventKey] | None = None
         self._stored = False
-        self._comparisons: dict[EventKey, tuple[Comparison, ...]] = {}
+        # Where they are stored they are asked for twice: by the catalog, and by who asked for the events.
+        self._comparisons: dict[EventKey, tuple[Comparison, ...]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,13 +117,14 @@ class CachingKernel(KernelEvents):
     def _info(self, asked: bool) -> KernelInfo:
         from tpgen.catalog.write import info_of
 
+        self._comparisons = {}
         info = info_of(self._kernel.sources, "live", build_id=kernel_identity.build_id())
         return info if asked else replace(info, sources=tuple(word for word in info.sources if word != "verifier"))
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
-        if raw_only:
+        if raw_only or self._comparisons is None:
             return self._kernel.comparisons(key, raw_only)
-        if key not in self._comparisons:  # asked for twice: by the catalog, and by who asked for the events
+        if key not in self._comparisons:
             self._comparisons[key] = tuple(self._kernel.comparisons(key))
         return self._comparisons[key]
 
