@@ -51,7 +51,7 @@ from tpgen.sources.btf_encoding import (
     strides_of,
     swapped,
 )
-from tpgen.sources.btf_types import StringSection, TypeSection
+from tpgen.sources.btf_types import StringSection, TypeSection, kind_and_name
 from tpgen.target import Target, canonical_integer, target_like
 from tpgen.typequery import element_of, mapped, size_of, stripped
 
@@ -394,14 +394,14 @@ class Btf:
     def _id_of(self, name: str, kinds: tuple[BtfKind, ...]) -> int | None:
         """The type of that name and one of the kinds; its name may stand in the base's strings."""
         offset = self._offset_of(name)
-        found = (self._ids_by_offset.get((kind, offset)) for kind in kinds)
+        found = (self._ids_by_name.get(kind_and_name(kind, offset)) for kind in kinds if offset is not None)
         return next((type_id for type_id in found if type_id is not None), None)
 
     @cached_property
-    def _ids_by_offset(self) -> dict[tuple[int, int | None], int]:
-        """The types that C code can name, by their name's offset: of several (static ones) the first."""
+    def _ids_by_name(self) -> dict[int, int]:
+        """The types that C code can name: of several (static ones) the first."""
         self._walk(len(self._words))
-        return {key: self._first_id + index for key, index in self._types.first_by_name(NAMED_KINDS).items()}
+        return self._types.first_by_name(NAMED_KINDS, self._first_id)
 
     # --- enumerators
 

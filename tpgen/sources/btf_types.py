@@ -81,14 +81,17 @@ class TypeSection:
             found.setdefault(names[words[starts[index]]], []).append(first_id + index)
         return found
 
-    def first_by_name(self, kinds: Container[BtfKind]) -> dict[tuple[int, int | None], int]:
-        """The number of the first type of each of these kinds and each name, which is given by its offset."""
+    def first_by_name(self, kinds: Container[BtfKind], first_id: int) -> dict[int, int]:
+        """The id of the first type of each of these kinds and each name, by `kind_and_name`; ids count from `first_id`.
+
+        A kernel has tens of thousands: a number takes a third of the memory of a pair.
+        """
         words = self.words
-        found: dict[tuple[int, int | None], int] = {}
-        for index, at in enumerate(self.starts):
+        found: dict[int, int] = {}
+        for type_id, at in enumerate(self.starts, first_id):
             kind = KINDS[words[at + 1] >> 24 & 0x7F]
             if kind in kinds:
-                found.setdefault((kind, words[at]), index)
+                found.setdefault(kind_and_name(kind, words[at]), type_id)
         return found
 
     def is_sound(self, first_id: int, strings_end: int) -> bool:
@@ -145,6 +148,11 @@ class TypeSection:
                 return False
             depths |= zip(chain, range(depth + len(chain), depth, -1), strict=True)
         return True
+
+
+def kind_and_name(kind: BtfKind, offset: int) -> int:
+    """A kind of types and the offset of a name in one number."""
+    return offset << 8 | kind
 
 
 class StringSection:
