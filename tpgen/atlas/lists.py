@@ -54,7 +54,16 @@ def _search(pages: Pages, index: Index) -> Iterator[File]:
 def _names_to_search(pages: Pages, index: Index) -> SearchIndex:
     names = {form: {name: len(events) for name, events in index.names[form].items()} for form in Form}
     return SearchIndex(
-        [IndexedEvent(row.system, row.name, row.path, row.module if "@" in row.path else None) for row in index.events],
+        [
+            IndexedEvent(
+                row.system,
+                row.name,
+                row.path,
+                row.module if "@" in row.path else None,
+                {number for _, numbers in row.modules for number in numbers} >= set(row.kernels),
+            )
+            for row in index.events
+        ],
         names[Form.RAW],
         names[Form.CLASSIC],
         {name: len({use.event for use in uses}) for name, uses in index.types.items()},

@@ -14,6 +14,7 @@ const atlas = (() => {
   };
   const KINDS = Object.keys(PAGES);
   const entries = [];
+  const systems = new Set();
 
   function path(name) {
     return name.replace(/[A-Z]/g, (capital) => `=${capital.toLowerCase()}`);
@@ -32,7 +33,9 @@ const atlas = (() => {
         const place = line.indexOf(" ");
         [kind, of] = place < 0 ? [line.slice(1), ""] : [line.slice(1, place), line.slice(place + 1)];
         before = "";
-        if (kind === "event" && of) add("system", of, "");
+        // The events of a system may be in two files.
+        if (kind === "event" && of && !systems.has(of)) add("system", of, "");
+        if (kind === "event") systems.add(of);
         continue;
       }
       const [shown, count, page] = line.split("\t");

@@ -6,6 +6,7 @@
     event: "Events", system: "Systems", type: "Types", argument: "Arguments", field: "Fields", module: "Modules",
     kernel: "Kernels",
   };
+  const FILES = ["events", "modules", "others"];
   const IN_LIST = { first: 8, others: 4 };
   const ON_PAGE = 300;
   const root = document.documentElement.dataset.root;
@@ -48,12 +49,11 @@
   }
 
   function loadAll() {
-    load("events");
-    load("others");
+    FILES.forEach(load);
   }
 
   function isComplete() {
-    return here.has("events") && here.has("others");
+    return FILES.every((file) => here.has(file));
   }
 
   // --- the list below the box
@@ -225,5 +225,8 @@
     loadAll();
     showPage();
   }
-  (window.requestIdleCallback ?? setTimeout)(() => load("events"));
+  (window.requestIdleCallback ?? setTimeout)(() => {
+    load("events");
+    load("modules");
+  });
 })();

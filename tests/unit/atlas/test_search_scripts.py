@@ -16,6 +16,7 @@ INDEX = SearchIndex(
         IndexedEvent(None, "bare", "events/=/bare.html"),
         IndexedEvent("drm", "map", "events/drm/map.html"),
         IndexedEvent("drm", "map", "events/drm/map@xe.html", "xe"),
+        IndexedEvent("xe", "xe_bo_move", "events/xe/xe_bo_move.html", is_of_module=True),
     ),
     arguments={"skb": 93, "sk": 1, "skb__nullable": 2},
     fields={"prev_state": 36},
@@ -39,9 +40,12 @@ def test_events_share_what_the_name_before_begins_with() -> None:
         "#event drm", "0map", "3@xe",
         "#event sched", "0sched_stat_runtime", "7witch", "c_Old",
         "#event xhci-hcd", "0con\t1\tevents/xhci-hcd/=0636fn.html",
-        "#module", "0xe\t14",
         "#kernel", "0debian-6.12-amd64", "0fedora-7.0+x\t1\tkernels/fedora-7.0=02bx.html",
     ]  # fmt: skip
+
+
+def test_events_of_modules_alone_have_a_file_of_their_own() -> None:
+    assert lines("modules") == ["#event xe", "0xe_bo_move"]
 
 
 def test_all_else_has_its_number_of_events() -> None:
@@ -51,6 +55,7 @@ def test_all_else_has_its_number_of_events() -> None:
         "#type ", "0pid_t", "0unsigned long\t4",
         "#type struct", "0sock\t1z", "4et\ta",
         "#type union", "0u",
+        "#module", "0xe\t14",
     ]  # fmt: skip
 
 

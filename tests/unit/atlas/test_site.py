@@ -103,6 +103,13 @@ def test_a_type_has_those_who_hand_it_out() -> None:
     ]
 
 
+def test_events_of_modules_alone_are_searched_later() -> None:
+    first, later = (files()[f"search/{name}.js"].decode() for name in ("events", "modules"))
+    assert [("alike" in text, "changed" in text, "fresh" in text) for text in (first, later)] == [
+        (True, True, False), (False, False, True),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("place", ["kernel-one", "kernel-big", "arg-reason", "field-gone"])
 def test_places_can_be_linked_to(place: str) -> None:
     assert place in page("events/sys/changed.html").ids

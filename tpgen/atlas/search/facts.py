@@ -9,12 +9,16 @@ from tpgen.basics.frozen import frozen
 
 @frozen
 class IndexedEvent:
-    """An event with the path of its page; `module` where that tells it from another of its system and name."""
+    """An event with the path of its page; `module` where that tells it from another of its system and name.
+
+    `is_of_module` tells that no kernel has it in vmlinux.
+    """
 
     system: str | None
     name: str
     path: str
     module: str | None = None
+    is_of_module: bool = False
 
 
 @frozen

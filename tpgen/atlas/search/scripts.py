@@ -32,12 +32,16 @@ class _Line:
 
 
 def script_files(index: SearchIndex) -> dict[str, str]:
-    """The scripts by name: the events, which a page loads when it is idle, and all else, when somebody searches."""
-    events = [*_sections(_events(index.events)), *_sections(_pages("module", index.modules))]
+    """The scripts by name: the events of vmlinux, which the first page loads at once; those of modules, which a page
+    loads when it is idle; and all else, when somebody searches.
+    """
+    modules = _sections(_events(event for event in index.events if event.is_of_module))
+    events = [*_sections(_events(event for event in index.events if not event.is_of_module))]
     events += _sections(_pages("kernel", dict.fromkeys(index.kernels, 1)))
     lines = [*_sections(_values("argument", index.arguments)), *_sections(_values("field", index.fields))]
-    lines += _sections(_types(index.types))
-    return {"events.js": _script("events", events), "others.js": _script("others", lines)}
+    lines += [*_sections(_types(index.types)), *_sections(_pages("module", index.modules))]
+    files = {"events": events, "modules": modules, "others": lines}
+    return {f"{name}.js": _script(name, parts) for name, parts in files.items()}
 
 
 def _events(events: Iterable[IndexedEvent]) -> Iterator[tuple[str, _Line]]:
