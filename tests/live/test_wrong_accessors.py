@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,8 @@ def test_every_mistake_is_found(population: Population, mistake: str, tmp_path: 
 
 def rewritten(header: Header, places: Sequence[Place], mistake: str, folder: Path) -> Iterator[str]:
     """Writes the header with the mistake in every accessor that it fits, whose names are returned."""
+    for included in header.path.parent.glob("tpgen_*.h"):
+        shutil.copy(included, folder)
     text = header.path.read_text()
     for place in places:
         function = re.search(_FUNCTION.format(name=place.accessor), text, re.DOTALL)

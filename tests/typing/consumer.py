@@ -65,6 +65,11 @@ def backends() -> Iterator[str]:
         yield f"{loaded.plugin.name} of {loaded.plugin.distribution}: {options}"
 
 
+def merged(output: Path, shards: Iterable[Path]) -> str:
+    """What `tpgen catalog merge` does."""
+    return f"{assert_type(api.merge_catalogs(output, *shards), int)} kernels"
+
+
 def opened() -> Iterator[Kernel]:
     """A kernel by name, one from files, several."""
     yield api.open_kernel("6.12", arch="amd64")

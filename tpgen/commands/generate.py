@@ -58,12 +58,13 @@ def parser() -> Parser:
 
 def plain(words: Sequence[str]) -> argparse.Namespace | None:
     """The options as the parser has them, where all are plain and the backend's are left as they are."""
-    from tpgen.backends.registry import find
+    from tpgen.backends.registry import BUILT_IN, find
 
     every = with_kernel_options(OPTIONS)
     options = read(words, every)
-    if options is None or not (renderer := find(options.backend)).plugin.built_in:
+    if options is None or options.backend not in BUILT_IN:
         return None
+    renderer = find(options.backend)
     defaults = {option.name: option.default for option in every}
     options.given = [name for name, value in vars(options).items() if value != defaults[name]]
     options.renderer = renderer

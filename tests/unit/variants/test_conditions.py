@@ -10,6 +10,7 @@ from support.btf_builder import SIGNED, BtfBuilder
 from support.catalogs import X86_64
 
 from tpgen.backends.bpf.portable import portable_header
+from tpgen.backends.bpf.prelude import Prelude
 from tpgen.backends.bpf.render import text
 from tpgen.basics.frozen import replace
 from tpgen.kernel.check import CheckedKernel
@@ -89,7 +90,7 @@ def test_a_declaration_is_another_kind_than_a_struct() -> None:
     """As afs_notify_call has it: a candidate with a body would never be found."""
     views = named(kernel("a:int"), kernel("call:forward", "a:int"))
     assert slots(*views)["a"] == {"1": 0, "2": 1}
-    header = text(portable_header(join(views), Form.RAW, {"1": "1", "2": "2"}))
+    header = text(portable_header(join(views), Form.RAW, {"1": "1", "2": "2"}), Prelude(is_shared=False))
     assert "typedef void (*btf_trace_probe___tpgen1)(void *, struct tpgen_forward_struct *, int);\n" in header
 
 

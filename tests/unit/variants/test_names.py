@@ -6,6 +6,7 @@ import pytest
 from support.catalogs import X86_64
 
 from tpgen.backends.bpf.names import names_header
+from tpgen.backends.bpf.prelude import Prelude
 from tpgen.kernel.symbols.facts import EventSymbols, Symbol, Symbols
 from tpgen.model import Argument, CType, Enum, Event, Field, Int, Kind, Origin, Record
 from tpgen.programs.forms import Form
@@ -136,7 +137,12 @@ def test_enumerators_that_a_loader_takes_for_others_are_constants(name: str) -> 
 def test_a_header_says_what_it_has_not() -> None:
     views = (named("old", printed(S=1)), named("new", printed(S=7, D=2)))
     header = names_header(
-        views[-1].view.event, {Form.CLASSIC: join_names(views, Form.CLASSIC)}, [each.view for each in views], "x", "y"
+        views[-1].view.event,
+        {Form.CLASSIC: join_names(views, Form.CLASSIC)},
+        [each.view for each in views],
+        "x",
+        "y",
+        Prelude(is_shared=False),
     )
     assert header.name == "y.h"
     assert " * Without 'S' of field why: it is 1 on old, 7 on new, and" in str(header.content)
