@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import random
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.bounds import bounded
+from support.users import unprivileged
 
 from tpgen.diagnostics import Severity, TpgenError
 from tpgen.sources.headers.facts import HeaderFacts
@@ -134,19 +133,6 @@ def test_files_that_are_no_headers(tmp_path: Path) -> None:
         assert raised.value.diagnostics[0].code == "unreadable"
 
 
-@contextmanager
-def _unprivileged() -> Iterator[None]:
-    """Without root's right to read everything, where we are root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 def test_unreadable_files_are_reported() -> None:
     # pytest's own directories are closed to other users.
     with tempfile.TemporaryDirectory() as directory:
@@ -155,7 +141,7 @@ def test_unreadable_files_are_reported() -> None:
         (path / "good.h").write_text(_GOOD)
         (path / "secret.h").write_text(_GOOD)
         (path / "secret.h").chmod(0)
-        with _unprivileged():
+        with unprivileged():
             facts = read_headers(directory, _TARGET)
     assert len(facts.events) == 1
     assert str(facts.skipped[0]) == f"{directory}/secret.h: cannot read: Permission denied [unreadable]"

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.users import unprivileged
 
 from tpgen.basics import team
 from tpgen.cache import fingerprint
@@ -22,6 +24,7 @@ from tpgen.sources.headers.read import Headers
 from tpgen.target import target_named
 
 X86_64 = target_named("x86_64")
+SECOND_CORE_IS_FREE = team.second_core_is_free
 
 EVENT = """
 #define TRACE_SYSTEM {system}
@@ -37,13 +40,18 @@ TRACE_EVENT(part{number}, TP_PROTO(int a), TP_ARGS(a), TP_STRUCT__entry(__field(
 OF_OTHER_CLASS = (
     "DEFINE_EVENT({name}, late{number}, TP_PROTO(int a, {type} b), TP_ARGS(a, b));\nFTRACE_ENTRY(o, x, y);\n"
 )
+#: One of each header, those of other classes, the fragments.
+EVENTS = 24 + 8 + 6
 BROKEN = "\nTRACE_EVENT(broken, TP_PROTO(int a), TP_ARGS(a)\n"
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
+    return write_tree(tmp_path / "tree")
+
+
+def write_tree(root: Path) -> Path:
     """Headers whose facts depend on each other's, among them some that are broken, and one that no text is."""
-    root = tmp_path / "tree"
     (root / "include/trace/events").mkdir(parents=True)
     (root / "include/linux").mkdir()
     for number in range(24):
@@ -111,7 +119,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("with_types", [True, False])
 def test_the_same_facts(tree: Path, with_types: bool, forks: list[int]) -> None:
     facts, resolved = alone(tree)
-    assert len(facts.events) == 24 + 8 + 6
+    assert len(facts.events) == EVENTS
     assert {found.code for found in facts.skipped} == {
         "header-unbalanced", "header-other-event", "header-encoding", "header-nul",
     }  # fmt: skip
@@ -170,8 +178,27 @@ def left() -> None:
     raise SystemExit(0)
 
 
-@pytest.mark.parametrize("end", [killed, failed, left])
-@pytest.mark.parametrize("number", range(10))
+#: How often the processes exchange something in a run with types.
+EXCHANGES = 12
+
+
+def test_every_exchange_is_known(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that none is left out below."""
+    seen: list[None] = []
+    exchange = team._Pair.exchange
+
+    def counted(self: Any, value: Any) -> list[Any]:
+        seen.append(None)
+        return exchange(self, value)
+
+    monkeypatch.setattr(team._Pair, "exchange", counted)
+    _ = Headers(str(tree), X86_64, with_types=True).resolved
+    assert len(seen) == EXCHANGES
+
+
+@pytest.mark.parametrize(
+    ("number", "end"), [*((number, killed) for number in range(EXCHANGES)), (0, failed), (5, left), (11, failed)]
+)
 def test_the_other_process_ends_early(
     tree: Path,
     number: int,
@@ -223,13 +250,17 @@ def test_no_process_is_to_be_had(tree: Path, name: str, monkeypatch: pytest.Monk
     assert os.listdir("/proc/self/fd") == descriptors
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_headers_that_cannot_be_read(tree: Path) -> None:
-    for number in (4, 9, 18):
-        (tree / f"include/trace/events/sys{number:02}.h").chmod(0)
-    headers = Headers(str(tree), X86_64, with_types=True)
-    assert (headers.facts, headers.resolved) == alone(tree)
+def test_headers_that_cannot_be_read(forks: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        Path(name).chmod(0o755)
+        tree = write_tree(Path(name, "tree"))
+        for number in (4, 9, 18):
+            (tree / f"include/trace/events/sys{number:02}.h").chmod(0)
+        with unprivileged():
+            headers = Headers(str(tree), X86_64, with_types=True)
+            assert (headers.facts, headers.resolved) == alone(tree)
     assert sum(found.code == "unreadable" for found in headers.facts.skipped) == 3
+    assert len(forks) == 1
 
 
 def test_headers_that_are_too_large(tree: Path) -> None:
@@ -276,15 +307,21 @@ def test_where_a_second_core_is_free(program: str, free: bool) -> None:
 
 
 def test_a_program_with_threads_reads_alone(tree: Path, monkeypatch: pytest.MonkeyPatch, forks: list[int]) -> None:
-    monkeypatch.undo()
+    """However many cores are free."""
+    monkeypatch.setattr(team, "second_core_is_free", SECOND_CORE_IS_FREE)
+    monkeypatch.setattr(team, "_running", lambda: 1)
+    monkeypatch.setattr(team, "_allowed_cores", lambda: 8.0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
     try:
-        assert not team.second_core_is_free()
+        assert len(Headers(str(tree), X86_64).facts.events) == EVENTS
     finally:
         stop.set()
         thread.join()
+    assert not forks
 
 
 @pytest.mark.parametrize(
