@@ -6,7 +6,6 @@ the same compiler and loaded into the running kernel, which tells what became of
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -17,8 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.libbpf import BpfObject  # type: ignore[import-not-found]  # tox adds tests/ to the path
+
 _INCLUDES = "/usr/include", f"/usr/include/{os.uname().machine}-linux-gnu"
 _COMPILER = "clang-14", "-target", "bpf", "-O2", "-g", *(f"-I{path}" for path in _INCLUDES)
+_INSN_BYTES, _CALL = 8, 0x85
 _EVENTS = "sched_switch", "sched_process_exec"
 
 
@@ -149,47 +151,13 @@ def measured() -> list[Row]:
     ]  # fmt: skip
 
 
-class _ProgInfo(ctypes.Structure):
-    """The beginning of struct bpf_prog_info of linux/bpf.h."""
-
-    _fields_ = (
-        ("type", ctypes.c_uint32),
-        ("id", ctypes.c_uint32),
-        ("tag", ctypes.c_uint8 * 8),
-        ("jited_prog_len", ctypes.c_uint32),
-        ("xlated_prog_len", ctypes.c_uint32),
-        ("jited_prog_insns", ctypes.c_uint64),
-        ("xlated_prog_insns", ctypes.c_uint64),
-    )
-
-
 def _loaded(built: Path) -> Iterator[tuple[str, Size]]:
     """The sizes of an object's programs by their names."""
-    lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
-    for name in ("bpf_object__open_file", "bpf_object__next_program"):
-        getattr(lib, name).restype = ctypes.c_void_p
-    lib.bpf_program__name.restype = ctypes.c_char_p
-    handle = ctypes.c_void_p(lib.bpf_object__open_file(os.fsencode(built), None))
-    assert handle
-    assert lib.bpf_object__load(handle) == 0, built
-    program = lib.bpf_object__next_program(handle, None)
-    while program:
-        info = _ProgInfo()
-        _ask(lib, program, info)
-        code = ctypes.create_string_buffer(info.xlated_prog_len)
-        sizes = info.xlated_prog_len // 8, info.jited_prog_len
-        info = _ProgInfo(xlated_prog_len=len(code), xlated_prog_insns=ctypes.addressof(code))
-        _ask(lib, program, info)
-        calls = sum(1 for at in range(0, len(code), 8) if code.raw[at] == 0x85)
-        yield lib.bpf_program__name(ctypes.c_void_p(program)).decode(), Size(*sizes, calls)
-        program = lib.bpf_object__next_program(handle, ctypes.c_void_p(program))
-    lib.bpf_object__close(handle)
-
-
-def _ask(lib: ctypes.CDLL, program: int, info: _ProgInfo) -> None:
-    size = ctypes.c_uint32(ctypes.sizeof(info))
-    fd = lib.bpf_program__fd(ctypes.c_void_p(program))
-    assert lib.bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size)) == 0
+    with BpfObject(built) as obj:
+        for program in PROGRAMS:
+            code = obj.code(program.name)
+            calls = code[::_INSN_BYTES].count(_CALL)
+            yield program.name, Size(len(code) // _INSN_BYTES, obj.info(program.name).jited_bytes, calls)
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:

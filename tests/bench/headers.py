@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import own_peak_mib, run_once
+from bench import Run, own_peak_mib, run_once
 from support.debian import Tree  # type: ignore[import-not-found]  # tox adds tests/ to the path
 
 # SystemTap needs this for one event, its first, on the machine that the field guide was measured on.
@@ -50,15 +50,6 @@ for path in sys.argv[1:]:
         preprocessor.parse(file.read(), "header.h")
     preprocessor.write(io.StringIO())
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one run took: seconds from fork to exit, seconds of the processor, peak in MiB."""
-
-    seconds: float
-    processor: float
-    peak: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +93,10 @@ def _copied(tree: Path, folder: Path) -> Path:
     return folder
 
 
-def _measured(tree: Path, headers: Sequence[str], rounds: int) -> Mapping[str, Sequence[Cost]]:
+def _measured(tree: Path, headers: Sequence[str], rounds: int) -> Mapping[str, Sequence[Run]]:
     states = "cold", "warm", "edited"
     names = [*states, *(f"{state} types" for state in states), "pcpp"]
-    runs: dict[str, list[Cost]] = {name: [] for name in names}
+    runs: dict[str, list[Run]] = {name: [] for name in names}
     _run(_reading(tree, "resolved"), {})  # lets Python write its bytecode, and the system read the files
     for turn in range(rounds):
         for what, suffix in (("facts", ""), ("resolved", " types")):
@@ -120,25 +111,25 @@ def _measured(tree: Path, headers: Sequence[str], rounds: int) -> Mapping[str, S
     return runs
 
 
-def _measured_newest(tree: Path, rounds: int) -> tuple[Sequence[Cost], Sequence[Cost]]:
+def _measured_newest(tree: Path, rounds: int) -> tuple[Sequence[Run], Sequence[Run]]:
     """Cold runs with types, and runs after these when nothing has changed."""
-    cold, warm = list[Cost](), list[Cost]()
+    cold, warm = list[Run](), list[Run]()
     _run(_reading(tree, "resolved"), {})
     time.sleep(2.5)
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            for costs in (cold, warm):
-                costs.append(_run(_reading(tree, "resolved"), {"XDG_CACHE_HOME": folder}))
+            for runs in (cold, warm):
+                runs.append(_run(_reading(tree, "resolved"), {"XDG_CACHE_HOME": folder}))
     return cold, warm
 
 
-def newest_table(cold: Sequence[Cost], warm: Sequence[Cost]) -> Iterator[str]:
+def newest_table(cold: Sequence[Run], warm: Sequence[Run]) -> Iterator[str]:
     """The aims for Linux 7.2, held against the least of each."""
     yield f"Linux 7.2, with types; the least of {len(cold)} runs, of memory the most"
-    yield str(Aim("cold, of the processor", min(cost.processor for cost in cold), "s", 2.2))
-    yield str(Aim("cold", min(cost.seconds for cost in cold), "s", 1.5))
-    yield str(Aim("nothing changed", min(cost.seconds for cost in warm), "s", 0.15))
-    yield str(Aim("cold, peak memory", max(cost.peak for cost in cold), "MiB", 70))
+    yield str(Aim("cold, of the processor", min(run.cpu_ms for run in cold) / 1000, "s", 2.2))
+    yield str(Aim("cold", min(run.milliseconds for run in cold) / 1000, "s", 1.5))
+    yield str(Aim("nothing changed", min(run.milliseconds for run in warm) / 1000, "s", 0.15))
+    yield str(Aim("cold, peak memory", max(run.peak_kib for run in cold) / 1024, "MiB", 70))
 
 
 def _edit(header: Path) -> None:
@@ -148,10 +139,10 @@ def _edit(header: Path) -> None:
     header.write_text(text.replace(own, other) if own in text else text.replace(other, own))
 
 
-def table(runs: Mapping[str, Sequence[Cost]], headers: int) -> Iterator[str]:
-    seconds = {name: statistics.median(cost.seconds for cost in costs) for name, costs in runs.items()}
-    processor = {name: statistics.median(cost.processor for cost in costs) for name, costs in runs.items()}
-    peak = {name: max(cost.peak for cost in costs) for name, costs in runs.items()}
+def table(runs: Mapping[str, Sequence[Run]], headers: int) -> Iterator[str]:
+    seconds = {name: statistics.median(run.milliseconds for run in own) / 1000 for name, own in runs.items()}
+    processor = {name: statistics.median(run.cpu_ms for run in own) / 1000 for name, own in runs.items()}
+    peak = {name: max(run.peak_kib for run in own) / 1024 for name, own in runs.items()}
     yield f"Linux 6.1, {headers} headers with events; medians of {len(runs['cold'])} runs, of pcpp {len(runs['pcpp'])}"
     for suffix, words in (("", ""), (" types", ", with types")):
         yield str(Aim(f"cold{words}", seconds[f"cold{suffix}"], "s", 1.0))
@@ -181,14 +172,14 @@ def _reading(tree: Path, what: str) -> Sequence[str]:
     return sys.executable, "-c", READ, str(tree), what
 
 
-def _run(argv: Sequence[str], variables: Mapping[str, str]) -> Cost:
+def _run(argv: Sequence[str], variables: Mapping[str, str]) -> Run:
     environment = {**os.environ, **variables}
     # Set in many containers. It makes every start of Python compile all modules again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     run = run_once(argv[0], argv, environment)
     if run.exit_status:
         sys.exit(f"exit status {run.exit_status}: {' '.join(argv[:2])}")
-    return Cost(run.milliseconds / 1000, run.cpu_ms / 1000, run.peak_kib / 1024)
+    return run
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import MEMORY, OBJECT, compile_object, elsewhere, run_once
+from bench import MEMORY, OBJECT, Run, compile_object, elsewhere, run_once
 from support.btf_builder import SIGNED, BtfBuilder  # type: ignore[import-not-found]  # tox adds tests/ to the path
 
 EVENTS = 500, 2000, 8000
@@ -127,7 +127,7 @@ class _Bench:
 
     def _cost(self, command: Sequence[str], size: int) -> tuple[float, float] | None:
         """CPU in milliseconds and memory in MiB; None where the command fails."""
-        best: tuple[float, float] | None = None
+        runs: list[Run] = []
         environment = {**self._environment, "XDG_DATA_HOME": str(self._folder / f"home-{size}")}
         program = shutil.which("tpgen", path=environment["PATH"]) or "tpgen"
         for _ in range(_RUNS):
@@ -137,11 +137,10 @@ class _Bench:
             names = [f"kernel-{number}" for number in range(size)]
             words = {"KERNELS": names, "FILES": [str(self._folder / f"{name}.tpgen") for name in names]}
             argv = [word for each in command for word in words.get(each, [self._filled(each, size)])]
-            run = run_once(program, ["tpgen", *argv], environment)
-            if run.exit_status not in (0, 1):
+            runs.append(run_once(program, ["tpgen", *argv], environment))
+            if runs[-1].exit_status not in (0, 1):
                 return None
-            best = min(best or (run.cpu_ms, 0), (run.cpu_ms, 0))[0], run.peak_kib / 1024
-        return best
+        return min(run.cpu_ms for run in runs), max(run.peak_kib for run in runs) / 1024
 
     def _filled(self, word: str, size: int) -> str:
         if word == "NEW":

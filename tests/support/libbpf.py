@@ -88,7 +88,12 @@ class _ProgInfo(Structure):
     _fields_ = (
         ("type", c_uint32),
         ("id", c_uint32),
-        ("_tag_to_ifindex", ctypes.c_uint8 * 72),
+        ("_tag", ctypes.c_uint8 * 8),
+        ("jited_prog_len", c_uint32),
+        ("xlated_prog_len", c_uint32),
+        ("_jited_prog_insns", c_uint64),
+        ("xlated_prog_insns", c_uint64),
+        ("_load_time_to_name", ctypes.c_uint8 * 40),
         ("_ifindex", c_uint32),
         ("_flags", c_uint32),
         ("_netns_to_prog_tags", ctypes.c_uint8 * 104),
@@ -104,6 +109,8 @@ class ProgInfo:
 
     type: int
     id: int
+    # Of machine code, in bytes.
+    jited_bytes: int
     # Runs that the kernel left out because a BPF program already ran on that CPU.
     recursion_misses: int
 
@@ -288,11 +295,21 @@ class BpfObject:
 
     def info(self, program: str) -> ProgInfo:
         """What the kernel says of `program`."""
-        raw, size = _ProgInfo(), c_uint32(ctypes.sizeof(_ProgInfo))
+        raw = self._info(program, _ProgInfo())
+        return ProgInfo(raw.type, raw.id, raw.jited_prog_len, raw.recursion_misses)
+
+    def code(self, program: str) -> bytes:
+        """The instructions of `program` as the verifier left them, of eight bytes each."""
+        code = ctypes.create_string_buffer(self._info(program, _ProgInfo()).xlated_prog_len)
+        self._info(program, _ProgInfo(xlated_prog_len=len(code), xlated_prog_insns=ctypes.addressof(code)))
+        return code.raw
+
+    def _info(self, program: str, raw: _ProgInfo) -> _ProgInfo:
+        size = c_uint32(ctypes.sizeof(raw))
         fd = library().bpf_program__fd(self._program(program))
         if library().bpf_obj_get_info_by_fd(fd, byref(raw), byref(size)) != 0:
             raise self._error(f"info of {program}")
-        return ProgInfo(raw.type, raw.id, raw.recursion_misses)
+        return raw
 
     def map(self, name: str) -> BpfMap:
         """The map called `name`; a section's map (`.bss`) is found by the end of its name."""
