@@ -76,7 +76,8 @@ def render(wanted: list[Generate], open_kernels: Opener, inputs: Inputs, manifes
                     "same-name", f"{name} is also made by the [[generate]] of line {other}", each.where("events")
                 )
             owners[name], rendered.files[name] = each, content
-            rendered.included |= {name} if is_included else set()
+            if is_included:
+                rendered.included.add(name)
     return rendered
 
 
@@ -242,8 +243,10 @@ def write(
         home.remove(name)
     made = {name: Output([new], reliable_stamp(os.path.join(home.root, name))) for name, new in digests.items()}
     write_files(home, [(manifest, dump(Manifest(inputs, made, complete)))])
-    written = [name for name in wanted if os.path.join(home.root, name) in changed]
-    return Written(written, gone, [name for name in wanted if name not in written], notes)
+    written = Written(removed=gone, notes=notes)
+    for name in wanted:
+        (written.changed if os.path.join(home.root, name) in changed else written.unchanged).append(name)
+    return written
 
 
 def _refuse_foreign(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> None:
