@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, assert_never
 
 from tpgen.basics.frozen import replace
+from tpgen.basics.interning import InterningTable
 from tpgen.diagnostics import Diagnostic, Position, Severity
 from tpgen.model import (
     Argument,
@@ -37,26 +38,22 @@ _Item = TypeVar("_Item")
 Encoded = Any
 
 
-class _Table:
+class _Table(InterningTable):
     """Rows of facts of one kind, each once; facts that a row refers to have theirs before it.
 
     Rows are compared, not facts: what consists of many others takes time to compare.
     """
 
     def __init__(self, write: Callable[[Any], Encoded]) -> None:
-        self.rows: list[Encoded] = []
+        super().__init__(lambda row: row)
         self._write = write
         self._seen: dict[int, int] = {}
-        self._places: dict[Encoded, int] = {}
 
     def place(self, fact: object) -> int:
         """Return the index of the fact's row, which is added where there is none."""
         place = self._seen.get(id(fact))
         if place is None:
-            row = self._write(fact)
-            place = self._seen[id(fact)] = self._places.setdefault(row, len(self.rows))
-            if place == len(self.rows):
-                self.rows.append(row)
+            place = self._seen[id(fact)] = super().place(self._write(fact))
         return place
 
 
