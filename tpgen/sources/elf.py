@@ -225,7 +225,14 @@ _BIGGEST_ID = 64
 def elf_build_id(data: bytes, path: str) -> str | None:
     """The build id of an ELF file in hex; None where it has none, or its notes are damaged."""
     try:
-        elf = ElfFile(data, path)
+        return build_id_of(ElfFile(data, path))
+    except TpgenError:
+        return None
+
+
+def build_id_of(elf: ElfFile) -> str | None:
+    """The build id of an ELF file as `elf_build_id` has it."""
+    try:
         sections = elf.contents_of(*_SECTIONS)
     except TpgenError:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from tpgen.diagnostics import TpgenError, fail
 from tpgen.sources.btf_encoding import BtfSections, blob_in
 from tpgen.sources.compression import COMPRESSIONS, Compression, compression_of, unknown, unpacked
-from tpgen.sources.elf import ELF_MAGIC, ElfFile, elf_build_id, image_build_id
+from tpgen.sources.elf import ELF_MAGIC, ElfFile, build_id_of, elf_build_id, image_build_id
 from tpgen.target import elf_arch
 
 _BTF_MAGICS = (b"\x9f\xeb", b"\xeb\x9f")
@@ -93,7 +93,7 @@ def _elf_sections(data: bytes, path: str) -> BtfSections:
     if not sections.get(".BTF"):
         raise fail("image-no-btf", "ELF file without a .BTF section", path, _BUILT_WITH)
     arch = elf_arch(elf.machine, elf.pointer_size, elf.big_endian)
-    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), arch, elf_build_id(data, path))
+    return BtfSections(sections[".BTF"], sections.get(".BTF.base"), arch, build_id_of(elf))
 
 
 # --- kernel images
