@@ -6,11 +6,13 @@ import contextlib
 import os
 import sqlite3
 import stat
+from _thread import get_ident  # threading takes longer to import
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote
 from weakref import finalize
 
+from tpgen.cache.fingerprint import stamp_of
 from tpgen.catalog.schema import APPLICATION_ID, FORMAT, STATEMENTS
 from tpgen.diagnostics import TpgenError, fail, unreadable
 
@@ -33,19 +35,10 @@ class CatalogFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._connection = _Connection(path)
         _check_head(path)
-        try:
-            # Nobody changes a catalog in place, so there is nothing to lock and no journal to play back.
-            uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-        except (sqlite3.Error, ValueError) as error:
-            raise self.malformed(str(error)) from None
         # Python's connections refer to themselves, so that nothing but a garbage collection would close them.
         finalize(self, self._connection.close)
-        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BIGGEST_VALUE)
-        self._steps = _Steps()
-        self._connection.set_progress_handler(self._steps, _STEPS)
-        self.rows("PRAGMA trusted_schema = OFF")
         found = {sql for (sql,) in self.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
         if found != set(STATEMENTS):
             raise self.malformed("its tables are not those that tpgen makes")
@@ -56,16 +49,16 @@ class CatalogFile:
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows that a query finds. Raises `catalog-malformed`."""
         try:
-            return self._connection.execute(query, values).fetchall()
+            return self._connection.get().execute(query, values).fetchall()
         except (sqlite3.Error, ValueError, OverflowError) as error:  # of text that is no UTF-8, ValueError
             raise self.malformed(str(error)) from None
 
     def restart(self) -> None:
         """Allow as many steps as for a file that was just opened: for one more of its kernels."""
-        self._steps.done = 0
+        self._connection.steps.done = 0
 
     def close(self) -> None:
-        """Close the file; its kernels can be read no more."""
+        """Close the file until it is read again."""
         self._connection.close()
 
     def value(self, check: Callable[..., _Value], *values: Any) -> _Value:
@@ -104,6 +97,50 @@ class _Steps:
     def __call__(self) -> bool:
         self.done += 1
         return self.done > _MOST_STEPS
+
+
+class _Connection:
+    """The connection to a file. It is closed where others are wanted, and made again when it is used."""
+
+    def __init__(self, path: str) -> None:
+        self.steps = _Steps()
+        self._path = os.path.abspath(path)
+        self._stamp = stamp_of(self._path)
+        self._made: sqlite3.Connection | None = None
+        self._open: dict[_Connection, None] = {}
+
+    def get(self) -> sqlite3.Connection:
+        """The connection. Raises `ValueError` where the file is another one than before, `sqlite3.Error`."""
+        return self._made or self._make()
+
+    def _make(self) -> sqlite3.Connection:
+        if stamp_of(self._path) != self._stamp:
+            raise ValueError("it was changed while it was read")
+        self._open = _open.setdefault(get_ident(), {})
+        while len(self._open) >= _MOST_OPEN:
+            next(iter(self._open)).close()
+        # Nobody changes a catalog in place, so there is nothing to lock and no journal to play back.
+        uri = f"file:{quote(self._path)}?mode=ro&immutable=1"
+        made = sqlite3.connect(uri, uri=True, isolation_level=None)
+        made.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BIGGEST_VALUE)
+        made.set_progress_handler(self.steps, _STEPS)
+        made.execute("PRAGMA trusted_schema = OFF")
+        self._made = made
+        self._open[self] = None
+        return made
+
+    def close(self) -> None:
+        """Close the connection until it is used again."""
+        if self._made is not None:
+            self._open.pop(self, None)
+            self._made.close()
+            self._made = None
+
+
+# Of so many files a thread has connections at a time: a process may have 1024 open.
+_MOST_OPEN = 200
+# The connections of each thread, which no other may close, the oldest first.
+_open: dict[int, dict[_Connection, None]] = {}
 
 
 def _check_head(path: str) -> None:

@@ -637,6 +637,45 @@ def test_the_class_of_a_running_kernels_event(home: Path, tmp_path: Path) -> Non
     assert choice() == ("dma_fence", Origin.CATALOG), "that of this very release decides"
 
 
+def test_more_files_than_may_be_open(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are closed for each other, and all are asked: the last disagrees."""
+    monkeypatch.setattr("tpgen.catalog.file._MOST_OPEN", 2)
+    home.mkdir(parents=True)
+    known = KnownClasses("6.18.1")
+    possible = ("dma_fence", "dma_fence_unsignaled")
+    for number in range(5):
+        writer = CatalogWriter()
+        event = replace(EVENT, name="dma_fence_init", module=None, class_name=possible[number == 4])
+        writer.add(KernelInfo(f"k{number}", X86_64, "6.1", sources=("headers",)), OneEvent(event))
+        writer.save(str(home / f"k{number}.tpgen"))
+        if number == 3:
+            assert KnownClasses("6.18.1").of("dma_fence_init", None, possible) == "dma_fence"
+    for _ in range(2):
+        assert known.of("dma_fence_init", None, possible) is None
+        links = (os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd") if _is_open(number))
+        assert 0 < sum(str(home) in link for link in links) <= 2
+
+
+def _is_open(number: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{number}")
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_opened_again(is_replaced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has to be the same."""
+    monkeypatch.setattr("tpgen.catalog.file._MOST_OPEN", 1)
+    path, other = small_catalog(tmp_path), small_catalog(tmp_path, name="other.tpgen")
+    kernel = Catalog(str(path)).kernel()
+    assert Catalog(str(other)).kernel().keys() == kernel.keys()
+    if is_replaced:
+        small_catalog(tmp_path, name="new").rename(path)
+        Catalog(str(other))
+        with pytest.raises(TpgenError, match="changed while it was read"):
+            kernel.events(kernel.keys_of("sched_switch"))
+    else:
+        assert [event.name for event in kernel.events(kernel.keys_of("sched_switch"))] == ["sched_switch"]
+
+
 def test_the_class_of_an_event_whose_prototype_is_like_no_class(home: Path, tmp_path: Path) -> None:
     """A DEFINE_EVENT may write its types in other words. Where tracefs shows no record, a catalog tells the class."""
     b = small_btf()
