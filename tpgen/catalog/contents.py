@@ -147,28 +147,7 @@ class CatalogContents:
             self._at_hand = {}
 
     def _listed(self, row: EventRow) -> Event:
-        kind = self._kinds[row.kind]
-        system, name, module = self.names(row.system, row.name, row.module)
-        class_name, candidates, _ = self._class_names(row.of_class)
-        args, (class_origin, args_origin, names_origin, _) = self._arguments(row, kind)
-        return Event(
-            system=system,
-            name=name,
-            module=module,
-            kind=kind,
-            attach_name=self._event_names.opt(row.attach_name),
-            class_name=class_name,
-            class_origin=class_origin,
-            class_candidates=candidates,
-            header=None,
-            args=args,
-            args_origin=args_origin,
-            names_origin=names_origin,
-            record=None,
-            record_origin=None,
-            print_fmt=None,
-            **self._flags[row.flags],
-        )
+        return Event(header=None, record=None, record_origin=None, print_fmt=None, **self._in_lists(row))
 
     def event(self, located: Located, sources: tuple[Origin, ...]) -> Event:
         """The event of a row. `sources` are those of the kernel that may have told of NULL, the best first."""
@@ -178,42 +157,46 @@ class CatalogContents:
         return event
 
     def _event(self, row: EventRow, sources: tuple[Origin, ...]) -> Event:
-        kind = self._kinds[row.kind]
-        class_name, candidates, record = self._class(row.of_class, kind)
-        args, (class_origin, args_origin, names_origin, record_origin) = self._arguments(row, kind)
-        system, name, module = self.names(row.system, row.name, row.module)
+        known = self._in_lists(row)
+        record = self._class(row.of_class)[2]
         return Event(
-            system=system,
-            name=name,
-            module=module,
-            kind=kind,
-            attach_name=self._event_names.opt(row.attach_name),
-            class_name=class_name,
-            class_origin=class_origin,
-            class_candidates=candidates,
             header=None if row.header is None else self._position(row.header, row.line, row.column),
-            args=args,
-            args_origin=args_origin,
-            names_origin=names_origin,
-            record=record,
-            record_origin=record_origin,
+            record=None if record is None else self.record(record, known["kind"]),
+            record_origin=self._provenance(row.provenance)[3],
             print_fmt=None if row.print_fmt is None else self._print_fmt(row.print_fmt),
             syscall=None if row.syscall is None else self._syscall(row.syscall),
-            nullness_origin=_nullness_origin(args, sources, names_origin),
+            nullness_origin=_nullness_origin(known["args"], sources, known["names_origin"]),
             alternatives=() if row.alternatives is None else self._alternatives(row.alternatives),
-            **self._flags[row.flags],
+            **known,
         )
 
-    def _arguments(self, row: EventRow, kind: Kind) -> tuple[tuple[Argument, ...] | None, tuple[Origin | None, ...]]:
-        """The arguments of an event, and the origins of its class, its arguments, their names and its record."""
+    def _in_lists(self, row: EventRow) -> dict[str, Any]:
+        """The facts of an event that lists have as well, by their names."""
+        kind = self._kinds[row.kind]
+        system, name, module = self.names(row.system, row.name, row.module)
+        class_name, candidates, _ = self._class(row.of_class)
         is_handed_out = validate.is_handed_out(kind, row.attach_name)
-        args = None if row.prototype is None else self._args(row.prototype, is_handed_out)
-        return args, self._provenance(row.provenance)
+        class_origin, args_origin, names_origin, _ = self._provenance(row.provenance)
+        return {
+            "system": system,
+            "name": name,
+            "module": module,
+            "kind": kind,
+            "attach_name": self._event_names.opt(row.attach_name),
+            "class_name": class_name,
+            "class_origin": class_origin,
+            "class_candidates": candidates,
+            "args": None if row.prototype is None else self._args(row.prototype, is_handed_out),
+            "args_origin": args_origin,
+            "names_origin": names_origin,
+            **self._flags[row.flags],
+        }
 
     def names(self, system: Any, name: Any, module: Any) -> tuple[str | None, str, str | None]:
         """The system, the name and the module of an event."""
         return self._systems.opt(system), self._event_names[name], self._modules.opt(module)
 
+    @memoised
     def record(self, number: Any, kind: Kind) -> Record:
         """The record of that number, which an event of that kind has."""
         return self._value(validate.record, self.unchecked_record(number), kind, self._target)
@@ -263,12 +246,7 @@ class CatalogContents:
     # --- what events refer to
 
     @memoised
-    def _class(self, number: Any, kind: Kind) -> tuple[str | None, tuple[str, ...], Record | None]:
-        name, candidates, record = self._class_names(number)
-        return name, candidates, None if record is None else self.record(record, kind)
-
-    @memoised
-    def _class_names(self, number: Any) -> tuple[str | None, tuple[str, ...], Any]:
+    def _class(self, number: Any) -> tuple[str | None, tuple[str, ...], Any]:
         """The name of a class, the candidates for it, and the number of its record."""
         name, candidates, record = self._only("class", number)
         others = self._value(validate.text, candidates).split() if candidates else ()
