@@ -38,8 +38,8 @@ __all__ = [
     "Break", "Change", "Check", "CheckFailed", "Comparison", "Consequence", "Counts", "Diagnostic", "Event",
     "EventDiff", "EventHistory", "EventSymbols", "Evidence", "Expected", "Finding", "Form", "FormHistory",
     "GeneratedFile", "GeneratedFiles", "Group", "History", "HistoryKernel", "Judgement", "Kernel", "KernelInfo",
-    "Kernels", "KernelsDiff", "Known", "Loaded", "Side", "SiteTotal", "Stage", "Step", "StoredKernel", "Subject",
-    "Symbol", "Symbols", "Tally", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "What", "atlas",
+    "Kernels", "KernelsDiff", "Known", "Loaded", "Side", "SiteTotal", "Stage", "Step", "StoredKernel", "StoredKernels",
+    "Subject", "Symbol", "Symbols", "Tally", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "What", "atlas",
     "backends", "check", "diff", "doctor", "history", "join_kernels", "kernels", "merge_catalogs", "open_kernel",
     "open_kernels",
 ]  # fmt: skip
@@ -147,14 +147,11 @@ def doctor(
     return tuple(judgement for each in examined for judgement in each.judgements)
 
 
-def kernels() -> tuple[StoredKernel, ...]:
-    """The kernels of `tpgen catalog list`, this user's first. Raises `TpgenError` for a file that cannot be read."""
+def kernels() -> StoredKernels:
+    """The kernels of `tpgen catalog list`, this user's first. Raises `TpgenError` where tpgen's own are missing."""
     from tpgen.catalog.store import stored_kernels
 
-    known, broken = stored_kernels()
-    if broken:
-        raise TpgenError(*broken)
-    return tuple(known)
+    return StoredKernels(*stored_kernels())
 
 
 def merge_catalogs(output: Path, *inputs: Path) -> int:
@@ -308,6 +305,17 @@ class Check:
         """Whether `tpgen check` would exit with 0."""
         errors = [each for each in (*self.findings, *self.skipped) if each.severity == Severity.ERROR]
         return not errors
+
+
+class StoredKernels(tuple["StoredKernel", ...]):
+    """Stored kernels. `notes` report the files that cannot be read, with the severity `error`."""
+
+    notes: tuple[Diagnostic, ...]
+
+    def __new__(cls, kernels: Iterable[StoredKernel], notes: Iterable[Diagnostic]) -> StoredKernels:
+        made = super().__new__(cls, kernels)
+        made.notes = tuple(notes)
+        return made
 
 
 class GeneratedFiles(list[GeneratedFile]):

@@ -194,6 +194,20 @@ def test_kernels_are_those_of_the_catalog() -> None:
     assert shipped.events == len(api.open_kernel("debian-6.12-amd64").query())
 
 
+def test_a_file_that_is_no_catalog_hides_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    before = api.kernels()
+    assert before.notes == ()
+    broken = tmp_path / "tpgen" / "catalog" / "broken.tpgen"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("x")
+    after = api.kernels()
+    assert after == before
+    assert [(note.code, note.severity, str(note.position)) for note in after.notes] == [
+        ("catalog-foreign", api.Severity.ERROR, str(broken))
+    ]
+
+
 def test_merging_catalogs(tmp_path: Path) -> None:
     infos = [api.KernelInfo(name, X86_64) for name in ("a", "b")]
     parts = [small_catalog(tmp_path, info, name=f"{info.name}.tpgen") for info in infos]
