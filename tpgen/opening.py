@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
-from tpgen.diagnostics import Diagnostic, Severity, TpgenError, fail
+from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.kernel.options import PATH, options_of, split_catalog
 from tpgen.kernel.request import KernelRequest
 from tpgen.paths import live_kernel_askable
@@ -85,6 +85,9 @@ def open_fleet(names: Sequence[str], arch: str | None, report: Report) -> dict[s
     for path, name in dict.fromkeys(wanted):
         if path == "live":
             opened.append(("live", open_kernel(KernelRequest("live", arch=arch), report)))
+            continue
+        if name is None:
+            opened.append((None, open_stored(path, arch, report)))
             continue
         if path not in catalogs:
             catalogs[path] = Catalog(path)
@@ -172,12 +175,12 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
     _refuse_useless(request)
     if request.kernel == "live" or (request.kernel is None and (request.has_files or live_kernel_askable())):
         return None
-    from tpgen.catalog.store import newest_shipped, open_named
+    from tpgen.catalog.store import newest_shipped
 
     if request.btf or request.tracefs:
         raise fail("usage", "--kernel and files: a catalog has its own", hint="give one or the other")
     if request.kernel is not None:
-        return open_named(request.kernel, request.arch)
+        return open_stored(request.kernel, request.arch, report)
     newest = newest_shipped(request.arch)
     if newest is None:
         return None
@@ -187,6 +190,37 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
     found = newest.open()
     found.is_stand_in = True
     return found
+
+
+def open_stored(name: str, arch: str | None, report: Report) -> CatalogKernel:
+    """The kernel of a catalog that `--kernel` means; for an image that of its build id, which is reported.
+
+    Raises `TpgenError`: `unknown-kernel`, and what is wrong with the catalog.
+    """
+    from tpgen.catalog.store import open_named
+
+    try:
+        return open_named(name, arch)
+    except TpgenError as error:
+        if not _is_no_catalog(name, error) or (found := _of_image(name, report)) is None:
+            raise
+        return found
+
+
+def _is_no_catalog(path: str, error: TpgenError) -> bool:
+    """Whether an error says that this file is no catalog, not one of those that were searched for its name."""
+    return any(each.code == "catalog-foreign" and each.position == Position(path) for each in error.diagnostics)
+
+
+def _of_image(path: str, report: Report) -> CatalogKernel | None:
+    """The stored kernel whose image is in a file, which is reported; None where none is."""
+    from tpgen.catalog.store import by_image
+
+    if (found := by_image(path)) is None:
+        return None
+    message = f"not read itself: by its build id this is {found.info.name}, which a catalog has"
+    report(Diagnostic("kernel-image", message, Position(path), "--btf reads the image", Severity.NOTE))
+    return found.open()
 
 
 def with_drivers(catalog: CatalogKernel, request: KernelRequest) -> KernelWithDrivers:
@@ -207,13 +241,26 @@ def with_drivers(catalog: CatalogKernel, request: KernelRequest) -> KernelWithDr
 
 
 def open_named(name: str, report: Report) -> KernelEvents:
-    """The kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
-    try:
+    """The kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone.
+
+    An image without BTF is the stored kernel of its build id, which is reported.
+    """
+    if name == "live":
         return open_kernel(KernelRequest(kernel=name), report)
+    from tpgen.catalog.store import open_named
+
+    try:
+        return open_named(name)
     except TpgenError as error:
-        if [diagnostic.code for diagnostic in error.diagnostics] != ["catalog-foreign"]:
+        if not _is_no_catalog(name, error):
             raise
-    return open_checked(KernelRequest(btf=(name,)))
+    try:
+        return open_checked(KernelRequest(btf=(name,)))
+    except TpgenError as error:
+        can_be_asked = any(each.code != "image-no-btf" for each in error.diagnostics)
+        if can_be_asked or (found := _of_image(name, report)) is None:
+            raise
+        return found
 
 
 def kernel_names(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -150,7 +150,7 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     """
     path, name = split_catalog(wanted)
     if os.sep in path or path.endswith(CATALOG_SUFFIX):
-        return _in_file(path, name)
+        return Catalog(path).kernel(name)
     of_arch = target_named(arch).arch if arch else machine()
     if (found := best_shipped(wanted, _shipped()[0], of_arch)) is not None:  # the user's may be thousands
         return found.open()
@@ -160,20 +160,10 @@ def open_named(wanted: str, arch: str | None = None) -> CatalogKernel:
     if (found := best(wanted, known, of_arch)) is not None:
         return found.open()
     if os.path.isfile(wanted):
-        return _in_file(wanted, None)
+        return Catalog(wanted).kernel()
     if broken:  # it may have been in one of these
         raise TpgenError(*broken)
     raise fail("unknown-kernel", f"no kernel {wanted!r}", hint=_known(wanted, known))
-
-
-def _in_file(path: str, name: str | None) -> CatalogKernel:
-    """The kernel in a catalog file; in an image of a stored kernel that one. Raises what `Catalog` does."""
-    try:
-        return Catalog(path).kernel(name)
-    except TpgenError as error:
-        if name is None and error.diagnostics[0].code == "catalog-foreign" and (found := by_image(path)) is not None:
-            return found.open()
-        raise
 
 
 def by_image(path: str) -> StoredKernel | None:

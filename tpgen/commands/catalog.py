@@ -108,12 +108,13 @@ def _show_parser() -> Parser:
 
 def _show(options: argparse.Namespace) -> int:
     from tpgen.catalog.collection.about import summary
-    from tpgen.catalog.store import names_of, open_named
+    from tpgen.catalog.store import names_of
+    from tpgen.opening import open_stored
 
     names = [name for wanted in options.kernels for name in names_of(wanted, options.arch)]
     shown = []
     for name in dict.fromkeys(names):
-        kernel = open_named(name, options.arch)
+        kernel = open_stored(name, options.arch, base.report_note)
         found = summary(kernel)
         shown.append({**_about(kernel.info), "path": kernel.catalog.path, **_known(kernel, found)})
         if not options.json:

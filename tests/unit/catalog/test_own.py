@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.btf_builder import SIGNED, elf
 from support.catalogs import X86_64, changed, small_catalog
 from support.cli import Done, refusal, tpgen
+from support.small_kernel import small_btf
 
 from tpgen.catalog.collection import names
 from tpgen.catalog.read import Catalog
@@ -200,19 +203,77 @@ def test_kernel_by_build_id(lab: Path, home: Path) -> None:
     assert tpgen("list", "--kernel", IMAGE[:8]).code == 2
 
 
-def test_kernel_by_image(lab: Path, home: Path, tmp_path: Path) -> None:
-    """An ELF file whose notes have the build id of a kernel, with no BTF at all."""
-    from support.btf_builder import elf
-
-    tpgen("catalog", "add", lab)
+def image_of(build_id: str, **sections: bytes) -> bytes:
+    """An ELF file whose notes have a build id."""
     note = (4).to_bytes(4, "little") + (20).to_bytes(4, "little") + (3).to_bytes(4, "little") + b"GNU\0"
+    others = {f".{name}": content for name, content in sections.items()}
+    return elf({".text": b"\x90" * 64, ".notes": note + bytes.fromhex(build_id), **others})
+
+
+def told_of(image: Path) -> str:
+    """The note that a stored kernel is read in the place of its image."""
+    message = "not read itself: by its build id this is lab-a, which a catalog has"
+    return f"{image}: note: {message} [kernel-image]; --btf reads the image\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("list",), ("catalog", "show"), ("history", "sched_switch"), ("check", "sched_switch")]
+)
+def test_kernel_by_image(command: tuple[str, ...], lab: Path, home: Path, tmp_path: Path) -> None:
+    """An image with no BTF at all."""
+    tpgen("catalog", "add", lab)
     image = tmp_path / "vmlinux"
-    image.write_bytes(elf({".text": b"\x90" * 64, ".notes": note + bytes.fromhex(IMAGE)}))
-    assert tpgen("list", "--kernel", image).out == tpgen("list", "--kernel", "lab-a").out
-    assert [line.split()[0] for line in tpgen("catalog", "list", image).out.splitlines()] == ["lab-a"]
-    image.write_bytes(elf({".text": b"\x90" * 64, ".notes": note + bytes(20)}))
-    done = tpgen("list", "--kernel", image)
+    image.write_bytes(image_of(IMAGE))
+    option = () if command[0] == "catalog" else ("--kernel",)
+    by_name = tpgen(*command, *option, "lab-a")
+    assert tpgen(*command, *option, image) == replace(by_name, err=told_of(image) + by_name.err)
+    image.write_bytes(image_of("00" * 20))
+    done = tpgen(*command, *option, image)
     assert (done.code, "[catalog-foreign]" in done.err) == (2, True)
+
+
+def test_list_by_image(lab: Path, home: Path, tmp_path: Path) -> None:
+    tpgen("catalog", "add", lab)
+    image = tmp_path / "vmlinux"
+    image.write_bytes(image_of(IMAGE))
+    assert [line.split()[0] for line in tpgen("catalog", "list", image).out.splitlines()] == ["lab-a"]
+
+
+def test_diff_reads_an_image_itself(lab: Path, home: Path, tmp_path: Path) -> None:
+    """Whether a kernel of its build id is stored or not."""
+    b = small_btf()
+    b.event("only_in_the_image", [("number", b.integer("int", 4, SIGNED))])
+    tpgen("catalog", "add", lab)
+    image = tmp_path / "vmlinux"
+    found = []
+    for build_id in (IMAGE, "00" * 20):
+        image.write_bytes(image_of(build_id, BTF=b.blob()))
+        found.append(tpgen("diff", "lab-a", image, "only_in_the_image", "--json"))
+    assert found[0] == found[1]
+    (event,) = json.loads(found[0].out)["events"]
+    assert [change["change"] for change in event["changes"]] == ["event-new"]
+
+
+def test_diff_of_an_image_without_btf(lab: Path, home: Path, tmp_path: Path) -> None:
+    tpgen("catalog", "add", lab)
+    image = tmp_path / "vmlinux"
+    image.write_bytes(image_of(IMAGE))
+    done = tpgen("diff", "lab-b", image)
+    by_name = tpgen("diff", "lab-b", "lab-a")
+    out, err = (text.replace("lab-a", str(image)) for text in (by_name.out, by_name.err))
+    assert done == replace(by_name, out=out, err=told_of(image) + err)
+    image.write_bytes(image_of("00" * 20))
+    done = tpgen("diff", "lab-b", image)
+    assert (done.code, "[image-no-btf]" in done.err) == (2, True)
+
+
+def test_diff_of_a_name_that_no_file_has(lab: Path, home: Path) -> None:
+    """It is told of the broken file that it may be in, not of a file of its name."""
+    tpgen("catalog", "add", lab)
+    (home / "broken.tpgen").write_text("x")
+    done = tpgen("diff", "lab-a", "lab-z")
+    assert (done.code, done.err) == (2, tpgen("list", "--kernel", "lab-z").err)
+    assert "broken.tpgen: error: not a catalog [catalog-foreign]" in done.err
 
 
 # --- the index of names

@@ -78,7 +78,7 @@ def open_catalog(options: argparse.Namespace) -> CatalogKernel | None:
 
 
 def kernel_named(name: str) -> KernelEvents:
-    """Open the kernel that `--kernel NAME` means; a file that is no catalog is one with BTF, of vmlinux alone."""
+    """Open the kernel that `--kernel NAME` means, as `opening.open_named` does."""
     return opening.open_named(name, report_note)
 
 
