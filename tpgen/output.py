@@ -11,17 +11,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
 
+from tpgen.basics.patterns import pattern
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import TpgenError, fail
 
-TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     Data: TypeAlias = bytes | memoryview
 
 # What a run that was killed leaves behind, and how long another one may still be at work on it.
-_TEMPORARY = re.compile(r"\.tpgen-[0-9a-f]{16}-\d+")
+_TEMPORARY = pattern(r"\.tpgen-[0-9a-f]{16}-\d+")
 _DAY_SECONDS = 86_400
 
 

@@ -96,9 +96,7 @@ class Analysis:
         # Of a tree that was read before there is little to do.
         by_itself = self._previous is not None or len(self.listing.paths) < _MANY
         found = self._read(ALONE) if by_itself else shared(self._read)
-        self._files, self._units, self._fragments, self._skipped, resolved_units = found
-        if resolved_units:
-            self.__dict__["_resolved_units"] = resolved_units
+        self._files, self._units, self._fragments, self._skipped, self._resolved_by_team = found
 
     def _read(self, team: Team) -> _Found:
         """Read the headers, and resolve their types where another does a share of that."""
@@ -163,6 +161,8 @@ class Analysis:
 
     @cached_property
     def _resolved_units(self) -> ResolvedUnits:
+        if self._resolved_by_team:
+            return self._resolved_by_team
         listing, previous = self.listing, self._previous
         include_paths, environment = self._include_paths, self._type_environment
         if previous is None or previous.resolved_units is None:
