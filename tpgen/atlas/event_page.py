@@ -139,7 +139,7 @@ def _form(form: Form, history: FormHistory, reason: str | None, kernels: Mapping
     order = sorted(range(len(rows)), key=lambda at: -kernels[history.groups[at].kernels[-1]].number)
     versions = []
     for at in order:
-        values = rows[at] if at == 0 else _marked(rows[at], rows[at - 1])
+        values = rows[at] if at == 0 else _marked(rows[at], rows[at - 1], _NOTHING_KNOWN[form])
         group, before = history.groups[at], letters[at - 1] if at else None
         versions.append(_version(form, group, letters[at], before, values, ids))
     said = reason if reason is None or not versions else None
@@ -201,7 +201,11 @@ def _field(field: Field) -> Value:
     return Value("", field.name, _cut(declared, field.type), place, field.size_bytes, signed, path)
 
 
-def _marked(now: Sequence[Value], before: Sequence[Value]) -> list[Value]:
+# What `about` says where it is empty.
+_NOTHING_KNOWN = {Form.RAW: "NULL-ness unknown", Form.CLASSIC: "sign unknown"}
+
+
+def _marked(now: Sequence[Value], before: Sequence[Value], nothing_known: str) -> list[Value]:
     """The rows with their marks, then those that are no longer there."""
     old = {value.name: value for value in before}
     marked = []
@@ -210,7 +214,7 @@ def _marked(now: Sequence[Value], before: Sequence[Value]) -> list[Value]:
         if was is None:
             marked.append(value._replace(mark="added"))
         elif _facts(value) != _facts(was):
-            marked.append(value._replace(mark="changed", was=_was(was, value)))
+            marked.append(value._replace(mark="changed", was=_was(was, value) or nothing_known))
         else:
             marked.append(value)
     return [*marked, *(value._replace(mark="removed") for value in old.values())]
@@ -221,14 +225,13 @@ def _facts(value: Value) -> tuple[object, ...]:
 
 
 def _was(was: Value, now: Value) -> str:
-    """The facts of a row that are others now, in words."""
+    """The facts of a row that are others now, in words; nothing where there was none."""
     size = f"{was.size} bytes" if was.size is not None else "of unknown size"
-    pairs = (
-        ("".join(was.declared), "".join(now.declared)), (was.place, now.place),
-        (size if was.size != now.size else "", ""),
-        (was.about or "NULL-ness unknown", now.about or "NULL-ness unknown"),
+    facts = (
+        ("".join(was.declared), was.declared != now.declared), (was.place, was.place != now.place),
+        (size, was.size != now.size), (was.about, was.about != now.about),
     )  # fmt: skip
-    return ", ".join(before for before, after in pairs if before != after)
+    return ", ".join(text for text, is_other in facts if text and is_other)
 
 
 def _identified(values: Iterable[Value], form: Form, letter: str, ids: _Ids) -> Iterator[Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,9 @@ from support.told_kernel import INT, ToldKernel, event, number, pointer
 
 from tpgen.atlas.publish import publish
 from tpgen.atlas.site import Atlas, prepare, site
+from tpgen.basics.frozen import replace
 from tpgen.kernel.events import KernelEvents
+from tpgen.model import Array, Field, Int, Nullness, Pointer, Record, Void
 from tpgen.target import target_named
 
 SOCK = pointer("sock")
@@ -87,6 +90,19 @@ def test_an_event_that_changed_has_a_version_each() -> None:
     assert "gone removed" in text
     assert "came added" in text
     assert "family changed" in text
+
+
+def test_what_changed_was_otherwise() -> None:
+    """That nothing was known of a value is told where nothing else changed."""
+    text, made = Array(Int("char", 1, False), 4), event("e", {"a": SOCK, "b": Pointer(Void())})
+    asked = [replace(arg, nullness=Nullness.NEVER) for arg in event("e", {"a": SOCK, "b": SOCK}).args or ()]
+    old = replace(made, record=Record(8, 16, (Field("why", text, 8, 4, False), Field("n", INT, 12, 4, None))))
+    new = replace(made, record=Record(8, 16, (Field("why", INT, 8, 4, True), number("n", 12))), args=tuple(asked))
+    opened = {"one": ToldKernel([old], "5.10.0-1-amd64"), "two": ToldKernel([new], "6.1.0-2-amd64")}
+    found = {file.path: file.data for file in site(prepare(Atlas(opened)))}["events/sys/e.html"].decode()
+    assert re.findall(r'<div class="was">was (.*?)</div>', found) == [
+        "NULL-ness unknown", "void *b", "char why[4]", "sign unknown",
+    ]  # fmt: skip
 
 
 def test_an_event_that_is_alike_has_one_version() -> None:
