@@ -58,3 +58,10 @@ class Entry:
     def newest(self) -> Member:
         """The event as the newest kernel has it that has any."""
         return self.members[-1]
+
+    @property
+    def call_numbers(self) -> dict[str, int]:
+        """The numbers of a system call by architecture, sorted; none of what is no system call."""
+        calls = ((member.kernel.target.arch, member.event.syscall) for member in self.members)
+        numbers = {arch: call.number for arch, call in calls if call is not None and call.number is not None}
+        return dict(sorted(numbers.items()))

@@ -69,16 +69,6 @@ class Index:
         for (ctype, form, name, declared), numbers in uses.items():
             self.types.setdefault(ctype, []).append(Use(event, form, name, declared, tuple(sorted(set(numbers)))))
 
-    def extend(self, other: Index) -> None:
-        """Add the events of another index of the same kernels, behind those that are here."""
-        start = len(self.events)
-        self.events += other.events
-        for ctype, uses in other.types.items():
-            self.types.setdefault(ctype, []).extend(use._replace(event=use.event + start) for use in uses)
-        for form, names in other.names.items():
-            for name, numbers in names.items():
-                self.names[form].setdefault(name, []).extend(number + start for number in numbers)
-
     def systems(self) -> dict[str, list[EventRow]]:
         """The events of each system, by name."""
         found: dict[str, list[EventRow]] = {}
@@ -104,16 +94,11 @@ class Index:
         for known in history.known_as:
             if known.module is not None:
                 modules.setdefault(known.module, []).extend(self._of(known.kernels))
-        calls = {
-            member.kernel.target.arch: member.event.syscall.number
-            for member in entry.members
-            if member.event.syscall is not None and member.event.syscall.number is not None
-        }
         owned = tuple((module, tuple(sorted(numbers))) for module, numbers in modules.items())
         return EventRow(
             entry.path, newest.system, newest.name, newest.module, newest.kind, prototype(newest),
             self._of(history.kernels), max(len(history.raw.groups), len(history.classic.groups)), owned,
-            tuple(sorted(calls.items())),
+            tuple(entry.call_numbers.items()),
         )  # fmt: skip
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
+from tpgen.atlas import paths
 from tpgen.atlas.changes import Compared
 from tpgen.atlas.index import EventRow, Index, Use
 from tpgen.atlas.pages import File, KernelLink, Pages
@@ -72,12 +74,9 @@ def _names_to_search(pages: Pages, index: Index) -> SearchIndex:
     )
 
 
-def _counts(names: Any) -> list[tuple[str, int]]:
-    found: dict[str, int] = {}
-    for name in names:
-        letter = letter_of(name)
-        found[letter] = found.get(letter, 0) + 1
-    return sorted(found.items())
+def _counts(names: Iterable[str]) -> list[tuple[str, int]]:
+    """The letters of some names, each with how many begin with it."""
+    return sorted(Counter(map(letter_of, names)).items())
 
 
 def _row(row: EventRow, pages: Pages) -> dict[str, Any]:
@@ -210,7 +209,7 @@ def _use(index: Index, use: Use) -> tuple[EventRow, str, str, tuple[int, ...]]:
     return index.events[use.event], use.declared, fragment(_ID[use.form], use.name), use.kernels
 
 
-_ID: Any = {Form.RAW: "arg", Form.CLASSIC: "field"}
+_ID: Mapping[Form, Literal["arg", "field"]] = {Form.RAW: "arg", Form.CLASSIC: "field"}
 
 
 # --- names
@@ -233,7 +232,10 @@ def _names(pages: Pages, index: Index) -> Iterator[File]:
         )  # fmt: skip
 
 
-_OF_FORM: Any = {Form.RAW: ("arguments", "Arguments"), Form.CLASSIC: ("fields", "Fields")}
+_OF_FORM: Mapping[Form, tuple[paths.Kind, str]] = {
+    Form.RAW: ("arguments", "Arguments"),
+    Form.CLASSIC: ("fields", "Fields"),
+}
 
 
 def _values(pages: Pages, index: Index, form: Form) -> Iterator[File]:

@@ -111,16 +111,12 @@ class Pages:
         """The page of an event."""
         event, history = entry.newest.event, entry.history
         modules = sorted({known.module for known in history.known_as if known.module is not None})
-        calls = {
-            member.kernel.target.arch: f"{member.event.syscall.number} on {member.kernel.target.arch}"
-            for member in entry.members
-            if member.event.syscall is not None and member.event.syscall.number is not None
-        }
         yield from self.page(
             entry.path, "event", "events", _about(entry), self._document(entry),
             page=event_page(entry, self.kernels), event=event, history=history, kind=KINDS[event.kind],
             system_path=None if event.system is None else path_of("system", event.system), modules=modules,
-            number=", ".join(calls[arch] for arch in sorted(calls)), codes=list(self._codes(codes)),
+            number=", ".join(f"{number} on {arch}" for arch, number in entry.call_numbers.items()),
+            codes=list(self._codes(codes)),
             breaks=[(each.steps, [change_line(change) for change in each.changes]) for each in history.breaks],
         )  # fmt: skip
 

@@ -100,6 +100,7 @@ def checked_url(url: str | None) -> str | None:
     if (
         scheme not in ("http", "https")
         or not rest
+        or rest.startswith("/")
         or not (rest.isascii() and rest.isprintable())
         or set(rest) & _NO_URL
     ):

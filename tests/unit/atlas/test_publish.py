@@ -62,7 +62,8 @@ def test_a_run_that_fails_leaves_the_old_site(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    "url", ["example.org", "ftp://example.org", "https://", 'https://a"b', "https://a/?q", "https://a b"]
+    "url",
+    ["example.org", "ftp://example.org", "https://", "https:///atlas/", 'https://a"b', "https://a/?q", "https://a b"],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(TpgenError, match="usage"):
