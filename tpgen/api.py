@@ -205,15 +205,10 @@ def history(
     pattern that none of them knows.
     """
     from tpgen.history.compute import histories
-    from tpgen.opening import open_fleet
 
-    if kernels is None:
-        notes: list[Diagnostic] = []
-        opened: Mapping[str, KernelEvents] = open_fleet((), arch, notes.append)
-        found = histories(opened, patterns, module)
-        return replace(found, notes=(*notes, *found.notes))
-    opened = kernels._events if isinstance(kernels, Kernels) else join_kernels(kernels)._events
-    return histories(opened, patterns, module)
+    notes: list[Diagnostic] = []
+    found = histories(_fleet(kernels, arch, notes), patterns, module)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def atlas(
@@ -230,13 +225,20 @@ def atlas(
     """
     from tpgen.atlas.publish import checked_url, publish
     from tpgen.atlas.site import Atlas
+
+    address = checked_url(base_url)
+    return publish(Atlas(_fleet(kernels, arch, []), address), os.fspath(directory))
+
+
+def _fleet(
+    kernels: Kernels | Iterable[Kernel] | None, arch: str | None, notes: list[Diagnostic]
+) -> Mapping[str, KernelEvents]:
+    """The kernels by name: those given, else all that are stored, with `notes` of files that cannot be read."""
     from tpgen.opening import open_fleet
 
     if kernels is None:
-        opened: Mapping[str, KernelEvents] = open_fleet((), arch, lambda note: None)
-    else:
-        opened = kernels._events if isinstance(kernels, Kernels) else join_kernels(kernels)._events
-    return publish(Atlas(opened, checked_url(base_url)), os.fspath(directory))
+        return open_fleet((), arch, notes.append)
+    return kernels._events if isinstance(kernels, Kernels) else join_kernels(kernels)._events
 
 
 def _live_by_its_name(opened: Iterable[tuple[str, KernelEvents]]) -> Iterator[tuple[str, KernelEvents]]:

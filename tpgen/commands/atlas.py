@@ -7,7 +7,8 @@ import gc
 
 from tpgen import opening
 from tpgen.commands.common import base
-from tpgen.commands.common.parsing import Parser
+from tpgen.commands.common.options import FLEET_OPTIONS
+from tpgen.commands.common.parsing import Parser, add
 from tpgen.commands.common.progress import Line
 from tpgen.commands.deliver import say
 from tpgen.diagnostics import fail
@@ -18,12 +19,7 @@ def parser() -> Parser:
         "tpgen atlas", description="Make a static site of what events hand out, kernel by kernel.", allow_abbrev=False
     )
     made.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory of the site")
-    made.add_argument(
-        "--kernel", action="append", default=[], metavar="K",
-        help="a kernel as for --kernel, such as live, 6.12, 'debian-*-arm64' or a catalog file; repeatable; "
-        "by default all that are stored",
-    )  # fmt: skip
-    made.add_argument("--arch", metavar="ARCH", help="only kernels of this architecture")
+    add(made, FLEET_OPTIONS)
     made.add_argument("--base-url", metavar="URL", help="the address that the site will have: adds sitemap.xml")
     return made
 

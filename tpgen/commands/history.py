@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tpgen import opening
 from tpgen.commands.common import base
-from tpgen.commands.common.parsing import Parser
+from tpgen.commands.common.options import FLEET_OPTIONS
+from tpgen.commands.common.parsing import Parser, add
 from tpgen.commands.common.terminal import add_color, colours, print_text
 from tpgen.diagnostics import printable_json, printable_lines
 
@@ -23,12 +24,7 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument("events", nargs="+", metavar="EVENT", help="an event, or a pattern such as 'sched:*'")
-    made.add_argument(
-        "--kernel", action="append", default=[], metavar="K",
-        help="a kernel as for --kernel, such as live, 6.12, 'debian-*-arm64' or a catalog file; repeatable; "
-        "by default all that are stored",
-    )  # fmt: skip
-    made.add_argument("--arch", metavar="ARCH", help="only kernels of this architecture")
+    add(made, FLEET_OPTIONS)
     made.add_argument("--module", metavar="NAME", help="only events that are of this module on any of the kernels")
     made.add_argument("--json", action="store_true", help="an object for programs")
     add_color(made)

@@ -60,6 +60,17 @@ class Declared:
         return not self.words[0].startswith("-")
 
 
+#: The options of a command that is about many kernels at once: all that are stored, or those that any name means.
+FLEET_OPTIONS = (
+    Declared(
+        "--kernel", action="append", default=[], metavar="K",
+        help="a kernel as for --kernel, such as live, 6.12, 'debian-*-arm64' or a catalog file; repeatable; "
+        "by default all that are stored",
+    ),
+    Declared("--arch", metavar="ARCH", help="only kernels of this architecture"),
+)  # fmt: skip
+
+
 def kernel_options(pick: bool = True) -> tuple[list[Declared], list[Declared]]:
     """The options that name a kernel, and those that pick events of it, which a command without `pick` has not."""
     return (

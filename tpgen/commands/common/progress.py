@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
 from tpgen.commands.deliver import say
 from tpgen.diagnostics import printable
 
@@ -15,7 +16,7 @@ class Line:
     """One line on a terminal that is written over and taken away at the end; nothing where stderr is no terminal."""
 
     def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
+        self._shown = width_of(sys.stderr) is not None
         self._next = 0.0
 
     def __enter__(self) -> Line:
@@ -27,7 +28,7 @@ class Line:
 
     def stage(self, text: str) -> None:
         if self._shown:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+            width = width_of(sys.stderr) or USUAL_WIDTH
             say(f"\r\033[K{printable(text)[: width - 1]}")
 
     def _now_and_then(self, text: Callable[[], str]) -> None:
