@@ -141,9 +141,9 @@ def apart(opened: Iterable[tuple[str | None, KernelEvents]]) -> dict[str, Kernel
         kernels.setdefault(_identity(kernel), (name or _name_of(kernel), kernel))
     found = list(kernels.values())
     if len(found) > 1 and all(kernel.release for _, kernel in found):
-        from tpgen.catalog.store import release_numbers
+        from tpgen.catalog.releases import age
 
-        found.sort(key=lambda pair: (release_numbers(pair[1].release), pair[1].release, pair[0]))
+        found.sort(key=lambda pair: (age(pair[1].release), pair[1].release, pair[0]))
     named: dict[str, KernelEvents] = {}
     for name, kernel in found:
         number = sum(other == name or other.startswith(f"{name} #") for other in named)

@@ -18,7 +18,7 @@ from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.cache import kernel_identity
 from tpgen.cache.fingerprint import installation
 from tpgen.cache.private_files import PrivateFiles, discard
-from tpgen.diagnostics import Diagnostic, TpgenError
+from tpgen.diagnostics import TpgenError
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.kernel.options import CATALOG_SUFFIX
 

@@ -16,6 +16,7 @@ from tpgen.cache.private_files import make_directory
 from tpgen.catalog.collection.images import build_id_of, has_build_id, is_build_id
 from tpgen.catalog.collection.names import kernels_in
 from tpgen.catalog.read import Catalog, CatalogKernel
+from tpgen.catalog.releases import NUMBERS, age, release_numbers
 from tpgen.catalog.schema import KernelInfo
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
 from tpgen.kernel.options import CATALOG_SUFFIX, split_catalog
@@ -23,7 +24,6 @@ from tpgen.kernel.request import is_glob
 from tpgen.paths import shipped_catalogs, user_catalogs
 from tpgen.target import target_named
 
-_RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 # What a catalog may be called: more would be a path, an option or a riddle.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,99}")
 # So many names stand in a message.
@@ -135,7 +135,7 @@ def _like(pattern: str, arch: str | None, kernels: Iterable[KernelInfo]) -> list
 
     wanted = target_named(arch).arch if arch else None
     found = [info for info in kernels if fnmatchcase(info.name, pattern) and wanted in (None, info.target.arch)]
-    found.sort(key=lambda info: (release_numbers(info.release), info.name))
+    found.sort(key=lambda info: (age(info.release), info.name))
     return list(dict.fromkeys(info.name for info in found))
 
 
@@ -290,10 +290,10 @@ def _newest(*choices: list[StoredKernel]) -> StoredKernel | None:
     return max(fitting, key=_age, default=None)
 
 
-def _age(item: StoredKernel) -> tuple[tuple[int, ...], int, bool]:
+def _age(item: StoredKernel) -> tuple[tuple[object, ...], int, bool]:
     """Sort key by age, greatest for the newest; of one release that is the plain flavour, whose name says least."""
     release = item.info.release
-    return release_numbers(release), -(release or "").count("-"), not item.shipped
+    return age(release), -(release or "").count("-"), not item.shipped
 
 
 def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
@@ -306,7 +306,7 @@ def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
         wanted, arch = rest, named
     first, _, rest = wanted.partition("-")
     distribution, wanted = (first, rest) if rest and not first[0:1].isdigit() else (None, wanted)
-    if not _RELEASE.fullmatch(wanted) or distribution not in (None, info.distribution):
+    if not NUMBERS.fullmatch(wanted) or distribution not in (None, info.distribution):
         return False
     numbers = release_numbers(wanted)
     return arch in (None, info.target.arch) and release_numbers(info.release)[: len(numbers)] == numbers
@@ -332,9 +332,3 @@ def _arch(name: str) -> str | None:
         return target_named(name).arch
     except TpgenError:
         return None
-
-
-def release_numbers(release: str | None) -> tuple[int, ...]:
-    """The numbers that a release begins with: (6, 12, 107) of 6.12.107+deb13-amd64."""
-    found = _RELEASE.match(release or "")
-    return tuple(map(int, found[0].split("."))) if found else ()

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from tpgen.basics.memo import memoised
-from tpgen.catalog.store import release_numbers, stored_kernels
+from tpgen.catalog.releases import release_numbers
+from tpgen.catalog.store import stored_kernels
 from tpgen.diagnostics import TpgenError
 from tpgen.doctor.core_relocation.catalog_types import CatalogTypes
 from tpgen.doctor.core_relocation.kernel_types import KernelTypes

@@ -6,19 +6,13 @@ follows `6.1.0-57-rt-amd64`, not `6.12.118+deb13-amd64`.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tpgen.diagnostics import TpgenError
+from tpgen.catalog.releases import release_of
 from tpgen.history.facts import HistoryKernel
 from tpgen.kernel.events import KernelEvents
-from tpgen.target import target_named
-
-_RELEASE = re.compile(r"(\d+(?:\.\d+)*)(.*)", re.DOTALL)
-_PARTS = re.compile(r"\d+|[a-zA-Z]+")
-_BETWEEN = re.compile(r"[-+.~ ]+")
 
 
 class Lineage(NamedTuple):
@@ -32,64 +26,15 @@ class Lineage(NamedTuple):
         return " ".join(filter(None, (self.distribution, *self.flavour, self.arch)))
 
 
-class _Release(NamedTuple):
-    """A release in its parts: whatever sorts it, and the words that say for what it is made."""
-
-    order: tuple[Any, ...]
-    flavour: tuple[str, ...]
-    names_arch: bool
-
-
-def _release(text: str) -> _Release | None:
-    """The parts of a release; None for a text that begins with no number.
-
-    Numbers count as such, and -rc comes before. The flavour is what words have no digit, and all behind the name of an
-    architecture, as in `arm64-16k`: other words are of the release, such as `deb13`.
-    """
-    found = _RELEASE.match(text)
-    if found is None:
-        return None
-    numbers, rest = found.groups()
-    flavour, parts = [], []
-    behind_arch = False
-    for word in filter(None, _BETWEEN.split(rest)):
-        if _is_architecture(word):
-            behind_arch = True
-        elif behind_arch or (word.isalpha() and word not in _NO_FLAVOURS and not _HASH.fullmatch(word)):
-            flavour.append(word)
-        else:
-            parts += _PARTS.findall(word)
-    order = tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)
-    is_final = not rest.startswith(("-rc", "~"))
-    return _Release((tuple(map(int, numbers.split("."))), is_final, order), tuple(flavour), behind_arch)
-
-
-# Words of a release that name no flavour.
-_NO_FLAVOURS = ("rc", "dirty")
-_HASH = re.compile(r"g[0-9a-f]{7,}")
-# Names of architectures in releases that are no other names of targets.
-_OTHER_NAMES = re.compile(r"[3-6]86|powerpc(?:64)?(?:le)?")
-
-
-def _is_architecture(word: str) -> bool:
-    if _OTHER_NAMES.fullmatch(word):
-        return True
-    try:
-        target_named(word)
-    except TpgenError:
-        return False
-    return True
-
-
 def lineage(kernel: KernelEvents) -> Lineage:
     """The family of a kernel. Where its release is numbers alone, a name such as `debian-6.1-686-pae` tells it."""
     info = getattr(kernel, "info", None)  # which a catalog has
     distribution: str = (info.distribution if info else None) or ""
-    release = _release(kernel.release or "")
+    release = release_of(kernel.release or "")
     flavour = release.flavour if release else ()
     is_bare = release is None or not (release.flavour or release.names_arch)
     if info is not None and distribution and is_bare and info.name.startswith(f"{distribution}-"):
-        named = _release(info.name.removeprefix(f"{distribution}-"))
+        named = release_of(info.name.removeprefix(f"{distribution}-"))
         flavour = named.flavour if named else ()
     return Lineage(distribution, flavour, kernel.target.arch)
 
@@ -120,7 +65,7 @@ def ordered(kernels: Mapping[str, KernelEvents]) -> Ordered:
 
     These are of no flavour, and of the architecture that most are of.
     """
-    releases = {name: _release(kernel.release or "") for name, kernel in kernels.items()}
+    releases = {name: release_of(kernel.release or "") for name, kernel in kernels.items()}
     of = {name: lineage(kernel) for name, kernel in kernels.items()}
     unplaced = tuple(name for name, release in releases.items() if release is None)
     common = Counter(each.arch for each in of.values())

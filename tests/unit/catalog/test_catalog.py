@@ -374,6 +374,16 @@ def test_of_equals_the_users_own() -> None:
         assert best("6.12.1-x", known, "x86_64") is own
 
 
+def test_of_one_version_the_newest_build() -> None:
+    """Debian's 6.1.0-9 is older than its 6.1.0-57, and -rc3 older than the release."""
+    for older, newer in (("6.1.0-9-amd64", "6.1.0-57-amd64"), ("6.12-rc3-amd64", "6.12-amd64")):
+        known = [on("older", older, own=True), on("newer", newer, own=True)]
+        for order in (known, known[::-1]):
+            found = best(newer.split("-")[0], order, "x86_64")
+            assert found
+            assert found.info.name == "newer"
+
+
 @pytest.mark.parametrize("wanted", ["6.12", "debian-6.12-amd64"])
 def test_a_shipped_name_opens_nothing_of_the_user(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has a thousand catalogs does not wait for them."""

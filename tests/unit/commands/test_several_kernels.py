@@ -100,6 +100,17 @@ def test_order_and_each_once() -> None:
     assert kernels(*THREE, "--kernel", "mine-old", "--kernel", "6.2.9") == ["mine-old", "mine-mid", "mine-new"]
 
 
+def test_builds_of_one_version(home: Path) -> None:
+    """The ninth build of 6.1.0 is before the 57th, by a glob and by two names."""
+    for name, release in (("builds-a", "6.1.0-57-amd64"), ("builds-b", "6.1.0-9-amd64")):
+        writer = CatalogWriter()
+        target = target_named("x86_64")
+        writer.add(KernelInfo(name, target, release), kernel(home.parent / name, "old", release, (), target))
+        writer.save(str(home / f"{name}.tpgen"))
+    assert kernels("--kernel", "builds-*") == ["builds-b", "builds-a"]
+    assert kernels("--kernel", "builds-a", "--kernel", "builds-b") == ["builds-b", "builds-a"]
+
+
 def test_files_beside_names(home: Path) -> None:
     path = str(home / "mine-old.tpgen")
     assert kernels("--kernel", "mine-new", "--kernel", path) == ["mine-old", "mine-new"]
