@@ -59,8 +59,8 @@ def write_documents(folder: Path, output: Path, base_url: str | None) -> None:
 def pages() -> dict[str, str]:
     """The pages as the navigation has them, with their titles; a document has its own, and stands where
     docs/README.md lists it."""
-    listed = re.findall(r"\]\(([\w-]+\.md)", (ROOT / "docs/README.md").read_text(encoding="utf-8"))
-    there = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    listed = re.findall(r"\]\(([\w/-]+\.md)", (ROOT / "docs/README.md").read_text(encoding="utf-8"))
+    there = sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
     documents = [f"docs/{name}" for name in dict.fromkeys([*listed, *there])]
     return {**_FIRST, **{name: "" for name in documents if name not in _FIRST}, **_LAST}
 

@@ -106,16 +106,16 @@ def test_no_code_has_two_rows() -> None:
 
 
 def test_every_code_in_the_other_documents_exists() -> None:
-    documents = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    documents = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
     shown = {code for path in documents for code in re.findall(r" \[([a-z]+(?:-[a-z]+)+)\]", path.read_text())}
     assert shown
     assert shown <= {code for code, *_ in rows()} | {code for code, *_ in doctor_rows()}
 
 
-DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+DOCUMENTS = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     links = _LINK.findall(re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE))
     assert [link for link in links if not (document.parent / link).exists()] == []
@@ -135,7 +135,7 @@ def test_files_that_are_named_are_there() -> None:
     }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_that_are_named_are_there(document: Path) -> None:
     """`tpgen.spelling.spell` is a module and something in it."""
     for full in re.findall(r"\btpgen(?:\.[a-zA-Z_]+)+", document.read_text()):
@@ -167,7 +167,8 @@ def test_every_part_of_the_package_is_in_the_architecture() -> None:
 
 def test_every_document_is_in_the_list() -> None:
     listed = _LINK.findall((ROOT / "docs" / "README.md").read_text())
-    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= set(listed)
+    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert there - {"README.md"} <= set(listed)
 
 
 _LIMIT = re.compile(r"^\| [^|]+ \| (\d+)(?: (bytes|KiB|MiB|GiB))? \| `([\w.]+):(\w+)` \|$", re.MULTILINE)

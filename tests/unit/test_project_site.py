@@ -38,6 +38,6 @@ def test_links_lead_to_what_is_there(made: ModuleType, tmp_path: Path) -> None:
 def test_every_document_is_a_page_of_the_navigation(made: ModuleType) -> None:
     known = tomllib.loads(made.configuration("https://example.org/"))["project"]
     names = {next(iter(each.values())) if isinstance(each, dict) else each for each in known["nav"]}
-    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - {"docs/README.md"} <= names
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")} - {"docs/README.md"} <= names
     assert {"index.md", "docs/index.md", "CHANGELOG.md", "atlas/index.html"} <= names
     assert known["theme"]["font"] is False
