@@ -156,7 +156,7 @@ def manual_pages() -> dict[str, str]:
         page.manual = "tpgen"
         page.add_section("exit status", "=", _EXIT_STATUS)
         others = [f"tpgen {other}".strip().replace(" ", "-") for other in every if other != command]
-        page.add_section("see also", "=", ",\n".join(f".BR {other} (1)" for other in others).replace(",\n", " ,\n"))
+        page.add_section("see also", "=", " ,\n".join(f".BR {other} (1)" for other in others))
         pages[f"share/man/man1/{page.prog}.1"] = str(page)
     return pages
 

@@ -17,8 +17,9 @@ import urllib.parse
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 #: Debian's suites by the kernel that they carry.
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "sid"}
@@ -264,7 +265,15 @@ def _numbers(name: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", name)))
 
 
-_RECIPE = Path(__file__).parents[2] / "kernel_headers" / "catalog"
+@cache
+def _recipe() -> dict[str, Any]:
+    """What the shipped catalog is made of."""
+    return tomllib.loads((Path(__file__).parents[2] / "kernel_headers/catalog/recipe.toml").read_text())
+
+
+def shipped_names() -> list[str]:
+    """The kernels of the shipped catalog."""
+    return [kernel["name"] for kernel in _recipe()["kernel"]]
 
 
 class Shipped(Image):
@@ -272,9 +281,8 @@ class Shipped(Image):
 
     def __init__(self, name: str, directory: Path | None = None) -> None:
         self._cache = directory or cache_dir()
-        recipe = tomllib.loads((_RECIPE / "recipe.toml").read_text())
-        (kernel,) = (kernel for kernel in recipe["kernel"] if kernel["name"] == name)
-        self._archives: dict[str, str] = recipe["archives"]
+        (kernel,) = (kernel for kernel in _recipe()["kernel"] if kernel["name"] == name)
+        self._archives: dict[str, str] = _recipe()["archives"]
         self._packages: list[dict[str, str]] = kernel["packages"]
 
     @cached_property

@@ -35,7 +35,6 @@ def test_mypy(consumer: Path) -> None:
 
 
 def test_pyright(consumer: Path) -> None:
-    pytest.importorskip("basedpyright")
     (consumer.parent / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "failOnWarnings": false}')
     command = ("basedpyright", "--level", "error", "--pythonpath", sys.executable, consumer.name)
     assert checked(*command, cwd=consumer.parent) == ""

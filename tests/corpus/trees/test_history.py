@@ -7,15 +7,13 @@ kernels and which of them follow each other from their names, `debian-RELEASE-FL
 from __future__ import annotations
 
 import re
-import subprocess
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.debian import Shipped
+from support.debian import Shipped, shipped_names
 
 from corpus.dumped import Image, Layout, Params, without_spaces
 from tpgen.catalog.store import shipped_catalogs
@@ -26,8 +24,6 @@ from tpgen.opening import open_fleet
 from tpgen.programs.forms import Form
 from tpgen.sources.images import btf_sections
 
-_RECIPE = Path(__file__).parents[3] / "kernel_headers/catalog/recipe.toml"
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -37,26 +33,15 @@ class Judged:
     records: Mapping[str, Layout]
 
 
-def vmlinuz(name: str) -> bytes:
-    """The image of a shipped kernel, out of its packages."""
-    for package in Shipped(name).packages:
-        unpack = (
-            f"dpkg-deb --fsys-tarfile '{package}' | tar -xO --wildcards '*/vmlinu[xz]-*' '*/vmlinu[xz]' 2>/dev/null"
-        )
-        if found := subprocess.run(unpack, shell=True, stdout=subprocess.PIPE, check=False).stdout:
-            return found
-    raise AssertionError(name)
-
-
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Judged]:
     """What bpftool says of each shipped kernel. A dump takes gigabytes: only this stays."""
     folder, found = tmp_path_factory.mktemp("btf"), {}
-    for kernel in tomllib.loads(_RECIPE.read_text())["kernel"]:
+    for name in shipped_names():
         btf = folder / "vmlinux.btf"
-        btf.write_bytes(btf_sections(vmlinuz(kernel["name"]), kernel["name"]).btf)
+        btf.write_bytes(btf_sections(Shipped(name).vmlinuz.read_bytes(), name).btf)
         image = Image(btf)
-        found[kernel["name"]] = Judged(
+        found[name] = Judged(
             image.events | {n: p for n, p in image.named_events.items() if n in image.events}, image.records
         )
     return found

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import pytest
-from support.debian import Shipped
+from support.debian import Shipped, shipped_names
 
 from corpus.dumped import Image, Layout, Params, images, without_spaces
 from tpgen.catalog.read import CatalogKernel
@@ -20,8 +18,6 @@ from tpgen.diff.compare import diff
 from tpgen.model import Event, Kind
 from tpgen.sources.images import btf_sections
 from tpgen.spelling import spell
-
-_RECIPE = Path(__file__).parents[3] / "kernel_headers" / "catalog" / "recipe.toml"
 
 # The events that the field guide counts in vmlinux and modules. The modules of 5.10 have no BTF, and it is later than
 # the guide's: its vmlinux has 587 by `bpftool btf dump | grep -c "TYPEDEF 'btf_trace_"`, as the last three have theirs.
@@ -34,7 +30,6 @@ _COUNTS = {
     "debian-6.1-rt-amd64": 635 + 3481,
     "debian-6.12-cloud-amd64": 830 + 2061,
 }
-_KERNELS = [kernel["name"] for kernel in tomllib.loads(_RECIPE.read_text())["kernel"]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def dumped(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Dumped]:
     return of
 
 
-@pytest.fixture(scope="module", params=_KERNELS)
+@pytest.fixture(scope="module", params=shipped_names())
 def name(request: pytest.FixtureRequest) -> str:
     """Each kernel in turn."""
     found: str = request.param
