@@ -184,13 +184,9 @@ def _known(command: str) -> str:
     """The name of a command; raises `TpgenError` `usage` for any other word."""
     if command in COMMANDS:
         return command
-    import difflib
+    from tpgen.diagnostics import fail, nearest
 
-    from tpgen.diagnostics import fail
-
-    near = difflib.get_close_matches(command, COMMANDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(COMMANDS)}"
-    raise fail("usage", f"no command {command!r}", hint=hint)
+    raise fail("usage", f"no command {command!r}", hint=nearest(command, COMMANDS))
 
 
 def _command(name: str, arguments: list[str], **known: object) -> int:

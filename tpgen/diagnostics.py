@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 
-from tpgen.basics.typing import NamedTuple
+from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Severity(StrEnum):
@@ -88,6 +91,16 @@ def fail(code: str, message: str, position: Position | str | None = None, hint: 
     """The `TpgenError` of a single diagnostic, to be raised by the caller. A `str` position is a whole file."""
     where = Position(position) if isinstance(position, str) else position
     return TpgenError(Diagnostic(code, message, where, hint))
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str | None = None, cutoff: float = 0.6) -> str:
+    """The hint about a `word` that is none of `known`: the one that was probably meant, or `otherwise`, or all."""
+    import difflib
+
+    known = list(known)
+    if near := difflib.get_close_matches(word, known, n=1, cutoff=cutoff):
+        return f"did you mean {near[0]}?"
+    return f"there is {', '.join(known) or 'none'}" if otherwise is None else otherwise
 
 
 def unreadable(path: str, error: OSError, hint: str | None = None) -> TpgenError:

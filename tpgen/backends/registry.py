@@ -22,7 +22,7 @@ from tpgen import __version__
 from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
 from tpgen.basics.patterns import pattern
 from tpgen.basics.typing import NamedTuple, cast
-from tpgen.diagnostics import Diagnostic, TpgenError, described, fail
+from tpgen.diagnostics import Diagnostic, TpgenError, described, fail, nearest
 from tpgen.model import Event
 
 GROUP = "tpgen.backends"
@@ -109,10 +109,7 @@ class Loaded(NamedTuple):
         known = {option.name: option for option in self.backend.options}
         for name, value in given.items():
             if name not in known:
-                import difflib
-
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
+                hint = nearest(name, known, f"it has {', '.join(sorted(known)) or 'none'}")
                 raise fail("bad-option", f"backend {self.plugin.name} has no option {name}", hint=hint)
             _check_value(known[name], value)
         return {name: given.get(name, option.default) for name, option in known.items()}
@@ -204,7 +201,7 @@ def _check_value(option: Option, value: OptionValue) -> None:
         kind = {bool: "true or false", int: "a number", str: "a string"}[type(option.default)]
         raise fail("bad-option", f"option {option.name} is {kind}")
     if option.choices and value not in option.choices:
-        raise fail("bad-option", f"no {value!r} for option {option.name}", hint=f"there is {', '.join(option.choices)}")
+        raise fail("bad-option", f"no {value!r} for option {option.name}", hint=nearest(str(value), option.choices))
 
 
 @lru_cache
@@ -228,7 +225,7 @@ def find(name: str) -> Loaded:
     found = [plugin for plugin in plugins() if plugin.name == name]
     if not found:
         names = sorted({plugin.name for plugin in plugins()})
-        raise fail("unknown-backend", f"no backend {name!r}", hint=f"there is {', '.join(names)}")
+        raise fail("unknown-backend", f"no backend {name!r}", hint=nearest(name, names))
     return _only(found).load()
 
 

@@ -5,7 +5,6 @@ Reads text; every mistake in it is reported with its line and, as far as it can 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tpgen.backends.base import OptionValue
 from tpgen.basics.frozen import frozen
-from tpgen.diagnostics import Diagnostic, Position, TpgenError, fail
+from tpgen.diagnostics import Diagnostic, Position, TpgenError, fail, nearest
 from tpgen.kernel.options import PATH, WORD, options_of
 from tpgen.kernel.request import KernelRequest
 from tpgen.output import is_inside
@@ -266,8 +265,8 @@ class _Reader:
         values = self._strings(table, "forms", line)
         for value in values:
             if value and value not in tuple(Form):
-                hint = f"there is {', '.join(Form)}"
-                self._fail("toml-value", f"no form {value!r}", self._text.find(line, "forms", value), hint)
+                at = self._text.find(line, "forms", value)
+                self._fail("toml-value", f"no form {value!r}", at, nearest(value, Form))
         return tuple(form for form in Form if form in values)
 
     def _options(self, table: dict[str, Any], line: int | None) -> Mapping[str, OptionValue]:
@@ -281,9 +280,7 @@ class _Reader:
     def _known(self, table: dict[str, Any], keys: Collection[str], line: int | None, of: str) -> None:
         for key in table:
             if key not in keys:
-                near = difflib.get_close_matches(key, keys, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(keys)}"
-                self._fail("toml-key", f"unknown key {key}{of}", self._text.find(line, key), hint)
+                self._fail("toml-key", f"unknown key {key}{of}", self._text.find(line, key), nearest(key, keys))
 
     def _fail(self, code: str, message: str, position: Position, hint: str | None = None) -> None:
         self._wrong.append(Diagnostic(code, message, position, hint))

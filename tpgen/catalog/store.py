@@ -18,7 +18,7 @@ from tpgen.catalog.collection.names import kernels_in
 from tpgen.catalog.read import Catalog, CatalogKernel
 from tpgen.catalog.releases import NUMBERS, age, release_numbers
 from tpgen.catalog.schema import KernelInfo
-from tpgen.diagnostics import Diagnostic, TpgenError, fail
+from tpgen.diagnostics import Diagnostic, TpgenError, fail, nearest
 from tpgen.kernel.options import CATALOG_SUFFIX, split_catalog
 from tpgen.kernel.request import is_glob
 from tpgen.paths import shipped_catalogs, user_catalogs
@@ -26,8 +26,6 @@ from tpgen.target import target_named
 
 # What a catalog may be called: more would be a path, an option or a riddle.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,99}")
-# So many names stand in a message.
-_MOST_TOLD = 40
 
 
 @frozen
@@ -255,10 +253,8 @@ def _known(wanted: str, known: Iterable[StoredKernel]) -> str:
     elsewhere = [name for item, name in zip(known, names, strict=True) if _fits(item.info, wanted, None)]
     if elsewhere := elsewhere or [name for name in names if fnmatchcase(name, wanted)]:
         return f"for another architecture there is {', '.join(elsewhere)}"
-    if len(names) > _MOST_TOLD:
-        more = len(names) - _MOST_TOLD
-        return f"there is {', '.join(['live', *names[:_MOST_TOLD]])} and {more} more: `tpgen catalog list` lists all"
-    return f"there is {', '.join(['live', *names])}, or give a catalog file"
+    otherwise = "live is the running one, and `tpgen catalog list` lists the others"
+    return nearest(wanted, ["live", *names], otherwise, cutoff=0.7)
 
 
 def best(wanted: str, known: Iterable[StoredKernel], arch: str | None) -> StoredKernel | None:

@@ -29,7 +29,8 @@ def parser() -> Parser:
         help="list: what there is; show: what is known of one; add: keep one more under a name; remove: keep one no "
         "more; export: write one as a file; merge: join files",
     )  # fmt: skip
-    made.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see `tpgen catalog add --help`")
+    rest = made.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see `tpgen catalog add --help`")
+    rest.required = False  # without an act, that alone is missing
     return made
 
 

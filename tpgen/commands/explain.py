@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tpgen.commands.common import base
 from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
-from tpgen.diagnostics import TpgenError, fail
+from tpgen.diagnostics import TpgenError, fail, nearest
 
 # The pages that have tables of codes.
 _PAGES = ("diagnostics.md", "doctor.md")
@@ -37,11 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _unknown(code: str, known: list[str]) -> TpgenError:
-    import difflib
-
-    near = difflib.get_close_matches(code, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`tpgen explain` lists all codes"
-    return fail("usage", f"no code {code!r}", hint=hint)
+    return fail("usage", f"no code {code!r}", hint=nearest(code, known, "`tpgen explain` lists all codes"))
 
 
 def explanations() -> Iterator[tuple[str, dict[str, str]]]:

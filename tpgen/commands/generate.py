@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 # The options of this command that are decided by their own text: their output may be cached.
 _CACHEABLE = ("events", "raw", "classic", "backend", "output")
-
+# What other programs have as commands, and how it is asked for here.
+_ELSEWHERE = {"dump": "show", "gen": "EVENT", "generate": "EVENT", "info": "show", "ls": "list", "version": "--version"}
 
 OPTIONS = (
     Declared("events", nargs="*", default=[], metavar="EVENT", help=EVENTS_HELP),
@@ -116,11 +117,12 @@ def _or_misspelt(error: TpgenError, word: str) -> TpgenError:
     """The error; where it is that no event is called as the first word, with the command that was probably meant."""
     import difflib
 
-    near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word, (*COMMANDS, "help"), n=1, cutoff=0.7)
+    meant = near[0] if near else _ELSEWHERE.get(word)
     first, *more = error.diagnostics
-    if first.code != "unknown-event" or not near:
+    if first.code != "unknown-event" or meant is None:
         return error
-    return TpgenError(first._replace(hint=f"did you mean the command {near[0]}?"), *more)
+    return TpgenError(first._replace(hint=f"did you mean `tpgen {meant}`?"), *more)
 
 
 def _members(options: argparse.Namespace) -> int:

@@ -249,10 +249,15 @@ class KernelEvents(ABC):
         return [f"'{near}:{name}'" for near in difflib.get_close_matches(system, sorted(systems), n=3, cutoff=0.7)]
 
     def _near_misses(self, pattern: str) -> list[str]:
-        import difflib
+        """The events that are called alike, upper case or lower; where there are none, all of such a system."""
+        from difflib import get_close_matches
 
-        name = pattern.rpartition(":")[2]
-        return difflib.get_close_matches(name, self.names, n=3, cutoff=0.7)
+        names = {name.lower(): name for name in self.names}
+        word = pattern.rpartition(":")[2].lower()
+        if near := get_close_matches(word, names, n=3, cutoff=0.7):
+            return [names[found] for found in near]
+        systems = {key.system for key in self.keys() if key.system is not None} if word == pattern.lower() else ()
+        return [f"'{found}:*'" for found in get_close_matches(word, sorted(systems), n=3, cutoff=0.7)]
 
 
 def _test(pattern: str) -> Callable[[str], bool]:

@@ -59,7 +59,7 @@ WRONG = {
     ),
     "form": (
         G + "events = 'e'\nforms = [\n  'raw',\n  'clasic',\n]\n",
-        "5:3: no form 'clasic' [toml-value]; there is raw, classic",
+        "5:3: no form 'clasic' [toml-value]; did you mean classic?",
     ),
     "absolute": (
         G + "events = 'e'\ndirectory = '/tmp/x'\n",
@@ -83,7 +83,7 @@ WRONG = {
     ),
     "glob without a kernel": (
         "kernels = '*-zzz'\n" + G + "events = 'e'\n",
-        "1:11: no kernel is called '*-zzz' [unknown-kernel]; there is live, ",
+        "1:11: no kernel is called '*-zzz' [unknown-kernel]; live is the running one",
     ),
     "backend for one kernel": (
         G + "events = 'sched_switch'\nkernels = ['6.1', '6.12']\nbackend = 'go'\n",

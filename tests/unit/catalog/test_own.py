@@ -428,4 +428,5 @@ def test_a_message_does_not_list_hundreds(many: Path) -> None:
     for number in range(12, 50):
         small_catalog(many, KernelInfo(f"k{number:02}", X86_64, f"6.{number}"), name=f"k{number:02}.tpgen")
     done = tpgen("list", "--kernel", "nothing")
-    assert done.err.endswith("k39 and 10 more: `tpgen catalog list` lists all\n")
+    assert done.err.endswith("; live is the running one, and `tpgen catalog list` lists the others\n")
+    assert tpgen("list", "--kernel", "kk45").err.endswith("; did you mean k45?\n")

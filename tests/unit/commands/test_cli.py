@@ -54,7 +54,7 @@ UNKNOWN = {
         "nothing:*", f"no event 'nothing:*' {WHERE} [unknown-event]; ",
     ),
     "ftrace's own": ("ftrace:function", f"no event 'ftrace:function' {WHERE} [unknown-event]; "),
-    "upper case": ("SCHED_SWITCH", f"no event 'SCHED_SWITCH' {WHERE} [unknown-event]; `tpgen list` lists all events"),
+    "upper case": ("SCHED_SWITCH", f"no event 'SCHED_SWITCH' {WHERE} [unknown-event]; did you mean sched_switch?"),
     "control characters": (
         "a\nb\x1b[1m", f"no event 'a\\nb\\x1b[1m' {WHERE} [unknown-event]; `tpgen list` lists all events",
     ),

@@ -181,11 +181,11 @@ def test_two_kernels_of_one_name(home: Path, tmp_path: Path) -> None:
     assert kernels("--kernel", "mine-old", "--kernel", str(tmp_path / "copy.tpgen")) == ["mine-old", "mine-old #2"]
 
 
-MEANT = "mine-big, mine-mid, mine-new, mine-old"
+LISTED = "live is the running one, and `tpgen catalog list` lists the others"
 USAGE = {
     "no such name": (
         ("list", "--kernel", "zzz*"),
-        f"no kernel is called 'zzz*' [unknown-kernel]; there is live, {MEANT}, or give a catalog file",
+        f"no kernel is called 'zzz*' [unknown-kernel]; {LISTED}",
     ),
     "not for that architecture": (
         ("list", "--kernel", "mine-n*", "--arch", "arm64"),
@@ -193,7 +193,7 @@ USAGE = {
     ),
     "one of several": (
         ("list", "--kernel", "mine-old", "--kernel", "nosuch"),
-        f"no kernel 'nosuch' [unknown-kernel]; there is live, {MEANT}, or give a catalog file",
+        f"no kernel 'nosuch' [unknown-kernel]; {LISTED}",
     ),
     "files": (
         ("list", "--kernel", "mine-old", "--kernel", "mine-new", "--btf", "x"),

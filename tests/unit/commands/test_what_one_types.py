@@ -46,11 +46,17 @@ def test_the_options_of_a_backend_show_their_defaults() -> None:
 # --- slips
 
 
-@pytest.mark.parametrize(("word", "command"), [("shwo", "show"), ("lsit", "list"), ("chek", "check"), ("dif", "diff")])
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("shwo", "show"), ("lsit", "list"), ("chek", "check"), ("dif", "diff"), ("helpp", "help"), ("ls", "list"),
+        ("version", "--version"), ("generate", "EVENT"),
+    ],
+)  # fmt: skip
 def test_a_misspelt_command(word: str, command: str, kernel: tuple[str, ...]) -> None:
     done = tpgen(word, "sched_switch", *kernel)
     assert (done.code, done.out) == (2, "")
-    assert done.err.endswith(f" [unknown-event]; did you mean the command {command}?\n")
+    assert done.err.endswith(f" [unknown-event]; did you mean `tpgen {command}`?\n")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,7 @@ def test_an_option_like_none() -> None:
 
 
 @pytest.mark.parametrize("command", [[], ["list"], ["show"], ["check"]])
-@pytest.mark.parametrize("pattern", ["sched", "shced:*"])
+@pytest.mark.parametrize("pattern", ["sched", "shced", "SCHED", "shced:*"])
 def test_a_system_alone_and_a_misspelt_one_lead_to_its_events(
     pattern: str, command: list[str], kernel: tuple[str, ...]
 ) -> None:
@@ -77,11 +83,41 @@ def test_a_system_alone_and_a_misspelt_one_lead_to_its_events(
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("catalog", "lst"), "no 'lst' for `tpgen catalog` [usage]; did you mean list?"),
+        (("check", "--format", "xml"), "no 'xml' for --format [usage]; there is github, sarif"),
+        (("x", "-b", "rsut"), "no backend 'rsut' [unknown-backend]; did you mean rust?"),
+        (
+            ("x", "-b", "cobol"),
+            "no backend 'cobol' [unknown-backend]; there is bpf, bpftrace, go, json, python, rust, systemtap",
+        ),
+        (
+            ("x", "-b", "rust", "--package", "p"),
+            "unrecognized arguments: --package p [usage]; it is an option of -b go",
+        ),
+        (("x", "--kernel", "debain-6.12-amd64"), "no kernel 'debain-6.12-amd64' [unknown-kernel]; "
+         "did you mean debian-6.12-amd64?"),
+        (("x", "--kernel", "9.99"), "no kernel '9.99' [unknown-kernel]; live is the running one, "
+         "and `tpgen catalog list` lists the others"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_value(words: tuple[str, ...], message: str) -> None:
+    assert tpgen(*words) == refusal(message)
+
+
+@pytest.mark.parametrize(
     ("words", "missing"),
-    [((), "EVENT"), (("show",), "EVENT"), (("diff", "6.1"), "K2"), (("diff",), "K1, K2")],
+    [
+        (("catalog",), "list|show|add|remove|export|merge"),
+        ((), "EVENT"),
+        (("show",), "EVENT"),
+        (("diff", "6.1"), "K2"),
+        (("diff",), "K1, K2"),
+    ],
 )
 def test_only_what_is_missing_is_named(words: tuple[str, ...], missing: str, kernel: tuple[str, ...]) -> None:
-    done = tpgen(*words, *(kernel if words != ("diff",) and "diff" not in words else ()))
+    done = tpgen(*words, *(kernel if not {"diff", "catalog"} & {*words} else ()))
     assert f"the following arguments are required: {missing} [usage]" in done.err
 
 

@@ -34,6 +34,13 @@ class BackendParser(Parser):
         options.given = [name for name, value in vars(options).items() if value != self.get_default(name)]
         return options, rest
 
+    def _hint(self, word: str) -> str:
+        """The hint about an option that the backend lacks: which others of tpgen have it, or as for any option."""
+        from tpgen.backends.registry import BUILT_IN, find
+
+        having = [name for name in BUILT_IN if word in (f"--{option.name}" for option in find(name).backend.options)]
+        return f"it is an option of -b {', -b '.join(having)}" if having else super()._hint(word)
+
 
 def add_options(parser: Parser, renderer: Loaded) -> None:
     """Add the options of a backend, with their defaults."""

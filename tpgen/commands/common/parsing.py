@@ -10,7 +10,7 @@ from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common.base import Quiet
 from tpgen.commands.common.options import MACRO_ACTION, MACROS, Declared, kernel_options
 from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
-from tpgen.diagnostics import fail
+from tpgen.diagnostics import fail, nearest
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -33,15 +33,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
-        near = self._near(word) if word in message and word.startswith("-") else []
-        hint = f"did you mean {near[0]}?" if near else f"`{self.prog} --help` explains"
-        raise fail("usage", message, hint=hint)
+        raise fail("usage", message, hint=self._hint(word) or f"`{self.prog} --help` explains")
 
-    def _near(self, option: str) -> list[str]:
-        """The option that a misspelt one was probably meant to be, if there is one."""
-        import difflib
+    def _hint(self, word: str) -> str:
+        """The hint about a word that may be a misspelt option; "" where it is like none."""
+        return nearest(word, self._option_string_actions, "", cutoff=0.7) if word.startswith("-") else ""
 
-        return difflib.get_close_matches(option, self._option_string_actions, n=1, cutoff=0.7)
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of the choices, in words that are the same with every Python."""
+        if action.choices is not None and value not in action.choices:
+            of = action.option_strings[-1] if action.option_strings else f"`{self.prog}`"
+            raise fail("usage", f"no {value!r} for {of}", hint=nearest(str(value), map(str, action.choices)))
 
 
 class _Quiet(argparse.Action):
