@@ -9,9 +9,6 @@ import fcntl
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,42 +127,14 @@ def test_values(version: str, tmp_path: Path) -> None:
     with open(tmp_path / "locked", "w+") as locked:
         fcntl.lockf(locked, fcntl.LOCK_EX)
         acting = (sys.executable, "-I", "-S", "-c", _ACTIONS, locked.name)
-        with killed(acting, stdin=subprocess.PIPE) as child:
+        with bpftrace.killed(acting, stdin=subprocess.PIPE) as child:
             script = tmp_path / "a.bt"
             script.write_text(
                 re.sub(r"^((?:raw)?tracepoint:.*)$", rf"\1 /pid == {child.pid}/", done.out, flags=re.MULTILINE)
             )
-            with killed((*command(version), "-B", "line", str(script)), stdout=subprocess.PIPE) as tracing:
-                lines_until(tracing, ["signal_generate "])
+            with bpftrace.killed((*command(version), "-B", "line", str(script)), stdout=subprocess.PIPE) as tracing:
+                bpftrace.lines_until(tracing, ["signal_generate "])
                 assert child.stdin is not None
                 child.stdin.close()
-                lines_until(tracing, [line.format(pid=child.pid) + "$" for line in LINES[form]])
+                bpftrace.lines_until(tracing, [line.format(pid=child.pid) + "$" for line in LINES[form]])
             assert child.wait() == 0
-
-
-@contextmanager
-def killed(command: Sequence[str], **pipes: int) -> Iterator[subprocess.Popen[str]]:
-    """A process that does not outlive the block.
-
-    SIGINT, after which bpftrace would say goodbye, is lost on 0.17 unless it comes while that waits for an event.
-    """
-    with subprocess.Popen(command, text=True, **pipes) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def lines_until(process: subprocess.Popen[str], wanted: Iterable[str]) -> None:
-    """Reads what a process prints until each of the patterns has matched a line, in any order."""
-    missing, seen = list(wanted), []
-    late = threading.Timer(600, process.kill)  # of a machine that is busy bpftrace may take a minute to start
-    late.start()
-    assert process.stdout is not None
-    for line in process.stdout:
-        seen.append(line)
-        missing = [pattern for pattern in missing if not re.match(pattern, line)]
-        if not missing:
-            break
-    late.cancel()
-    assert missing == [], "".join(seen)
