@@ -28,23 +28,48 @@ def run(*argv: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def tracked() -> list[str]:
+    """Every file of the checkout that is tracked and there."""
+    names = run("git", "ls-files", "-z", cwd=CHECKOUT).split("\0")
+    return [name for name in names if name and (CHECKOUT / name).is_file()]
+
+
+# What makes files of the package, and is not needed where they are.
+MAKERS = {"kernel_headers/catalog/make.py", "templates/prerender.py"} | {
+    f"kernel_headers/catalog/{name}.toml" for name in ("perfetto", "recipe")
+}
+
+
 def package_files() -> set[str]:
     """Every file that the package needs at run time, by the name that it has in the wheel."""
     homes = {"tpgen": "tpgen", "kernel_headers": "tpgen/kernel_headers", "templates": "tpgen/templates"}
-    return {
-        f"{home}/{path.relative_to(CHECKOUT / folder)}"
-        for folder, home in homes.items()
-        for path in (CHECKOUT / folder).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    } | {"tpgen/docs/diagnostics.md", "tpgen/docs/doctor.md"}
+    names = (name.partition("/") for name in tracked() if name not in MAKERS)
+    documents = {"tpgen/docs/diagnostics.md", "tpgen/docs/doctor.md"}
+    return documents | {f"{homes[folder]}/{rest}" for folder, _, rest in names if folder in homes}
+
+
+def built(home: Path, umask: int, epoch: int) -> Path:
+    """A directory with an sdist of a copy of the checkout, whose files are as old as told, and a wheel of that sdist.
+
+    The copy has files of its own beside the tracked ones, as whoever works in it does.
+    """
+    for name in tracked():
+        copy = home / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((CHECKOUT / name).read_bytes())
+        copy.chmod(0o777 & ~umask if os.access(CHECKOUT / name, os.X_OK) else 0o666 & ~umask)
+        os.utime(copy, (epoch, epoch))
+    for name in (".venv/bin/python", "site/index.html", "tpgen/__pycache__/cli.pyc", "notes.txt", "trace.bpf.o"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("not for others")
+    script = f'umask {umask:03o}; unset SOURCE_DATE_EPOCH; exec "$0" -m build --outdir out .'
+    run("sh", "-c", script, sys.executable, cwd=home)
+    return home / "out"
 
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with an sdist of the checkout and a wheel built from that sdist."""
-    out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", out, CHECKOUT, cwd=out)
-    return out
+    return built(tmp_path_factory.mktemp("dist"), 0o022, 1_500_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +88,41 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "bin"
 
 
-def test_wheel_holds_every_file_that_the_package_needs(wheel: Path) -> None:
-    missing = package_files() - set(zipfile.ZipFile(wheel).namelist())
-    assert not missing
+# What else is in the wheel, below the name and the version.
+BESIDE = re.compile(
+    r"""\.dist-info/(METADATA | WHEEL | RECORD | entry_points\.txt)
+    | \.dist-info/licenses/(LICENSE | LICENSES/(BSD-2-Clause | LGPL-2\.1-only)\.txt)
+    | \.data/scripts/tpgen
+    | \.data/data/share/bash-completion/completions/tpgen
+    | \.data/data/share/(zsh/site-functions/_tpgen | fish/vendor_completions\.d/tpgen\.fish)
+    | \.data/data/share/man/man1/tpgen(-[a-z]+)*\.1""",
+    re.VERBOSE,
+)
+
+
+def test_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert len(names) == len(set(names))
+    assert package_files() - set(names) == set()
+    version = "-".join(wheel.name.split("-")[:2])
+    beside = {name.removeprefix(version) for name in set(names) - package_files()}
+    assert {name for name in beside if not BESIDE.fullmatch(name)} == set()
+
+
+def test_sdist_holds_what_is_tracked_and_no_more(distributions: Path) -> None:
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = sorted(member.name.partition("/")[2] for member in archive if not member.isdir())
+    assert names == sorted([*tracked(), "PKG-INFO"])
+
+
+def test_an_index_would_take_them(distributions: Path, wheel: Path) -> None:
+    """The description can be rendered, and what is wrong in many a wheel is not here."""
+    checked = run(
+        sys.executable, "-m", "twine", "--no-color", "check", "--strict", *distributions.iterdir(), cwd=distributions
+    )
+    assert checked.count("PASSED") == 2
+    run(Path(sys.executable).with_name("check-wheel-contents"), wheel, cwd=distributions)
 
 
 def test_wheel_names_its_licence(wheel: Path) -> None:
@@ -80,32 +137,10 @@ def test_wheel_names_its_licence(wheel: Path) -> None:
     ]
 
 
-def test_sdist_holds_the_tests(distributions: Path) -> None:
-    (sdist,) = distributions.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"tox.ini", "CHANGELOG.md", "tests/unit/test_packaging.py", "tests/bench/bench.py"} <= names
-
-
-def built(home: Path, umask: int, epoch: int) -> dict[str, bytes]:
-    """The distributions by name, built of a copy of the checkout at `home` whose files are as old as `epoch` says."""
-    tracked = run("git", "ls-files", "-z", cwd=CHECKOUT).split("\0")
-    for name in filter(None, tracked):
-        if (CHECKOUT / name).is_file():
-            copy = home / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes((CHECKOUT / name).read_bytes())
-            copy.chmod(0o777 & ~umask if os.access(CHECKOUT / name, os.X_OK) else 0o666 & ~umask)
-            os.utime(copy, (epoch, epoch))
-    script = f'umask {umask:03o}; unset SOURCE_DATE_EPOCH; exec "$0" -m build --outdir out .'
-    run("sh", "-c", script, sys.executable, cwd=home)
-    return {path.name: path.read_bytes() for path in (home / "out").iterdir()}
-
-
-def test_reproducible(tmp_path: Path) -> None:
+def test_reproducible(distributions: Path, tmp_path: Path) -> None:
     """Whoever builds it gets the same bytes: in another directory, on another day, under another umask."""
-    first = built(tmp_path / "a", 0o022, 1_500_000_000)
-    second = built(tmp_path / "another" / "place", 0o077, 1_700_000_000)
+    another = built(tmp_path / "another" / "place", 0o077, 1_700_000_000)
+    first, second = ({path.name: path.read_bytes() for path in place.iterdir()} for place in (distributions, another))
     assert len(first) == 2
     assert first == second
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "tpgen" / "console_script"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "tpgen"
 TOLD = "import atexit, sys; atexit.register(print, 'told'); from tpgen.__main__ import leave;"
 
 
