@@ -40,7 +40,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
 
 
 # By folder, relative to this one, what only a run gets that names it: they take minutes and most of them gigabytes.
-_ONLY_WHEN_NAMED = ("browser", "corpus/doctor", "corpus/trees", "fleet", "loaders", "systemtap", "vm")
+_ONLY_WHEN_NAMED = ("browser", "corpus/doctor", "corpus/trees", "docs", "fleet", "loaders", "systemtap", "vm")
 _COUNTED = pytest.StashKey[list[str]]()
 # Of pytest-xdist's processes, one runs all tests of the running kernel, one after the other: they share the kernel's
 # tracefs, which some mount, change and unmount, and what tells that the kernel is the one that the cache knows.

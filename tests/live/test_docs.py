@@ -1,0 +1,17 @@
+"""The commands of the documents that use the running kernel: tests/support/pages.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.pages import Level, pages_of
+from support.session import Session
+
+pytestmark = [pytest.mark.live, pytest.mark.languages]
+
+
+@pytest.mark.usefixtures("tracefs")
+@pytest.mark.parametrize("page", pages_of(Level.LIVE))
+def test_commands_do_what_the_page_says(page: str, tmp_path: Path) -> None:
+    assert Session(page, tmp_path, Level.LIVE).run()

@@ -1,0 +1,23 @@
+"""The commands of the documents that need nothing but what tests/run installs: tests/support/pages.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.pages import Level, pages_of
+from support.session import Session
+
+#: Pages whose marks are still to be written.
+WAITING = {
+    *("README.md", "CONTRIBUTING.md", "docs/atlas.md", "docs/backends.md", "docs/catalog.md", "docs/doctor.md"),
+    *("docs/first-program.md", "docs/fleet.md", "docs/headers.md", "docs/languages.md", "docs/probe.md"),
+    *("docs/systemtap.md", "examples/backend-plugin/README.md", "examples/libbpf/README.md"),
+    "examples/off-cpu/README.md",
+}
+
+
+@pytest.mark.languages
+@pytest.mark.parametrize("page", [page for page in pages_of(Level.PLAIN) if page not in WAITING])
+def test_commands_do_what_the_page_says(page: str, tmp_path: Path) -> None:
+    assert Session(page, tmp_path, Level.PLAIN).run()
