@@ -1,5 +1,6 @@
 """examples/bpftrace: the scripts tell what a process does, and the check what a kernel lacks.
 
+docs/neighbours/bpftrace.md has the check of block_bio_queue as an example.
 Debian 12's bpftrace 0.17 knows no raw tracepoints. `tox -e live` takes that of Debian 13 as well.
 """
 
