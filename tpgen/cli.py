@@ -139,7 +139,9 @@ def _run(arguments: list[str]) -> int:
     if first == "help" and rest:
         return _command(_known(rest[0]), ["--help"])
     if first in ("-h", "--help", "help"):
-        sys.stdout.write(_OVERVIEW)
+        from tpgen.commands.common.terminal import print_text
+
+        print_text(_OVERVIEW)
         return EXIT_DONE
     if first in ("-V", "--version"):
         print(f"tpgen {__version__}")

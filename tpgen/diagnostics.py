@@ -141,14 +141,21 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {shortened(text)}{where}"
 
 
-def excerpt(text: str, position: Position) -> str:
-    """The line of `text` that `position` is in and a caret under its column; "" where it is in none."""
+def excerpt(text: str, position: Position, width: int | None = None) -> str:
+    """The line of `text` that `position` is in and a caret under its column; "" where it is in none.
+
+    Of a line that has no room in `width` it is what is around the column.
+    """
     lines = text.split("\n")
     if position.line is None or not 0 < position.line <= len(lines):
         return ""
-    line = lines[position.line - 1].expandtabs(1)
-    caret = "" if position.column is None else f"  {' ' * (position.column - 1)}^\n"
-    return f"  {printable(line)}\n{caret}"
+    line = printable(lines[position.line - 1].expandtabs(1))
+    column = (position.column or 1) - 1
+    if width is not None and len(line) > (room := width - 2):
+        start = max(0, min(column - room // 2, len(line) - room))
+        line, column = line[start : start + room], column - start
+    caret = "" if position.column is None else f"  {' ' * column}^\n"
+    return f"  {line}\n{caret}"
 
 
 def shortened(text: str) -> str:

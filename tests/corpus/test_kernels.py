@@ -64,9 +64,10 @@ def unpacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def rows(out: str) -> dict[str, tuple[int, ...]]:
-    """The table of `tpgen check`: compared, agree, differ, not comparable."""
-    found = re.finditer(r"^  (\S.*?)((?:\s+\d+){4})$", out, re.MULTILINE)
-    return {match[1]: tuple(map(int, match[2].split())) for match in found}
+    """By subject how many were compared, agree, differ and are not comparable, by the table of `tpgen check`."""
+    found = re.finditer(r"^  (\S.*?)\s+(\d+)\s+(\d+)\s+(\d+)$", out, re.MULTILINE)
+    numbers = {match[1]: tuple(map(int, match.groups()[1:])) for match in found}
+    return {subject: (agree + differ, agree, differ, without) for subject, (agree, differ, without) in numbers.items()}
 
 
 def test_no_finding(unpacked: tuple[Release, Path, Path]) -> None:

@@ -20,9 +20,16 @@ class Done:
     err: str
 
 
-def tpgen(*arguments: str | os.PathLike[str]) -> Done:
-    """Runs `tpgen` with these arguments."""
-    out, err = io.StringIO(), io.StringIO()
+class Terminal(io.StringIO):
+    """Takes what a terminal would be sent; COLUMNS says how wide it is."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def tpgen(*arguments: str | os.PathLike[str], stream: type[io.StringIO] = io.StringIO) -> Done:
+    """Runs `tpgen` with these arguments; with `stream` `Terminal` as at one."""
+    out, err = stream(), stream()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([os.fspath(argument) for argument in arguments])
     assert "[internal]" not in err.getvalue(), err.getvalue()

@@ -34,10 +34,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _text(loaded: Loaded) -> str:
     plugin, backend = loaded.plugin, loaded.backend
+    options = [(_usage(option), option.help) for option in backend.options]
+    width = max((len(usage) for usage, _ in options), default=0)
     lines = [
         f"{plugin.name}: {backend.description}",
         f"  from {plugin.distribution} {plugin.version}; forms: {', '.join(backend.forms)}",
-        *(f"  {_usage(option):<22} {option.help}" for option in backend.options),
+        *(f"  {usage:<{width}}  {about}" for usage, about in options),
     ]
     return "".join(f"{line}\n" for line in lines)
 

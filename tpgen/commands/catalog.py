@@ -172,7 +172,7 @@ def _target(target: Target) -> str:
 
 
 _COLUMNS = {
-    "events": "events", "attachable": "raw", "arguments": "arguments", "names": "named", "class_name": "class",
+    "events": "events", "attachable": "raw", "arguments": "args", "names": "named", "class_name": "class",
     "record": "record", "header": "header", "symbols": "values", "alternatives": "open",
 }  # fmt: skip
 

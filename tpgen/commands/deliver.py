@@ -64,6 +64,15 @@ def _print(contents: Sequence[Content]) -> None:
 
 
 def say(text: str) -> None:
+    """Write text for people to stderr: at a terminal no wider than that is."""
+    if sys.stderr.isatty():
+        from tpgen.commands.common.terminal import shown
+
+        text = shown(text, sys.stderr)
+    write_to_stderr(text)
+
+
+def write_to_stderr(text: str) -> None:
     """Write to stderr. Where that fails (a full disk, a reader who left), nothing of the run depends on it."""
     try:
         sys.stderr.write(text)

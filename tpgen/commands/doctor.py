@@ -103,10 +103,10 @@ def _kernels(options: argparse.Namespace) -> KernelsOf:
 
 
 def _print_text(examined: Sequence[Examined], options: argparse.Namespace) -> None:
-    from tpgen.commands.common.terminal import print_text
+    from tpgen.commands.common.terminal import print_text, width_of
     from tpgen.doctor.reports.text import report
 
-    print_text(printable_lines(report(examined, _paths(examined, options))))
+    print_text(printable_lines(report(examined, _paths(examined, options), width_of(sys.stdout))))
 
 
 def _for_programs(examined: Sequence[Examined], options: argparse.Namespace) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
 from tpgen.commands.common.options import EVENTS_HELP, Declared, read, with_kernel_options
-from tpgen.commands.common.terminal import print_table, print_text, width_of
+from tpgen.commands.common.terminal import print_table, print_text
 from tpgen.diagnostics import fail, printable_lines
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespa
     """List the events of several kernels; returns the exit status."""
     from tpgen.show import hands_out
     from tpgen.variants.select import select
-    from tpgen.variants.side_by_side import list_json, list_text
+    from tpgen.variants.side_by_side import list_json, list_legend, list_rows
 
     if options.args:
         raise fail(
@@ -80,5 +79,6 @@ def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespa
         base.print_json(list_json(selected, list(kernels)))
     else:
         base.report(list(dict.fromkeys(note for kernel in kernels.values() for note in kernel.notes)))
-        sys.stdout.write(printable_lines(list_text(selected, list(kernels), width_of(sys.stdout))))
+        print_text(printable_lines(f"{list_legend(list(kernels))}\n"))
+        print_table(*list_rows(selected, list(kernels)), always=True)
     return base.outcomes(kernels, selected, options)

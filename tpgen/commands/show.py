@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
 from tpgen.commands.common.options import EVENTS_HELP, Declared, read, with_kernel_options
-from tpgen.commands.common.terminal import print_text
+from tpgen.commands.common.terminal import print_text, width_of
 from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
@@ -78,5 +79,5 @@ def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespa
         base.print_json(events_json(selected, targets, symbols_of))
     else:
         base.report(list(dict.fromkeys(note for kernel in kernels.values() for note in kernel.notes)))
-        print_text(printable_lines(events_text(selected, list(kernels), symbols_of)))
+        print_text(printable_lines(events_text(selected, list(kernels), symbols_of, width_of(sys.stdout))))
     return base.outcomes(kernels, selected, options)

@@ -39,9 +39,9 @@ def _lines(
 ) -> Iterator[str]:
     yield f"{kernel.label}{f', Linux {kernel.release}' if kernel.release else ''}"
     width = max(len(subject) for subject in Subject)
-    yield f"  {'':<{width}}  compared   agree  differ  not comparable"
+    yield f"  {'':<{width}}  agree  differ  not comparable"
     for subject, (compared, differ, without) in _counts(comparisons).items():
-        yield f"  {subject:<{width}}  {compared:>8}  {compared - differ:>6}  {differ:>6}  {without:>14}"
+        yield f"  {subject:<{width}}  {compared - differ:>5}  {differ:>6}  {without:>14}"
     yield from _classes(events)
     yield from _findings(comparisons)
     yield from _reasons(comparisons, verbose)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from tpgen.basics.columns import aligned
+from tpgen.basics.columns import in_blocks
 from tpgen.kernel.symbols.facts import EventSymbols, Symbols
 from tpgen.model import Argument, Event, Field
 from tpgen.programs.forms import Form, missing
@@ -75,36 +75,46 @@ def list_json(selected: Sequence[Selected], kernels: Sequence[str]) -> list[dict
 # --- for people
 
 
-def events_text(selected: Sequence[Selected], kernels: Sequence[str], symbols_of: SymbolsOf) -> str:
+def events_text(
+    selected: Sequence[Selected], kernels: Sequence[str], symbols_of: SymbolsOf, width: int | None = None
+) -> str:
     """Each event: which kernels have the same, then a table with a column for each that differs.
 
-    Of the names of values those are shown that do not have the same on all kernels.
+    Of the names of values those are shown that do not have the same on all kernels. Columns for which `width` has no
+    room stand below the others.
     """
-    texts = (_event_lines(group, kernels, symbols_of) for group in grouped(selected))
+    texts = (_event_lines(group, kernels, symbols_of, width) for group in grouped(selected))
     return "\n".join("".join(f"{line}\n" for line in lines) for lines in texts)
 
 
-def list_text(selected: Sequence[Selected], kernels: Sequence[str], width: int | None = None) -> str:
-    """A line per event: its name, its raw arguments on each kernel, `-` where there is none, and the newest's class.
+def list_rows(selected: Sequence[Selected], kernels: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """The head of a table, and a row per event: its name, its raw arguments on each kernel, and the newest's class.
 
-    No line is wider than `width`.
+    A kernel is a number, which `list_legend` explains. `-` is an event without raw arguments; a cell is empty where the
+    kernel does not have the event.
     """
-    rows = [["", *(str(number) for number, _ in enumerate(kernels, 1)), "class", "module"]]
+    rows = []
     for group in grouped(selected):
         counts = {each.kernel: _count(each.event) for each in group}
         event = group[-1].event
         cells = [counts.get(kernel, "") for kernel in kernels]
         event_class = event.class_name or "|".join(event.class_candidates) or "-"
         rows.append([event.title, *cells, event_class, event.image or "?"])
-    legend = [f"{number}  {kernel}" for number, kernel in enumerate(kernels, 1)]
-    return "".join(f"{line}\n" for line in (*legend, "", *aligned(rows, width=width)))
+    return ["", *(str(number) for number, _ in enumerate(kernels, 1)), "class", "module"], rows
+
+
+def list_legend(kernels: Sequence[str]) -> str:
+    """Which kernel each number stands for."""
+    return "".join(f"{number}  {kernel}\n" for number, kernel in enumerate(kernels, 1))
 
 
 def _count(event: Event) -> str:
     return "?" if event.args is None else "-" if event.attach_name is None else str(len(event.args))
 
 
-def _event_lines(group: Sequence[Selected], kernels: Sequence[str], symbols_of: SymbolsOf) -> Iterator[str]:
+def _event_lines(
+    group: Sequence[Selected], kernels: Sequence[str], symbols_of: SymbolsOf, width: int | None
+) -> Iterator[str]:
     tables = [_arguments(group), _fields(group), *_names(group, symbols_of)]
     columns = _columns(tables, len(group))
     letters = [chr(ord("A") + number) if number < 26 else f"#{number + 1}" for number in range(len(columns))]
@@ -119,7 +129,7 @@ def _event_lines(group: Sequence[Selected], kernels: Sequence[str], symbols_of: 
         rows.append([table.title, *(table.heads[first] for first in firsts)])
         rows += [_cells(row, firsts) for row in table.rows]
     yield ""
-    yield from aligned(rows)
+    yield from in_blocks(rows, width)
 
 
 def _columns(tables: Sequence[_Table], count: int) -> list[list[int]]:

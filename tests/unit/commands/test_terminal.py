@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.cli import tpgen
+from support.cli import Done, Terminal, tpgen
+from support.doctor_cases import compiled
 from support.small_kernel import write_btf, write_tracefs
 
-from tpgen.basics.columns import aligned
+from tpgen.basics.columns import aligned, in_blocks
+from tpgen.commands.common.all_commands import subcommands
 from tpgen.commands.common.terminal import folded
 from tpgen.commands.deliver import COMMANDS
 
@@ -32,11 +34,11 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     return ("--btf", str(write_btf(folder / "vmlinux")), "--tracefs", str(write_tracefs(folder / "tracefs")))
 
 
-def at_terminal(width: int, arguments: Sequence[str], **environment: str) -> str:
+def at_terminal(width: int, arguments: Sequence[str], without: Sequence[str] = (), **environment: str) -> str:
     """What tpgen prints on stdout at a terminal of this many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "TERM")}
+    clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "TERM", *without)}
     command = (sys.executable, "-m", "tpgen", *arguments)
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=theirs, stderr=subprocess.DEVNULL, env=clean | {"TERM": "xterm"} | environment
@@ -57,33 +59,132 @@ def at_terminal(width: int, arguments: Sequence[str], **environment: str) -> str
 
 
 def widest(text: str) -> int:
-    return max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in text.splitlines())
+    return max((len(re.sub(r"\x1b\[[0-9;]*[mK]", "", line)) for line in text.splitlines()), default=0)
 
 
+AMD64 = ("5.10", "6.1", "6.12", "7.2")
 OUTPUTS: dict[str, tuple[str, ...]] = {
-    "list": ("list", "--kernel", "6.1"),
-    "list of several": ("list", "--kernel", "6.1", "--kernel", "6.12"),
-    "prototypes": ("list", "--args", "--kernel", "6.1"),
-    "show": ("show", "*", "--kernel", "6.12"),
+    "overview": ("help",),
+    "list": ("list", "--kernel", "6.1", "s*:*"),
+    "list of several": ("list", "--kernel", "6.1", "--kernel", "6.12", "sched:*"),
+    "list of all": ("list", "--kernel", "debian-*", "sched:*"),
+    "prototypes": ("list", "--args", "--kernel", "6.1", "sched:*"),
+    "show": ("show", "sched:*", "signal:*", "sys_enter_openat", "xhci_handle_event", "--kernel", "6.12"),
     "show of several": ("show", "kmem:*", "--kernel", "6.1", "--kernel", "6.12"),
+    "show of all": ("show", "block_rq_complete", "sched_switch", "rpc_task_begin", "--kernel", "debian-*"),
     "diff": ("diff", "6.1", "6.12", "sched:*", "block:*"),
-    "check": ("check", "--kernel", "6.12", "sched:*"),
-    "catalog": ("catalog", "list"),
+    "history": ("history", "sched_switch", "block_rq_complete", "kfree_skb"),
+    "check": ("check", "--kernel", "6.12", "sched:*", "-v"),
+    "check of several": ("check", "--kernel", "6.12", "--kernel", "6.1", "block:*"),
+    "check of a broken header": ("check", "--headers", "broken.h", "--arch", "x86_64"),
+    "doctor": ("doctor", "records.bpf.o", "pointers.bpf.o", *(word for one in AMD64 for word in ("--kernel", one))),
+    "doctor of one": ("doctor", "records.bpf.o", "--kernel", "6.1", "--kernel", "6.12"),
+    "build": ("build", "-v"),
     "backends": ("backends",),
-    "explain": ("explain", "not-joined", "header-unbalanced"),
+    "probe": ("probe",),
+    "atlas": ("atlas", "-o", "site", "--kernel", "small.tpgen"),
+    "explain": ("explain", "not-joined", "header-unbalanced", "layout-packed"),
+    "all codes": ("explain",),
+    "catalog list": ("catalog", "list"),
+    "catalog show": ("catalog", "show", "6.12", "7.2-arm64"),
+    "catalog add": ("catalog", "add", "small.tpgen", "--distribution", "d"),
+    "catalog remove": ("catalog", "remove", "debian-6.1-cloud-amd64"),
+    "catalog export": ("catalog", "export", "debian-99", "-o", "out.tpgen"),
+    "catalog merge": ("catalog", "merge", "out.tpgen", "tpgen.toml"),
+    "a misspelt event": ("show", "sched_swich", "--kernel", "6.12"),
+    "an unknown kernel": ("show", "sched_switch", "--kernel", "6.99"),
+    "an unknown backend": ("sched_switch", "-b", "pascal"),
+    "an unknown option": ("list", "--arg"),
+    "a header for all": ("block:*", "--kernel", "debian-*-amd64", "-o", "headers", "-v"),
 } | {f"help of {command}": ("help", command) for command in COMMANDS}  # fmt: skip
 
 
-# Narrow ones of what is wide, and the usual one.
-WIDTHS = [(name, 80) for name in OUTPUTS] + [(name, 60) for name in ("list", "show", "diff", "help of build")]
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with what the commands of `OUTPUTS` name: objects, a catalog, a project, and a broken header."""
+    folder = tmp_path_factory.mktemp("home")
+    compiled(folder)
+    small = ("--btf", str(write_btf(folder / "vmlinux")), "--tracefs", str(write_tracefs(folder / "tracefs")))
+    assert tpgen("catalog", "add", "small", *small, "-o", folder / "small.tpgen").code == 0
+    (folder / "tpgen.toml").write_text(
+        'output = "generated"\n[[generate]]\nevents = ["sched:sched_w*"]\nkernel = "6.12"\n'
+    )
+    (folder / "broken.h").write_text(
+        f"#include <linux/tracepoint.h>\n/* {'far ' * 30}*/ TRACE_EVENT(open, TP_PROTO(int a, {'int b, ' * 20}\n"
+    )
+    return folder
 
 
-@pytest.mark.parametrize(("name", "width"), WIDTHS)
-def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
-    arguments = OUTPUTS[name]
-    text = at_terminal(width, arguments)
-    assert text
-    assert widest(text) <= width
+def screen(name: str, width: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
+    """What one of the `OUTPUTS` shows at a terminal."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / f"data-{width}"))
+    monkeypatch.setenv("COLUMNS", str(width))
+    return tpgen(*OUTPUTS[name], stream=Terminal)
+
+
+def test_every_command_is_looked_at() -> None:
+    looked_at = {words[0] for words in OUTPUTS.values()}
+    assert looked_at >= set(COMMANDS)
+    assert {words[1] for words in OUTPUTS.values() if words[0] == "catalog"} >= set(subcommands("catalog"))
+
+
+@pytest.mark.parametrize("width", [40, 200])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_no_line_is_wider_than_the_terminal(name: str, width: int, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = screen(name, width, home, monkeypatch)
+    assert widest(done.out + done.err) <= width
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_of_the_usual_width_with_another_locale(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the locale does not say that a terminal takes UTF-8, it is given ASCII, in which some lines are longer."""
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LC_CTYPE", "C.UTF-8")  # as Python itself does where LANG is C
+    monkeypatch.setenv("LANG", "C")
+    done = screen(name, 80, home, monkeypatch)
+    assert (done.out + done.err).isascii()
+    assert widest(done.out + done.err) <= 80
+
+
+@pytest.mark.parametrize(
+    ("variables", "utf8"),
+    [
+        ({"LANG": "C.UTF-8"}, True), ({"LANG": "en_US.utf8"}, True), ({"LANG": "C"}, False), ({}, False),
+        ({"LANG": "C.UTF-8", "LC_ALL": "C"}, False), ({"LANG": "C", "LC_ALL": "de_DE.UTF-8"}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.utf8"}, True),
+        ({"LANG": "de_DE.ISO-8859-1"}, False),
+    ],
+)  # fmt: skip
+def test_locales(variables: dict[str, str], utf8: bool) -> None:
+    """Each with a Python that sets LC_CTYPE by itself."""
+    shown = at_terminal(
+        80, ("diff", "6.1", "6.12", "sched:sched_swap_numa"), without=("LANG", "LC_ALL", "LC_CTYPE"), **variables
+    )
+    assert ("→" if utf8 else "->") in shown
+
+
+DATA = [
+    ("sched_switch", "--kernel", "6.12"), ("show", "sched_switch", "--json", "--kernel", "6.12"),
+    ("list", "sched:*", "--json", "--kernel", "6.12"), ("diff", "6.1", "6.12", "sched:*", "--json"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", DATA)
+def test_what_programs_read_is_the_same_at_a_terminal(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LANG", "C")
+    assert tpgen(*words, stream=Terminal).out == tpgen(*words).out
+
+
+@pytest.mark.parametrize("name", ["list", "explain", "diff", "history", "show of all"])
+def test_a_pipe_knows_no_width_and_no_locale(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = tpgen(*OUTPUTS[name])
+    assert widest(expected.out) > 80
+    monkeypatch.setenv("COLUMNS", "40")
+    for variable in ("LANG", "LC_ALL"):
+        monkeypatch.setenv(variable, "C")
+    assert tpgen(*OUTPUTS[name]) == expected
 
 
 def test_the_overview_fits_into_the_usual_width() -> None:
@@ -141,8 +242,39 @@ def test_a_folded_line_goes_on_further_right() -> None:
     assert folded("as it is, however long that may be\n", None) == "as it is, however long that may be\n"
 
 
+def test_a_folded_line_keeps_to_its_column() -> None:
+    assert folded("  word  what it means in a few words\n", 24) == ("  word  what it means in\n        a few words\n")
+    assert folded("  word  a\n", 24) == "  word  a\n"
+
+
+def test_a_declaration_is_folded_behind_a_comma() -> None:
+    assert folded("sys:event(struct task_struct *p, unsigned int number)\n", 44) == (
+        "sys:event(struct task_struct *p,\n  unsigned int number)\n"
+    )
+    # Unless most of the line would be empty.
+    assert (
+        folded("a, and so many other words that are behind\n", 30) == "a, and so many other words\n  that are behind\n"
+    )
+
+
 def test_columns() -> None:
     rows = [("a", "1", "a long text in here"), ("bcd", "22", "x")]
     assert list(aligned(rows, right=(1,))) == ["a     1  a long text in here", "bcd  22  x"]
     assert list(aligned(rows, right=(1,), width=20)) == ["a     1  a long tex…", "bcd  22  x"]
+    assert list(aligned(rows, right=(1,), width=20, cut="...")) == ["a     1  a long t...", "bcd  22  x"]
     assert list(aligned([])) == []
+
+
+def test_the_name_of_a_row_is_cut_last() -> None:
+    rows = [("sched:sched_switch", "sched_switch_class", "1")]
+    assert list(aligned(rows, width=32)) == ["sched:sched_switch  sched_sw…  1"]
+    assert list(aligned(rows, width=24)) == ["sched:sched…  sched_s…", "", "sched:sched…  1"]
+
+
+def test_columns_below_each_other() -> None:
+    rows = [("name", "first", "second", "third"), ("a", "1", "2", "3")]
+    assert list(in_blocks(rows)) == ["name  first  second  third", "a     1      2       3"]
+    assert list(in_blocks(rows, 26)) == list(in_blocks(rows))
+    assert list(in_blocks(rows, 25)) == ["name  first  second", "a     1      2", "", "name  third", "a     3"]
+    assert list(in_blocks(rows, 5))[:3] == ["name  first", "a     1", ""]
+    assert list(in_blocks([], 5)) == []

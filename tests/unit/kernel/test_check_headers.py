@@ -45,9 +45,10 @@ def check(folder: Path, builder: BtfBuilder, files: Mapping[str, str], *options:
 
 
 def compared(done: Done, subject: str) -> list[int]:
-    """The numbers in a line of the table: compared, agree, differ, not comparable."""
+    """How many were compared, agree, differ and are not comparable, by a line of the table."""
     (line,) = re.findall(rf"^  {re.escape(subject)} +(\d.*)$", done.out, re.MULTILINE)
-    return [int(number) for number in line.split()]
+    agree, differ, without = map(int, line.split())
+    return [agree + differ, agree, differ, without]
 
 
 RECORD, RAW = "classic record: headers and the kernel", "raw arguments: headers and BTF"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tpgen import opening
 from tpgen.basics.typing import TYPE_CHECKING
+from tpgen.commands.common.terminal import width_of
 from tpgen.commands.deliver import say
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail, printable, printable_json
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
@@ -51,7 +52,8 @@ def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
         say(f"{diagnostic.line}\n")
         if excerpts and sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
             with contextlib.suppress(TpgenError):
-                say(excerpt(read_bytes(position.path, _MOST_OF_AN_EXCERPT).decode("utf-8", "replace"), position))
+                text = read_bytes(position.path, _MOST_OF_AN_EXCERPT).decode("utf-8", "replace")
+                say(excerpt(text, position, width_of(sys.stderr)))
 
 
 def tell(lines: Iterable[str]) -> None:

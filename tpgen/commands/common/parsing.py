@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common.base import Quiet
 from tpgen.commands.common.options import MACRO_ACTION, MACROS, Declared, kernel_options
-from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
+from tpgen.commands.common.terminal import USUAL_WIDTH, folded, width_of
 from tpgen.diagnostics import fail, nearest
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class Parser(argparse.ArgumentParser):
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Of itself it would ask by shutil, which imports all compressors, at every start.
         return argparse.HelpFormatter(self.prog, width=width_of(sys.stdout) or USUAL_WIDTH)
+
+    def format_help(self) -> str:
+        return folded(super().format_help(), width_of(sys.stdout))
 
     def error(self, message: str) -> NoReturn:
         word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
-from tpgen.commands.deliver import say
+from tpgen.commands.deliver import write_to_stderr
 from tpgen.diagnostics import printable
 
 
@@ -24,12 +24,12 @@ class Line:
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            say("\r\033[K")
+            write_to_stderr("\r\033[K")
 
     def stage(self, text: str) -> None:
         if self._shown:
             width = width_of(sys.stderr) or USUAL_WIDTH
-            say(f"\r\033[K{printable(text)[: width - 1]}")
+            write_to_stderr(f"\r\033[K{printable(text)[: width - 1]}")
 
     def _now_and_then(self, text: Callable[[], str]) -> None:
         if self._shown and (now := time.monotonic()) >= self._next:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 
-from tpgen.basics.columns import aligned
+from tpgen.basics.columns import CUT, aligned
 from tpgen.basics.patterns import pattern
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import printable_lines
@@ -53,25 +53,76 @@ def _folded(line: str, width: int) -> str:
         parts = _folded(f"{indent}{text}\n", width).splitlines()
         return "".join(f"{part[: -len(bare)]}{colour}{bare}{end}\n" for part in parts if (bare := part.lstrip()))
     parts = []
-    indent = " " * min(len(rest) - len(rest.lstrip()) + 2, width // 2)
+    indent = " " * _indent_of(rest, width)
     while len(rest) > width:
-        at = rest.rfind(" ", len(indent) + 1, width + 1)
-        cut = at if at > 0 else width
+        cut = _end_of(rest, len(indent) + 1, width)
         parts.append(rest[:cut].rstrip())
         rest = indent + rest[cut:].lstrip()
     return "".join(f"{part}\n" for part in (*parts, rest))
 
 
+def _indent_of(line: str, width: int) -> int:
+    """Where the next line begins: below the last of columns that a wide gap tells, else two further to the right."""
+    leading = len(line) - len(line.lstrip())
+    gap = line.rfind("  ", leading, width // 2)
+    below = len(line) - len(line[gap:].lstrip())
+    return below if gap > 0 and below <= width * 2 // 3 else min(leading + 2, width // 2)
+
+
+def _end_of(line: str, least: int, width: int) -> int:
+    """Where a line ends that is too long: behind a comma that is far enough in it, else at a blank."""
+    comma = max(line.rfind(", ", least, width + 1), line.rfind("; ", least, width + 1))
+    if comma >= width * 2 // 3:
+        return comma + 1
+    blank = line.rfind(" ", least, width + 1)
+    return blank if blank > 0 else width
+
+
+# --- stdout
+
+
 def print_text(text: str) -> None:
     """Print text for people to stdout."""
-    sys.stdout.write(folded(text, width_of(sys.stdout)))
+    sys.stdout.write(shown(text, sys.stdout))
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> None:
-    """Print a table to stdout: at a terminal below its `head`, and as narrow as that is."""
+def print_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = (), always: bool = False
+) -> None:
+    """Print a table to stdout: as narrow as the terminal, below its `head` at one, and in a pipe where that is `always`
+    to be there."""
     width = width_of(sys.stdout)
-    lines = aligned(rows if width is None else [head, *rows], right, width)
+    has_head = always or width is not None
+    cut = CUT if width is None else _sayable(CUT)
+    lines = aligned([head, *rows] if has_head else rows, right, width, cut)
     sys.stdout.write(printable_lines("".join(f"{line}\n" for line in lines)))
+
+
+# --- what the terminal can say
+
+
+def shown(text: str, stream: TextIO) -> str:
+    """The text as the terminal of a stream shows it, in its width and its characters; as it is for a pipe or a file."""
+    width = width_of(stream)
+    return text if width is None else folded(_sayable(text), width)
+
+
+# How the characters that are not ASCII are written where the locale has no others.
+_IN_ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "§": "section "})
+
+
+def _sayable(text: str) -> str:
+    return text if text.isascii() or _is_utf8() else text.translate(_IN_ASCII)
+
+
+def _is_utf8() -> bool:
+    """Whether the user's locale is one of UTF-8.
+
+    Python sets LC_CTYPE to C.UTF-8 where the locale is C (PEP 538): of that value nobody knows who wrote it.
+    """
+    of_characters = os.environ.get("LC_CTYPE", "")
+    named = os.environ.get("LC_ALL") or (of_characters != "C.UTF-8" and of_characters) or os.environ.get("LANG", "")
+    return named.upper().replace("-", "").endswith("UTF8")
 
 
 # --- colours

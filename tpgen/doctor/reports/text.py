@@ -6,18 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tpgen.basics.columns import aligned
+from tpgen.basics.columns import aligned, in_blocks
 from tpgen.doctor.findings import Finding, Judgement, Verdict
 from tpgen.doctor.reports.folding import Examined, Folded, folded, kernel_ranges
 from tpgen.doctor.reports.source_paths import SourcePaths
 
 
-def report(examined: Sequence[Examined], paths: SourcePaths) -> str:
-    """The objects one after the other, then the table, if it has more than one cell."""
+def report(examined: Sequence[Examined], paths: SourcePaths, width: int | None = None) -> str:
+    """The objects one after the other, then the table, if it has more than one cell; no wider than `width`."""
     lines = [line for each in examined for line in _object(each, paths)]
     judged = [each for each in examined if each.judgements]
     if sum(len(each.kernels) for each in judged) > 1:
-        lines += ["", *_table(judged)]
+        lines += ["", *_table(judged, width)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -97,7 +97,7 @@ def _notes(examined: Examined) -> Iterator[str]:
 # --- all objects
 
 
-def _table(examined: Sequence[Examined]) -> Iterator[str]:
+def _table(examined: Sequence[Examined], width: int | None) -> Iterator[str]:
     """A row for each object, or for each kernel where there is but one object."""
     kernels = list(dict.fromkeys(kernel for each in examined for kernel in each.kernels))
     if len(examined) == 1:
@@ -107,7 +107,7 @@ def _table(examined: Sequence[Examined]) -> Iterator[str]:
     rows = [["object", *kernels]]
     for each in examined:
         rows.append([each.name, *(_worst(each, kernel) for kernel in kernels)])
-    yield from aligned(rows)
+    yield from in_blocks(rows, width)
 
 
 def _verdicts(examined: Examined, kernel: str) -> Counter[Verdict]:
