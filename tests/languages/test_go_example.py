@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 from support.cli import tpgen
 from support.go_project import GoProject
+from support.live import VMLINUX_BTF, wait_until
 from support.projects import CHECKOUT
 
 pytestmark = pytest.mark.languages
@@ -35,6 +38,25 @@ def test_the_doctor_finds_it_fine_on_every_kernel(project: GoProject) -> None:
         (program, kernel) for program in ("on_exec", "on_signal") for kernel in kernels
     }
     assert {entry["verdict"] for entry in verdicts} == {"fine"}
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("tracefs")
+def test_debians_library_reads_no_btf_with_64_bit_enums(project: GoProject, tmp_path: Path) -> None:
+    """On such a kernel it loads no program with CO-RE, and names the kind that it does not know; on others it does."""
+    command = ("bpftool", "btf", "dump", "file", str(VMLINUX_BTF))
+    dumped = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    said = tmp_path / "err"
+    with open(said, "wb") as err:
+        tool = subprocess.Popen((project.here / "procwatch",), stdout=subprocess.DEVNULL, stderr=err)
+        wait_until(lambda: tool.poll() is not None or "attached" in said.read_text(), "procwatch to attach or to end")
+        tool.send_signal(signal.SIGINT)
+        code = tool.wait(60)
+    if re.search(r"^\[\d+\] ENUM64 ", dumped, re.MULTILINE):
+        assert code == 1
+        assert re.search(r"can't read types: .* unknown kind: Unknown \(19\)", said.read_text())
+    else:
+        assert (code, said.read_text()) == (0, "attached\n")
 
 
 @pytest.mark.live

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.cli import tpgen
-from support.compilers import Compiler
+from support.compilers import COMPILERS, Compiler
 from support.debian import cache_dir
 from support.portable import differing, objects
 
@@ -98,3 +98,25 @@ def test_cilium_ebpf(made: Sequence[Path], with_libbpf: Path, with_cilium: Path,
     assert found == expected
     assert len(found) > _FEWEST
     report.append(f"cilium/ebpf beside libbpf: {len(found)} programs with the same instructions")
+
+
+_UNGUARDED = """
+#include "raw_sched_stat_runtime.h"
+
+__attribute__((section(RAW_SEC_sched_stat_runtime), used)) int on_runtime(void *ctx)
+{
+	return raw_sched_stat_runtime_vruntime(ctx) > 7;
+}
+char LICENSE[] __attribute__((section("license"), used)) = "GPL";
+"""
+
+
+def test_cilium_ebpf_tells_of_an_argument_that_is_absent(with_cilium: Path, tmp_path: Path) -> None:
+    """Of vruntime, which Linux 6.1 hands out and 6.12 does not."""
+    options = ("--raw", "--kernel", "debian-5.10-amd64", "--kernel", "live")
+    assert tpgen("sched_stat_runtime", *options, "-o", tmp_path).code == 0
+    made = COMPILERS[0].compile(_UNGUARDED, tmp_path / "unguarded.o", include=(tmp_path,))
+    done = subprocess.run((with_cilium, made), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "load program: bad CO-RE relocation" in done.stderr
+    assert "; TPGEN_ABSENT(raw_sched_stat_runtime_vruntime); @ raw_sched_stat_runtime.h:" in done.stderr
