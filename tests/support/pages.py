@@ -171,6 +171,8 @@ def _checked(block: Block) -> Block:
     """The block, if its words fit its language."""
     if block.language in _SHELLS and "file" not in block.words:
         raise block.error("commands are a block of the language console, scripts have file=")
+    if block.language != "console" and any(line.startswith("$ ") for line in block.lines):
+        raise block.error("commands are a block of the language console")
     if block.language == "console":
         if misplaced := block.words.keys() & _NO_COMMANDS:
             raise block.error(f"{misplaced.pop()} is no word for commands")
@@ -230,18 +232,20 @@ def pages_of(level: Level) -> list[str]:
     return [page for page in pages() if any(each.has_commands and each.level == level for each in page_blocks(page))]
 
 
-def as_shown(shown: str, printed: str, varies: bool = False) -> bool:
+def as_shown(shown: str, printed: str, varies: bool = False, goes_on: bool = False) -> bool:
     """Whether the output is what a page shows of it: `…` for any lines, or for any text in a line; with `varies`, a
-    number for any number, with as much space in front as it takes."""
-    pattern = ""
+    number for any number, with as much space in front as it takes. Of a program that goes on, other lines may stand
+    before, between and behind those that are shown."""
+    others = r"(?:.*\n)*?"
+    pattern = others if goes_on else ""
     for line in shown.splitlines():
         if line.strip() == CUT:
-            pattern += r"(?:.*\n)*?"
+            pattern += others
             continue
         escaped = CUT.join(re.escape(part.rstrip() if part is line else part) for part in line.split(CUT))
         if varies:
             escaped = re.sub(r"(?:\\ )*\d+", lambda found: r" *\d+", escaped)
-        pattern += escaped.replace(CUT, ".*") + r"[ \t]*\n"
+        pattern += escaped.replace(CUT, ".*") + r"[ \t]*\n" + (others if goes_on else "")
     return re.fullmatch(pattern, printed.strip("\n") + "\n") is not None
 
 

@@ -21,6 +21,7 @@ from support.projects import CHECKOUT
 
 _SECONDS = 120  # for a command that takes less than ten: the machine may be busy
 _SECONDS_APART = 3600
+_TOLD = 4000  # so many characters of an output are told
 _INHERITED = ("PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "ENV")
 # What a command leaves to the next one: where it ended, and what it exported.
 _KEPT = 'trap \'s=$?; pwd >"$SESSION/cwd"; export -p >"$SESSION/exported"; exit $s\' EXIT'
@@ -95,7 +96,7 @@ class Session:
             code, self._printed = self._interrupted(block, command, script, float(until))
             code = 0 if code in (-signal.SIGINT, 128 + signal.SIGINT) else code
         where = f"{block.page}:{command.line}: `{command.text}`"
-        assert code == status, f"{where}: exit status {code}, not {status}:\n{self._printed[-6000:]}"
+        assert code == status, f"{where}: exit status {code}, not {status}:\n{self._printed[-_TOLD:]}"
         if command.shown and until is None:
             _compare(block, command.line, command.shown, self._printed)
 
@@ -118,7 +119,7 @@ class Session:
             os.close(slave)
             printed = b""
             end = time.monotonic() + seconds
-            while not (seen := as_shown(command.shown, _text_of(printed), "varies" in block.words)):
+            while not (seen := as_shown(command.shown, _text_of(printed), "varies" in block.words, goes_on=True)):
                 if time.monotonic() > end or process.poll() is not None:
                     break
                 if block.meanwhile:
@@ -127,8 +128,7 @@ class Session:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
             code = process.wait(_SECONDS)
-        if not seen:
-            _compare(block, command.line, command.shown, _text_of(printed))
+        assert seen, f"{block.page}:{command.line}: does not print what is shown:\n{_text_of(printed)[-_TOLD:]}"
         return code, _text_of(printed)
 
     def _meanwhile(self, block: Block) -> None:
@@ -208,7 +208,7 @@ def _compare(block: Block, line: int, shown: str, printed: str) -> None:
     if as_shown(shown, printed, "varies" in block.words):
         return
     lines = difflib.unified_diff(shown.splitlines(), printed.strip("\n").splitlines(), "shown", "printed", lineterm="")
-    raise AssertionError("\n".join((f"{block.page}:{line}: prints something else", *lines)))
+    raise AssertionError("\n".join((f"{block.page}:{line}: prints something else", *lines))[:_TOLD])
 
 
 @contextmanager

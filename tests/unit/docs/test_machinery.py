@@ -96,6 +96,7 @@ UNREADABLE = {
     "```console\ntrue\n```": "docs/page.md:1: output without a command in front of it",
     "```console\n```": "docs/page.md:1: the block has no command",
     "```sh\ntrue\n```": "docs/page.md:1: commands are a block of the language console",
+    "```\n$ true\n```": "docs/page.md:1: commands are a block of the language console",
     "<!-- test: output -->\n```console\n$ true\n```": "docs/page.md:1: output is no word for commands",
     "<!-- test: exit=1,2 -->\n```console\n$ true\n```": "docs/page.md:2: exit= has 2 numbers for 1 commands",
     "<!-- test: until=2 -->\n```console\n$ sleep 9\n```": "docs/page.md:2: a block with until= shows what is printed",
@@ -149,7 +150,7 @@ $ touch more; tail -f more
 ```
 """
     assert ran(text, tmp_path) == 1
-    with pytest.raises(AssertionError, match="prints something else"):
+    with pytest.raises(AssertionError, match="does not print what is shown"):
         ran(text.replace("1\n2", "one").replace("=30", "=1"), tmp_path / "page")
 
 
@@ -166,6 +167,8 @@ def test_what_is_shown() -> None:
     assert as_shown("pid  1 at 2.5", "pid 123 at 17.25", varies=True)
     assert not as_shown("pid 1", "pid x", varies=True)
     assert not as_shown("a\nb", "a\nb\nc\n")
+    assert as_shown("a\nb", "0\na\n1\nb\nc\n", goes_on=True)
+    assert not as_shown("a\nb", "b\na\n", goes_on=True)
 
 
 def test_every_command_has_its_run() -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,29 +57,6 @@ def here(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 # --- the page
-
-
-def commands() -> Iterator[tuple[list[str], str]]:
-    """The commands of the page with what they print, as far as the page shows it."""
-    for block in blocks("console"):
-        for part in block.split("$ ")[1:]:
-            line, _, output = part.partition("\n")
-            yield shlex.split(line), output
-
-
-def test_commands_of_the_page(here: Path) -> None:
-    ran = []
-    for words, output in commands():
-        assert words[:2] == ["tpgen", "doctor"]
-        words, file = (words[: words.index(">")], words[-1]) if ">" in words else (words, None)
-        done = tpgen(*words[1:])
-        assert done.err == ""
-        if file:
-            Path(file).write_text(done.out)
-        if output:
-            assert done.out == output
-        ran.append(done.code)
-    assert ran == [1, 1, 0]
 
 
 def test_baseline_of_the_page_lets_all_count_that_is_new(here: Path) -> None:
