@@ -345,6 +345,7 @@ func main() {
 	name, err := fields.Filename.Bytes(record, tp.TpSchedProcessExec_FilenameOffset)
 	check(err)
 	fmt.Printf("%q %d %d\\n", name, fields.Pid, fields.OldPid)
+	fmt.Printf("%x\\n", tp.ByteOrder.Uint64(record)>>48) // in place of the common header: the kernel's pt_regs
 }
 """
 
@@ -376,4 +377,4 @@ def test_with_cilium_ebpf(tmp_path: Path) -> None:
             printed = run(program / "reader", found[1], cwd=program)
     finally:
         child.close()
-    assert printed.splitlines() == ["10 0 0", f'"/bin/true\\x00" {child.pid} {child.pid}']
+    assert printed.splitlines() == ["10 0 0", f'"/bin/true\\x00" {child.pid} {child.pid}', "ffff"]
