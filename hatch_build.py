@@ -17,6 +17,7 @@ SHELLS = {
     "zsh": "share/zsh/site-functions/_tpgen",
     "fish": "share/fish/vendor_completions.d/tpgen.fish",
 }
+_LICENCE = "SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause"
 _DIAGNOSTIC = re.compile(r"^\| `([a-z-]+)` \|", re.MULTILINE)
 
 # What a shell asks tpgen itself: the first column of a list, of events without the system, since a colon ends a word.
@@ -103,7 +104,9 @@ def completions() -> dict[str, str]:
             events.complete = {"bash": "_tpgen_words"}  # type: ignore[attr-defined]
         functions = _FUNCTIONS[shell].replace("@COMMANDS@", " ".join(COMMANDS))
         functions = functions.replace("@EVENTS@", _EVENTS).replace("@KERNELS@", _KERNELS)
-        made[place] = shtab.complete(whole, shell=shell, preamble={shell: functions})
+        # The first line is the shell's, or says that shtab made it.
+        first, _, script = shtab.complete(whole, shell=shell, preamble={shell: functions}).partition("\n")
+        made[place] = f"{first}\n# {_LICENCE}\n{script}"
     return made
 
 
@@ -157,7 +160,8 @@ def manual_pages() -> dict[str, str]:
         page.add_section("exit status", "=", _EXIT_STATUS)
         others = [f"tpgen {other}".strip().replace(" ", "-") for other in every if other != command]
         page.add_section("see also", "=", " ,\n".join(f".BR {other} (1)" for other in others))
-        pages[f"share/man/man1/{page.prog}.1"] = str(page)
+        head = f'.\\" {_LICENCE}\n.\\" Made by hatch_build.py of tpgen, from the parser of the command.\n'
+        pages[f"share/man/man1/{page.prog}.1"] = head + str(page)
     return pages
 
 

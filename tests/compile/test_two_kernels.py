@@ -42,7 +42,7 @@ def test_two_kernels_in_one_unit(compiler: Compiler, headers: Path, form: str) -
 
 @pytest.mark.parametrize("form", ["raw", "classic"])
 def test_a_header_says_what_it_is(headers: Path, form: str) -> None:
-    licence, _, heading, _, _, made, *_ = (headers / f"{form}-6.1.2.h").read_text().splitlines()
+    licence, _, _, heading, _, _, made, *_ = (headers / f"{form}-6.1.2.h").read_text().splitlines()
     assert licence == "/* SPDX-License-Identifier: 0BSD */"
     assert heading.startswith(" * sched:sched_switch: the ")
     assert made == " * Made by tpgen for Linux 6.1.2, and for that kernel alone: another may hand out something else."

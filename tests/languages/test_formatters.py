@@ -15,6 +15,14 @@ pytestmark = pytest.mark.languages
 
 # Long names, long lists of fields, strings, arrays, fields in parts.
 EVENTS = ("sched:*", "ext4:*", "kvm:*", "hyperv:*", "mptcp:*", "syscalls:sys_enter_*", "i915:*")
+C = {
+    "headers": (*EVENTS, "--kernel", "6.12"),
+    "headers for several kernels": ("sched:*", "syscalls:sys_enter_*", "--kernel", "6.1", "--kernel", "6.12"),
+    "values": ("--values", "kfree_skb", "--kernel", "6.12"),
+    "a member": ("--member", "task_struct:__state|state", "--prelude", "shared"),
+    "systemtap": ("sched:*", "-b", "systemtap", "--kernel", "6.12"),
+    "systemtap for modules": ("sched:*", "-b", "systemtap", "--lkm", "--kernel", "6.12"),
+}
 RUFF = (sys.executable, "-m", "ruff")
 SUFFIXES = {"go": ".go", "rust": ".rs", "python": ".py"}
 COMMANDS = {
@@ -43,3 +51,15 @@ def test_odd_kernel(language: str, odd: Odd, tmp_path: Path) -> None:
     path = tmp_path / f"tracepoints{SUFFIXES[language]}"
     odd(language, path, False)
     silent(language, path)
+
+
+@pytest.mark.parametrize("words", C.values(), ids=C)
+def test_c_in_whatever_style(words: tuple[str, ...], tmp_path: Path) -> None:
+    """No style of clang-format has anything to say: a generated header says that it is left alone."""
+    assert tpgen(*words, "-q", "-o", tmp_path / "out").code == 0
+    made = [str(path) for path in (tmp_path / "out").rglob("*.h")]
+    assert made
+    for style in ("LLVM", "{BasedOnStyle: Google, ColumnLimit: 60}"):
+        command = ("clang-format", "--dry-run", "-Werror", f"--style={style}", *made)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr[:3000]) == (0, "", "")

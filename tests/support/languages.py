@@ -24,7 +24,7 @@ _BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n
 @functools.cache
 def missing_languages() -> str | None:
     """Why the tests of other languages cannot run here, None where they can."""
-    for tool in ("go", "gofmt", RUSTC, "clang-14", "bpftrace"):
+    for tool in ("go", "gofmt", RUSTC, "clang-14", "clang-format", "bpftrace"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if not Path("/usr/share/gocode/src/github.com/cilium/ebpf").exists():

@@ -225,6 +225,7 @@ def test_each_command_has_a_manual_page(scripts: Path, tmp_path: Path) -> None:
     for name, page in pages.items():
         checked = subprocess.run(("groff", "-man", "-ww", "-z", page), capture_output=True, text=True, check=True)
         assert checked.stderr == ""
+        assert page.read_text().startswith('.\\" SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause\n')
         text = shells.run(("man", "--nh", "--nj", "-l", str(page)), scripts, tmp_path)
         assert f"{name} - " in text
         assert "EXIT STATUS" in text

@@ -37,6 +37,8 @@ from tpgen.values import Value, classic_values, raw_values
 
 #: The version of the format. It changes when a reader of the old one would go wrong.
 VERSION = 1
+#: The first keys of a document: JSON has no comment to say so in.
+MADE_BY = '"generator": "tpgen", "license": "0BSD"'
 
 
 class JsonBackend:
@@ -60,9 +62,8 @@ def _document(kernel: KernelRequests) -> str:
     events = ",\n".join(encode(event) for event in _events(kernel.requests, kernel.target, types))
     target = encode(_target(kernel.target, kernel.release))
     table = ",\n".join(map(encode, types.rows))
-    return printable_json(
-        f'{{"version": {VERSION},\n"target": {target},\n"types": [\n{table}\n],\n"events": [\n{events}\n]}}\n'
-    )
+    head = f'"version": {VERSION}, {MADE_BY},\n"target": {target}'
+    return printable_json(f'{{{head},\n"types": [\n{table}\n],\n"events": [\n{events}\n]}}\n')
 
 
 def _target(target: Target, release: str | None) -> dict[str, Any]:

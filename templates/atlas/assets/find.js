@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: 0BSD */
 /* The names of the atlas, and how they are found. Nothing here knows the page that it is on. */
 "use strict";
 

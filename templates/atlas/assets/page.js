@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: 0BSD */
 /* What a page does beside showing itself: copies, and opens what a link points into. */
 "use strict";
 

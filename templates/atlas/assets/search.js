@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: 0BSD */
 /* The box for searching, a combobox with a list below it as WAI-ARIA's patterns have it, and the page of all results. */
 "use strict";
 

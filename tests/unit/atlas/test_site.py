@@ -162,6 +162,14 @@ def test_each_page_has_a_title_and_a_description_of_its_own() -> None:
             assert titles.setdefault(head, path) == path
 
 
+def test_what_is_made_says_so_and_its_licence() -> None:
+    for path, content in files().items():
+        if path.endswith((".html", ".css", ".js")) and not path.startswith("search/"):
+            assert "SPDX-License-Identifier: 0BSD" in "".join(content.decode().splitlines()[:2]), path
+        if path.endswith(".html"):
+            assert ("meta", {"name": "generator", "content": "tpgen"}) in page(path).tags
+
+
 def test_the_sitemap_has_all_pages() -> None:
     text = files()["sitemap.xml"].decode()
     pages = {path for path in files() if path.endswith(".html")}

@@ -269,7 +269,7 @@ def test_presence_of_two_fields_of_one_name(tmp_path: Path) -> None:
 def test_what_its_programs_get(form: str, says: str, tmp_path: Path) -> None:
     """The first lines say what each kind of program is given."""
     head = header(tmp_path, "odd", form).partition("#ifndef")[0]
-    assert head.count("\n") == 7
+    assert head.count("\n") == 8
     assert says in head
 
 

@@ -12,7 +12,7 @@ from support.small_kernel import write_btf
 from tpgen.api import open_kernel
 
 PARTS = {"tpgen_prelude_1.h", "tpgen_portable_1.h", "tpgen_registers_1.h"}
-HEAD = "/* SPDX-License-Identifier: 0BSD */\n/* Made by tpgen, the same for every kernel. */\n"
+HEAD = "/* SPDX-License-Identifier: 0BSD */\n/* clang-format off */\n/* Made by tpgen, the same for every kernel. */\n"
 SEVERAL = ("--kernel", "6.1", "--kernel", "6.12")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -70,8 +71,8 @@ struct stapprobe_sched_switch { unsigned long long pad;
 
 
 def squeezed(text: str) -> str:
-    """The text without white space."""
-    return "".join(text.split())
+    """The text without white space and comments."""
+    return "".join(re.sub(r"/\*.*?\*/", "", text).split())
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_neither(no_btf: Path) -> None:
     hint = "[kernel-shipped]; it is the newest that came with tpgen; --kernel picks another\n"
     assert done.err.startswith(message)
     assert done.err.endswith(hint)
-    first = " ".join(done.out.split(" */", 2)[1].split())
+    first = " ".join(done.out.split(" */", 3)[2].split())
     assert ", in place of a running kernel that cannot be asked" in first
     named = tpgen("sched_switch", "--raw", "--kernel", "7.2", "--arch", "x86_64")
     assert named.err == ""

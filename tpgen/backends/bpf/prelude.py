@@ -25,6 +25,12 @@ _FILES = {
     "portable.h": "tpgen_portable_1.h",
     "registers.h": "tpgen_registers_1.h",
 }
+# Before a part that is a file of its own.
+_HEAD = """\
+/* SPDX-License-Identifier: 0BSD */
+/* clang-format off */
+/* Made by tpgen, the same for every kernel. */
+"""
 
 
 class Prelude:
@@ -49,5 +55,4 @@ class Prelude:
     def files(self) -> Iterator[GeneratedFile]:
         """The files that the headers include."""
         for part in self._asked:
-            head = "/* SPDX-License-Identifier: 0BSD */\n/* Made by tpgen, the same for every kernel. */\n"
-            yield GeneratedFile(_FILES[part], head + fill("bpf", part).lstrip("\n"), is_included=True)
+            yield GeneratedFile(_FILES[part], _HEAD + fill("bpf", part).lstrip("\n"), is_included=True)

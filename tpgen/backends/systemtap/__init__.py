@@ -77,4 +77,4 @@ def _files(kind: ProbeKind, probes: list[Stapprobe], target: Target, job: Job, f
         return objects(kind, probes, target, flat)
     from tpgen.backends.systemtap.c import headers
 
-    return headers(kind, probes, target, flat)
+    return headers(kind, probes, job.kernel, flat)

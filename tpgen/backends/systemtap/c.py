@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tpgen.backends.base import GeneratedFile
+from tpgen.backends.base import GeneratedFile, KernelRequests
 from tpgen.backends.naming import c_identifier
 from tpgen.backends.requests import told_apart
 from tpgen.backends.systemtap.probes import ProbeKind, Stapprobe, member_type, pad_type, parameter_type, plain_type
@@ -23,11 +23,21 @@ from tpgen.values import Value
 _NAMELESS = "{...}"
 
 
-def headers(kind: ProbeKind, probes: Sequence[Stapprobe], target: Target, flat: bool) -> Iterator[GeneratedFile]:
+_HEAD = """\
+/* SPDX-License-Identifier: 0BSD */
+/* clang-format off */
+/* Made by tpgen for {kernel}, and for that kernel alone. */
+"""
+
+
+def headers(
+    kind: ProbeKind, probes: Sequence[Stapprobe], kernel: KernelRequests, flat: bool
+) -> Iterator[GeneratedFile]:
     """A file for each probe."""
+    head = _HEAD.format(kernel=f"Linux {kernel.release_text}" if kernel.release_text else "one kernel")
     for probe, word in zip(probes, told_apart([(probe.name, probe.event) for probe in probes]), strict=True):
-        text = _function(probe) if kind == ProbeKind.LKM else _struct(kind, probe, target, flat)
-        yield GeneratedFile(f"{probe.name}.h" if word is None else f"{probe.name}.{word}.h", text)
+        text = _function(probe) if kind == ProbeKind.LKM else _struct(kind, probe, kernel.target, flat)
+        yield GeneratedFile(f"{probe.name}.h" if word is None else f"{probe.name}.{word}.h", head + text)
 
 
 def _function(probe: Stapprobe) -> str:

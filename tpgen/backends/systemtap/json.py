@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tpgen.backends.base import Form, KernelRequests, Request
+from tpgen.backends.json import MADE_BY
 from tpgen.model import Event, Nullness
 from tpgen.probe import Evidence, answer
 from tpgen.show import type_text
@@ -27,7 +28,7 @@ def document(kernel: KernelRequests) -> str:
     entry_sizes = {r.event.record.header_bytes for r in kernel.requests if r.event.record is not None}
     target = _target(kernel.target, kernel.release, entry_sizes, kernel.raw_evidence())
     lines = ",\n".join(map(encode, events))
-    return f'{{"version": {VERSION},\n"target": {encode(target)},\n"events": [\n{lines}\n]}}\n'
+    return f'{{"version": {VERSION}, {MADE_BY},\n"target": {encode(target)},\n"events": [\n{lines}\n]}}\n'
 
 
 def _target(target: Target, release: str | None, entry_sizes: set[int], evidence: Sequence[Evidence]) -> dict[str, Any]:
