@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support import live
+from support.bare import missing_bare_machines, missing_containers
 from support.browser import missing_browser
 from support.compilers import COMPILERS, Compiler
 from support.debian import cache_dir
@@ -36,11 +37,13 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
     "languages": missing_languages,
     "shells": missing_shells,
     "browser": missing_browser,
+    "bare_machines": missing_bare_machines,
+    "containers": missing_containers,
 }
 
 
 # By folder, relative to this one, what only a run gets that names it: they take minutes and most of them gigabytes.
-_ONLY_WHEN_NAMED = ("browser", "corpus/doctor", "corpus/trees", "docs", "fleet", "loaders", "systemtap", "vm")
+_ONLY_WHEN_NAMED = ("bare", "browser", "corpus/doctor", "corpus/trees", "docs", "fleet", "loaders", "systemtap", "vm")
 _COUNTED = pytest.StashKey[list[str]]()
 # Of pytest-xdist's processes, one runs all tests of the running kernel, one after the other: they share the kernel's
 # tracefs, which some mount, change and unmount, and what tells that the kernel is the one that the cache knows.
@@ -69,6 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "systemtap: needs SystemTap and linux-headers of 6.1 for amd64")
     config.addinivalue_line("markers", "machines: needs qemu's programs for the architectures of tests/support/vm.py")
     config.addinivalue_line("markers", "browser: needs Debian's chromium, Playwright and axe")
+    config.addinivalue_line("markers", "bare_machines: needs root and debootstrap")
+    config.addinivalue_line("markers", "containers: needs root, debootstrap, podman and runc")
     config.addinivalue_line("markers", "languages: needs go, Debian's rustc with its sources, clang 14 and bpftrace")
 
 
