@@ -17,6 +17,7 @@ from support import bpftrace
 from support.cli import tpgen
 from support.odd_kernel import FORMATS
 from support.small_kernel import write_tracefs
+from support.tracers import killed, lines_until
 
 from languages.conftest import Odd, Running, every_event
 
@@ -127,14 +128,14 @@ def test_values(version: str, tmp_path: Path) -> None:
     with open(tmp_path / "locked", "w+") as locked:
         fcntl.lockf(locked, fcntl.LOCK_EX)
         acting = (sys.executable, "-I", "-S", "-c", _ACTIONS, locked.name)
-        with bpftrace.killed(acting, stdin=subprocess.PIPE) as child:
+        with killed(acting, stdin=subprocess.PIPE) as child:
             script = tmp_path / "a.bt"
             script.write_text(
                 re.sub(r"^((?:raw)?tracepoint:.*)$", rf"\1 /pid == {child.pid}/", done.out, flags=re.MULTILINE)
             )
-            with bpftrace.killed((*command(version), "-B", "line", str(script)), stdout=subprocess.PIPE) as tracing:
-                bpftrace.lines_until(tracing, ["signal_generate "])
+            with killed((*command(version), "-B", "line", str(script)), stdout=subprocess.PIPE) as tracing:
+                lines_until(tracing, ["signal_generate "])
                 assert child.stdin is not None
                 child.stdin.close()
-                bpftrace.lines_until(tracing, [line.format(pid=child.pid) + "$" for line in LINES[form]])
+                lines_until(tracing, [line.format(pid=child.pid) + "$" for line in LINES[form]])
             assert child.wait() == 0

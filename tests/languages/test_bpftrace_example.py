@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from support import bpftrace
 from support.projects import CHECKOUT
+from support.tracers import COMM, killed, lines_until, signalling
 
 from languages.conftest import every_event
 
@@ -27,30 +28,16 @@ if every_event():
     SCRIPTS += [("unpacked", "signals.bt"), ("unpacked", "signals-raw.bt")]
 
 
-# It goes on: bpftrace prints what BEGIN says before its other probes are attached.
-_ACTIONS = """
-import os, signal, time
-signal.signal(signal.SIGUSR1, lambda *_: None)
-open("/proc/self/comm", "w").write("tpgen-actor")
-os.write(1, b"ready\\n")
-while True:
-    os.kill(os.getpid(), signal.SIGUSR1)
-    time.sleep(0.05)
-"""
-
-
 @pytest.mark.parametrize(("version", "script"), SCRIPTS)
 def test_script_tells_who_signals_whom(version: str, script: str) -> None:
     command = bpftrace.INSTALLED if version == "installed" else bpftrace.unpacked()
-    acting = (sys.executable, "-I", "-S", "-c", _ACTIONS)
-    with bpftrace.killed(acting, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
+    # The process goes on: bpftrace prints what BEGIN says before its other probes are attached.
+    with signalling() as pid:
         started_by = rf"{re.escape(comm_of(os.getpid()))} +" if script == "signals-raw.bt" else ""
-        line = rf"tpgen-actor +{child.pid} +10 +tpgen-actor +{child.pid} +{started_by}0$"
-        tracing = (*command, "-B", "line", str(EXAMPLE / script), str(child.pid))
-        with bpftrace.killed(tracing, stdout=subprocess.PIPE) as tracer:
-            bpftrace.lines_until(tracer, [r"FROM +PID +SIG +TO +PID ", line])
+        line = rf"{COMM} +{pid} +10 +{COMM} +{pid} +{started_by}0$"
+        tracing = (*command, "-B", "line", str(EXAMPLE / script), str(pid))
+        with killed(tracing, stdout=subprocess.PIPE) as tracer:
+            lines_until(tracer, [r"FROM +PID +SIG +TO +PID ", line])
 
 
 def comm_of(pid: int) -> str:
