@@ -220,7 +220,10 @@ def _make_directories(path: str, made: list[str]) -> None:
         missing.append(above)
         above = os.path.dirname(above)
     made += reversed(missing)
-    os.makedirs(path, exist_ok=True)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
 
 
 @contextlib.contextmanager

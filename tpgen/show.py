@@ -344,12 +344,14 @@ def list_rows(events: Sequence[Event]) -> list[tuple[str, ...]]:
 
 def prototypes_text(events: Sequence[Event]) -> str:
     """A line per event: its raw arguments as C declares them; `?` where they are not known, `-` where it has none."""
-    return "".join(f"{event.title}({_arguments(event)})\n" for event in events)
+    lines = (f"{event.title}({_prototype(event) or ('?' if event.args is None else '-')})\n" for event in events)
+    return "".join(lines)
 
 
-def _arguments(event: Event) -> str:
+def _prototype(event: Event) -> str | None:
+    """The raw arguments as C declares them; None where they are not known, and where it has none."""
     if event.args is None or event.attach_name is None:
-        return "?" if event.args is None else "-"
+        return None
     return ", ".join(spell(arg.type, arg.name or f"arg{slot}") for slot, arg in enumerate(event.args)) or "void"
 
 
@@ -357,21 +359,20 @@ def _arguments(event: Event) -> str:
 _QUALIFIERS = re.compile(r"\b(?:const|volatile|restrict|__user|__rcu|__percpu|__kernel)\b")
 
 
-def hands_out(event: Event, ctype: str) -> bool:
-    """Whether a raw argument or a field of the record has the type of that spelling; qualifiers do not count."""
+def handed_out(event: Event) -> set[str]:
+    """The types of raw arguments and of fields of the record, spelled as `plain_type` has them."""
     fields = event.record.fields if event.record else ()
     types = [*(arg.type for arg in event.args or ()), *(field.type for field in fields)]
-    wanted = _plain(ctype)
-    return any(_plain(spell(known)) == wanted for known in types if known is not None)
+    return {plain_type(spell(ctype)) for ctype in types if ctype is not None}
 
 
-def _plain(spelled: str) -> str:
+def plain_type(spelled: str) -> str:
     """A spelling of a type without qualifiers, and with one way to set blanks."""
-    return " ".join(_QUALIFIERS.sub(" ", spelled).replace("*", " * ").split())
+    return " ".join(_QUALIFIERS.sub(" ", spelled).replace("*", " * ").split()).replace("* *", "**")
 
 
-def list_json(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """The events of a list as `list --json` prints them."""
+def list_json(events: Sequence[Event], prototypes: bool = False) -> list[dict[str, Any]]:
+    """The events of a list as `list --json` prints them, with `prototypes` as `list --args --json` does."""
     return [
         {
             "system": event.system,
@@ -380,6 +381,7 @@ def list_json(events: Sequence[Event]) -> list[dict[str, Any]]:
             "class": event.class_name,
             "kind": event.kind.value,
             "args": None if event.args is None else len(event.args),
+            **({"prototype": _prototype(event)} if prototypes else {}),
         }
         for event in events
     ]

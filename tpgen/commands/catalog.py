@@ -204,6 +204,9 @@ def _add_parser() -> Parser:
     return made
 
 
+_PACKAGES = (".deb", ".rpm")
+
+
 def _add(options: argparse.Namespace) -> int:
     from tpgen.catalog.build import Entry
     from tpgen.catalog.store import check_name, make_user_directory, path_of
@@ -218,7 +221,10 @@ def _add(options: argparse.Namespace) -> int:
         check_name(options.name)
         path = options.output
     if not is_given:
-        raise fail("usage", "nothing to add", hint="give package files, --btf, --tracefs, --headers or --kernel")
+        hint = "give package files, --btf, --tracefs, --headers or --kernel"
+        if options.name.endswith(_PACKAGES):
+            hint = f"a name stands first: `tpgen catalog add NAME {options.name}`"
+        raise fail("usage", "nothing to add", hint=hint)
     if options.output is None:
         make_user_directory()
     return _write(path, Entry(request, tuple(options.packages), options.name, options.distribution))

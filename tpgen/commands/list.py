@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
 from tpgen.commands.common.options import EVENTS_HELP, Declared, read, with_kernel_options
 from tpgen.commands.common.terminal import print_table, print_text
-from tpgen.diagnostics import fail, printable_lines
+from tpgen.diagnostics import Diagnostic, Severity, fail, printable_lines
 
 if TYPE_CHECKING:
     import argparse
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tpgen.commands.common.parsing import Parser
     from tpgen.kernel.events import KernelEvents
+    from tpgen.model import Event
 
 
 OPTIONS = (
@@ -38,7 +40,7 @@ def plain(words: Sequence[str]) -> argparse.Namespace | None:
 
 def run(options: argparse.Namespace) -> int:
     from tpgen.kernel.request import is_glob
-    from tpgen.show import LIST_HEAD, hands_out, list_json, list_rows, prototypes_text
+    from tpgen.show import LIST_HEAD, list_json, list_rows, prototypes_text
 
     kernels = base.open_kernels(options)
     if len(kernels) > 1:
@@ -48,9 +50,10 @@ def run(options: argparse.Namespace) -> int:
     if options.type is None:
         events = kernel.listed(keys)
     else:
-        events = [event for event in kernel.events(keys, nullness=False) if hands_out(event, options.type)]
+        every = kernel.events(keys, nullness=False)
+        events = list(compress(every, _handing_out(every, options.type)))
     if options.json:
-        base.print_json(list_json(events))
+        base.print_json(list_json(events, options.args))
     else:
         base.report(kernel.notes)
         if any(map(is_glob, options.events or ["*"])):
@@ -62,9 +65,38 @@ def run(options: argparse.Namespace) -> int:
     return base.outcome(kernel, keys, options)
 
 
+def _handing_out(events: Sequence[Event], spelled: str) -> list[bool]:
+    """Which of the events hand out the type of that spelling; where none does, a note has one that may be meant."""
+    from tpgen.show import handed_out, plain_type
+
+    wanted = plain_type(spelled)
+    types = [handed_out(event) for event in events]
+    found = [wanted in each for each in types]
+    if not any(found):
+        base.report([_unknown_type(wanted, sorted(set().union(*types)))])
+    return found
+
+
+def _unknown_type(wanted: str, known: Sequence[str]) -> Diagnostic:
+    """The note that no event hands out a type, with one of the same name, or of one like it."""
+    from difflib import get_close_matches
+
+    name = _name_of(wanted)
+    named = [spelled for spelled in known if name and _name_of(spelled) == name]
+    near = named[:3] or get_close_matches(wanted, known, n=1, cutoff=0.7)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
+    what = f"no event that was looked at hands out {wanted!r}"
+    return Diagnostic("unknown-type", what, hint=hint, severity=Severity.NOTE)
+
+
+def _name_of(spelled: str) -> str:
+    """The name in the spelling of a type, without `struct` and stars; "" where there is none."""
+    words = spelled.replace("*", " ").split()
+    return words[-1] if words else ""
+
+
 def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespace) -> int:
     """List the events of several kernels; returns the exit status."""
-    from tpgen.show import hands_out
     from tpgen.variants.select import select
     from tpgen.variants.side_by_side import list_json, list_legend, list_rows
 
@@ -74,7 +106,7 @@ def _side_by_side(kernels: Mapping[str, KernelEvents], options: argparse.Namespa
         )
     selected = select(kernels, options.events or ["*"], options.module, nullness=False)
     if options.type is not None:
-        selected = [each for each in selected if hands_out(each.event, options.type)]
+        selected = list(compress(selected, _handing_out([each.event for each in selected], options.type)))
     if options.json:
         base.print_json(list_json(selected, list(kernels)))
     else:

@@ -39,9 +39,18 @@ class TraceFs:
         events = os.path.join(root, "events")
         self._events_dir = events if os.path.isdir(events) else root
         self._systems = self._directories(self._events_dir)
-        if not self._systems:
+        if not self._systems or (self._events_dir is root and not self._has_formats()):
             hint = "give the directory that has events/ in it; as root: mount -t tracefs tracefs /sys/kernel/tracing"
             raise fail("tracefs-missing", "no events in this tracefs directory", root, hint)
+
+    def _has_formats(self) -> bool:
+        """Whether there is any format file where those of events lie: else it is a directory of something else."""
+        paths = (os.path.join(self._events_dir, system) for system in self._systems)
+        return any(
+            os.path.exists(os.path.join(path, event, "format"))
+            for path in paths
+            for event in self._directories(path, may_be_gone=True)
+        )
 
     def _directories(self, path: str, may_be_gone: bool = False) -> list[str]:
         try:

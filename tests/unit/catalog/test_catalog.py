@@ -508,6 +508,10 @@ USAGE = {
         ["catalog", "add", "x"],
         "nothing to add [usage]; give package files, --btf, --tracefs, --headers or --kernel",
     ),
+    "a package and no name": (
+        ["catalog", "add", "linux-image-9.9.deb"],
+        "nothing to add [usage]; a name stands first: `tpgen catalog add NAME linux-image-9.9.deb`",
+    ),
     "name of a path": (["catalog", "add", "a/b", "--kernel", "live"], f"'a/b' {NAME_HINT}"),
     "name taken": (["catalog", "add", "live", "--kernel", "live"], f"'live' {NAME_HINT}"),
     "two kernels": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.cli import Done, refusal, tpgen
+from support.cli import Done, line, refusal, tpgen
 
 KERNEL = ("--kernel", "debian-6.12-amd64")
 
@@ -37,8 +37,31 @@ def test_fields_count() -> None:
     assert "sys_enter_openat" in tpgen("list", "--type", "const char *", "sys_enter_open*", *KERNEL).out
 
 
-def test_a_type_of_no_event() -> None:
-    assert tpgen("list", "--type", "struct nowhere *", "sched:*", *KERNEL) == Done(0, "", "")
+@pytest.mark.parametrize(
+    ("spelled", "hint"),
+    [
+        ("struct zzzzzzzz *", ""),
+        ("task_struct", "; did you mean 'struct task_struct *'?"),
+        ("task_struct*", "; did you mean 'struct task_struct *'?"),
+        ("struct task_strcut *", "; did you mean 'struct task_struct *'?"),
+        ("*", ""),
+    ],
+)
+@pytest.mark.parametrize("kernels", [KERNEL, (*KERNEL, "--kernel", "6.1")], ids=["one kernel", "two"])
+def test_a_type_of_no_event_is_noted(spelled: str, hint: str, kernels: tuple[str, ...]) -> None:
+    done = tpgen("list", "--type", spelled, "sched:*", *kernels, "--json")
+    said = spelled.replace("struct*", "struct *")
+    note = line(f"no event that was looked at hands out {said!r} [unknown-type]{hint}", "note")
+    assert done == Done(0, "[]\n", note)
+
+
+def test_prototypes_as_json() -> None:
+    done = tpgen("list", "--args", "--json", "sched_switch", "sys_enter_openat", *KERNEL)
+    assert [(event["args"], event["prototype"]) for event in json.loads(done.out)] == [
+        (4, "bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state"),
+        (0, None),
+    ]
+    assert "prototype" not in tpgen("list", "--json", "sched_switch", *KERNEL).out
 
 
 def test_of_several_kernels() -> None:

@@ -170,6 +170,12 @@ def test_what_is_there_is_what_it_is(btf: Path, tmp_path: Path) -> None:
     directory.mkdir()
     for path in (file, directory):
         assert tpgen("sched_switch", "--raw", "--btf", btf, "-o", path) == Done(0, "", "")
+    assert tpgen("sched_switch", "--btf", btf, "-o", f"{file}/") == refusal(
+        f"{file}/: cannot write: Not a directory [unwritable]"
+    )
+    assert tpgen("sched_*", "--raw", "--btf", btf, "-o", file) == refusal(
+        f"-o {file} names one file, and several are made [usage]; name a directory"
+    )
     assert file.read_text() == (directory / "raw_sched_switch.h").read_text() != ""
 
 

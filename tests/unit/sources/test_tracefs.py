@@ -513,6 +513,13 @@ class TestFiles:
         path.write_text("")
         assert tpgen("list", "--tracefs", path) == refusal(f"{path}: cannot read: Not a directory [unreadable]")
 
+    def test_directory_of_something_else(self, tmp_path: Path) -> None:
+        """Of /usr, say, no directory is taken for an event; of a copied events directory, all are."""
+        (tmp_path / "lib" / "python3").mkdir(parents=True)
+        assert tpgen("list", "--tracefs", tmp_path).err.startswith(f"{tmp_path}: error: no events in this tracefs ")
+        (tmp_path / "lib" / "python3" / "format").touch()
+        assert "lib:python3" in tpgen("list", "--tracefs", tmp_path).out
+
     def test_empty_directory(self, tmp_path: Path) -> None:
         """An unmounted /sys/kernel/tracing looks like that."""
         assert tpgen("list", "--tracefs", tmp_path) == refusal(
