@@ -8,11 +8,8 @@ import pytest
 from support.pages import Level, pages_of
 from support.session import Session
 
-#: Pages whose marks are still to be written.
-WAITING = {"docs/systemtap.md"}
-
 
 @pytest.mark.languages
-@pytest.mark.parametrize("page", [page for page in pages_of(Level.PLAIN) if page not in WAITING])
+@pytest.mark.parametrize("page", pages_of(Level.PLAIN))
 def test_commands_do_what_the_page_says(page: str, tmp_path: Path) -> None:
     assert Session(page, tmp_path, Level.PLAIN).run()
