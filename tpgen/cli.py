@@ -12,7 +12,7 @@ import os
 import sys
 
 from tpgen import __version__
-from tpgen.commands.deliver import COMMANDS, deliver, say
+from tpgen.commands.deliver import COMMANDS, deliver, write_to_stderr
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 
 TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
@@ -99,7 +99,7 @@ def _failed(error: Exception) -> int:
         if os.environ.get("TPGEN_DEBUG") == "1":
             import traceback
 
-            say("".join(traceback.format_exception(error)))
+            _say("".join(traceback.format_exception(error)))
         if isinstance(error, OSError) and error.filename is not None:
             error = unreadable(os.fsdecode(error.filename), error)
         elif isinstance(error, OSError):
@@ -112,6 +112,16 @@ def _failed(error: Exception) -> int:
 
     report(error.diagnostics)
     return EXIT_BAD_INPUT
+
+
+def _say(text: str) -> None:
+    """Write to stderr; at a terminal as it fits there."""
+    if not sys.stderr.isatty():
+        write_to_stderr(text)
+        return
+    from tpgen.commands.common.terminal import say
+
+    say(text)
 
 
 def _drop_stdout() -> None:
@@ -131,7 +141,7 @@ def _exit_status(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     if not arguments:
-        say(_OVERVIEW)
+        _say(_OVERVIEW)
         return EXIT_BAD_INPUT
     if arguments[0].startswith("-"):
         arguments = _command_first(arguments)
@@ -161,7 +171,7 @@ def _run(arguments: list[str]) -> int:
         return _command("generate", arguments, invocation=invocation)
     deliver(output, invocation.output)
     if output.notes:
-        say("".join(f"{note}\n" for note in output.notes))
+        _say("".join(f"{note}\n" for note in output.notes))
     return EXIT_DONE
 
 
@@ -203,5 +213,14 @@ def _command(name: str, arguments: list[str], **known: object) -> int:
     plain = command.plain(arguments) if hasattr(command, "plain") else None
     options = plain or command.parser().parse_args(arguments)
     vars(options).update(known)
-    code: int = command.run(options)
+    if not sys.stderr.isatty():
+        code: int = command.run(options)
+        return code
+    from tpgen.commands.common import progress
+
+    progress.begin()
+    try:
+        code = command.run(options)
+    finally:
+        progress.end()
     return code

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tpgen.atlas.pages import File
-from tpgen.atlas.site import Atlas, Progress, assist, prepare, quiet, site
+from tpgen.atlas.site import Atlas, assist, prepare, site
 from tpgen.basics.team import Team, shared
 from tpgen.diagnostics import fail
 from tpgen.output import is_inside, remove_files, write_files
@@ -28,14 +28,14 @@ class SiteTotal(NamedTuple):
     removed: int
 
 
-def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> SiteTotal:
+def publish(atlas: Atlas, directory: str) -> SiteTotal:
     """Write the site below `directory`, which is empty, missing, or has one that was written before.
 
     Every file is written beside its place, and put there once all are: what goes wrong before leaves the old site.
     Files that are not of a site stay. Raises `usage` for a directory with something else, `unwritable`.
     """
     before = _written_before(directory)
-    prepared = prepare(atlas, progress)
+    prepared = prepare(atlas)
     gc.freeze()  # what is read stays: no collection looks at it again, and a fork shares its pages
 
     def work(team: Team) -> tuple[_Made, int]:
@@ -43,7 +43,7 @@ def publish(atlas: Atlas, directory: str, progress: Progress = quiet) -> SiteTot
             assist(prepared, team)
             return _Made(), 0
         made = _Made()
-        files = made.listed(site(prepared, progress, team))
+        files = made.listed(site(prepared, team))
         return made, len(write_files(directory, ((file.path, file.data) for file in files)))
 
     try:

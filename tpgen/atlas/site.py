@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, starmap
 from typing import NamedTuple
 from xml.sax.saxutils import escape
@@ -15,18 +15,11 @@ from tpgen.atlas.facts import Entry, Kernel
 from tpgen.atlas.index import Index
 from tpgen.atlas.lists import list_pages
 from tpgen.atlas.pages import File, Pages
+from tpgen.basics.progress import counted, tell
 from tpgen.basics.team import ALONE, Team
 from tpgen.history.compute import histories
 from tpgen.kernel.events import KernelEvents
 from tpgen.paths import resource_dir
-
-#: Told of the progress: what is done, how many of how many.
-Progress = Callable[[str, int, int], None]
-
-
-def quiet(what: str, done: int, of: int) -> None:
-    """Tell nobody."""
-
 
 # Assets that are copied as they are.
 _ASSETS = "assets"
@@ -53,25 +46,28 @@ class Prepared(NamedTuple):
     compared: tuple[Compared, ...]
 
 
-def prepare(atlas: Atlas, progress: Progress = quiet) -> Prepared:
+def prepare(atlas: Atlas) -> Prepared:
     """Read all that a site tells of the kernels of an atlas."""
-    progress("histories", 0, 0)
     history = histories(atlas.opened)
     kernels = known_kernels(history, atlas.opened)
     events = located(history)
-    progress("facts", 0, 0)
     read = entries(events, kernels, atlas.opened)
     changes = Changes(events, atlas.opened)
-    return Prepared(atlas.base_url, kernels, read, tuple(changes.between(*pair) for pair in pairs(kernels)))
+    return Prepared(
+        atlas.base_url,
+        kernels,
+        read,
+        tuple(changes.between(*pair) for pair in counted("comparing kernels", pairs(kernels))),
+    )
 
 
-def site(prepared: Prepared, progress: Progress = quiet, team: Team = ALONE) -> Iterator[File]:
+def site(prepared: Prepared, team: Team = ALONE) -> Iterator[File]:
     """The files of the site, each made when it is consumed; the same kernels give the same bytes.
 
     The pages of some events are in memory at a time. In a team, its other process is in `assist`.
     """
     addresses = []
-    for file in _files(prepared, progress, team):
+    for file in _files(prepared, team):
         if file.path.endswith(".html"):
             addresses.append(file.path)
         yield file
@@ -90,10 +86,10 @@ def assist(prepared: Prepared, team: Team) -> None:
     team.gather([(file.path, file.data) for file in change_pages(pages, prepared.compared)])
 
 
-def _files(prepared: Prepared, progress: Progress, team: Team) -> Iterator[File]:
+def _files(prepared: Prepared, team: Team) -> Iterator[File]:
     pages, coder, index = Pages(prepared.kernels, prepared.base_url), Coder(), Index(prepared.kernels)
     for some in _portions(prepared):
-        progress("events", len(index.events), len(prepared.entries))
+        tell("making pages of events", len(index.events), len(prepared.entries))
         for entry in some:
             index.add(entry)
         for made in team.gather(_made(pages, coder, _share(some, team))):
@@ -101,7 +97,7 @@ def _files(prepared: Prepared, progress: Progress, team: Team) -> Iterator[File]
     included = dict(chain(*team.gather(sorted(coder.included.items()))))
     for name, text in sorted(included.items()):
         yield File(f"code/{name}", text.encode())
-    progress("lists", 0, 0)
+    tell("making lists")
     yield from list_pages(pages, index, prepared.compared)
     if team.size == 1:
         yield from change_pages(pages, prepared.compared)

@@ -21,6 +21,7 @@ from itertools import groupby
 from tpgen import __version__
 from tpgen.backends.base import API, Backend, Form, GeneratedFile, Job, Option, OptionValue
 from tpgen.basics.patterns import pattern
+from tpgen.basics.progress import tell
 from tpgen.basics.typing import NamedTuple, cast
 from tpgen.diagnostics import Diagnostic, TpgenError, described, fail, nearest
 from tpgen.model import Event
@@ -126,6 +127,7 @@ class Loaded(NamedTuple):
             if file.name in names:
                 raise self._same_name(job, file.name)
             names.add(file.name)
+            tell("making files", len(names))
             yield file
 
     def _same_name(self, job: Job, name: str) -> TpgenError:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from tpgen.basics import progress
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -148,6 +150,7 @@ def _serve(work: Callable[[Team], object], pair: _Pair, pipes: Sequence[int]) ->
         os.closerange(0, kept[0])
         os.closerange(kept[0] + 1, kept[1])
         os.closerange(kept[1] + 1, os.sysconf("SC_OPEN_MAX"))
+        progress.watch(None)
         work(pair)
     finally:
         os._exit(0)

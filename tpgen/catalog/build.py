@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from tpgen.basics.frozen import replace
 from tpgen.catalog.write import CatalogWriter, info_of
@@ -39,47 +39,24 @@ class Entry(NamedTuple):
         return {path for path in (*self.request.headers, self.request.tracefs, *files) if path}
 
 
-class Progress(Protocol):
-    """Shows how far a build is."""
-
-    def stage(self, text: str) -> None:
-        """Show that something begins that takes a while."""
-        return
-
-    def modules(self, package: str, seen: int) -> None:
-        """Show how many modules were read of a package."""
-        return
-
-    def events(self, kernel: str, done: int, of: int) -> None:
-        """Show how many events of a kernel were added."""
-        return
-
-
-class _Silent(Progress):
-    """Shows nothing."""
-
-
-def add_kernel(
-    writer: CatalogWriter, entry: Entry, report: Report, progress: Progress | None = None
-) -> list[Diagnostic]:
+def add_kernel(writer: CatalogWriter, entry: Entry, report: Report) -> list[Diagnostic]:
     """Add a kernel to a catalog. `report` gets what a user should know about it.
 
     Returns what of its sources could not be read, and which the catalog therefore lacks.
 
     Raises `TpgenError`: `usage` where the entry contradicts itself, and whatever opening the kernel raises.
     """
-    progress = progress or _Silent()
-    info, kernel = _open(entry, report, progress)
-    writer.add(info, kernel, entry.directories, progress.events)
+    info, kernel = _open(entry, report)
+    writer.add(info, kernel, entry.directories)
     return [*kernel.broken_headers(), *kernel.unreadable(kernel.keys())]
 
 
-def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo, KernelEvents]:
+def _open(entry: Entry, report: Report) -> tuple[KernelInfo, KernelEvents]:
     from tpgen.cache.kernel_identity import build_ids
     from tpgen.kernel.check import CheckedKernel
 
     if entry.packages:
-        sources, release = _package_sources(entry, progress)
+        sources, release = _package_sources(entry)
     elif (known := open_catalog(entry.request, report)) is not None:
         info = replace(known.info, name=entry.name or known.info.name)
         if not entry.request.headers:
@@ -87,7 +64,6 @@ def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo,
         sources_read = tuple(dict.fromkeys((*info.sources, "headers")))
         return replace(info, sources=sources_read), with_drivers(known, entry.request)
     else:
-        progress.stage("reading")
         sources, release = open_sources(entry.request, syscalls=entry.syscalls), None
     if entry.request.kernel == "live":
         sources = replace(sources, build_ids=build_ids())
@@ -96,14 +72,13 @@ def _open(entry: Entry, report: Report, progress: Progress) -> tuple[KernelInfo,
     return replace(info, name=entry.name or info.release or info.name), kernel
 
 
-def _package_sources(entry: Entry, progress: Progress) -> tuple[Sources, str | None]:
+def _package_sources(entry: Entry) -> tuple[Sources, str | None]:
     """The sources that are in packages and beside them, and the kernel's release."""
     from tpgen.sources.packages import read_packages
 
     if entry.request.btf or entry.request.kernel:
         raise fail("usage", "packages have their own BTF", hint="leave --btf and --kernel away")
-    contents = read_packages(entry.packages, progress.modules)
-    progress.stage("reading")
+    contents = read_packages(entry.packages)
     sources = open_sources(_with_contents(entry.request, contents), contents=contents.contents, syscalls=entry.syscalls)
     without_btf, build_ids = contents.modules_without_btf, contents.build_ids
     sources = replace(sources, modules_without_btf=without_btf, build_ids=build_ids)

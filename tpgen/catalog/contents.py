@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from tpgen.basics.memo import memoised
+from tpgen.basics.progress import counted
 from tpgen.catalog.file import CatalogFile, CheckedValues
 from tpgen.catalog.schema import FLAGS, MOST_PARTS
 from tpgen.diagnostics import Position
@@ -130,10 +131,10 @@ class CatalogContents:
         """The events of these rows. `sources` are those of the kernel that may have told of NULL, the best first."""
         unread = [each.row for each in located if (each.number, each.row.line, sources) not in self._events]
         if len(unread) < _MANY:
-            return [self.event(each, sources) for each in located]
+            return [self.event(each, sources) for each in counted("reading events", located)]
         try:
             self._read_at_once(unread)
-            return [self.event(each, sources) for each in located]
+            return [self.event(each, sources) for each in counted("reading events", located)]
         finally:
             self._at_hand = {}
 
@@ -142,7 +143,7 @@ class CatalogContents:
         try:
             if len(located) >= _MANY:
                 self._read_arguments_at_once([each.row for each in located])
-            return [self._listed(each.row) for each in located]
+            return [self._listed(each.row) for each in counted("reading events", located)]
         finally:
             self._at_hand = {}
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from tpgen.basics.memo import memoised
+from tpgen.basics.progress import counted
 from tpgen.catalog.contents import EVENT_ROW, CatalogContents, EventRow, Located, line_number
 from tpgen.catalog.file import CatalogFile
 from tpgen.catalog.kernel_row import KERNEL_COLUMNS, KERNEL_ROW, build_id, kernel_info
@@ -399,10 +400,12 @@ class CatalogKernel(KernelEvents):
         query = "SELECT position, subject, reason FROM checked WHERE id = ? ORDER BY position"
         return self._file.rows(query, checked)
 
-    def all_comparisons(self, keys: Iterable[EventKey]) -> list[Comparison]:
+    def all_comparisons(self, keys: Sequence[EventKey]) -> list[Comparison]:
         """The comparisons of many events, in the order of the subjects, each once: a layout is that of a class."""
         order = list(Subject)
-        found = dict.fromkeys(comparison for key in keys for comparison in self.comparisons(key))
+        found = dict.fromkeys(
+            comparison for key in counted("reading comparisons", keys) for comparison in self.comparisons(key)
+        )
         return sorted(found, key=lambda comparison: order.index(comparison.subject))
 
     def _comparison(

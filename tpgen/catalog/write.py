@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.interning import InterningTable
+from tpgen.basics.progress import counted
 from tpgen.catalog.file import new_file
 from tpgen.catalog.kernel_row import kernel_columns
 from tpgen.catalog.schema import FLAGS, KernelInfo
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
     from tpgen.kernel.comparison import Comparison
     from tpgen.kernel.events import KernelEvents
     from tpgen.kernel.sources import Sources
-
-#: Told of every kernel how many of its events are done, of how many.
-Progress = Callable[[str, int, int], None]
 
 
 def info_of(
@@ -109,7 +107,6 @@ class CatalogWriter:
         info: KernelInfo,
         kernel: KernelEvents,
         roots: Collection[str] = (),
-        progress: Progress | None = None,
         nullness: bool = True,
     ) -> None:
         """Add all events of `kernel`, from whatever it takes them, with the outcome of all comparisons.
@@ -128,13 +125,11 @@ class CatalogWriter:
         self._modules += ((number, module, bytes.fromhex(known[module])) for module in modules)
         events = kernel.events(keys, nullness=nullness)
         groups: dict[tuple[Any, ...], list[tuple[int, int | None]]] = {}
-        for done, (key, event) in enumerate(zip(keys, events, strict=True), 1):
+        for key, event in counted(f"{info.name}: events", [*zip(keys, events, strict=True)]):
             where = event.header
             group = groups.setdefault((event.module, event.system, where and where.path), [])
             row = self._event_row(event, tuple(kernel.comparisons(key)), kernel.symbols(key), roots)
             group.append((self._events.id_of(row), where and where.line))  # type: ignore[arg-type]
-            if progress:
-                progress(info.name, done, len(keys))
         self._kernel_groups += ((number, self._groups.id_of(tuple(group))) for group in groups.values())
 
     def _event_row(

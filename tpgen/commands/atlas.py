@@ -9,8 +9,7 @@ from tpgen import opening
 from tpgen.commands.common import base
 from tpgen.commands.common.options import FLEET_OPTIONS
 from tpgen.commands.common.parsing import Parser, add
-from tpgen.commands.common.progress import Line
-from tpgen.commands.deliver import say
+from tpgen.commands.common.terminal import say
 from tpgen.diagnostics import fail
 
 
@@ -33,7 +32,6 @@ def run(options: argparse.Namespace) -> int:
     base_url = checked_url(options.base_url)
     kernels = opening.open_fleet(options.kernel, options.arch, base.report_note)
     gc.enable()  # pages are garbage with circles in it, and of thousands
-    with Line() as line:
-        total = publish(Atlas(kernels, base_url), options.output, line.counted)
+    total = publish(Atlas(kernels, base_url), options.output)
     say(f"{total.files} files, {total.size_bytes / 1e6:.0f} MB; {total.changed} changed, {total.removed} removed\n")
     return base.EXIT_DONE

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from tpgen.building.request import BuildRequest
 from tpgen.commands.common import base, parsing
 from tpgen.commands.common.parsing import Parser
+from tpgen.commands.deliver import write
 from tpgen.diagnostics import fail, printable_lines
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     stale: list[str] = []
     if options.check:
         stale, refused = run.check(request, defaults, base.report_note)
-        sys.stdout.writelines(map(printable_lines, stale))
+        write("".join(map(printable_lines, stale)))
     else:
         files, refused = run.build(request, defaults, options.adopt, base.report_note)
         _tell(files, request, options)

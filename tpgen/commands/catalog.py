@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from tpgen.basics.progress import tell
 from tpgen.commands.common import base, parsing
 from tpgen.commands.common.parsing import Parser
-from tpgen.commands.common.progress import Line
 from tpgen.commands.common.terminal import print_table, print_text
 from tpgen.diagnostics import fail, printable
 from tpgen.kernel.options import CATALOG_SUFFIX
@@ -236,8 +236,7 @@ def _add_all(options: argparse.Namespace) -> int:
     if options.output or options.distribution or options.release or options.arch:
         hint = f"`tpgen catalog add NAME --kernel {options.name}` keeps one under another name"
         raise fail("usage", "a catalog file is kept as it is, each kernel under its name", hint=hint)
-    with Line() as line:
-        add_all(options.name, lambda name, done, of: line.counted(name, done, of))
+    add_all(options.name)
     return base.EXIT_DONE
 
 
@@ -247,10 +246,9 @@ def _write(path: str, entry: Entry) -> int:
     from tpgen.catalog.write import CatalogWriter
 
     writer = CatalogWriter()
-    with Line() as line:
-        unread = add_kernel(writer, entry, base.report_note, line)
-        line.stage(f"writing {path}")
-        writer.save(path)
+    unread = add_kernel(writer, entry, base.report_note)
+    tell(f"writing {path}")
+    writer.save(path)
     base.report(unread)
     return base.EXIT_CHECK_FAILED if unread else base.EXIT_DONE
 
@@ -284,8 +282,7 @@ def _merge_parser() -> Parser:
 def _merge(options: argparse.Namespace) -> int:
     from tpgen.catalog.collection.merge import merge
 
-    with Line() as line:
-        merge(options.output, options.inputs, lambda name, done, of: line.counted(name, done, of))
+    merge(options.output, options.inputs)
     return base.EXIT_DONE
 
 

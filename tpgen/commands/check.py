@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from tpgen.commands.common import base, parsing
 from tpgen.commands.common.options import EVENTS_HELP
 from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
+from tpgen.commands.deliver import write
 from tpgen.diagnostics import Severity, TpgenError, printable_lines
 from tpgen.opening import Compared, compare_sources, expanded
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if not checked:
         raise unknown[-1]
     if _for_programs(options):
-        sys.stdout.write(_output(checked, options))
+        write(_output(checked, options))
     elif len(requests) > 1:
         _report_joined(options)
     base.report([d._replace(severity=Severity.NOTE) for error in unknown for d in error.diagnostics])

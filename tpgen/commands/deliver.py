@@ -12,7 +12,7 @@ from tpgen.paths import names_directory
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tpgen.cache.outputs import CachedOutput, Content
 
@@ -59,19 +59,32 @@ def _data(content: Content) -> bytes | memoryview:
 def _print(contents: Sequence[Content]) -> None:
     for number, content in enumerate(contents):
         if isinstance(content, str):
-            sys.stdout.write("\n" * (number > 0) + content)
+            write("\n" * (number > 0) + content)
         else:
+            Screen.make_room()
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
 
 
-def say(text: str) -> None:
-    """Write text for people to stderr: at a terminal no wider than that is."""
-    if sys.stderr.isatty():
-        from tpgen.commands.common.terminal import shown
+class Screen:
+    """The terminal beside the output: a line about progress may stand there, which is erased before other text."""
 
-        text = shown(text, sys.stderr)
-    write_to_stderr(text)
+    erase: Callable[[], None] | None = None
+    has_output = False
+
+    @classmethod
+    def make_room(cls) -> None:
+        """Take the line away, if there is one."""
+        if (erase := cls.erase) is not None:
+            cls.erase = None
+            erase()
+
+
+def write(text: str) -> None:
+    """Write to stdout."""
+    Screen.make_room()
+    Screen.has_output = True
+    sys.stdout.write(text)
 
 
 def write_to_stderr(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from tpgen.commands.common import base
 from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import add_color, colours, print_text
+from tpgen.commands.deliver import write
 from tpgen.diagnostics import printable_json, printable_lines
 from tpgen.opening import kernel_names
 
@@ -88,7 +88,7 @@ def _print_text(found: Sequence[KernelsDiff], colours: bool) -> None:
 def _print_json(found: Sequence[KernelsDiff]) -> None:
     """Print the object of two kernels, an array of those of more."""
     objects = ",\n".join(map(_json, found))
-    sys.stdout.write(f"{objects}\n" if len(found) == 1 else f"[\n{objects}\n]\n")
+    write(f"{objects}\n" if len(found) == 1 else f"[\n{objects}\n]\n")
 
 
 def _json(found: KernelsDiff) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tpgen import opening
 from tpgen.commands.common import base, parsing
 from tpgen.commands.common.parsing import Parser
+from tpgen.commands.deliver import write
 from tpgen.diagnostics import fail, printable_lines, shortened
 from tpgen.kernel.request import KernelRequest
 from tpgen.sources.files import read_bytes
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     examined = examine_files(dict.fromkeys(options.objects), _kernels(options), question, base.report_note)
     new = [each.beside(baseline) for each in examined]
     if options.json or options.annotate:
-        sys.stdout.write(_for_programs(examined if options.json else new, options))
+        write(_for_programs(examined if options.json else new, options))
     else:
         _print_text(new, options)
     worst = max((judgement.verdict.rank for each in new for judgement in each.judgements), default=0)

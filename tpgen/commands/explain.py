@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Iterator
 
 from tpgen.commands.common import base
 from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
+from tpgen.commands.deliver import write
 from tpgen.diagnostics import TpgenError, fail, nearest
 
 # The pages that have tables of codes.
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if options.codes:
         print_text("\n".join(_text(code, known[code]) for code in (word.strip("[]") for word in options.codes)))
     else:
-        sys.stdout.write("".join(f"{code}\n" for code in sorted(known)))
+        write("".join(f"{code}\n" for code in sorted(known)))
     return base.EXIT_DONE
 
 

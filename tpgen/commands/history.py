@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from tpgen import opening
@@ -11,6 +10,7 @@ from tpgen.commands.common import base
 from tpgen.commands.common.options import FLEET_OPTIONS
 from tpgen.commands.common.parsing import Parser, add
 from tpgen.commands.common.terminal import add_color, colours, print_text
+from tpgen.commands.deliver import write
 from tpgen.diagnostics import printable_json, printable_lines
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def _print_json(found: History) -> None:
     head, events = history_json(found)
     encode = json.JSONEncoder(ensure_ascii=False).encode
     start = printable_json(encode({"version": base.JSON_VERSION, **head}))[:-1]
-    sys.stdout.write(f'{start}, "events": [')
+    write(f'{start}, "events": [')
     separator = "\n"
     for event in events:
-        sys.stdout.write(f"{separator}{printable_json(encode(event))}")
+        write(f"{separator}{printable_json(encode(event))}")
         separator = ",\n"
-    sys.stdout.write("\n]}\n")
+    write("\n]}\n")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TypeVar
 
+from tpgen.basics.progress import counted
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError
 from tpgen.diff.changes import Change, EventDiff, KernelsDiff, Side, What, has_record, is_placed
 from tpgen.diff.matching import Pair, paired
@@ -117,7 +118,7 @@ class _Comparison:
     def events(self, pairs: Sequence[Pair]) -> Iterator[EventDiff]:
         olds = iter(self._before.events([old for old, _ in pairs if old is not None]))
         news = iter(self._after.events([new for _, new in pairs if new is not None]))
-        for old_key, new_key in pairs:
+        for old_key, new_key in counted("comparing events", pairs):
             old = next(olds) if old_key is not None else None
             new = next(news) if new_key is not None else None
             if old is not None and new is not None:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple, TypeAlias
 
 from tpgen import opening
+from tpgen.basics.progress import counted
 from tpgen.catalog.read import CatalogKernel
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.doctor.judge import Judge
@@ -178,6 +179,9 @@ def _examined(obj: BpfObject, kernels: Mapping[str, KnownKernel], question: Ques
     selected = question.selected(obj)
     programs = [program for program in selected if program.section is not None]
     judge = Judge(obj)
-    of_kernels = [list(judge.judgements(kernel, programs, question.variables)) for kernel in kernels.values()]
+    of_kernels = [
+        list(judge.judgements(kernel, programs, question.variables))
+        for kernel in counted(f"{obj.name}: kernels", kernels.values())
+    ]
     by_program = tuple(judgement for same in zip(*of_kernels, strict=True) for judgement in same)
     return Examined(obj.name, tuple(kernels), by_program, len(selected) - len(programs))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
+from tpgen.basics.progress import counted
 from tpgen.diagnostics import Diagnostic, Severity
 from tpgen.diff.compare import lasts
 from tpgen.diff.nullness import held_for_valid, is_open
@@ -90,7 +91,7 @@ class _Fleet:
         events = self._events(found)
         modules = sum(1 << place for place in range(len(self.kernels)) if self._tells(place, Part.MODULES))
         line = Line(self._names, self._order.follows, self._order.in_family, modules)
-        for track in found:
+        for track in counted("comparing events", found):
             states = list(self._states(track, events))
             yield self._history(track, states, line)
 

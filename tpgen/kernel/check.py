@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import Identity, memoised
+from tpgen.basics.progress import counted
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError
 from tpgen.kernel.comparison import Comparison, Subject, errors
@@ -50,7 +51,7 @@ def check_kernel(kernel: Kernel, keys: Sequence[EventKey]) -> list[Comparison]:
     Also looks at every type of the BTF: corruption is a finding (`btf-*`) even where no tracepoint leads to it.
     """
     kernel.events(list(keys), nullness=False)  # reads all format files in one go
-    comparisons = [comparison for key in keys for comparison in check_event(kernel, key)]
+    comparisons = [comparison for key in counted("comparing events", keys) for comparison in check_event(kernel, key)]
     comparisons += _layouts(kernel, keys)
     comparisons += _corruption(kernel)
     order = list(Subject)

@@ -11,6 +11,7 @@ from operator import is_
 
 from tpgen.basics.frozen import replace
 from tpgen.basics.memo import memoised
+from tpgen.basics.progress import counted
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.diagnostics import TpgenError
 from tpgen.kernel.alternatives import alternatives_of
@@ -58,9 +59,9 @@ class Kernel(Lookup):
         if raw_only:
             # Those of system calls tell their arguments.
             self.read_formats([key for key in keys if key.system == SYSCALLS_SYSTEM])
-            return [self._resolve(key, raw_only=True) for key in keys]
+            return [self._resolve(key, raw_only=True) for key in counted("reading events", keys)]
         self.read_formats(keys)
-        return [self.event(key) for key in keys]
+        return [self.event(key) for key in counted("reading events", keys)]
 
     def event(self, key: EventKey) -> Event:
         """Return the resolved event; `check` compares sources that disagree about it."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
+from tpgen.basics.progress import tell
 from tpgen.diagnostics import TpgenError, fail, unreadable
 from tpgen.sources.compression import compression_of, missing, plausible_size, unknown
 
@@ -41,9 +42,6 @@ _RPM_LEAD, _RPM_INTRO, _RPM_INDEX = 96, 16, 16
 _CPIO_ENTRY = 110
 _TRACEPOINT = b"btf_trace_"
 
-#: Called with a package and how many of its modules have been read.
-Progress = Callable[[str, int], None]
-
 
 @dataclass(slots=True)
 class PackageContents:
@@ -65,7 +63,7 @@ class PackageContents:
     config: str | None = None
 
 
-def read_packages(paths: Sequence[str], progress: Progress | None = None) -> PackageContents:
+def read_packages(paths: Sequence[str]) -> PackageContents:
     """The kernel that these packages hold together.
 
     Raises `TpgenError`: `unreadable`; `package-unknown` for a file that is no package; `package-corrupt`;
@@ -84,8 +82,7 @@ def read_packages(paths: Sequence[str], progress: Progress | None = None) -> Pac
             elif _MODULE.fullmatch(path):
                 _add_module(files, name, read())
                 seen += 1
-                if progress:
-                    progress(package, seen)
+                tell(f"{os.path.basename(package)}: modules", seen)
     _add_image(files, images, paths[0])
     return files
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from tpgen.basics.progress import counted
 from tpgen.kernel.events import EventKey, KernelEvents
 from tpgen.model import Event
 
@@ -45,7 +46,7 @@ def select(
     """The events of all kernels that any of the patterns means, kernel by kernel, as `KernelEvents.events` has them."""
     return [
         Selected(name, key, event)
-        for name, keys in select_keys(kernels, patterns, module).items()
+        for name, keys in counted("reading kernels", select_keys(kernels, patterns, module).items())
         for key, event in zip(keys, kernels[name].events(keys, nullness=nullness), strict=True)
     ]
 

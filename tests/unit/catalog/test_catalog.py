@@ -18,6 +18,7 @@ from support.cli import Done, refusal, tpgen
 from support.small_kernel import Line, small_btf, write_btf, write_tracefs
 
 from tpgen.api import open_kernel
+from tpgen.basics.progress import watch
 from tpgen.cache import kernel_identity as live
 from tpgen.catalog.contents import CatalogContents
 from tpgen.catalog.known_classes import KnownClasses
@@ -882,8 +883,16 @@ def test_without_catalogs_the_name_says_bytes(home: Path, tmp_path: Path) -> Non
 
 def test_progress_counts_the_events(tmp_path: Path) -> None:
     told = []
-    CatalogWriter().add(KernelInfo("one", X86_64), OneEvent(EVENT), progress=lambda *words: told.append(words))
-    assert told == [("one", 1, 1)]
+    kernel = open_named("6.1", "x86_64")
+    watch(lambda *words: told.append(words))
+    try:
+        CatalogWriter().add(KernelInfo("one", X86_64), kernel)
+    finally:
+        watch(None)
+    count = len(kernel.keys())
+    assert [words for words in told if words[0] == "one: events"] == [
+        ("one: events", done, count) for done in range(count)
+    ]
 
 
 @pytest.mark.parametrize("name", [None, "three"])

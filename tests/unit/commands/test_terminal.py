@@ -107,7 +107,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = ("--btf", str(write_btf(folder / "vmlinux")), "--tracefs", str(write_tracefs(folder / "tracefs")))
     assert tpgen("catalog", "add", "small", *small, "-o", folder / "small.tpgen").code == 0
     (folder / "tpgen.toml").write_text(
-        'output = "generated"\n[[generate]]\nevents = ["sched:sched_w*"]\nkernel = "6.12"\n'
+        '[[generate]]\ndirectory = "made"\nevents = ["sched:sched_w*"]\nkernel = "6.12"\n'
     )
     (folder / "broken.h").write_text(
         f"#include <linux/tracepoint.h>\n/* {'far ' * 30}*/ TRACE_EVENT(open, TP_PROTO(int a, {'int b, ' * 20}\n"

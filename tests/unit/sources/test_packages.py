@@ -6,11 +6,9 @@ import gzip
 import io
 import lzma
 import os
-import pty
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -308,26 +306,6 @@ def test_download_that_was_cut(make: Callable[[Path, Path], Path], home: Path, t
         done = tpgen("catalog", "add", "x", package)
         assert (done.code, done.out) == (2, "")
         assert re.fullmatch(rf"{package}: error: damaged package: [^\n]* \[package-corrupt\]\n", done.err)
-
-
-# --- progress
-
-
-def test_progress_on_a_terminal_only(home: Path, tmp_path: Path) -> None:
-    package = make_deb(write_kernel(tmp_path / "root"), tmp_path / "kernel.deb")
-    command = (sys.executable, "-m", "tpgen", "catalog", "add", "boxed", str(package))
-    piped = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    assert (piped.returncode, piped.stdout, piped.stderr) == (0, "", "")
-    primary, terminal = pty.openpty()
-    shown = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=terminal, check=False)
-    os.close(terminal)
-    said = os.read(primary, 1 << 16).decode()
-    os.close(primary)
-    assert (shown.returncode, shown.stdout) == (0, b"")
-    assert "kernel.deb: 1 modules" in said
-    assert f"writing {home}"[:79] in said
-    assert said.endswith("\r\033[K"), "and then it is taken away"
-    assert "\n" not in said
 
 
 def test_long_names_do_not_count_as_headers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+from tpgen.basics.progress import counted
 from tpgen.catalog.collection.copying import Copier, Interned
 from tpgen.catalog.file import CatalogFile, new_file
 from tpgen.catalog.kernel_row import kernel_columns
@@ -19,14 +20,11 @@ from tpgen.diagnostics import fail, printable
 from tpgen.kernel.events import EventKey
 from tpgen.output import replacing
 
-#: Told of each kernel before it is copied, with how many were and how many there are.
-Progress = Callable[[str, int, int], None]
-
 # So many files are open at a time.
 _MOST_OPEN = 8
 
 
-def merge(path: str, inputs: Sequence[str], progress: Progress | None = None, leave_out: Collection[str] = ()) -> int:
+def merge(path: str, inputs: Sequence[str], leave_out: Collection[str] = ()) -> int:
     """Write the kernels of all `inputs` to one file, atomically; return how many they are.
 
     The file may be one of the inputs. A kernel that is in several must be the same in each. Those of a name to
@@ -37,9 +35,7 @@ def merge(path: str, inputs: Sequence[str], progress: Progress | None = None, le
     places = {name: paths for name, paths in _places(inputs).items() if name not in leave_out}
     with replacing(path) as temporary, new_file(temporary) as connection:
         merger = _Merger(connection)
-        for number, name in enumerate(sorted(places)):
-            if progress:
-                progress(name, number, len(places))
+        for name in counted("copying kernels", sorted(places)):
             merger.add(name, places[name])
         merger.close()
     return len(places)

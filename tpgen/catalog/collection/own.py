@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 
-from tpgen.catalog.collection.merge import Progress, merge, pick_to
+from tpgen.basics.progress import counted
+from tpgen.catalog.collection.merge import merge, pick_to
 from tpgen.catalog.read import Catalog
 from tpgen.catalog.store import make_user_directory, path_of, stored_kernels
 from tpgen.diagnostics import Diagnostic, TpgenError, fail
@@ -16,7 +17,7 @@ from tpgen.output import replacing
 from tpgen.paths import catalog_files, user_catalogs
 
 
-def add_all(path: str, progress: Progress | None = None) -> list[str]:
+def add_all(path: str) -> list[str]:
     """Keep each kernel of a file under its name; return the names.
 
     All of them are written before the first is put in place. Raises `TpgenError`: what is wrong with the file, `usage`
@@ -30,9 +31,7 @@ def add_all(path: str, progress: Progress | None = None) -> list[str]:
     places = {name: path_of(name) for name in names}
     make_user_directory()
     with ExitStack() as files:
-        for number, (name, place) in enumerate(places.items()):
-            if progress:
-                progress(name, number, len(names))
+        for name, place in counted("copying kernels", places.items()):
             pick_to(files.enter_context(replacing(place)), path, name)
     return names
 

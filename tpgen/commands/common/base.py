@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tpgen import opening
 from tpgen.basics.typing import TYPE_CHECKING
-from tpgen.commands.common.terminal import width_of
-from tpgen.commands.deliver import say
+from tpgen.commands.common.terminal import say, width_of
+from tpgen.commands.deliver import write
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail, printable, printable_json
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 from tpgen.kernel.request import KernelRequest
@@ -154,14 +154,14 @@ JSON_VERSION = 1
 
 def print_json(items: Iterable[Mapping[str, object]]) -> None:
     """Print an array, one item per line: as quick as compact JSON, and grep and diff can still be used on it."""
-    sys.stdout.write(json_array(items))
+    write(json_array(items))
 
 
 def print_object(item: Mapping[str, object]) -> None:
     """Print one object that carries the version, over as many lines as it takes."""
     import json
 
-    print(printable_json(json.dumps({"version": JSON_VERSION, **item}, indent=1, ensure_ascii=False)))
+    write(f"{printable_json(json.dumps({'version': JSON_VERSION, **item}, indent=1, ensure_ascii=False))}\n")
 
 
 def json_array(items: Iterable[Mapping[str, object]]) -> str:

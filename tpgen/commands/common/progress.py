@@ -5,46 +5,47 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 
+from tpgen.basics.progress import watch
+from tpgen.commands.common.base import Quiet
 from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
-from tpgen.commands.deliver import write_to_stderr
+from tpgen.commands.deliver import Screen, write_to_stderr
 from tpgen.diagnostics import printable
+
+# A command that takes no longer than the first of these shows nothing; then there is something new as often as that.
+_FIRST_SECONDS, _EACH_SECONDS = 1.0, 0.1
+_ERASE = "\r\033[K"
 
 
 class Line:
-    """One line on a terminal that is written over and taken away at the end; nothing where stderr is no terminal."""
+    """One line on the terminal that stderr is, which is written over, and goes before anything else is written."""
 
     def __init__(self) -> None:
-        self._shown = width_of(sys.stderr) is not None
-        self._next = 0.0
+        self._next = time.monotonic() + _FIRST_SECONDS
+        Screen.has_output = False
 
-    def __enter__(self) -> Line:
-        return self
+    def tell(self, what: str, done: int, of: int) -> None:
+        """Show how far some work is, where the last time is long enough ago."""
+        if (now := time.monotonic()) < self._next or (Screen.has_output and not sys.stdout.isatty()):
+            return  # what is in a pipe may be on the terminal by now, by a pager
+        self._next = now + _EACH_SECONDS
+        count = f": {done} of {of}" if of else f": {done}" if done else ""
+        width = width_of(sys.stderr) or USUAL_WIDTH
+        write_to_stderr(f"{_ERASE}{printable(what + count)[: width - 1]}")
+        Screen.erase = _erase
 
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            write_to_stderr("\r\033[K")
 
-    def stage(self, text: str) -> None:
-        if self._shown:
-            width = width_of(sys.stderr) or USUAL_WIDTH
-            write_to_stderr(f"\r\033[K{printable(text)[: width - 1]}")
+def _erase() -> None:
+    write_to_stderr(_ERASE)
 
-    def _now_and_then(self, text: Callable[[], str]) -> None:
-        if self._shown and (now := time.monotonic()) >= self._next:
-            self._next = now + 0.1
-            self.stage(text())
 
-    def modules(self, package: str, seen: int) -> None:
-        self._now_and_then(lambda: f"{os.path.basename(package)}: {seen} modules")
+def begin() -> None:
+    """Show progress from here on: at a terminal that can be written over, and where no -q leaves it away."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not Quiet.asked:
+        watch(Line().tell)
 
-    def events(self, kernel: str, done: int, of: int) -> None:
-        self._now_and_then(lambda: f"{kernel}: {done} of {of} events")
 
-    def counted(self, what: str, done: int, of: int) -> None:
-        """Tell how far some work is; `of` is 0 where nobody counts."""
-        if of:
-            self._now_and_then(lambda: f"{what}: {done} of {of}")
-        else:
-            self.stage(what)
+def end() -> None:
+    """Show no progress any more."""
+    watch(None)
+    Screen.make_room()

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from tpgen.basics.columns import CUT, aligned
 from tpgen.basics.patterns import pattern
 from tpgen.basics.typing import TYPE_CHECKING
+from tpgen.commands.deliver import Screen, write, write_to_stderr
 from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
@@ -78,12 +79,18 @@ def _end_of(line: str, least: int, width: int) -> int:
     return blank if blank > 0 else width
 
 
-# --- stdout
+# --- text for people
+
+
+def say(text: str) -> None:
+    """Write text for people to stderr."""
+    Screen.make_room()
+    write_to_stderr(shown(text, sys.stderr))
 
 
 def print_text(text: str) -> None:
     """Print text for people to stdout."""
-    sys.stdout.write(shown(text, sys.stdout))
+    write(shown(text, sys.stdout))
 
 
 def print_table(
@@ -95,7 +102,7 @@ def print_table(
     has_head = always or width is not None
     cut = CUT if width is None else _sayable(CUT)
     lines = aligned([head, *rows] if has_head else rows, right, width, cut)
-    sys.stdout.write(printable_lines("".join(f"{line}\n" for line in lines)))
+    write(printable_lines("".join(f"{line}\n" for line in lines)))
 
 
 # --- what the terminal can say

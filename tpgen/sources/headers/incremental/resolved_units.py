@@ -13,6 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tpgen.basics.frozen import frozen, replace
+from tpgen.basics.progress import counted
 from tpgen.basics.team import Team
 from tpgen.sources.headers.facts import HeaderClass, HeaderEvent, HeaderFacts
 from tpgen.sources.headers.preprocessor.environment import TargetEnvironment
@@ -134,7 +135,7 @@ def _resolve_all(units: Sequence[HeaderUnit], target: Target, index: SymbolIndex
     pending = units
     while True:
         everywhere = TypeResolver(target, index, everywhere=True)
-        for unit in pending:
+        for unit in counted("finding types", pending, search.team.size):
             # What is only built for another architecture has its types in that one's headers, which are not there.
             other = around if is_of_other_arch(unit.path, root, target.arch) else everywhere
             resolved[unit.path] = _resolve(unit, FallbackResolver(around, other))

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import chain
 from typing import BinaryIO
 
+from tpgen.basics.progress import counted
 from tpgen.basics.team import ALONE, Team
 from tpgen.diagnostics import Diagnostic, Position, Severity, unreadable
 from tpgen.sources.headers.preprocessor.source import Source, line_matches
@@ -98,7 +99,7 @@ def discover(listing: Listing, files: Files, known: Mapping[str, bool], team: Te
     tree = HeaderTree(files)
     tree.skipped += listing.skipped
     failed: list[tuple[str, int, str]] = []
-    for path in team.share(listing.paths):
+    for path in counted("searching headers", team.share(listing.paths), team.size):
         if files.is_unchanged(path):
             if path in known:
                 tree.add_known(path, known[path])

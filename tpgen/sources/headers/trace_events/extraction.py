@@ -11,6 +11,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tpgen.basics.frozen import frozen
+from tpgen.basics.progress import counted
 from tpgen.basics.team import ALONE, Team
 from tpgen.sources.headers.preprocessor.environment import ConfigEnvironment
 from tpgen.sources.headers.preprocessor.source import Source
@@ -53,8 +54,8 @@ def extract(
     scanned: dict[str, _Scanned] = {}
     valid = {unit.path: unit for unit in previous if scanner.is_valid(unit)}
 
-    def take(paths: Iterable[str]) -> None:
-        for path in paths:
+    def take(paths: Sequence[str]) -> None:
+        for path in counted("reading headers", paths, team.size):
             if path in valid:
                 units[path] = valid[path]
             else:
