@@ -19,6 +19,7 @@ from support.browser import missing_browser
 from support.compilers import COMPILERS, Compiler
 from support.debian import cache_dir
 from support.languages import missing_languages
+from support.neighbours import missing_neighbours
 from support.packages import missing_package_tools
 from support.projects import missing_build_systems
 from support.shells import missing_shells
@@ -33,6 +34,7 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
     "build_systems": missing_build_systems,
     "package_tools": missing_package_tools,
     "systemtap": missing_systemtap,
+    "neighbours": missing_neighbours,
     "machines": missing_machines,
     "languages": missing_languages,
     "shells": missing_shells,
@@ -43,7 +45,18 @@ _NEEDS: dict[str, Callable[[], str | None]] = {
 
 
 # By folder, relative to this one, what only a run gets that names it: they take minutes and most of them gigabytes.
-_ONLY_WHEN_NAMED = ("bare", "browser", "corpus/doctor", "corpus/trees", "docs", "fleet", "loaders", "systemtap", "vm")
+_ONLY_WHEN_NAMED = (
+    "bare",
+    "browser",
+    "corpus/doctor",
+    "corpus/trees",
+    "docs",
+    "fleet",
+    "loaders",
+    "neighbours",
+    "systemtap",
+    "vm",
+)
 _COUNTED = pytest.StashKey[list[str]]()
 # Of pytest-xdist's processes, one runs all tests of the running kernel, one after the other: they share the kernel's
 # tracefs, which some mount, change and unmount, and what tells that the kernel is the one that the cache knows.
@@ -70,6 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
     config.addinivalue_line("markers", "shells: needs bash, zsh, fish, man and groff")
     config.addinivalue_line("markers", "systemtap: needs SystemTap and linux-headers of 6.1 for amd64")
+    config.addinivalue_line("markers", "neighbours: needs Debian's perf and bcc, and kernel headers for bcc")
     config.addinivalue_line("markers", "machines: needs qemu's programs for the architectures of tests/support/vm.py")
     config.addinivalue_line("markers", "browser: needs Debian's chromium, Playwright and axe")
     config.addinivalue_line("markers", "bare_machines: needs root and debootstrap")
