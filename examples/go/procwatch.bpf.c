@@ -22,10 +22,10 @@ struct sent {
 	__u32 what;
 	__u32 from;
 	__u32 to;
-	__u64 args[5]; /* a copy of the context, which main.go takes apart */
+	__u64 args[5]; /* a copy of the context, which main.go decodes */
 };
 
-/* clang keeps the types that something uses, and bpf2go makes Go types of those: `-type started -type sent`. */
+/* clang leaves out types that nothing uses, and bpf2go needs them: `-type started -type sent`. */
 const struct started *started_is_kept __attribute__((unused));
 const struct sent *sent_is_kept __attribute__((unused));
 
