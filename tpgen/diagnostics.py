@@ -34,7 +34,7 @@ class Position(NamedTuple):
     column: int | None = None
 
     def __str__(self) -> str:
-        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        return ":".join(str(part) for part in (self.path or "''", self.line, self.column) if part is not None)
 
 
 class Diagnostic(NamedTuple):

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
+from tpgen.basics.patterns import pattern
 from tpgen.basics.typing import TYPE_CHECKING, NamedTuple
 from tpgen.diagnostics import Diagnostic, Position, Severity, TpgenError, fail
 from tpgen.kernel.options import PATH, options_of, split_catalog
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: What messages call the kernel that this machine runs.
 LIVE_LABEL = "the running kernel"
+# As vendors lengthen it.
+_RELEASE = pattern(r"[0-9]+\.[0-9]+[!-~]*")
 
 #: Reports what a user should know about the kernel that was opened.
 Report = Callable[[Diagnostic], None]
@@ -383,7 +386,8 @@ def _header_options(request: KernelRequest) -> HeaderOptions:
 
 
 def _refuse_useless(request: KernelRequest) -> None:
-    """Raise `usage` for options without an effect, `arch-mismatch` for one that the running kernel is not of."""
+    """Raise `usage` for options without a meaning or an effect, `arch-mismatch` for one that this machine is not of."""
+    refuse_no_release(request.release)
     for given, flag in ((request.config, "--config"), (request.defines, "-D"), (request.undefines, "-U")):
         if given and not request.headers:
             raise fail("usage", f"{flag} decides what of --headers counts", hint="give --headers as well")
@@ -395,6 +399,13 @@ def _refuse_useless(request: KernelRequest) -> None:
     if request.arch and is_live and not _is_of_this_machine(request.arch):
         message = f"{LIVE_LABEL} is of {os.uname().machine}, not of {request.arch}"
         raise fail("arch-mismatch", message, hint=f"--kernel 6.12 --arch {request.arch} is another's")
+
+
+def refuse_no_release(release: str | None) -> None:
+    """Raise `usage` for what is no release of a kernel."""
+    if release is not None and not _RELEASE.fullmatch(release):
+        hint = "as `uname -r` prints it: 6.12.107+deb13-amd64"
+        raise fail("usage", f"{release!r} is no release of a kernel", hint=hint)
 
 
 def _is_of_this_machine(arch: str) -> bool:

@@ -78,7 +78,7 @@ def test_symbols(text: str, code: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("release", "said"),
-    [("4.16.18", "older than 4.17"), ("4.17.0-rc1", "4.17 or newer"), ("10.1", "4.17 or newer"), ("odd", "older than")],
+    [("4.16.18", "older than 4.17"), ("4.17.0-rc1", "4.17 or newer"), ("10.1", "4.17 or newer")],
 )
 def test_release_is_a_hint(release: str, said: str) -> None:
     """Red Hat's 3.10 and 4.18 show that a version decides nothing."""

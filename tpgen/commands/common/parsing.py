@@ -35,12 +35,19 @@ class Parser(argparse.ArgumentParser):
         return folded(super().format_help(), width_of(sys.stdout))
 
     def error(self, message: str) -> NoReturn:
-        word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
-        raise fail("usage", message, hint=self._hint(word) or f"`{self.prog} --help` explains")
+        words = message.removeprefix("unrecognized arguments: ").split()
+        hint = self._hint(words[0].partition("=")[0]) if words else ""
+        raise fail("usage", message, hint=hint or f"`{self.prog} --help` explains")
 
     def _hint(self, word: str) -> str:
         """The hint about a word that may be a misspelt option; "" where it is like none."""
         return nearest(word, self._option_string_actions, "", cutoff=0.7) if word.startswith("-") else ""
+
+    def _get_values(self, action: argparse.Action, words: list[str]) -> Any:
+        """Refuse `--`, which stands before arguments, as a value: before Python 3.13, argparse makes [] of it."""
+        if action.option_strings and action.nargs is None and words == ["--"]:
+            raise argparse.ArgumentError(action, "expected one argument")
+        return super()._get_values(action, words)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse what is none of the choices, in words that are the same with every Python."""
