@@ -23,22 +23,22 @@ EXIT_DONE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
 
 _OVERVIEW = """\
 usage: tpgen EVENT... [--raw] [--classic] [-b BACKEND] [-o PATH] [options]
-       tpgen show EVENT...               arguments, record, a drawing of them
-       tpgen list [PATTERN...]           every tracepoint, with class and module
-       tpgen check [PATTERN...]          compare all sources; 1 on a finding
-       tpgen diff K1 K2... [PATTERN...]  what changed for a BPF program
-       tpgen history EVENT...            the same over all kernels, since when
-       tpgen doctor OBJECT...            will compiled programs work elsewhere?
-       tpgen build [tpgen.toml]          generated files as a step of a build
-       tpgen backends                    what -b can name
-       tpgen catalog list|show|add|...   the kernels that --kernel can name
-       tpgen atlas -o DIR                a site to look all of this up in
-       tpgen probe                       are raw tracepoints supported?
-       tpgen explain CODE                what a code behind a message means
+       tpgen show EVENT...               show arguments, record and a drawing
+       tpgen list [PATTERN...]           list tracepoints with class and module
+       tpgen check [PATTERN...]          compare all sources with each other
+       tpgen diff K1 K2... [PATTERN...]  show what changed for BPF programs
+       tpgen history EVENT...            show in which kernels an event changed
+       tpgen doctor OBJECT...            check compiled programs on many kernels
+       tpgen build [tpgen.toml]          generate files as a step of a build
+       tpgen backends                    list the backends, for -b
+       tpgen catalog list|show|add|...   manage the kernels, for --kernel
+       tpgen atlas -o DIR                make a web site of all tracepoints
+       tpgen probe                       test support for raw tracepoints
+       tpgen explain CODE                explain the code of a message
 
 EVENT is sched_switch, sched:sched_switch or a pattern such as 'sched:*' or
-'*:sched_switch'. `tpgen help COMMAND` explains the options of a command,
-`tpgen EVENT --help` those without one.
+'*:sched_switch'. `tpgen help COMMAND` explains the options of a command, and
+`tpgen EVENT --help` the options without a command.
 """
 
 

@@ -15,11 +15,11 @@ from tpgen.diagnostics import fail
 
 def parser() -> Parser:
     made = Parser(
-        "tpgen atlas", description="Make a static site of what events hand out, kernel by kernel.", allow_abbrev=False
+        "tpgen atlas", description="Make a static web site with the events of many kernels.", allow_abbrev=False
     )
     made.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory of the site")
     add(made, FLEET_OPTIONS)
-    made.add_argument("--base-url", metavar="URL", help="the address that the site will have: adds sitemap.xml")
+    made.add_argument("--base-url", metavar="URL", help="the address that the site will have; adds sitemap.xml")
     return made
 
 

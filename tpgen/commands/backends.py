@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def parser() -> Parser:
-    made = Parser("tpgen backends", description="List the backends; exit 1 where one is broken.", allow_abbrev=False)
-    made.add_argument("--json", action="store_true", help="an array for programs")
+    made = Parser("tpgen backends", description="List the backends. Exit with 1 if one is broken.", allow_abbrev=False)
+    made.add_argument("--json", action="store_true", help="print JSON: an array")
     return made
 
 

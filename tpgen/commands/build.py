@@ -20,14 +20,14 @@ def parser() -> Parser:
     description = "Bring generated files up to date with tpgen.toml. docs/build.md explains the file."
     made = parsing.parser("build", description)
     made.add_argument("toml", nargs="?", default="tpgen.toml", metavar="TOML", help="default: tpgen.toml")
-    made.add_argument("-o", "--output", metavar="DIR", help="what its names are relative to, by default where it lies")
-    made.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff where a file is stale")
-    made.add_argument("--stamp", metavar="FILE", help="write a file that changes only when a generated one does")
-    made.add_argument("--depfile", metavar="FILE", help="write what the stamp depends on, in make's format")
-    made.add_argument("--adopt", action="store_true", help="overwrite files that are in the way")
-    made.add_argument("-v", "--verbose", action="store_true", help="tell on stderr what became of each file")
-    made.add_argument("--json", action="store_true", help="print what became of each file, as an object for programs")
-    made.add_argument("--cmake-dir", action="store_true", help="print where tpgen.cmake is, and do nothing else")
+    made.add_argument("-o", "--output", metavar="DIR", help="where to write the files (default: beside TOML)")
+    made.add_argument("--check", action="store_true", help="write nothing; if a file is stale, print a diff, exit 1")
+    made.add_argument("--stamp", metavar="FILE", help="write a file that changes only if a generated file changes")
+    made.add_argument("--depfile", metavar="FILE", help="write the inputs of the stamp, in the format of make")
+    made.add_argument("--adopt", action="store_true", help="overwrite files that tpgen did not write")
+    made.add_argument("-v", "--verbose", action="store_true", help="report on stderr what was done with each file")
+    made.add_argument("--json", action="store_true", help="print JSON: what was done with each file")
+    made.add_argument("--cmake-dir", action="store_true", help="only print the directory of tpgen.cmake")
     return made
 
 

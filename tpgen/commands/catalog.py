@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def parser() -> Parser:
-    made = Parser("tpgen catalog", description="The kernels that --kernel can name.", allow_abbrev=False)
+    made = Parser("tpgen catalog", description="Manage the kernels that --kernel can name.", allow_abbrev=False)
     made.add_argument(
         "act", choices=_ACTS, metavar="|".join(_ACTS),
-        help="list: what there is; show: what is known of one; add: keep one more under a name; remove: keep one no "
-        "more; export: write one as a file; merge: join files",
+        help="list: list the kernels; show: show what is known about one; add: store one; remove: remove one; "
+        "export: write one to a file; merge: join files",
     )  # fmt: skip
     rest = made.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see `tpgen catalog add --help`")
     rest.required = False  # without an act, that alone is missing
@@ -52,12 +52,12 @@ def _parser(act: str, description: str) -> Parser:
 
 
 def _list_parser() -> Parser:
-    made = _parser("list", "List the kernels on hand.")
+    made = _parser("list", "List the stored kernels.")
     made.add_argument(
         "patterns", nargs="*", metavar="PATTERN",
-        help="only those of such a name ('debian-*-amd64'), release (6.12), build id, or of this image or module",
+        help="only kernels of this name or glob ('debian-*-amd64'), release (6.12), build id, image or module",
     )  # fmt: skip
-    made.add_argument("--json", action="store_true", help="an array for programs")
+    made.add_argument("--json", action="store_true", help="print JSON: an array")
     return made
 
 
@@ -100,10 +100,10 @@ def _place(item: StoredKernel) -> dict[str, object]:
 
 
 def _show_parser() -> Parser:
-    made = _parser("show", "Show what a catalog knows of a kernel, from which sources, and how complete it is.")
+    made = _parser("show", "Show what a catalog knows about a kernel, from which sources, and how complete it is.")
     made.add_argument("kernels", nargs="+", metavar="NAME", help="a name as for --kernel, or a catalog file")
-    made.add_argument("--arch", metavar="ARCH", help="of a short name or a glob, the kernels of this architecture")
-    made.add_argument("--json", action="store_true", help="an array for programs")
+    made.add_argument("--arch", metavar="ARCH", help="for a short name or a glob, only kernels of this architecture")
+    made.add_argument("--json", action="store_true", help="print JSON: an array")
     return made
 
 
@@ -192,15 +192,15 @@ def _kinds(found: KernelSummary) -> Iterable[str]:
 
 def _add_parser() -> Parser:
     made = parsing.parser(
-        "catalog add", "Keep a kernel under a name, from package files or from the source options; or all of a file."
+        "catalog add", "Store a kernel under a name, from packages or source options; or all kernels of a file."
     )
     made.add_argument(
         "name", metavar="NAME|FILE.tpgen",
-        help="what --kernel will call it, one of that name is replaced; or a catalog file, each kernel under its name",
+        help="the name of the kernel, which replaces an older one of that name; or a catalog file, for all of it",
     )  # fmt: skip
     made.add_argument("packages", nargs="*", metavar="PACKAGE", help="the .deb or .rpm files of one kernel")
-    made.add_argument("--distribution", metavar="WORD", help="whose kernel it is")
-    made.add_argument("-o", "--output", metavar="FILE", help="write it there as a catalog file instead of keeping it")
+    made.add_argument("--distribution", metavar="WORD", help="the distribution that made the kernel")
+    made.add_argument("-o", "--output", metavar="FILE", help="write it to this catalog file instead of storing it")
     return made
 
 
@@ -257,8 +257,8 @@ def _write(path: str, entry: Entry) -> int:
 
 
 def _remove_parser() -> Parser:
-    made = _parser("remove", "Keep kernels of yours no longer; those that came with tpgen stay.")
-    made.add_argument("names", nargs="+", metavar="NAME", help="its name, or a glob such as 'lab-*'")
+    made = _parser("remove", "Remove kernels of yours. Shipped kernels cannot be removed.")
+    made.add_argument("names", nargs="+", metavar="NAME", help="the name of a kernel, or a glob such as 'lab-*'")
     return made
 
 
@@ -273,8 +273,8 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _merge_parser() -> Parser:
-    made = _parser("merge", "Join catalog files: the same kernels make the same bytes, in any order.")
-    made.add_argument("output", metavar="OUT", help="the file to write; it may be one of those that are read")
+    made = _parser("merge", "Join catalog files. The same kernels give the same bytes, in any order.")
+    made.add_argument("output", metavar="OUT", help="the file to write; it can be one of the files that are read")
     made.add_argument("inputs", nargs="+", metavar="IN", help="a catalog file")
     return made
 
@@ -290,7 +290,7 @@ def _merge(options: argparse.Namespace) -> int:
 
 
 def _export_parser() -> Parser:
-    made = _parser("export", "Write a kernel as a catalog file, for --kernel FILE.")
+    made = _parser("export", "Write a kernel to a catalog file, for --kernel FILE.")
     made.add_argument("kernel", nargs=1, metavar="NAME", help="live, a name as for --kernel, or a catalog file")
     made.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
     return made

@@ -18,8 +18,8 @@ def parser() -> Parser:
     made = parsing.parser("check", "Compare what all sources say; exit 1 on a finding.")
     made.add_argument("events", nargs="*", default=[], metavar="PATTERN", help=EVENTS_HELP)
     output = made.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="an array for programs, an object for each kernel")
-    output.add_argument("--format", choices=base.ANNOTATED, help="the findings at their places, for a code review")
+    output.add_argument("--json", action="store_true", help="print JSON: an array with an object for each kernel")
+    output.add_argument("--format", choices=base.ANNOTATED, help="print annotations for a code review")
     made.add_argument("-v", "--verbose", action="store_true", help="list every comparison that could not be made")
     return made
 

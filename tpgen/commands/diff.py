@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     made = Parser(
-        "tpgen diff", description="Show what changed for a BPF program from kernel to kernel.", allow_abbrev=False
+        "tpgen diff", description="Show what changed for BPF programs from kernel to kernel.", allow_abbrev=False
     )
-    made.add_argument("before", metavar="K1", help="live, a name or a file as for --kernel, or a file with BTF")
+    made.add_argument("before", metavar="K1", help="a kernel as for --kernel, or a file with BTF")
     made.add_argument("after", metavar="K2", help="the kernel to compare it with")
     made.add_argument(
         "events", nargs="*", default=[], metavar="K3... PATTERN",
-        help="more kernels, each compared with the one before it, then patterns of events",
+        help="more kernels, each compared with the one before it, and then patterns of events",
     )  # fmt: skip
     made.add_argument("--module", metavar="NAME", help="only events of this module")
     made.add_argument(
         "--object", action="append", default=[], metavar="FILE",
-        help="only what the BPF programs in this file touch; repeatable",
+        help="only changes that concern the BPF programs in this file; repeatable",
     )  # fmt: skip
-    made.add_argument("--json", action="store_true", help="an object for programs; of more than two kernels an array")
+    made.add_argument("--json", action="store_true", help="print JSON: an object; for more kernels an array")
     add_color(made)
     made.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")
     return made

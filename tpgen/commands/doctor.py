@@ -28,9 +28,9 @@ _LEVELS = ("depends", "wrong", "refused-attach", "refused-load", "never")
 
 
 def parser() -> Parser:
-    description = "Tell whether compiled programs work on kernels, and read there what their author meant."
+    description = "Check whether compiled programs work on other kernels, and read what their author meant there."
     made = parsing.parser("doctor", description, pick=False)
-    made.add_argument("objects", nargs="+", metavar="OBJECT", help="a BPF object, or a file that has some inside")
+    made.add_argument("objects", nargs="+", metavar="OBJECT", help="a BPF object, or a file that contains some")
     made.add_argument(
         "--program",
         action="append",
@@ -43,13 +43,13 @@ def parser() -> Parser:
         help="the value that a loader gives to a variable of .rodata; repeatable",
     )  # fmt: skip
     output = made.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="an array for programs")
-    output.add_argument("--annotate", choices=base.ANNOTATED, help="findings at their lines, for a code review")
-    made.add_argument("--source-root", metavar="DIR", help="where the objects were compiled: paths are told below it")
-    made.add_argument("--baseline", metavar="FILE", help="what `--json` wrote earlier: only other findings count")
+    output.add_argument("--json", action="store_true", help="print JSON: an array")
+    output.add_argument("--annotate", choices=base.ANNOTATED, help="print annotations for a code review")
+    made.add_argument("--source-root", metavar="DIR", help="where the objects were compiled; paths are relative to it")
+    made.add_argument("--baseline", metavar="FILE", help="earlier output of `--json`; only new findings count")
     made.add_argument(
         "--exit-code", choices=_LEVELS, default="wrong", metavar="LEVEL",
-        help=f"exit with 1 from this verdict on: {', '.join(_LEVELS)}; the default is wrong",
+        help=f"exit with 1 for this verdict or a worse one: {', '.join(_LEVELS)}; the default is wrong",
     )  # fmt: skip
     return made
 

@@ -18,7 +18,7 @@ _CELL = re.compile(r"(?<!\\)\|")
 
 
 def parser() -> Parser:
-    about = "Explain the code of a message; list all without one."
+    about = "Explain the code of a message. Without a code, list all codes."
     made = Parser("tpgen explain", description=about, allow_abbrev=False)
     made.add_argument("codes", nargs="*", default=[], metavar="CODE")
     return made

@@ -30,21 +30,21 @@ _ELSEWHERE = {"dump": "show", "gen": "EVENT", "generate": "EVENT", "info": "show
 
 OPTIONS = (
     Declared("events", nargs="*", default=[], metavar="EVENT", help=EVENTS_HELP),
-    Declared("--raw", action="store_true", help="the raw arguments, for raw_tp and tp_btf programs"),
-    Declared("--classic", action="store_true", help="the classic record, for tp programs"),
-    Declared("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists (default: bpf)"),
+    Declared("--raw", action="store_true", help="generate for the raw arguments: raw_tp and tp_btf programs"),
+    Declared("--classic", action="store_true", help="generate for the classic record: tp programs"),
+    Declared("-b", "--backend", default="bpf", help="what to generate; `tpgen backends` lists them (default: bpf)"),
     Declared(
         "-o", "--output", metavar="PATH", default=STDOUT,
-        help="a directory, or a file where PATH has a suffix or there is one (default: -, which is stdout)",
+        help="a file if PATH has a suffix or is a file, else a directory (default: -, which is stdout)",
     ),
-    Declared("-v", "--verbose", action="store_true", help="tell on stderr which files changed"),
+    Declared("-v", "--verbose", action="store_true", help="report on stderr which files changed"),
     Declared(
         "--values", action="store_true",
-        help="instead of accessors, headers with the names of values of arguments and fields",
+        help="generate the names of the values of arguments and fields, instead of accessors",
     ),
     Declared(
         "--member", action="append", default=[], metavar="STRUCT:NAME|NAME",
-        help="instead of events, a header for a member that kernels call by different names, as in"
+        help="instead of events, a header for a member that has different names on different kernels, such as"
         " 'task_struct:__state|state'; may be given several times",
     ),
 )  # fmt: skip

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     made = Parser(
         "tpgen history",
-        description="Show which kernels share an event, and what changed.",
+        description="Show which kernels have the same event, and what changed between them.",
         allow_abbrev=False,
     )
     made.add_argument("events", nargs="+", metavar="EVENT", help="an event, or a pattern such as 'sched:*'")
     add(made, FLEET_OPTIONS)
-    made.add_argument("--module", metavar="NAME", help="only events that are of this module on any of the kernels")
-    made.add_argument("--json", action="store_true", help="an object for programs")
+    made.add_argument("--module", metavar="NAME", help="only events that belong to this module on at least one kernel")
+    made.add_argument("--json", action="store_true", help="print JSON: an object")
     add_color(made)
     return made
 

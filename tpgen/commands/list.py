@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     Declared("events", nargs="*", default=[], metavar="PATTERN", help=EVENTS_HELP),
-    Declared("--args", action="store_true", help="the raw arguments of each event, as C declares them"),
-    Declared("--type", metavar="TYPE", help="only events that hand out this type, such as 'struct sock *'"),
-    Declared("--json", action="store_true", help="an array for programs"),
+    Declared("--args", action="store_true", help="print the raw arguments of each event as a C prototype"),
+    Declared("--type", metavar="TYPE", help="only events with this type, such as 'struct sock *'"),
+    Declared("--json", action="store_true", help="print JSON: an array"),
 )
 
 

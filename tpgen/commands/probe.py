@@ -21,7 +21,7 @@ _WORDS = {True: "yes", False: "no", None: "unknown"}
 def parser() -> Parser:
     made = parsing.parser("probe", "Exit 0: raw tracepoints are supported; 1: they are not; 3: unknown.")
     made.add_argument("--symbols", metavar="FILE", help="the kernel's System.map, or a copy of its /proc/kallsyms")
-    made.add_argument("--json", action="store_true", help="an object for programs")
+    made.add_argument("--json", action="store_true", help="print JSON: an object")
     return made
 
 

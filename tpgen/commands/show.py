@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     Declared("events", nargs="+", metavar="EVENT", help=EVENTS_HELP),
-    Declared("--json", action="store_true", help="an array for programs"),
+    Declared("--json", action="store_true", help="print JSON: an array"),
 )
 
 

@@ -61,20 +61,20 @@ class KernelOption:
 _ROWS = (
     # name, flag, kind, repeatable, metavar, cache role, help
     ("kernel", "--kernel", KERNEL, True, "K", NAMED,
-     "live: the running one, the default where it has BTF; 6.12 or the like; a catalog file, all kernels in it; "
-     "'debian-*-amd64': all of such names; repeatable"),
+     "live: the running kernel, the default if it has BTF; a release such as 6.12; a catalog file, for all kernels in "
+     "it; a glob such as 'debian-*-amd64'; repeatable"),
     ("btf", "--btf", PATH, True, "FILE", FILE,
      "BTF of a kernel or module: raw, vmlinux, .ko or vmlinuz; repeatable"),
     ("tracefs", "--tracefs", PATH, False, "DIR", FORMATS, "a tracefs mount, or a copy of one"),
     ("headers", "--headers", PATH, True, "DIR", HEADERS,
      "a kernel source tree, linux-headers, or trace headers; repeatable"),
     ("config", "--config", PATH, False, "FILE", FILE, "the .config or autoconf.h that decides the headers' #if"),
-    ("defines", "-D", WORD, True, "NAME[=VALUE]", TEXT, "a macro for the headers' #if, 1 without a value; repeatable"),
-    ("undefines", "-U", WORD, True, "NAME", TEXT, "a macro that the headers' #if do not have; repeatable"),
-    ("release", "--release", WORD, False, "R", TEXT, "the kernel's uname -r, where the files do not tell"),
-    ("no_cache", "--no-cache", FLAG, False, None, UNCACHED, "read all headers anew, and keep nothing of them"),
-    ("arch", "--arch", WORD, False, "NAME", TEXT, "the target, where BTF does not show it"),
-    ("module", "--module", PICK, False, "NAME", TEXT, "of several events of a name, that of this module"),
+    ("defines", "-D", WORD, True, "NAME[=VALUE]", TEXT, "a macro to define for the headers' #if; repeatable"),
+    ("undefines", "-U", WORD, True, "NAME", TEXT, "a macro to undefine for the headers' #if; repeatable"),
+    ("release", "--release", WORD, False, "R", TEXT, "the kernel's uname -r, if the files do not contain it"),
+    ("no_cache", "--no-cache", FLAG, False, None, UNCACHED, "neither read nor write the cache"),
+    ("arch", "--arch", WORD, False, "NAME", TEXT, "the target architecture, if no BTF shows it"),
+    ("module", "--module", PICK, False, "NAME", TEXT, "if several events have the name, the one of this module"),
 )  # fmt: skip
 
 KERNEL_OPTIONS = tuple(KernelOption(*row) for row in _ROWS)

@@ -17,8 +17,8 @@ def test_a_code_as_a_message_has_it() -> None:
         0,
         "arch-mismatch\n"
         "  about       Usage\n"
-        "  meaning     `--arch` and the BTF differ in byte order or pointer size\n"
-        "  what to do  leave `--arch` away, or give the other BTF\n",
+        "  meaning     `--arch` and the BTF have a different byte order or pointer size\n"
+        "  what to do  leave out `--arch`, or give the right BTF\n",
         "",
     )
     assert tpgen("explain", "[arch-mismatch]") == done

@@ -23,9 +23,9 @@ class SystemtapBackend:
     description = "what SystemTap's translator asks for: stapprobe_ structs as C, DWARF or JSON"
     forms = (Form.RAW, Form.CLASSIC)
     options = (
-        Option("emit", "C, DWARF in an object per system, or JSON for build_args_for_bpf", "c", ("c", "dwarf", "json")),
-        Option("flat", "structs without the inner struct data, as SystemTap had them up to 4.1"),
-        Option("lkm", "functions of the raw arguments, as for kernel modules, instead of structs"),
+        Option("emit", "C, DWARF objects by system, or JSON for build_args_for_bpf", "c", ("c", "dwarf", "json")),
+        Option("flat", "structs without the inner struct data, as in SystemTap up to 4.1"),
+        Option("lkm", "functions with the raw arguments instead of structs, as for kernel modules"),
     )
     several_kernels = False
 

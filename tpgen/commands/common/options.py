@@ -64,7 +64,7 @@ class Declared:
 FLEET_OPTIONS = (
     Declared(
         "--kernel", action="append", default=[], metavar="K",
-        help="a kernel as for --kernel, such as live, 6.12, 'debian-*-arm64' or a catalog file; repeatable; "
+        help="a kernel: live, 6.12, 'debian-*-arm64' or a catalog file; repeatable; "
         "by default all that are stored",
     ),
     Declared("--arch", metavar="ARCH", help="only kernels of this architecture"),

@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         self.register("action", MACRO_ACTION, _Macro)
         if self.add_help:
             self.add_argument(
-                "-q", "--quiet", action=_Quiet, nargs=0, default=argparse.SUPPRESS, help="no notes on stderr"
+                "-q", "--quiet", action=_Quiet, nargs=0, default=argparse.SUPPRESS, help="print no notes on stderr"
             )
 
     def _get_formatter(self) -> argparse.HelpFormatter:
@@ -84,7 +84,7 @@ def parser(
     of it, and its own."""
     made = kind(f"tpgen {command}".rstrip(), description=description, allow_abbrev=False)
     sources = made.add_argument_group(
-        "source options", "which kernel is meant: without any of these the running one; files are read instead of it"
+        "source options", "which kernel to read, by default the running one; if files are given, they are read instead"
     )
     naming, picking = kernel_options(pick)
     add(sources, naming)

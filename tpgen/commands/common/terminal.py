@@ -138,7 +138,7 @@ def _is_utf8() -> bool:
 def add_color(parser: argparse.ArgumentParser) -> None:
     """Add the option that decides about colours."""
     parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="by default at a terminal alone"
+        "--color", choices=("auto", "always", "never"), default="auto", help="auto: only at a terminal (default: auto)"
     )
 
 
