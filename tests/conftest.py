@@ -54,6 +54,7 @@ _ONLY_WHEN_NAMED = (
     "fleet",
     "loaders",
     "neighbours",
+    "rust",
     "systemtap",
     "vm",
 )

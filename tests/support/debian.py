@@ -136,6 +136,13 @@ class AptRoot:
         self._apt("download", *names, cwd=self.directory)
         return [found for name in names for found in self.directory.glob(f"{name}_*.deb")]
 
+    def download_to_install(self, *packages: str) -> list[Path]:
+        """The files of what apt would install where nothing is, for these packages to be there."""
+        install = ("install", "--no-install-recommends", *packages)
+        lines = self._apt(*install, "--print-uris").splitlines()
+        self._apt(*install, "--yes", "--download-only")
+        return [self.directory / "cache/archives" / line.split(" ")[1] for line in lines]
+
 
 class Image(ABC):
     """A kernel as Debian built it: its image and modules, unpacked."""

@@ -1,4 +1,5 @@
-//! A stand-in for aya-ebpf, of our own: the few of its public names that generated code uses, with the same signatures.
+//! A stand-in for aya-ebpf, of our own: the few of its public names that generated code and examples/rust use, with the
+//! same signatures.
 //!
 //! The crate itself comes from crates.io alone, which the tests do without.
 
@@ -6,9 +7,111 @@
 
 use core::ffi::c_void;
 
+#[cfg(feature = "macros")]
+pub use aya_ebpf_macros as macros;
+
 /// The context of any program.
 pub trait EbpfContext {
     fn as_ptr(&self) -> *mut c_void;
+
+    /// The process that runs.
+    fn tgid(&self) -> u32 {
+        // bpf_get_current_pid_tgid
+        let current: extern "C" fn() -> u64 = unsafe { core::mem::transmute(14usize) };
+        (current() >> 32) as u32
+    }
+}
+
+pub mod maps {
+    use super::c_void;
+    use core::cell::UnsafeCell;
+    use core::marker::PhantomData;
+    use core::mem::{size_of, transmute, MaybeUninit};
+    use core::ops::{Deref, DerefMut};
+
+    /// What a loader makes a map of.
+    #[repr(C)]
+    struct Definition {
+        kind: u32,
+        key_size: u32,
+        value_size: u32,
+        max_entries: u32,
+        flags: u32,
+        id: u32,
+        pinning: u32,
+    }
+
+    impl Definition {
+        const fn new(kind: u32, key_size: u32, value_size: u32, max_entries: u32, flags: u32) -> UnsafeCell<Definition> {
+            UnsafeCell::new(Definition { kind, key_size, value_size, max_entries, flags, id: 0, pinning: 0 })
+        }
+    }
+
+    #[repr(transparent)]
+    pub struct Array<T> {
+        definition: UnsafeCell<Definition>,
+        value: PhantomData<T>,
+    }
+
+    unsafe impl<T: Sync> Sync for Array<T> {}
+
+    impl<T> Array<T> {
+        pub const fn with_max_entries(max_entries: u32, flags: u32) -> Array<T> {
+            Array { definition: Definition::new(2, 4, size_of::<T>() as u32, max_entries, flags), value: PhantomData }
+        }
+
+        #[inline(always)]
+        pub fn get(&self, index: u32) -> Option<&T> {
+            let lookup: extern "C" fn(*mut c_void, *const u32) -> *const T = unsafe { transmute(1usize) };
+            unsafe { lookup(self.definition.get() as *mut c_void, &index).as_ref() }
+        }
+    }
+
+    #[repr(transparent)]
+    pub struct RingBuf {
+        definition: UnsafeCell<Definition>,
+    }
+
+    unsafe impl Sync for RingBuf {}
+
+    impl RingBuf {
+        pub const fn with_byte_size(byte_size: u32, flags: u32) -> RingBuf {
+            RingBuf { definition: Definition::new(27, 0, 0, byte_size, flags) }
+        }
+
+        #[inline(always)]
+        pub fn reserve<T: 'static>(&self, flags: u64) -> Option<RingBufEntry<T>> {
+            type Reserve<T> = extern "C" fn(*mut c_void, u64, u64) -> *mut MaybeUninit<T>;
+            let reserve: Reserve<T> = unsafe { transmute(131usize) };
+            let place = reserve(self.definition.get() as *mut c_void, size_of::<T>() as u64, flags);
+            unsafe { place.as_mut() }.map(RingBufEntry)
+        }
+    }
+
+    /// Room in a ring buffer.
+    pub struct RingBufEntry<T: 'static>(&'static mut MaybeUninit<T>);
+
+    impl<T> RingBufEntry<T> {
+        #[inline(always)]
+        pub fn submit(self, flags: u64) {
+            let submit: extern "C" fn(*mut MaybeUninit<T>, u64) = unsafe { transmute(132usize) };
+            submit(self.0, flags)
+        }
+    }
+
+    impl<T> Deref for RingBufEntry<T> {
+        type Target = MaybeUninit<T>;
+
+        fn deref(&self) -> &MaybeUninit<T> {
+            self.0
+        }
+    }
+
+    impl<T> DerefMut for RingBufEntry<T> {
+        fn deref_mut(&mut self) -> &mut MaybeUninit<T> {
+            self.0
+        }
+    }
 }
 
 pub mod programs {
