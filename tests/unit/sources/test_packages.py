@@ -23,7 +23,6 @@ from tpgen.sources import packages
 from tpgen.sources.packages import package_files, read_packages
 
 pytestmark = pytest.mark.package_tools
-CHECKOUT = Path(__file__).parents[3]
 RELEASE = "6.99.1-test"
 MODULES = f"lib/modules/{RELEASE}/kernel/fs"
 # As DEFINE_TRACE has them: NUL-terminated, each at a multiple of 32, and none that is not the name of a tracepoint.
