@@ -40,8 +40,8 @@ __all__ = [
     "GeneratedFile", "GeneratedFiles", "Group", "History", "HistoryKernel", "Judgement", "Kernel", "KernelInfo",
     "Kernels", "KernelsDiff", "Known", "Loaded", "Side", "SiteTotal", "Stage", "Step", "StoredKernel", "StoredKernels",
     "Subject", "Symbol", "Symbols", "Tally", "Target", "TpgenError", "Tracepoint", "Value", "Verdict", "What", "atlas",
-    "backends", "check", "diff", "doctor", "history", "join_kernels", "kernels", "merge_catalogs", "open_kernel",
-    "open_kernels",
+    "backends", "check", "diff", "doctor", "history", "join_kernels", "kernels", "member_headers", "merge_catalogs",
+    "open_kernel", "open_kernels",
 ]  # fmt: skip
 
 # What only some programs name is imported by those that do.
@@ -329,6 +329,20 @@ class GeneratedFiles(list[GeneratedFile]):
     def __init__(self, files: Iterable[GeneratedFile], notes: tuple[Diagnostic, ...]) -> None:
         super().__init__(files)
         self.notes = notes
+
+
+def member_headers(*members: str, options: Mapping[str, OptionValue] | None = None) -> GeneratedFiles:
+    """The headers for members that kernels call by different names, each as `task_struct:__state|state`.
+
+    They are those of `tpgen --member`, the same for every kernel. `options` are those of backend bpf. Raises
+    `TpgenError`: `usage` for what is no member of a struct, `bad-option`.
+    """
+    from tpgen.backends.bpf.member import member_headers as headers
+    from tpgen.backends.bpf.prelude import OPTION
+    from tpgen.backends.registry import find
+
+    known = find("bpf").options(options or {})
+    return GeneratedFiles(headers(members, known[OPTION.name], in_directory=False), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,7 @@ def generated(kernel: Kernel, kernels: Kernels) -> Iterator[str]:
     """What `tpgen EVENT…` generates."""
     files = assert_type(kernel.generate("sched:*", backend="go", forms=[Form.RAW]), GeneratedFiles)
     files.extend(kernels.generate("sched_switch", options={"prelude": "shared"}, values=True))
+    files += assert_type(api.member_headers("task_struct:__state|state", options={"prelude": "inline"}), GeneratedFiles)
     for file in files:
         yield f"{assert_type(file, GeneratedFile).name} {len(file.content)}"
     yield from (note.message for note in files.notes)

@@ -19,7 +19,9 @@ from tpgen.kernel.request import KernelRequest
 from tpgen.output import is_inside
 from tpgen.programs.forms import Form
 
-_GENERATE = ("events", "kernel", "kernels", "module", "backend", "values", "forms", "options", "directory", "file")
+# Members, whose headers are the same for every kernel, go without these.
+_OF_EVENTS = ("events", "kernel", "kernels", "module", "backend", "values", "forms")
+_GENERATE = (*_OF_EVENTS, "options", "directory", "file", "members")
 # With its name, headers of a driver for it: here it is one.
 _KERNEL = {option.name: option.repeatable for option in options_of(PATH, WORD)} | {"kernel": False}
 # The line that begins a table; one of an array's begins with a quote behind the bracket.
@@ -46,10 +48,11 @@ class Generate:
     """One `[[generate]]`. `kernels` are those that the file names for it; none are what the command line means.
 
     `forms` are () and `file` is None where the file does not have them. With `values`, headers with the names of values
-    are wanted.
+    are wanted. With `members`, headers for these are wanted, and there are no events.
     """
 
     events: tuple[str, ...]
+    members: tuple[str, ...]
     kernels: tuple[NamedKernel, ...]
     module: str | None
     backend: str
@@ -203,12 +206,17 @@ class _Reader:
     ) -> Generate:
         line = self._text.header("generate", number=number)
         self._known(table, _GENERATE, line, " of [[generate]]")
-        if not (events := self._strings(table, "events", line)):
-            self._fail("toml-value", "a [[generate]] needs events", self._text.find(line, "events"))
+        events, members = self._strings(table, "events", line), self._strings(table, "members", line)
+        if not events and not members:
+            self._fail("toml-value", "a [[generate]] needs events, or members", self._text.find(line, "events"))
+        for key in (key for key in _OF_EVENTS if members and key in table):
+            hint = "their headers are the same for every kernel: give them a [[generate]] of their own"
+            self._fail("toml-value", f"members and {key} exclude each other", self._text.find(line, key), hint)
         if "file" in table and "directory" in table:
             self._fail("toml-value", "file and directory exclude each other", self._text.find(line, "file"))
         return Generate(
             events=events,
+            members=members,
             kernels=self._named(table, line, known) or default,
             module=self._string(table, "module", line),
             backend=self._string(table, "backend", line) or "bpf",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tpgen.backends.base import OptionValue
 from tpgen.backends.generation import CheckFailed, Generated, GenerateRequest
 from tpgen.backends.joining import generate_for
 from tpgen.backends.registry import Loaded, find
@@ -99,6 +100,8 @@ def _add_plugin(renderer: Loaded, inputs: Inputs) -> None:
 def _generated(each: Generate, renderer: Loaded, open_kernels: Opener) -> Generated:
     with _at(each.where("options")):
         options = renderer.options(each.options)
+    if each.members:
+        return _of_members(each, options)
     kernels = _opened(each, open_kernels)
     for pattern in each.events:
         with _at(each.where("events", pattern)):
@@ -123,6 +126,19 @@ def _generated(each: Generate, renderer: Loaded, open_kernels: Opener) -> Genera
             with _at(each.kernels[0].position):  # what cannot be joined
                 raise
         raise
+
+
+def _of_members(each: Generate, options: Mapping[str, OptionValue]) -> Generated:
+    """The headers of members, which no kernel is opened for."""
+    from tpgen.backends.bpf.member import member_headers, parsed
+    from tpgen.backends.bpf.prelude import OPTION
+
+    for member in each.members:
+        with _at(each.where("members", member)):
+            parsed(member)
+    headers = member_headers(each.members, options[OPTION.name], in_directory=each.file is None)
+    count = sum(not header.is_included for header in headers)
+    return Generated(iter(headers), [], count, count, [])
 
 
 def _opened(each: Generate, open_kernels: Opener) -> Mapping[str, KernelEvents]:

@@ -127,20 +127,18 @@ def _or_misspelt(error: TpgenError, word: str) -> TpgenError:
 
 def _members(options: argparse.Namespace) -> int:
     """Write the headers for members, which are the same for every kernel."""
-    from tpgen.backends.bpf.member import member_header, parsed
+    from tpgen.backends.bpf.member import member_headers
     from tpgen.cache.outputs import CachedOutput
 
     if options.values:
         raise fail("usage", "--member and --values", hint="a header each: say them one after the other")
     if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer", BACKEND + "prelude"}):
         raise fail("usage", f"--member goes without {' and '.join(others)}", hint="its header is for every kernel")
-    members = list(dict.fromkeys(map(parsed, options.member)))
-    if len(members) > 1 and options.output == STDOUT:
-        raise fail("usage", f"{len(members)} members are meant", hint=f"give -o DIR for the {len(members)} files")
-    prelude = _prelude(options, len(members))
-    headers = [member_header(member, prelude) for member in members]
-    files = _together([*headers, *prelude.files()], _in_directory(options))
-    _deliver(CachedOutput(files, [], len(members) > 1), options)
+    headers = member_headers(options.member, getattr(options, BACKEND + "prelude"), _in_directory(options))
+    count = sum(not header.is_included for header in headers)
+    if count > 1 and options.output == STDOUT:
+        raise fail("usage", f"{count} members are meant", hint=f"give -o DIR for the {count} files")
+    _deliver(CachedOutput(_together(headers, _in_directory(options)), [], count > 1), options)
     return base.EXIT_DONE
 
 

@@ -48,7 +48,7 @@ WRONG = {
         "1: kernel a has no sources [toml-value]; give btf, tracefs, headers",
     ),
     "kernel that is none": ("kernel = 1\n" + G + "events = 'e'\n", "1:1: a kernel is a table: [kernel.NAME] [toml-val"),
-    "no events": (G + "forms = ['raw']\n", "1: a [[generate]] needs events [toml-value]"),
+    "no events": (G + "forms = ['raw']\n", "1: a [[generate]] needs events, or members [toml-value]"),
     "events": (G + "events = ['e', 1]\n", "2:1: events is an array of strings that are not empty [toml-value]"),
     "empty event": (G + "events = ['e', '']\n", "2:1: events is an array of strings that are not empty [toml-value]"),
     "backend": (G + "events = 'e'\nbackend = 1\n", "3:1: backend is a string that is not empty [toml-value]"),
@@ -129,7 +129,7 @@ def test_all_mistakes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "tpgen.toml").write_text(G + "evnets = 1\nforms = 'x'\n")
     assert tpgen("build").err.splitlines() == [
         "tpgen.toml:2:1: error: unknown key evnets of [[generate]] [toml-key]; did you mean events?",
-        "tpgen.toml:1: error: a [[generate]] needs events [toml-value]",
+        "tpgen.toml:1: error: a [[generate]] needs events, or members [toml-value]",
         "tpgen.toml:3:9: error: no form 'x' [toml-value]; there is raw, classic",
     ]
 

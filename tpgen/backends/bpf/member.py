@@ -6,9 +6,10 @@ It is made without a kernel: the loader finds the member by each of its names (C
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from tpgen.backends.base import GeneratedFile
+from tpgen.backends.base import GeneratedFile, OptionValue
 from tpgen.backends.bpf.prelude import Prelude
 from tpgen.backends.prerendered import fill
 from tpgen.diagnostics import fail
@@ -42,7 +43,18 @@ def parsed(text: str) -> RenamedMember:
     return RenamedMember(matched[1], names)
 
 
-def member_header(member: RenamedMember, prelude: Prelude) -> GeneratedFile:
+def member_headers(texts: Iterable[str], option: OptionValue, in_directory: bool) -> list[GeneratedFile]:
+    """The headers of members, each once, and the files that they include, as the value of the option prelude has it.
+
+    Raises `usage` for a text that `parsed` does not take.
+    """
+    members = list(dict.fromkeys(map(parsed, texts)))
+    prelude = Prelude.of(option, len(members), in_directory)
+    headers = [_header(member, prelude) for member in members]
+    return [*headers, *prelude.files()]
+
+
+def _header(member: RenamedMember, prelude: Prelude) -> GeneratedFile:
     """The header with `core_<struct>_<name>(pointer)`, and `core_<struct>_has_<name>()`."""
     name, has = f"core_{member.struct}_{member.stem}", f"core_{member.struct}_has_{member.stem}"
     records: list[str] = []
