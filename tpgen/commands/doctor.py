@@ -44,7 +44,8 @@ def parser() -> Parser:
     )  # fmt: skip
     output = made.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON: an array")
-    output.add_argument("--annotate", choices=base.ANNOTATED, help="print annotations for a code review")
+    about = "print annotations for a code review"
+    output.add_argument("--annotate", "--format", choices=base.ANNOTATED, help=about)
     made.add_argument("--source-root", metavar="DIR", help="where the objects were compiled; paths are relative to it")
     made.add_argument("--baseline", metavar="FILE", help="earlier output of `--json`; only new findings count")
     made.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.cli import tpgen
+from support.sarif import against_schema
 
 BAD = """\
 #define TRACE_SYSTEM mine
@@ -59,7 +60,9 @@ def test_github(driver: tuple[str, ...]) -> None:
 def test_sarif(driver: tuple[str, ...]) -> None:
     done = tpgen("check", "--format", "sarif", *driver)
     assert (done.code, done.err) == (1, "")
-    (run,) = json.loads(done.out)["runs"]
+    log = json.loads(done.out)
+    assert against_schema(log) == []
+    (run,) = log["runs"]
     assert run["tool"]["driver"]["name"] == "tpgen check"
     (result,) = [result for result in run["results"] if result["level"] == "error"]
     assert result["ruleId"] == "header-arguments"
@@ -74,3 +77,8 @@ def test_nothing_found(words: tuple[str, ...], expected: str | None) -> None:
     done = tpgen("check", "sched_switch", "--kernel", "debian-6.12-amd64", *words)
     assert (done.code, done.err) == (0, "")
     assert expected is None or done.out == expected
+
+
+def test_sarif_of_nothing_found() -> None:
+    done = tpgen("check", "sched_switch", "--kernel", "debian-6.12-amd64", "--format", "sarif")
+    assert against_schema(json.loads(done.out)) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.cli import Done, refusal, tpgen
 from support.compilers import COMPILERS, Compiler
+from support.sarif import against_schema
 from support.shipped import AMD64, AMD64_OPTIONS
 from support.small_kernel import write_btf
 
@@ -246,7 +247,10 @@ def test_whatever_is_wrong_with_a_file_is_told_of_all(here: Path) -> None:
 
 
 def test_sarif_is_json(here: Path) -> None:
-    log = json.loads(tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--annotate", "sarif").out)
+    done = tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--annotate", "sarif")
+    assert tpgen("doctor", "tool.bpf.o", *AMD64_OPTIONS, "--format", "sarif") == done  # as `tpgen check` has it
+    log = json.loads(done.out)
+    assert against_schema(log) == []
     (run,) = log["runs"]
     assert [result["ruleId"] for result in run["results"]] == ["no-argument", "other-field", "no-tracepoint"]
 
