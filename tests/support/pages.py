@@ -232,21 +232,37 @@ def pages_of(level: Level) -> list[str]:
     return [page for page in pages() if any(each.has_commands and each.level == level for each in page_blocks(page))]
 
 
-def as_shown(shown: str, printed: str, varies: bool = False, goes_on: bool = False) -> bool:
+def as_shown(shown: str, printed: str, varies: bool = False) -> bool:
     """Whether the output is what a page shows of it: `…` for any lines, or for any text in a line; with `varies`, a
-    number for any number, with as much space in front as it takes. Of a program that goes on, other lines may stand
-    before, between and behind those that are shown."""
-    others = r"(?:.*\n)*?"
-    pattern = others if goes_on else ""
+    number for any number, with as much space in front as it takes."""
+    pattern = ""
     for line in shown.splitlines():
-        if line.strip() == CUT:
-            pattern += others
-            continue
-        escaped = CUT.join(re.escape(part.rstrip() if part is line else part) for part in line.split(CUT))
-        if varies:
-            escaped = re.sub(r"(?:\\ )*\d+", lambda found: r" *\d+", escaped)
-        pattern += escaped.replace(CUT, ".*") + r"[ \t]*\n" + (others if goes_on else "")
+        pattern += r"(?:.*\n)*?" if line.strip() == CUT else rf"{_line(line, varies)}\n"
     return re.fullmatch(pattern, printed.strip("\n") + "\n") is not None
+
+
+def _line(line: str, varies: bool) -> str:
+    """The expression of a line that is shown."""
+    escaped = CUT.join(re.escape(part) for part in line.rstrip().split(CUT))
+    if varies:
+        escaped = re.sub(r"(?:\\ )*\d+", lambda found: r" *\d+", escaped)
+    return escaped.replace(CUT, ".*") + r"[ \t]*"
+
+
+class Watched:
+    """The lines that a page shows of a program that goes on: there may be others before, between and behind them."""
+
+    def __init__(self, shown: str, varies: bool) -> None:
+        self._missing = [_line(line, varies) for line in reversed(shown.splitlines()) if line.strip() != CUT]
+        self._rest = ""
+
+    def has_seen_all(self, printed: str) -> bool:
+        """Whether every line was printed when this was, too."""
+        *lines, self._rest = (self._rest + printed).split("\n")
+        for line in lines:
+            if self._missing and re.fullmatch(self._missing[-1], line.removesuffix("\r")):
+                self._missing.pop()
+        return not self._missing
 
 
 def stands_in(excerpt: str, text: str) -> str | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from support.pages import Block, Command, Level, as_shown, page_blocks, stands_in
+from support.pages import Block, Command, Level, Watched, as_shown, page_blocks, stands_in
 from support.projects import CHECKOUT
 
 _SECONDS = 120  # for a command that takes less than ten: the machine may be busy
@@ -114,22 +114,26 @@ class Session:
 
     def _interrupted(self, block: Block, command: Command, script: Path, seconds: float) -> tuple[int, str]:
         """The exit status and the output of a command that is interrupted when it has printed what is shown."""
+        watched = Watched(command.shown, "varies" in block.words)
         with _terminal() as (master, slave):
             process = self._start(script, slave)
             os.close(slave)
-            printed = b""
+            printed = ""
             end = time.monotonic() + seconds
-            while not (seen := as_shown(command.shown, _text_of(printed), "varies" in block.words, goes_on=True)):
-                if time.monotonic() > end or process.poll() is not None:
+            while not (seen := watched.has_seen_all(new := _read(master))) and process.poll() is None:
+                printed = (printed + new)[-_TOLD:]
+                if time.monotonic() > end:
                     break
                 if block.meanwhile:
                     self._meanwhile(block)
-                printed += _read(master)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
-            code = process.wait(_SECONDS)
-        assert seen, f"{block.page}:{command.line}: does not print what is shown:\n{_text_of(printed)[-_TOLD:]}"
-        return code, _text_of(printed)
+            end = time.monotonic() + _SECONDS
+            while process.poll() is None and time.monotonic() < end:  # it cannot end before its output is read
+                printed = (printed + _read(master))[-_TOLD:]
+        assert seen, f"{block.page}:{command.line}: does not print what is shown:\n{printed}"
+        assert process.returncode is not None, f"{block.page}:{command.line}: does not end at Ctrl-C"
+        return process.returncode, printed
 
     def _meanwhile(self, block: Block) -> None:
         done = subprocess.run(
@@ -222,14 +226,10 @@ def _terminal() -> Iterator[tuple[int, int]]:
         os.close(master)
 
 
-def _read(master: int) -> bytes:
-    """What was printed, after a moment."""
-    time.sleep(0.2)
+def _read(master: int) -> str:
+    """What was printed, after a moment; bytes that are no character of UTF-8 are replaced."""
+    time.sleep(0.1)
     try:
-        return os.read(master, 1 << 20)
+        return os.read(master, 1 << 20).decode("utf-8", "replace")
     except OSError:  # nothing, or nobody there any more
-        return b""
-
-
-def _text_of(printed: bytes) -> str:
-    return printed.decode("utf-8", "replace").replace("\r\n", "\n")
+        return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.pages import Block, Level, PageError, as_shown, blocks, page_blocks, pages, pages_of, stands_in
+from support.pages import Block, Level, PageError, Watched, as_shown, blocks, page_blocks, pages, pages_of, stands_in
 from support.projects import CHECKOUT
 from support.session import Session
 
@@ -167,8 +167,17 @@ def test_what_is_shown() -> None:
     assert as_shown("pid  1 at 2.5", "pid 123 at 17.25", varies=True)
     assert not as_shown("pid 1", "pid x", varies=True)
     assert not as_shown("a\nb", "a\nb\nc\n")
-    assert as_shown("a\nb", "0\na\n1\nb\nc\n", goes_on=True)
-    assert not as_shown("a\nb", "b\na\n", goes_on=True)
+
+
+def test_what_is_shown_of_a_program_that_goes_on() -> None:
+    watched = Watched("a 1\n…\nb", varies=True)
+    assert [watched.has_seen_all(printed) for printed in ("b\r\n0\na 2", "3\r\n1\nb", "c\nb\r\nd")] == [
+        False,
+        False,
+        True,
+    ]
+    watched = Watched("a\nb", varies=False)
+    assert not watched.has_seen_all("b\na\nbc\nb")
 
 
 def test_every_command_has_its_run() -> None:
