@@ -68,9 +68,10 @@ def test_first_plugin(installed: BareMachine) -> None:
     assert out.splitlines()[-1].startswith("#")
 
 
+# How each gets there, and where docs/install.md says that its environments are.
 INSTALLERS = {
-    "pipx": "apt-get -qq install -y --no-install-recommends pipx >/dev/null",
-    "uv tool": "apt-get -qq install -y --no-install-recommends pipx >/dev/null && pipx install uv >/dev/null",
+    "pipx": ("true", "$(pipx environment --value PIPX_LOCAL_VENVS)/tpgen"),
+    "uv tool": ("pipx install uv", "$(uv tool dir)/tpgen"),
 }
 
 
@@ -80,10 +81,14 @@ def test_installers_of_the_page(installer: str, installed: BareMachine) -> None:
     start = shown.index(f"{installer} install .")
     install, ask, remove = shown[start : start + 3]
     path = "export PATH=$PATH:/root/.local/bin\n"
-    installed.succeed(INSTALLERS[installer])
+    come, environment = INSTALLERS[installer]
+    assert f"`{environment}`" in (CHECKOUT / "docs/install.md").read_text().replace("\n", " ")
+    installed.succeed(f"apt-get -qq install -y --no-install-recommends pipx >/dev/null\n{come}")
     installed.timed(installer, f"{path}{install}")
     assert installed.succeed(f"{path}{ask}").out == f"tpgen {VERSION}\n"
     assert "raw_sched_switch_prev" in installed.succeed(f"{path}tpgen sched_switch --raw").out
+    for file in ("bash-completion/completions/tpgen", "man/man1/tpgen.1"):
+        installed.succeed(f'{path}test -s "{environment}/share/{file}"')
     installed.succeed(f"{path}{remove}\n! command -v tpgen")
 
 

@@ -230,3 +230,4 @@ def test_each_command_has_a_manual_page(scripts: Path, tmp_path: Path) -> None:
         assert f"{name} - " in text
         assert "EXIT STATUS" in text
     assert "--kernel K" in shells.run(("man", "-l", str(pages["tpgen"])), scripts, tmp_path)
+    assert shells.run(("man", "-w", "tpgen"), scripts, tmp_path).strip() == str(pages["tpgen"])
