@@ -30,3 +30,14 @@ def test_it_does_not_know_every_function_of_a_print_fmt(tmp_path: Path) -> None:
 )
 def test_name_that_this_kernel_lacks_fails_on_it(option: tuple[str, ...], tmp_path: Path) -> None:
     assert perf(tmp_path, "record", "-q", "-o", "a.data", *option, "true").returncode != 0
+
+
+def test_what_it_recorded_is_read_without_tracefs(tmp_path: Path) -> None:
+    """As on another machine: where the kernel's tracefs was there is nothing."""
+    recorded = ("record", "-q", "-o", "a.data", "-e", "sched:sched_process_exit", "true")
+    assert perf(tmp_path, *recorded).returncode == 0
+    hidden = "mount -t tmpfs none /sys/kernel/tracing && exec perf script -i a.data -F comm,event,trace"
+    command = ("unshare", "--mount", "sh", "-c", hidden)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "true sched:sched_process_exit: comm=true pid=" in done.stdout

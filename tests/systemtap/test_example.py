@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -38,9 +39,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_it_tells_who_signals(environment: dict[str, str], tmp_path: Path) -> None:
+    """With no more than the object: the tree is for the machine that translates."""
     make_tree(tmp_path / "tree", os.uname().release, "--raw", "--kernel", "live")
     done = stap(tmp_path, "--runtime=bpf", "-r", tmp_path / "tree", "-p4", "-m", "signals", SCRIPT)
     assert (done.returncode, done.stderr) == (0, "")
+    shutil.rmtree(tmp_path / "tree")
     with signalling() as pid:
         tracing = ("stapbpf", "-x", str(pid), "signals.bo")
         with killed(tracing, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as tracer:
