@@ -88,6 +88,12 @@ def test_every_value(words: list[str]) -> None:
             assert done.out == "", wrong
 
 
+def test_words_that_are_blank_are_seen() -> None:
+    assert tpgen("backends", "", " ", "x y") == refusal(
+        "unrecognized arguments: '' ' ' 'x y' [usage]; `tpgen backends --help` explains"
+    )
+
+
 @pytest.mark.parametrize("release", ["odd", "6", "6.1 x", "6.1\n", "v6.1"])
 def test_a_release_that_is_none(release: str, btf: Path) -> None:
     said = f"{release!r} is no release of a kernel [usage]; as `uname -r` prints it: 6.12.107+deb13-amd64"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common.base import Quiet
@@ -34,10 +34,19 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         return folded(super().format_help(), width_of(sys.stdout))
 
+    def parse_args(  # type: ignore[override]  # of the overloads this is the one that we use
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            import shlex
+
+            self.error(f"unrecognized arguments: {shlex.join(unknown)}")
+        return options
+
     def error(self, message: str) -> NoReturn:
-        words = message.removeprefix("unrecognized arguments: ").split()
-        hint = self._hint(words[0].partition("=")[0]) if words else ""
-        raise fail("usage", message, hint=hint or f"`{self.prog} --help` explains")
+        word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
+        raise fail("usage", message, hint=self._hint(word) or f"`{self.prog} --help` explains")
 
     def _hint(self, word: str) -> str:
         """The hint about a word that may be a misspelt option; "" where it is like none."""
