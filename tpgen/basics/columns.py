@@ -17,12 +17,13 @@ def aligned(
     """A line for each row, the columns numbered `right` on the right; without `width` as wide as they are.
 
     Where a line would be wider than `width`, the widest columns are cut, which `cut` shows: the first, which names the
-    row, to no less than half of it. Where that is not enough, the last columns stand below the others.
+    row, to no less than half of `width`, and those on the right, which are numbers, never. Where that is not enough,
+    the last columns stand below the others.
     """
     rows = list(rows)
     widths = _widths(rows)
     if width is not None and rows:
-        _narrow(widths, width)
+        _narrow(widths, right, width)
     return _in_blocks(
         [[_cut(cell, size, cut) for cell, size in zip(row, widths, strict=True)] for row in rows], right, width
     )
@@ -60,9 +61,9 @@ def _fitting(widths: Sequence[int], width: int | None) -> Iterator[list[int]]:
     yield columns
 
 
-def _narrow(widths: list[int], width: int) -> None:
-    """Take from the widest columns until all fit into `width`, or none may be narrower."""
-    least = [width // 2, *(_LEAST for _ in widths[1:])]
+def _narrow(widths: list[int], right: Collection[int], width: int) -> None:
+    """Take from the widest columns until all fit into `width`, or none may be narrower; those on the right may not."""
+    least = [width // 2, *(size if at in right else _LEAST for at, size in enumerate(widths[1:], 1))]
     total = width - len(_GAP) * (len(widths) - 1)
     for those in (range(1, len(widths)), range(1)):
         while sum(widths) > total and (wide := [at for at in those if widths[at] > least[at]]):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from tpgen.basics.columns import aligned
 from tpgen.basics.progress import tell
 from tpgen.commands.common import base, parsing
 from tpgen.commands.common.parsing import Parser
-from tpgen.commands.common.terminal import print_table, print_text
+from tpgen.commands.common.terminal import print_table, print_text, width_of
 from tpgen.diagnostics import fail, printable
 from tpgen.kernel.options import CATALOG_SUFFIX
 
@@ -181,10 +183,8 @@ def _kinds(found: KernelSummary) -> Iterable[str]:
     """A table of the kinds of events, and of how many events of each what is known."""
     rows = [["kind", *_COLUMNS.values()]]
     rows += [[kind.kind, *(str(getattr(kind, column)) for column in _COLUMNS)] for kind in found.kinds]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
-        yield f"  {first:<{max(widths[0], 12)}}  {'  '.join(cells)}"
+    indented = [[f"  {first:<12}", *others] for first, *others in rows]
+    yield from aligned(indented, right=range(1, len(rows[0])), width=width_of(sys.stdout))
 
 
 # --- add

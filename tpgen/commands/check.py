@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from tpgen.commands.common import base, parsing
 from tpgen.commands.common.options import EVENTS_HELP
 from tpgen.commands.common.parsing import Parser
-from tpgen.commands.common.terminal import print_text
+from tpgen.commands.common.terminal import print_text, width_of
 from tpgen.commands.deliver import write
 from tpgen.diagnostics import Severity, TpgenError, printable_lines
 from tpgen.opening import Compared, compare_sources, expanded
@@ -37,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         else:
             checked.append(compared)
             if not _for_programs(options):
+                if len(checked) > 1:
+                    print_text("\n")
                 _print_text(compared, options)
     if not checked:
         raise unknown[-1]
@@ -72,14 +75,14 @@ def _report_joined(options: argparse.Namespace) -> None:
     if len(kernels) > 1 and len(targets) == 1:
         from tpgen.variants.report import joined_report
 
-        print_text(printable_lines(joined_report(kernels, options.events or ["*"], options.module)))
+        print_text("\n" + printable_lines(joined_report(kernels, options.events or ["*"], options.module)))
 
 
 def _print_text(compared: Compared, options: argparse.Namespace) -> None:
     from tpgen.kernel.report import report
 
     kernel, keys, comparisons, skipped = compared
-    print_text(printable_lines(report(kernel, keys, comparisons, options.verbose, skipped)))
+    print_text(printable_lines(report(kernel, keys, comparisons, options.verbose, skipped, width_of(sys.stdout))))
 
 
 def _fails(compared: Compared) -> bool:

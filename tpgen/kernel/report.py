@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tpgen.basics.columns import aligned
 from tpgen.diagnostics import Diagnostic
 from tpgen.kernel.comparison import Comparison, Subject
 from tpgen.kernel.events import EventKey, KernelEvents
@@ -21,12 +22,14 @@ def report(
     comparisons: Sequence[Comparison],
     verbose: bool = False,
     skipped: Sequence[Diagnostic] = (),
+    width: int | None = None,
 ) -> str:
     """A table with a line per subject, where the classes of the events `keys` are from, the findings, the reasons.
 
-    `verbose` names all that a reason holds for. `skipped` is what the headers hold that was not taken.
+    `verbose` names all that a reason holds for. `skipped` is what the headers hold that was not taken. The table is no
+    wider than `width`.
     """
-    lines = _lines(kernel, kernel.events(list(keys), nullness=False), comparisons, verbose, skipped)
+    lines = _lines(kernel, kernel.events(list(keys), nullness=False), comparisons, verbose, skipped, width)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -36,12 +39,15 @@ def _lines(
     comparisons: Sequence[Comparison],
     verbose: bool,
     skipped: Sequence[Diagnostic],
+    width: int | None,
 ) -> Iterator[str]:
     yield f"{kernel.label}{f', Linux {kernel.release}' if kernel.release else ''}"
-    width = max(len(subject) for subject in Subject)
-    yield f"  {'':<{width}}  agree  differ  not comparable"
-    for subject, (compared, differ, without) in _counts(comparisons).items():
-        yield f"  {subject:<{width}}  {compared - differ:>5}  {differ:>6}  {without:>14}"
+    rows = [
+        [f"  {subject}", str(compared - differ), str(differ), str(without)]
+        for subject, (compared, differ, without) in _counts(comparisons).items()
+    ]
+    if rows:
+        yield from aligned([["", "agree", "differ", "not comparable"], *rows], right=(1, 2, 3), width=width)
     yield from _classes(events)
     yield from _findings(comparisons)
     yield from _reasons(comparisons, verbose)

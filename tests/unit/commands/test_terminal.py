@@ -278,3 +278,21 @@ def test_columns_below_each_other() -> None:
     assert list(in_blocks(rows, 25)) == ["name  first  second", "a     1      2", "", "name  third", "a     3"]
     assert list(in_blocks(rows, 5))[:3] == ["name  first", "a     1", ""]
     assert list(in_blocks([], 5)) == []
+
+
+def test_tables_of_check_keep_their_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a narrow terminal the subjects are cut, and what has no room is a table below: no row is folded."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.delenv("LC_ALL", raising=False)
+    lines = tpgen("check", "sched:sched_switch", "--kernel", "6.12", stream=Terminal).out.splitlines()
+    at = lines.index("                      agree  differ")
+    assert lines[at + 1] == "  raw arguments: BT…      1       0"
+    assert lines[at + 6 : at + 8] == ["                      not comparable", "  raw arguments: BT…               0"]
+
+
+def test_a_word_that_is_too_long_is_folded_behind_its_bracket() -> None:
+    assert folded("sched:sched_kthread_work_execute_end(struct kthread_work *work)\n", 40) == (
+        "sched:sched_kthread_work_execute_end(\n  struct kthread_work *work)\n"
+    )
+    assert folded(f"{'x' * 30}\n", 20) == f"{'x' * 20}\n  {'x' * 10}\n"

@@ -71,12 +71,12 @@ def _indent_of(line: str, width: int) -> int:
 
 
 def _end_of(line: str, least: int, width: int) -> int:
-    """Where a line ends that is too long: behind a comma that is far enough in it, else at a blank."""
+    """Where a line ends that is too long: behind a comma that is far enough in it, else at a blank or behind a `(`."""
     comma = max(line.rfind(", ", least, width + 1), line.rfind("; ", least, width + 1))
     if comma >= width * 2 // 3:
         return comma + 1
     blank = line.rfind(" ", least, width + 1)
-    return blank if blank > 0 else width
+    return blank if blank > 0 else line.rfind("(", least, width) + 1 or width
 
 
 # --- text for people
