@@ -133,9 +133,13 @@ class _Reader:
         words, body = found[2].partition(_END)[0], textwrap.dedent("\n".join(text[1:])) + "\n"
         match found[1]:
             case "test: ":
+                if self.mark is not None:
+                    raise self._error("a comment follows a comment")
                 self.mark = self._words(words, start)
             case "run":
                 block = Block(self.page, start + 1, "run", self._words(words, start), tuple(body.splitlines()))
+                if any(line.startswith("! ") for line in block.lines):
+                    raise block.error("bash goes on behind a `!` that fails")
                 self.blocks.append(block)
             case _:
                 self.meanwhile = body

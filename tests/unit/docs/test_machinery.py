@@ -91,6 +91,8 @@ UNREADABLE = {
     "<!-- test: exit -->\n```console\n$ true\n```": "docs/page.md:1: there is no word 'exit'",
     "<!-- tests: live -->\n```console\n$ true\n```": "docs/page.md:1: a comment of a page begins with",
     "<!-- test: live -->\nText.\n```console\n$ true\n```": "docs/page.md:2: no block follows the comment",
+    "<!-- test: live -->\n<!-- test: long -->\n```console\n$ true\n```": "a comment follows a comment",
+    "<!-- run\n! true\n-->": "bash goes on behind",
     "<!-- test: live -->": "docs/page.md:2: no block follows the comment",
     "```console\n$ true": "the page ends in a block or comment",
     "```console\ntrue\n```": "docs/page.md:1: output without a command in front of it",
