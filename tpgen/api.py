@@ -452,7 +452,7 @@ class Kernels:
         if found := errors(comparison for kernel, key in asked for comparison in kernel.comparisons(key, raw_only)):
             raise CheckFailed(*found)
         if values and backend != "bpf":
-            raise fail("usage", f"values are for BPF programs, not for {backend}", hint="leave the backend away")
+            raise fail("usage", f"values are for BPF programs, not for {backend}", hint="leave out the backend")
         if values:
             from tpgen.backends.bpf.named_events import names_generated
 

@@ -111,7 +111,7 @@ def unreadable(path: str, error: OSError, hint: str | None = None) -> TpgenError
 def unforeseen(error: Exception) -> TpgenError:
     """The `TpgenError` for an exception that nobody expected: want of memory, or a fault of tpgen itself."""
     if isinstance(error, MemoryError):
-        return fail("memory", "there is not enough memory for this", hint="give fewer events or files at once")
+        return fail("memory", "not enough memory", hint="give fewer events or files at once")
     where = _where_to_report()
     hint = f"a fault of tpgen: please report it {where}, with the command, its input, and what TPGEN_DEBUG=1 adds"
     return fail("internal", described(error), hint=hint)

@@ -181,7 +181,7 @@ def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None
     from tpgen.catalog.store import newest_shipped
 
     if request.btf or request.tracefs:
-        raise fail("usage", "--kernel and files: a catalog has its own", hint="give one or the other")
+        raise fail("usage", "--kernel NAME and files exclude each other", hint="give one or the other")
     if request.kernel is not None:
         return open_stored(request.kernel, request.arch, report)
     newest = newest_shipped(request.arch)
@@ -221,7 +221,7 @@ def _of_image(path: str, report: Report) -> CatalogKernel | None:
 
     if (found := by_image(path)) is None:
         return None
-    message = f"not read itself: by its build id this is {found.info.name}, which a catalog has"
+    message = f"this image is not read: a catalog has the kernel of its build id, {found.info.name}"
     report(Diagnostic("kernel-image", message, Position(path), "--btf reads the image", Severity.NOTE))
     return found.open()
 
@@ -357,10 +357,10 @@ def open_sources(
     from tpgen.kernel.sources import open_files, open_live
 
     if request.kernel not in (None, "live"):
-        raise fail("usage", "this needs sources, and a catalog has none", hint="--kernel live, or give files")
+        raise fail("usage", "this command needs sources, and a catalog has none", hint="--kernel live, or give files")
     _refuse_useless(request)
     if request.kernel == "live" and (request.btf or request.tracefs):
-        raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave --btf and --tracefs away")
+        raise fail("usage", "--kernel live has its own BTF and tracefs", hint="leave out --btf and --tracefs")
     headers = _header_options(request)
     headers_alone = bool(request.headers) and not (request.btf or request.tracefs)
     join_live = join_live and headers_alone and live_kernel_askable()
@@ -373,7 +373,11 @@ def open_sources(
     elif live_kernel_askable():
         sources = open_live(known_classes=_known_classes(os.uname().release))
     else:
-        raise fail("no-kernel", "no BTF of a running kernel here", hint="give --btf, --tracefs, --headers or --kernel")
+        raise fail(
+            "no-kernel",
+            "the running kernel has no BTF that can be read",
+            hint="give --btf, --tracefs, --headers or --kernel",
+        )
     return sources
 
 
@@ -390,12 +394,12 @@ def _refuse_useless(request: KernelRequest) -> None:
     refuse_no_release(request.release)
     for given, flag in ((request.config, "--config"), (request.defines, "-D"), (request.undefines, "-U")):
         if given and not request.headers:
-            raise fail("usage", f"{flag} decides what of --headers counts", hint="give --headers as well")
+            raise fail("usage", f"{flag} only affects --headers", hint="give --headers as well")
     is_live = request.kernel == "live" or (not (request.kernel or request.has_files) and live_kernel_askable())
     decides = request.has_files and (not request.kernel or (request.headers and not is_live))
     if request.release and not decides:
         named = f"kernel {request.kernel}" if request.kernel not in (None, "live") else LIVE_LABEL
-        raise fail("usage", f"--release is that of files, and {named} has its own", hint="leave --release away")
+        raise fail("usage", f"--release is for files, and {named} has its own release", hint="leave out --release")
     if request.arch and is_live and not _is_of_this_machine(request.arch):
         message = f"{LIVE_LABEL} is of {os.uname().machine}, not of {request.arch}"
         raise fail("arch-mismatch", message, hint=f"--kernel 6.12 --arch {request.arch} is another's")
@@ -405,7 +409,7 @@ def refuse_no_release(release: str | None) -> None:
     """Raise `usage` for what is no release of a kernel."""
     if release is not None and not _RELEASE.fullmatch(release):
         hint = "as `uname -r` prints it: 6.12.107+deb13-amd64"
-        raise fail("usage", f"{release!r} is no release of a kernel", hint=hint)
+        raise fail("usage", f"{release!r} is not the release of a kernel", hint=hint)
 
 
 def _is_of_this_machine(arch: str) -> bool:

@@ -428,7 +428,7 @@ def _target(place: _Place) -> _Place:
     status = place.status()
     if status is not None and stat.S_ISLNK(status.st_mode) and place.directory is None:
         if not _may_follow(place.path, status):
-            hint = "it is somebody else's, in a directory that everybody may write to"
+            hint = "it belongs to another user, in a directory that everybody can write to"
             raise fail("unwritable", "cannot write: this is a symbolic link", place.path, hint)
         target = os.path.realpath(place.path)
         place = _Place(target, target)

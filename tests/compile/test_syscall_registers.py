@@ -225,7 +225,7 @@ def test_unknown_layout(lost: str, tmp_path: Path) -> None:
     at = blob.index(b"\0" + lost.encode() + b"\0") + 1
     blob[at : at + len(lost)] = b"x" * len(lost)
     (tmp_path / "vmlinux").write_bytes(blob)
-    what = "no BTF tells where the kernel keeps the registers of a system call"
+    what = "no BTF shows where the kernel has the registers of a system call"
     done = tpgen("sys_enter_futex", "--raw", *options, "--arch", "x86_64")
     assert done == refusal(f"no raw form of syscalls:sys_enter_futex: {what} [no-such-form]")
 

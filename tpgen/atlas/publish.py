@@ -88,7 +88,7 @@ def _written_before(directory: str) -> set[str]:
         text = ""
     if not text.startswith(_HEAD):
         hint = "give a new directory, or one that `tpgen atlas` wrote"
-        raise fail("usage", "the directory has other files than an atlas's", directory, hint)
+        raise fail("usage", "the directory has files that do not belong to an atlas", directory, hint)
     return {path for path in text.removeprefix(_HEAD).splitlines() if is_inside(path)}
 
 
@@ -104,7 +104,7 @@ def checked_url(url: str | None) -> str | None:
         or not (rest.isascii() and rest.isprintable())
         or set(rest) & _NO_URL
     ):
-        raise fail("usage", f"--base-url {url!r} is no address", hint="such as https://example.org/atlas/")
+        raise fail("usage", f"--base-url {url!r} is not an address", hint="such as https://example.org/atlas/")
     return url if url.endswith("/") else f"{url}/"
 
 

@@ -87,7 +87,7 @@ def refuse_mixed(kernels: Mapping[str, KernelEvents]) -> None:
     kinds = {(kernel.target.big_endian, kernel.target.pointer_size): name for name, kernel in kernels.items()}
     if len(kinds) > 1:
         one, other, *_ = kinds.values()
-        hint = "a program is made for one byte order and one size of pointers: --arch names one for all"
+        hint = "a program has one byte order and one size of pointers: choose one with --arch"
         raise fail("usage", f"{one} and {other} are too different for one file", hint=hint)
 
 

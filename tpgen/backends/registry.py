@@ -132,7 +132,7 @@ class Loaded(NamedTuple):
 
     def _same_name(self, job: Job, name: str) -> TpgenError:
         """The `same-name` of a file, with the first events that are called alike where there are any."""
-        hint = "its files' names must tell events apart: please report it to who makes it"
+        hint = "its file names must be different for each event: please report it to its author"
         by_name: dict[str, dict[Event, None]] = {}
         of_one = (request.event for kernel in job.kernels for request in kernel.requests)
         for event in (request.event.event for request in job.joined) if job.joined else of_one:
@@ -140,8 +140,8 @@ class Loaded(NamedTuple):
         if alike := next((list(events) for events in by_name.values() if len(events) > 1), None):
             titles = " and ".join(f"{event.title} of {event.module or 'vmlinux'}" for event in alike)
             apart = len({event.module for event in alike}) == len(alike)
-            hint = f"{titles} are called alike: {'pick one with --module' if apart else 'give one of them alone'}"
-        return fail("same-name", f"{self.plugin} makes two files of the name {name}", hint=hint)
+            hint = f"{titles} have the same name: {'choose one with --module' if apart else 'give only one of them'}"
+        return fail("same-name", f"{self.plugin} makes two files with the name {name}", hint=hint)
 
     def _render(self, job: Job) -> Iterator[GeneratedFile]:
         """The files of another package's backend, of which nothing is taken for granted."""
@@ -201,7 +201,7 @@ _descriptor_redirected = _DescriptorRedirected()
 def _check_value(option: Option, value: OptionValue) -> None:
     if type(value) is not type(option.default):
         kind = {bool: "true or false", int: "a number", str: "a string"}[type(option.default)]
-        raise fail("bad-option", f"option {option.name} is {kind}")
+        raise fail("bad-option", f"option {option.name} must be {kind}")
     if option.choices and value not in option.choices:
         raise fail("bad-option", f"no {value!r} for option {option.name}", hint=nearest(str(value), option.choices))
 
@@ -276,7 +276,7 @@ def _problem(backend: Backend) -> str | None:
     """The fault of `backend` against the interface, None where it has none. Its types are as its author wrote them."""
     lacking = [name for name in _MEMBERS if not hasattr(backend, name)]
     if lacking:
-        return f"it lacks {', '.join(lacking)}"
+        return f"it has no {', '.join(lacking)}"
     if backend.api != API:
         return f"it is written for version {backend.api} of the interface, and this is version {API}"
     if not callable(getattr(backend, "render", None)):
@@ -303,11 +303,11 @@ def _option_problem(option: Option) -> str | None:
     if not isinstance(option.help, str) or not option.help.isprintable():
         return f"the help of its option {option.name} is not one line"
     if not isinstance(option.default, bool | int | str):
-        return f"the default of its option {option.name} is no bool, int or str"
+        return f"the default of its option {option.name} is not a bool, int or str"
     if not isinstance(option.choices, tuple) or not all(isinstance(choice, str) for choice in option.choices):
         return f"the choices of its option {option.name} are not a tuple of strings"
     if option.choices and option.default not in option.choices:
-        return f"the default of its option {option.name} is none of its choices"
+        return f"the default of its option {option.name} is not one of its choices"
     return None
 
 
@@ -319,7 +319,7 @@ def _file_problem(file: GeneratedFile) -> str | None:
         return f"the content of {file.name} is {type(file.content).__name__}, not str or bytes"
     parts = file.name.split("/")
     if not file.name.isprintable() or {"", ".", ".."} & set(parts):
-        return f"it made a file of the name {file.name!r}"
+        return f"it made a file with the name {file.name!r}"
     if isinstance(file.content, str):
         try:
             file.content.encode()

@@ -156,10 +156,10 @@ class _Reader:
         tables, kernels = self._data.get("generate"), self._data.get("kernel", {})
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             position = self._text.find(None, "generate")
-            self._fail("toml-value", "there is no [[generate]], which says what is wanted", position)
+            self._fail("toml-value", "there is no [[generate]]", position)
             tables = []
         if not isinstance(kernels, dict) or not all(isinstance(table, dict) for table in kernels.values()):
-            self._fail("toml-value", "a kernel is a table: [kernel.NAME]", self._text.find(None, "kernel"))
+            self._fail("toml-value", "a kernel must be a table: [kernel.NAME]", self._text.find(None, "kernel"))
             kernels = {}
         known = {name: self._kernel(name, table) for name, table in kernels.items()}
         default = self._named(self._data, None, known)
@@ -190,7 +190,7 @@ class _Reader:
             self._fail("toml-value", "kernel and kernels exclude each other", self._text.find(line, "kernels"))
         words = self._strings(table, "kernels", line) if kernel is None else (kernel,)
         if "kernels" in table and not words:
-            self._fail("toml-value", "kernels names none", self._text.find(line, "kernels"), "name one")
+            self._fail("toml-value", "kernels is empty", self._text.find(line, "kernels"), "name one")
         return tuple(
             NamedKernel(
                 word,
@@ -235,7 +235,7 @@ class _Reader:
         value = table.get(key)
         if value is None or (isinstance(value, str) and value and "\0" not in value):
             return value
-        self._fail("toml-value", f"{key} is a string that is not empty", self._text.find(line, key))
+        self._fail("toml-value", f"{key} must be a string that is not empty", self._text.find(line, key))
         return None
 
     def _strings(self, table: dict[str, Any], key: str, line: int | None) -> tuple[str, ...]:
@@ -244,14 +244,14 @@ class _Reader:
         values = [value] if isinstance(value, str) else value
         if isinstance(values, list) and all(isinstance(item, str) and item and "\0" not in item for item in values):
             return tuple(values)
-        self._fail("toml-value", f"{key} is an array of strings that are not empty", self._text.find(line, key))
+        self._fail("toml-value", f"{key} must be an array of strings that are not empty", self._text.find(line, key))
         return ("",)
 
     def _path(self, table: dict[str, Any], key: str, line: int | None) -> str | None:
         value = self._string(table, key, line)
         if value is not None and os.path.isabs(value):
             hint = "it is relative to where `tpgen build -o` says, by default to this file"
-            self._fail("toml-value", f"{key} is no absolute path", self._text.find(line, key), hint)
+            self._fail("toml-value", f"{key} must not be an absolute path", self._text.find(line, key), hint)
         if value is None:
             return None
         path = os.path.normpath(value)
@@ -263,10 +263,10 @@ class _Reader:
     def _values(self, table: dict[str, Any], line: int | None) -> bool:
         value = table.get("values", False)
         if not isinstance(value, bool):
-            self._fail("toml-value", "values is true or false", self._text.find(line, "values"))
+            self._fail("toml-value", "values must be true or false", self._text.find(line, "values"))
         elif value and table.get("backend", "bpf") != "bpf":
             message = f"values are for BPF programs, not for {table['backend']}"
-            self._fail("toml-value", message, self._text.find(line, "values"), "leave backend away")
+            self._fail("toml-value", message, self._text.find(line, "values"), "leave out backend")
         return value is True
 
     def _forms(self, table: dict[str, Any], line: int | None) -> tuple[Form, ...]:

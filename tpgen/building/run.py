@@ -99,7 +99,7 @@ def _refuse_other_toml(request: BuildRequest, manifest: Manifest) -> None:
     """Refuse a directory that another tpgen.toml owns. If that file no longer exists, it was moved here."""
     other = manifest.inputs.arguments[:1]
     if other and other != request.arguments[:1] and os.path.exists(other[0]):
-        raise fail("other-toml", f"the files here are those of {other[0]}", request.root, "give another -o DIR")
+        raise fail("other-toml", f"the files here belong to {other[0]}", request.root, "give another -o DIR")
 
 
 def _render(request: BuildRequest, defaults: Defaults, report: Report) -> tuple[Rendered, Inputs]:

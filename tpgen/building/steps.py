@@ -171,7 +171,7 @@ def _named(each: Generate, generated: Generated) -> Iterator[tuple[str, bytes, b
         return
     bytes_among = any(isinstance(file.content, bytes) for file in files)
     if len(files) != 1 and (generated.events > 1 or bytes_among or not files):
-        message = f"{len(files)} files are made, which cannot be the one file {each.file}"
+        message = f"{len(files)} files are made, and they cannot all be {each.file}"
         raise fail("toml-value", message, each.where("file", each.file), "give a directory")
     if included := next((file.name for file in files if file.is_included), None):
         message = f"{included} is a file that others include, which cannot be in the one file {each.file}"
@@ -268,7 +268,7 @@ def write(
 def _refuse_foreign(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> None:
     foreign = [
         Diagnostic(
-            "foreign-file", "there is such a file that this build did not write", _position(home, name),
+            "foreign-file", "this file exists, and this build did not write it", _position(home, name),
             "remove it, or overwrite it with --adopt",
         )
         for name, content in sorted(wanted.items())
@@ -290,7 +290,7 @@ def _edited(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> list[Di
     notes = []
     for name in old.outputs:
         if _as_made(home, name, old) is False and (name not in wanted or home.read(name) != wanted[name]):
-            fate = "it is written anew" if name in wanted else "it is no longer wanted, and left where it is"
+            fate = "it is written anew" if name in wanted else "it is no longer asked for, and was left where it is"
             message = f"edited since it was written: {fate}"
             notes.append(Diagnostic("edited-file", message, _position(home, name), severity=Severity.NOTE))
     return notes
@@ -304,5 +304,5 @@ def _left(home: Inside, wanted: Mapping[str, bytes], old: Manifest) -> list[Diag
     if not left:
         return []
     message = f"{left[0]} and {len(left) - 1} more files are" if len(left) > 1 else f"{left[0]} is"
-    message = f"{message} no longer wanted, and left: the manifest was not written by this user on this machine"
+    message = f"{message} no longer asked for, and left: this user did not write the manifest on this machine"
     return [Diagnostic("foreign-manifest", message, Position(os.path.normpath(home.root)), severity=Severity.NOTE)]

@@ -77,7 +77,7 @@ def _package_sources(entry: Entry) -> tuple[Sources, str | None]:
     from tpgen.sources.packages import read_packages
 
     if entry.request.btf or entry.request.kernel:
-        raise fail("usage", "packages have their own BTF", hint="leave --btf and --kernel away")
+        raise fail("usage", "packages have their own BTF", hint="leave out --btf and --kernel")
     contents = read_packages(entry.packages)
     sources = open_sources(_with_contents(entry.request, contents), contents=contents.contents, syscalls=entry.syscalls)
     without_btf, build_ids = contents.modules_without_btf, contents.build_ids

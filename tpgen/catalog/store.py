@@ -75,11 +75,11 @@ def path_of(name: str) -> str:
     """
     directory = user_catalogs()
     if directory is None:
-        raise fail("usage", "no home directory to keep catalogs in", hint="set XDG_DATA_HOME")
+        raise fail("usage", "no home directory to store catalogs in", hint="set XDG_DATA_HOME")
     check_name(name)
     for item in _shipped()[0]:
         if name == item.info.name or _fits(item.info, name, None):
-            message = f"{name!r} means {item.info.name}, which came with tpgen"
+            message = f"{name!r} means {item.info.name}, which is a shipped kernel"
             raise fail("usage", message, hint=f"give it a name of its own, such as my-{name}")
     return os.path.join(directory, f"{name}{CATALOG_SUFFIX}")
 

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return base.EXIT_DONE
     for value, words in ((options.stamp or options.depfile, "--stamp and --depfile"), (options.json, "--json")):
         if options.check and value:
-            raise fail("usage", "--check writes nothing", hint=f"leave {words} away")
+            raise fail("usage", "--check writes nothing", hint=f"leave out {words}")
     from tpgen.building import run
 
     request = build_request(options)

@@ -234,8 +234,8 @@ def _add_all(options: argparse.Namespace) -> int:
     from tpgen.catalog.collection.own import add_all
 
     if options.output or options.distribution or options.release or options.arch:
-        hint = f"`tpgen catalog add NAME --kernel {options.name}` keeps one under another name"
-        raise fail("usage", "a catalog file is kept as it is, each kernel under its name", hint=hint)
+        hint = f"`tpgen catalog add NAME --kernel {options.name}` stores one under another name"
+        raise fail("usage", "the kernels of a catalog file are stored under their own names", hint=hint)
     add_all(options.name)
     return base.EXIT_DONE
 

@@ -42,7 +42,7 @@ def deliver(output: CachedOutput, path: str) -> list[str]:
 
         is_taken = path != STDOUT and os.path.exists(path)
         hint = "name a directory" if is_taken else f"-o {path}{os.sep} is a directory"
-        raise fail("usage", f"-o {path} names one file, and several are made", hint=hint)
+        raise fail("usage", f"-o {path} is one file, but several are made", hint=hint)
     elif path == STDOUT:
         _print([content for _, content in output.files])
     else:

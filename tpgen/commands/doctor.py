@@ -86,7 +86,7 @@ def _variables(words: Iterable[str]) -> dict[str, int]:
         try:
             found[name] = _WORDS[text] if text in _WORDS else int(text, 0)
         except ValueError:
-            message = f"--set {shortened(word)!r}: this is no number" if equals and name else "--set without a value"
+            message = f"--set {shortened(word)!r}: not a number" if equals and name else "--set without a value"
             raise fail("usage", message, hint="give VAR=VALUE, such as targ_ms=1") from None
     return found
 

@@ -53,7 +53,7 @@ OPTIONS = (
 def parser() -> Parser:
     from tpgen.commands.common import backend_options, parsing
 
-    description = "Generate accessors for tracepoints. Both forms are made where neither is named."
+    description = "Generate accessors for tracepoints. Without --raw and --classic both forms are made."
     return parsing.parser("", description, OPTIONS, backend_options.BackendParser)
 
 
@@ -102,8 +102,8 @@ def run(options: argparse.Namespace) -> int:
     files, separate = _apart(generated, into)
     if separate and options.output == STDOUT:
         count = sum(1 for _ in files)
-        what = f"{generated.events} events are meant" if generated.events > 1 else f"{count} files are made"
-        raise fail("usage", what, hint=f"give -o DIR for the {count} files")
+        what = f"one event, not {generated.events}" if generated.events > 1 else f"one file, not {count}"
+        raise fail("usage", f"stdout takes {what}", hint=f"give -o DIR for the {count} files")
     output = CachedOutput(files, [note.line for note in generated.notes], separate)
     if options.invocation is not None and renderer.plugin.built_in and not generated.refused:
         known = (*_CACHEABLE, *(BACKEND + option.name for option in renderer.backend.options))
@@ -131,13 +131,15 @@ def _members(options: argparse.Namespace) -> int:
     from tpgen.cache.outputs import CachedOutput
 
     if options.values:
-        raise fail("usage", "--member and --values", hint="a header each: say them one after the other")
+        raise fail("usage", "--member and --values", hint="each makes its own header: run tpgen once for each")
     if others := sorted(set(options.given) - {"member", "output", "invocation", "renderer", BACKEND + "prelude"}):
-        raise fail("usage", f"--member goes without {' and '.join(others)}", hint="its header is for every kernel")
+        raise fail(
+            "usage", f"--member cannot be combined with {' and '.join(others)}", hint="its header is for every kernel"
+        )
     headers = member_headers(options.member, getattr(options, BACKEND + "prelude"), _in_directory(options))
     count = sum(not header.is_included for header in headers)
     if count > 1 and options.output == STDOUT:
-        raise fail("usage", f"{count} members are meant", hint=f"give -o DIR for the {count} files")
+        raise fail("usage", f"stdout takes one member, not {count}", hint=f"give -o DIR for the {count} files")
     _deliver(CachedOutput(_together(headers, _in_directory(options)), [], count > 1), options)
     return base.EXIT_DONE
 
@@ -150,14 +152,14 @@ def _values(options: argparse.Namespace) -> int:
     from tpgen.programs.forms import Form
 
     if options.backend != "bpf":
-        raise fail("usage", f"--values is for BPF programs, not for {options.backend}", hint="leave -b away")
+        raise fail("usage", f"--values is for BPF programs, not for {options.backend}", hint="leave out -b")
     forms = [form for form in Form if getattr(options, form)] or list(Form)
     meant = (options.events, options.module, forms)
     found = named_events(base.open_kernels(options), *meant, partial(_prelude, options))
     if not found.files:
         return _refused(CheckFailed(*found.refused).diagnostics, options)
     if found.events > 1 and options.output == STDOUT:
-        raise fail("usage", f"{found.events} events are meant", hint="give -o DIR for a header each")
+        raise fail("usage", f"stdout takes one event, not {found.events}", hint="give -o DIR for a header each")
     files = _together(found.files, _in_directory(options))
     _deliver(CachedOutput(files, [], found.events > 1), options)
     base.report(found.notes)

@@ -85,7 +85,7 @@ def _unknown_type(wanted: str, known: Sequence[str]) -> Diagnostic:
     named = [spelled for spelled in known if name and _name_of(spelled) == name]
     near = named[:3] or get_close_matches(wanted, known, n=1, cutoff=0.7)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
-    what = f"no event that was looked at hands out {wanted!r}"
+    what = f"no event here has the type {wanted!r}"
     return Diagnostic("unknown-type", what, hint=hint, severity=Severity.NOTE)
 
 

@@ -57,7 +57,7 @@ def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[E
     release: str | None
     files = options.btf or options.tracefs or options.headers or options.symbols or options.release
     if kernel == "live" and files:
-        raise fail("usage", "--kernel live is asked itself", hint="leave the files away")
+        raise fail("usage", "--kernel live reads the running kernel itself", hint="leave out the files")
     if kernel not in (None, "live") and (known := base.open_catalog(options)) is not None:
         yield probe.catalog(known)
         release = known.release

@@ -65,7 +65,7 @@ def _comparable(
         if len(kept) < len(pairs):
             without, other = names if known[1] else names[::-1]
             message = (
-                f"no {part} of {without} are known; the {len(pairs) - len(kept)} that only {other} has are left out"
+                f"no {part} of {without} are known, so the {len(pairs) - len(kept)} that only {other} has are left out"
             )
             notes.append(Diagnostic("diff-left-out", message, severity=Severity.NOTE))
         pairs = kept

@@ -77,7 +77,7 @@ def left_out(events: Iterable[EventDiff], names: tuple[str, str]) -> Iterator[Di
                 f"what the verifier of {without} assumes about NULL is not known; it is not compared in {number} of the"
                 f" events of which {other} tells"
             )
-            hint = "as root the running kernel is asked; of another one its source tree tells, as --headers"
+            hint = "run as root for the running kernel; give the source tree of another one with --headers"
             yield Diagnostic("diff-left-out", message, None, hint, Severity.NOTE)
 
 

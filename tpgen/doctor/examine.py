@@ -111,7 +111,7 @@ class _Asked:
     def check(self) -> None:
         """Raise `usage` for a glob that means no program of any object, and for a variable that none has."""
         for glob in (glob for glob in self._question.programs if glob in self._unused):
-            raise fail("usage", f"--program {glob!r} means no program", hint=_choices("there is", self._programs))
+            raise fail("usage", f"--program {glob!r} matches no program", hint=_choices("there is", self._programs))
         for name in self._question.variables.keys() - self._variables:
             hint = _choices("there is", self._variables)
             raise fail("usage", f"--set {name!r}: no object has such a variable", hint=hint)
@@ -169,8 +169,8 @@ def examine_files(
 
 def _left_out(obj: BpfObject) -> Diagnostic:
     order = "big" if obj.big_endian else "little"
-    hint = "`tpgen catalog list --json` tells the byte order of each"
-    message = f"this object is {order}-endian, and none of these kernels is"
+    hint = "`tpgen catalog list --json` shows the byte order of each"
+    message = f"this object is {order}-endian, but none of these kernels is"
     return Diagnostic("arch-mismatch", message, Position(obj.name), hint)
 
 

@@ -126,9 +126,9 @@ class _OnKernel:
         if case.section.event is None:
             yield "its section names no event: what it reads is not judged"
         if any(isinstance(case.outcomes.relocations.get(place), Unknown) for place in case.found.reached):
-            yield "some relocations are of types that are not known of this kernel: --btf tells"
+            yield "some relocations need types of this kernel that are not known: give --btf"
         if not self._kernel.images and _calls_kernel_functions(case):
-            yield "it calls functions of the kernel, and which it has is not known: --btf tells"
+            yield "it calls functions of the kernel, and it is not known which ones exist: give --btf"
 
 
 _RANKS = tuple(Verdict)

@@ -34,7 +34,7 @@ def diff_for(
     before, after = kernels
     for obj in objects:
         if obj.big_endian != before.target.big_endian or obj.big_endian != after.target.big_endian:
-            raise fail("arch-mismatch", "this object is of another byte order than the kernels", obj.name)
+            raise fail("arch-mismatch", "the byte order of this object is not that of the kernels", obj.name)
     named = list(dict.fromkeys(_patterns(objects, kernels)))
     names = before.name, after.name
     if not named:

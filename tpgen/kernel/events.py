@@ -168,7 +168,7 @@ class KernelEvents(ABC):
             return list(broken)
         first, more = broken[0], len(broken) - 1
         if more:
-            first = first._replace(hint=f"{more} more fault{'s' * (more > 1)} in headers: `tpgen check` tells them")
+            first = first._replace(hint=f"{more} more fault{'s' * (more > 1)} in headers: `tpgen check` lists them")
         return [first._replace(severity=Severity.NOTE)]
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
@@ -212,14 +212,12 @@ class KernelEvents(ABC):
         where = f"in {self.label}"
         if candidates and module is not None:
             events = self.events(candidates, raw_only=True, nullness=False)
-            modules = sorted({event.image or "a module that only BTF tells" for event in events})
+            modules = sorted({event.image or "a module that only BTF has" for event in events})
             return fail(
                 "unknown-event", f"no event {pattern!r} of module {module} {where}", hint=_or("it is of", modules)
             )
         if candidates and all(key.system is None for key in candidates):
-            hint = (
-                f"only tracefs, headers and catalogs tell the system, and none does: give {candidates[0].name!r} alone"
-            )
+            hint = f"only tracefs, headers and catalogs have the system: give only {candidates[0].name!r}"
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
         if near := self._near_systems(pattern, system):
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", near, "?"))
@@ -228,7 +226,7 @@ class KernelEvents(ABC):
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known[:5], "?"))
         call = pattern.rpartition(":")[2].startswith(_OF_SYSCALLS)
         if call and not any(name.startswith(_OF_SYSCALLS) for name in self.names):
-            hint = "only tracefs tells the events of system calls: read it as root, or give --tracefs"
+            hint = "only tracefs has the events of system calls: read it as root, or give --tracefs"
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
         near = self._near_misses(pattern)
         said = [_or("did you mean", near, "?")] if near else [note.message for note in self.notes]

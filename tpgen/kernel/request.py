@@ -70,9 +70,9 @@ class KernelRequest(NamedTuple):
         for flag, names in (("-D", list(macros)), ("-U", self.undefines)):
             for name in names:
                 if not is_c_name(name):
-                    raise fail("usage", f"{flag} {shortened(name)!r}: this is no name of a macro", hint="give NAME")
+                    raise fail("usage", f"{flag} {shortened(name)!r}: not the name of a macro", hint="give NAME")
         if both := sorted(macros.keys() & self.undefines):
-            raise fail("usage", f"-D and -U name the same macro {both[0]}", hint="leave one of them away")
+            raise fail("usage", f"-D and -U name the same macro {both[0]}", hint="leave out one of them")
         return macros | dict.fromkeys(self.undefines)
 
     def values_of(self, option: KernelOption) -> tuple[str, ...]:

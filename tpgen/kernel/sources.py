@@ -167,7 +167,7 @@ def open_files(
             btfs[0].target.pointer_size,
             btfs[0].target.big_endian,
         ):
-            raise fail("arch-mismatch", f"this BTF is not of {arch}: byte order or pointer size differ", btf[0])
+            raise fail("arch-mismatch", f"this BTF is not for {arch}: byte order or pointer size differ", btf[0])
     else:
         target = btfs[0].target if btfs else target_named(os.uname().machine)
     headers = headers or HeaderOptions()
@@ -188,7 +188,7 @@ def _open_live_btf(arch: str) -> tuple[tuple[BtfTracepoints, ...], tuple[Diagnos
     """Open the BTF of the running kernel; where it has none, but a tracefs that can be read, return why."""
     if live_kernel_readable() or not live_kernel_askable():
         return _open_btf(_live_btf_paths(), arch, one_kernel=True), ()
-    message = "the running kernel has no BTF: raw arguments are unknown, and of records what tracefs tells is known"
+    message = "the running kernel has no BTF: raw arguments are unknown, and records are known from tracefs"
     return (), (Diagnostic("btf-missing", message, hint="--headers adds its sources", severity=Severity.NOTE),)
 
 
@@ -300,7 +300,7 @@ def _open_btf(
         (split if is_split(sections.btf, path) else alone).append((path, sections))
     if len(alone) > 1:
         raise fail(
-            "btf-two-kernels", f"both this and {alone[0][0]} are a kernel's BTF", alone[1][0], "give one of them"
+            "btf-two-kernels", f"this and {alone[0][0]} are both the BTF of a kernel", alone[1][0], "give one of them"
         )
     opened = [
         BtfTracepoints(Btf(found.btf, path, names=TRACEPOINT_NAMES, arch=arch), build_id=found.build_id)
@@ -315,11 +315,11 @@ def _open_btf(
             base = opened[0].btf
         else:
             hint = "give the kernel's own BTF as well: --btf vmlinux --btf MODULE"
-            raise fail("btf-no-base", "this is the BTF of a module, which continues that of its kernel", path, hint)
+            raise fail("btf-no-base", "this is the BTF of a module, and the BTF of its kernel is missing", path, hint)
         btf = Btf(sections.btf, path, base, TRACEPOINT_NAMES)
         if not (one_kernel or btf.names_fit_base()):
             hint = "give the BTF of the kernel that the module was built for"
-            raise fail("btf-wrong-base", f"this module's BTF does not continue that in {base.path}", path, hint)
+            raise fail("btf-wrong-base", f"the BTF of this module was not made for that in {base.path}", path, hint)
         opened.append(BtfTracepoints(btf, module_name(path), sections.build_id))
     return tuple(opened)
 

@@ -24,13 +24,11 @@ def missing(event: Event, form: Form) -> str | None:
         if event.syscall is not None:
             return _unidentified(event.syscall)
         if event.args is None:
-            return _undecided(event, form) or "its raw arguments are unknown: no BTF and no headers tell them"
+            return _undecided(event, form) or "its raw arguments are unknown: neither BTF nor headers have them"
         if event.kind == Kind.DYNAMIC:
             return "it is a dynamic event, which has a record alone"
         if event.attach_name is None and event.kind == Kind.TRACEPOINT:
-            return (
-                "it is a vendor hook or the like, a tracepoint for which the kernel makes nothing that BPF attaches to"
-            )
+            return "it is a vendor hook or the like: the kernel makes nothing for it that BPF could attach to"
         return "it has no raw tracepoint of its own" if event.attach_name is None else None
     if event.record is not None:
         return _unplaced(event)
@@ -42,8 +40,8 @@ def missing(event: Event, form: Form) -> str | None:
     if undecided := _undecided(event, form):
         return undecided
     if event.class_origin == Origin.HEADERS:
-        return f"no header that could be read has its class {event.class_name}: `tpgen check` tells what could not"
-    return "its record is unknown: no tracefs, no BTF and no headers tell it"
+        return f"no header that could be read has its class {event.class_name}: `tpgen check` lists what could not"
+    return "its record is unknown: neither tracefs, BTF nor headers have it"
 
 
 def unattachable(event: Event, form: Form) -> str | None:
@@ -99,8 +97,8 @@ def lacking_several(lacks: Iterable[Lack], is_stored: bool = False) -> list[Diag
         notes.append(note)
     rest = list(groups.values())[_MOST_NOTES:]
     if len(rest) > 1:
-        message = f"{sum(map(len, rest))} more events lack a form, for {len(rest)} other reasons"
-        hint = "`tpgen show` tells that of each"
+        message = f"{sum(map(len, rest))} more events do not have a form, for {len(rest)} other reasons"
+        hint = "`tpgen show` gives the reason for each"
         notes[_MOST_NOTES:] = [Diagnostic("no-such-form", message, None, hint, Severity.NOTE)]
     return notes
 
@@ -149,7 +147,7 @@ def _what_decides(event: Event, is_stored: bool) -> str:
     options += ["--config"] * any(name.startswith("CONFIG_") for name in macros)
     options += [f"-D {name} or -U {name}" for name in others[:1]]
     if len({place.position.path for place in event.alternatives}) > 1 or not options:
-        options.append("the header that is meant as --headers")
+        options.append("the right header as --headers")
     when = "make the catalog again and " if is_stored else ""
     return f"{when}give {', '.join(options)}; or the BTF of the kernel"
 
@@ -157,7 +155,7 @@ def _what_decides(event: Event, is_stored: bool) -> str:
 def _unidentified(call: Syscall) -> str | None:
     """Why `call` cannot be told from other system calls, or its arguments not be found; None where both can."""
     if call.registers is None:
-        return "no BTF tells where the kernel keeps the registers of a system call"
+        return "no BTF shows where the kernel has the registers of a system call"
     return "its number is unknown on this architecture" if call.number is None else None
 
 

@@ -228,10 +228,10 @@ def split_sections(data: Blob, path: str) -> Sections:
     if version != 1:
         raise fail("btf-bad-version", f"BTF version {version} is not known", path, "tpgen reads version 1")
     if type_length % 4 or type_offset % 4:
-        raise fail("btf-truncated", "corrupt BTF: the type section is not made of whole words", path)
+        raise fail("btf-truncated", "corrupt BTF: the size of the type section is not a multiple of 4", path)
     layout = _layout_extent(data, order, header)
     if layout[1] % 4:
-        raise fail("btf-truncated", "corrupt BTF: the layout section is not made of whole words", path)
+        raise fail("btf-truncated", "corrupt BTF: the size of the layout section is not a multiple of 4", path)
     sections: list[tuple[int, int]] = []
     parts = (("type", type_offset, type_length), ("string", string_offset, string_length), ("layout", *layout))
     for what, offset, length in parts:

@@ -30,7 +30,7 @@ def read_bytes(path: str, limit: int) -> bytes:
     except OSError as error:
         raise unreadable(path, error) from None
     except ValueError:  # a NUL in the path
-        raise fail("unreadable", "cannot read: no such name of a file", path) from None
+        raise fail("unreadable", "cannot read: not a valid file name", path) from None
 
 
 def _read(descriptor: int, path: str, limit: int) -> bytes:

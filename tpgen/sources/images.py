@@ -38,7 +38,7 @@ def btf_sections(data: bytes, path: str) -> BtfSections:
         if compression is None:
             return _inside_image(data, path)
         data = unpacked(compression, data, path)
-    raise fail("image-corrupt", "compressed more than three times over", path)
+    raise fail("image-corrupt", "compressed more than three times", path)
 
 
 def module_tracepoints(data: bytes, path: str) -> tuple[str, ...]:

@@ -183,7 +183,7 @@ BROKEN = {
     "syntax": ("(\n", "cannot be loaded: SyntaxError: '(' was never closed"),
     "no class": ("del Plugin\n", "cannot be loaded: AttributeError: module 'tpgen_bad' has no attribute 'Plugin'"),
     "arguments": ("    def __init__(self, x): pass\n", "cannot be loaded: TypeError: Plugin.__init__() missing 1 req"),
-    "members": ("    del forms, render\n", "it lacks forms"),
+    "members": ("    del forms, render\n", "it has no forms"),
     "render": ("    del render\n", "it has no render()"),
     "api": ("    api = 2\n", "it is written for version 2 of the interface, and this is version 1"),
     "description": ("    description = 'a\\nb'\n", "its description is not one line"),
@@ -191,8 +191,8 @@ BROKEN = {
     "unhashable forms": ("    forms = ([],)\n", "its forms are not a tuple of raw and classic"),
     "options": ("    options = ('flat',)\n", "its options are not a tuple of Option"),
     "name of an option": ("    options = (Option('Flat out', ''),)\n", "'Flat out' cannot be the name of an option"),
-    "value of an option": ("    options = (Option('a', '', None),)\n", "the default of its option a is no bool"),
-    "choices": ("    options = (Option('a', '', 'x', ('y',)),)\n", "the default of its option a is none of"),
+    "value of an option": ("    options = (Option('a', '', None),)\n", "the default of its option a is not a bool"),
+    "choices": ("    options = (Option('a', '', 'x', ('y',)),)\n", "the default of its option a is not one of"),
     "property": (
         "    @property\n    def description(self): raise OSError('none')\n",
         "cannot be examined: OSError: none (tpgen_bad.py:",
@@ -276,12 +276,12 @@ MADE = {
     "later": ("    def render(self, job): yield 1 / 0\n", "failed: ZeroDivisionError: division by zero (tpgen_bad"),
     "text": (rendering("int x;"), "it made str, not a GeneratedFile"),
     "content": (rendering(GeneratedFile("a", 1)), "the content of a is int, not str"),  # type: ignore[arg-type]
-    "above": (rendering(GeneratedFile("../../x", "")), "it made a file of the name '../../x'"),
-    "above inside": (rendering(GeneratedFile("a/../../x", "")), "it made a file of the name 'a/../../x'"),
-    "absolute": (rendering(GeneratedFile("/etc/x", "")), "it made a file of the name '/etc/x'"),
-    "no name": (rendering(GeneratedFile("", "")), "it made a file of the name ''"),
-    "directory": (rendering(GeneratedFile("a/", "")), "it made a file of the name 'a/'"),
-    "NUL": (rendering(GeneratedFile("a\0b", "")), r"it made a file of the name 'a\x00b'"),
+    "above": (rendering(GeneratedFile("../../x", "")), "it made a file with the name '../../x'"),
+    "above inside": (rendering(GeneratedFile("a/../../x", "")), "it made a file with the name 'a/../../x'"),
+    "absolute": (rendering(GeneratedFile("/etc/x", "")), "it made a file with the name '/etc/x'"),
+    "no name": (rendering(GeneratedFile("", "")), "it made a file with the name ''"),
+    "directory": (rendering(GeneratedFile("a/", "")), "it made a file with the name 'a/'"),
+    "NUL": (rendering(GeneratedFile("a\0b", "")), r"it made a file with the name 'a\x00b'"),
     "surrogate": (rendering(GeneratedFile("a", "\ud800")), "the text of a is not Unicode"),
 }  # fmt: skip
 
@@ -298,8 +298,8 @@ def test_what_cannot_be_written(more: str, message: str, environment: Environmen
 def test_same_name_twice(environment: Environment, btf: Path) -> None:
     environment.install("bad", rendering(GeneratedFile("a", ""), GeneratedFile("a", "")))
     assert tpgen("sched_switch", "-b", "bad", "--btf", btf) == refusal(
-        "backend bad of tpgen-bad 1.5 makes two files of the name a [same-name]; "
-        "its files' names must tell events apart: please report it to who makes it"
+        "backend bad of tpgen-bad 1.5 makes two files with the name a [same-name]; "
+        "its file names must be different for each event: please report it to its author"
     )
 
 
@@ -318,11 +318,11 @@ def test_two_events_of_one_name(environment: Environment, tmp_path: Path) -> Non
     split.event("sched_switch", [("p", split.ptr(0))])
     module.write_bytes(elf({".BTF": split.blob()}))
     kernel = ("--btf", vmlinux, "--btf", module, "--arch", "x86_64")
-    says = "tpgen: error: backend bad of tpgen-bad 1.5 makes two files of the name"
+    says = "tpgen: error: backend bad of tpgen-bad 1.5 makes two files with the name"
     done = tpgen("sched_switch", "--raw", "-b", "bad", *kernel, "-o", f"{tmp_path}/out/")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"{says} sched_switchraw [same-name]; ")
-    assert done.err.endswith("sched_switch of punt are called alike: pick one with --module\n")
+    assert done.err.endswith("sched_switch of punt have the same name: choose one with --module\n")
     assert not (tmp_path / "out").exists()
     for picked in ("punt", "vmlinux"):
         done = tpgen(
@@ -332,7 +332,7 @@ def test_two_events_of_one_name(environment: Environment, tmp_path: Path) -> Non
     formats = {f"{system}/mark": (Line("int pid", 8, 4, 1),) for system in ("zoo", "park")}
     kernel = ("--tracefs", write_tracefs(tmp_path / "tracefs", formats), "--arch", "x86_64")
     done = tpgen("mark", "--classic", "-b", "bad", *kernel, "-o", f"{tmp_path}/out/")
-    alike = "park:mark of vmlinux and zoo:mark of vmlinux are called alike: give one of them alone"
+    alike = "park:mark of vmlinux and zoo:mark of vmlinux have the same name: give only one of them"
     assert done == refusal(f"{says.removeprefix('tpgen: error: ')} markclassic [same-name]; {alike}")
     assert tpgen("zoo:mark", "--classic", "-b", "bad", *kernel, "-o", f"{tmp_path}/zoo/").code == 0
 
@@ -449,7 +449,7 @@ class TestWhereItGoes:
     def test_several_files_of_bytes_are_not_joined(self, environment: Environment, btf: Path, tmp_path: Path) -> None:
         environment.install("object", rendering(GeneratedFile("a.o", b"\xff"), GeneratedFile("d/b.o", b"\0")))
         done = tpgen("sched_switch", "-b", "object", "--btf", btf)
-        assert done == refusal("2 files are made [usage]; give -o DIR for the 2 files")
+        assert done == refusal("stdout takes one file, not 2 [usage]; give -o DIR for the 2 files")
         assert tpgen("sched_switch", "-b", "object", "--btf", btf, "-o", tmp_path / "out").code == 0
         assert (tmp_path / "out" / "d" / "b.o").read_bytes() == b"\0"
 

@@ -144,7 +144,7 @@ class TestWhatBecameOfFiles:
         assert set(tpgen("build", "-v").err.split("\n")) == {"", *(f"tpgen: left include/{name}" for name in HEADERS)}
 
     def test_check_has_no_json(self, project: Path) -> None:
-        assert tpgen("build", "--check", "--json") == refusal("--check writes nothing [usage]; leave --json away")
+        assert tpgen("build", "--check", "--json") == refusal("--check writes nothing [usage]; leave out --json")
 
 
 class TestBuild:
@@ -479,7 +479,7 @@ class TestRemoved:
         self.stop_wanting_wakeup(project)
         with open(project / "include" / "raw_sched_wakeup.h", "a") as file:
             file.write("/* mine */\n")
-        message = "edited since it was written: it is no longer wanted, and left where it is [edited-file]"
+        message = "edited since it was written: it is no longer asked for, and was left where it is [edited-file]"
         assert tpgen("build") == Done(0, "", f"include/raw_sched_wakeup.h: note: {message}\n")
         assert headers(project / "include") == ["raw_sched_switch.h", "raw_sched_wakeup.h", "tp_sched_switch.h"]
         with nothing_to_do():
@@ -505,7 +505,7 @@ class TestForeign:
         (project / "include").mkdir()
         for name in ("raw_sched_switch.h", "tp_sched_wakeup.h"):
             (project / "include" / name).write_text("mine")
-        message = "there is such a file that this build did not write [foreign-file]"
+        message = "this file exists, and this build did not write it [foreign-file]"
         assert tpgen("build") == refusal(
             f"include/raw_sched_switch.h: {message}; remove it, or overwrite it with --adopt",
             f"include/tp_sched_wakeup.h: {message}; remove it, or overwrite it with --adopt",
@@ -527,7 +527,7 @@ class TestForeign:
         (project / "second").mkdir()
         (project / "second" / "tpgen.toml").write_text(TOML.replace('"vmlinux"', '"../vmlinux"'))
         done = tpgen("build", "second/tpgen.toml", "-o", "out")
-        told = f"the files here are those of {project}/tpgen.toml [other-toml]; give another -o DIR"
+        told = f"the files here belong to {project}/tpgen.toml [other-toml]; give another -o DIR"
         assert done == Done(2, "", f"out: error: {told}\n")
         assert headers(project / "out" / "include") == HEADERS
 
@@ -576,7 +576,7 @@ class TestCheck:
 
     def test_with_what_is_written(self, project: Path) -> None:
         done = tpgen("build", "--check", "--depfile", "d")
-        assert done == refusal("--check writes nothing [usage]; leave --stamp and --depfile away")
+        assert done == refusal("--check writes nothing [usage]; leave out --stamp and --depfile")
 
 
 class TestTold:

@@ -192,7 +192,7 @@ def test_a_foreign_manifest_removes_nothing(clone: Clone) -> None:
     """Nor does the next build, for which it is not foreign any more."""
     (clone.root / "main.c").write_bytes(VICTIM)
     clone.manifest("main.c")
-    note = "main.c is no longer wanted, and left: the manifest was not written by this user on this machine"
+    note = "main.c is no longer asked for, and left: this user did not write the manifest on this machine"
     assert tpgen("build") == Done(0, "", f".: note: {note} [foreign-manifest]\n")
     assert tpgen("build") == Done(0, "", "")
     assert (clone.root / "main.c").read_bytes() == VICTIM
@@ -302,7 +302,7 @@ def test_many_tables(clone: Clone) -> None:
     begun = time.process_time()
     done = tpgen("build")
     assert time.process_time() - begun < 20
-    assert "tpgen.toml:40002:1: error: events is an array of strings" in done.err
+    assert "tpgen.toml:40002:1: error: events must be an array of strings" in done.err
 
 
 # --- code of the project's

@@ -15,13 +15,13 @@ G = "[[generate]]\n"
 WRONG = {
     "syntax": ("[[generate]\n", "1:11: expected ']]' at the end of an array declaration [toml-syntax]"),
     "value": (G + "events = [1\n", "2: unclosed array [toml-syntax]"),
-    "nothing": ("", "there is no [[generate]], which says what is wanted [toml-value]"),
-    "no array": ("[generate]\nevents = 'e'\n", "1:2: there is no [[generate]], which says what is wanted [toml-value]"),
+    "nothing": ("", "there is no [[generate]] [toml-value]"),
+    "no array": ("[generate]\nevents = 'e'\n", "1:2: there is no [[generate]] [toml-value]"),
     "unknown table": (G + "events = 'e'\n[kernle]\n", "3:2: unknown key kernle [toml-key]; did you mean kernel?"),
     "table of kernels": (
-        G + "events = 'e'\n[kernels]\n", "3:2: kernels is an array of strings that are not empty [toml-value]"
+        G + "events = 'e'\n[kernels]\n", "3:2: kernels must be an array of strings that are not empty [toml-value]"
     ),
-    "no kernels": ("kernels = []\n" + G + "events = 'e'\n", "1:1: kernels names none [toml-value]; name one"),
+    "no kernels": ("kernels = []\n" + G + "events = 'e'\n", "1:1: kernels is empty [toml-value]; name one"),
     "kernel and kernels": (
         G + "events = 'e'\nkernel = 'a'\nkernels = ['b']\n",
         "4:1: kernel and kernels exclude each other [toml-value]",
@@ -47,15 +47,21 @@ WRONG = {
         "[kernel.a]\n" + G + "events = 'e'\n",
         "1: kernel a has no sources [toml-value]; give btf, tracefs, headers",
     ),
-    "kernel that is none": ("kernel = 1\n" + G + "events = 'e'\n", "1:1: a kernel is a table: [kernel.NAME] [toml-val"),
+    "kernel that is none": (
+        "kernel = 1\n" + G + "events = 'e'\n",
+        "1:1: a kernel must be a table: [kernel.NAME] [toml-val",
+    ),
     "no events": (G + "forms = ['raw']\n", "1: a [[generate]] needs events, or members [toml-value]"),
-    "events": (G + "events = ['e', 1]\n", "2:1: events is an array of strings that are not empty [toml-value]"),
-    "empty event": (G + "events = ['e', '']\n", "2:1: events is an array of strings that are not empty [toml-value]"),
-    "backend": (G + "events = 'e'\nbackend = 1\n", "3:1: backend is a string that is not empty [toml-value]"),
-    "values": (G + "events = 'e'\nvalues = 'yes'\n", "3:1: values is true or false [toml-value]"),
+    "events": (G + "events = ['e', 1]\n", "2:1: events must be an array of strings that are not empty [toml-value]"),
+    "empty event": (
+        G + "events = ['e', '']\n",
+        "2:1: events must be an array of strings that are not empty [toml-value]",
+    ),
+    "backend": (G + "events = 'e'\nbackend = 1\n", "3:1: backend must be a string that is not empty [toml-value]"),
+    "values": (G + "events = 'e'\nvalues = 'yes'\n", "3:1: values must be true or false [toml-value]"),
     "values in Go": (
         G + "events = 'e'\nbackend = 'go'\nvalues = true\n",
-        "4:1: values are for BPF programs, not for go [toml-value]; leave backend away",
+        "4:1: values are for BPF programs, not for go [toml-value]; leave out backend",
     ),
     "form": (
         G + "events = 'e'\nforms = [\n  'raw',\n  'clasic',\n]\n",
@@ -63,8 +69,8 @@ WRONG = {
     ),
     "absolute": (
         G + "events = 'e'\ndirectory = '/tmp/x'\n",
-        "3:1: directory is no absolute path [toml-value]; it is relative to where `tpgen build -o` says, by default to "
-        "this file",
+        "3:1: directory must not be an absolute path [toml-value]; it is relative to where `tpgen build -o` says, by "
+        "default to this file",
     ),
     "both": (G + "events = 'e'\ndirectory = 'a'\nfile = 'b'\n", "4:1: file and directory exclude each other [toml-"),
     "options": (
@@ -99,7 +105,7 @@ WRONG = {
     ),
     "no names": (
         KERNEL + G + "kernel = 'board'\nevents = ['sched_wakeup']\nvalues = true\n",
-        "6:1: nothing tells names of values of sched:sched_wakeup [no-names]",
+        "6:1: no source has names for values of sched:sched_wakeup [no-names]",
     ),
     "same name": (
         KERNEL + G + "kernel = 'board'\nevents = 'sched_switch'\n" + G + "kernel = 'board'\nevents = 'sched_*'\n",
@@ -107,7 +113,7 @@ WRONG = {
     ),
     "one file of many": (
         KERNEL + G + "kernel = 'board'\nevents = 'sched_*'\nfile = 'x.h'\n",
-        "6:8: 4 files are made, which cannot be the one file x.h [toml-value]; give a directory",
+        "6:8: 4 files are made, and they cannot all be x.h [toml-value]; give a directory",
     ),
 }  # fmt: skip
 

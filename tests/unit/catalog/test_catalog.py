@@ -521,11 +521,11 @@ USAGE = {
     ),
     "both": (
         ["list", "--kernel", "a", "--btf", "b"],
-        "--kernel and files: a catalog has its own [usage]; give one or the other",
+        "--kernel NAME and files exclude each other [usage]; give one or the other",
     ),
     "packages and BTF": (
         ["catalog", "add", "x", "p.deb", "--btf", "b"],
-        "packages have their own BTF [usage]; leave --btf and --kernel away",
+        "packages have their own BTF [usage]; leave out --btf and --kernel",
     ),
 }
 
@@ -553,7 +553,7 @@ def test_a_name_that_means_a_shipped_kernel(
     done = tpgen("catalog", "add", name, *sources)
     assert (done.code, done.out) == (2, "")
     hint = f"give it a name of its own, such as my-{name}"
-    assert done.err == f"tpgen: error: '{name}' means {shipped}, which came with tpgen [usage]; {hint}\n"
+    assert done.err == f"tpgen: error: '{name}' means {shipped}, which is a shipped kernel [usage]; {hint}\n"
     assert not home.exists() or not list(home.iterdir())
     assert tpgen("catalog", "add", f"my-{name}", *sources).code == 0
     assert (home / f"my-{name}.tpgen").exists()

@@ -83,8 +83,8 @@ def test_add_of_a_file_keeps_all_or_nothing(statement: str, lab: Path, home: Pat
 
 @pytest.mark.parametrize("options", [("-o", "x"), ("--distribution", "d"), ("--release", "1"), ("--arch", "s390x")])
 def test_add_of_a_file_as_it_is(options: tuple[str, str], lab: Path, home: Path) -> None:
-    hint = f"`tpgen catalog add NAME --kernel {lab}` keeps one under another name"
-    message = f"a catalog file is kept as it is, each kernel under its name [usage]; {hint}"
+    hint = f"`tpgen catalog add NAME --kernel {lab}` stores one under another name"
+    message = f"the kernels of a catalog file are stored under their own names [usage]; {hint}"
     assert tpgen("catalog", "add", lab, *options) == refusal(message)
 
 
@@ -131,7 +131,7 @@ def test_remove_of_what_cannot_be_read(lab: Path, home: Path) -> None:
 
 def test_remove_of_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    hint = "a kernel that came with tpgen stays; `tpgen catalog list` tells which are yours"
+    hint = "shipped kernels cannot be removed; `tpgen catalog list` shows which are yours"
     message = f"no kernel of yours is called 'debian-6.12-amd64' [unknown-kernel]; {hint}"
     assert tpgen("catalog", "remove", "debian-6.12-amd64") == refusal(message)
 
@@ -212,7 +212,7 @@ def image_of(build_id: str, **sections: bytes) -> bytes:
 
 def told_of(image: Path) -> str:
     """The note that a stored kernel is read in the place of its image."""
-    message = "not read itself: by its build id this is lab-a, which a catalog has"
+    message = "this image is not read: a catalog has the kernel of its build id, lab-a"
     return f"{image}: note: {message} [kernel-image]; --btf reads the image\n"
 
 

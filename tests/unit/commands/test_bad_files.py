@@ -235,7 +235,7 @@ def test_several_faults_are_one_note(tmp_path: Path) -> None:
     assert (done.code, done.err) == (
         0,
         f"{tmp_path}/a.h:1:1: note: the parentheses of this TRACE_EVENT do not close [header-unbalanced]; "
-        "2 more faults in headers: `tpgen check` tells them\n",
+        "2 more faults in headers: `tpgen check` lists them\n",
     )
 
 

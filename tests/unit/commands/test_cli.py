@@ -91,7 +91,7 @@ def test_patterns_of_systemtaps_testsuite(pattern: str, btf: Path, tracefs_copy:
 def test_system_without_a_source_that_tells_it(btf: Path, no_shipped_catalog: None) -> None:
     assert tpgen("show", "sched:sched_switch", "--btf", btf) == refusal(
         f"no event 'sched:sched_switch' in {btf} [unknown-event]; "
-        "only tracefs, headers and catalogs tell the system, and none does: give 'sched_switch' alone"
+        "only tracefs, headers and catalogs have the system: give only 'sched_switch'"
     )
 
 
@@ -191,10 +191,10 @@ USAGE = {
     ),
     "live and files": (
         ["list", "--kernel", "live", "--btf", "x"],
-        "--kernel live has its own BTF and tracefs [usage]; leave --btf and --tracefs away",
+        "--kernel live has its own BTF and tracefs [usage]; leave out --btf and --tracefs",
     ),
     "configuration of nothing": (
-        ["list", "--config", "x"], "--config decides what of --headers counts [usage]; give --headers as well",
+        ["list", "--config", "x"], "--config only affects --headers [usage]; give --headers as well",
     ),
     "empty output": (
         ["sched_switch", "-o", ""], "-o with an empty path [usage]; give a file or a directory",
@@ -262,7 +262,9 @@ class TestGenerate:
         assert outputs.pop().count("#ifndef TPGEN_") == 4
 
     def test_several_events_need_a_directory(self, btf: Path) -> None:
-        assert tpgen("sched_*", "--btf", btf) == refusal("2 events are meant [usage]; give -o DIR for the 4 files")
+        assert tpgen("sched_*", "--btf", btf) == refusal(
+            "stdout takes one event, not 2 [usage]; give -o DIR for the 4 files"
+        )
 
     def test_several_events_in_one_file_need_none(self, btf: Path) -> None:
         done = tpgen("sched_*", "--raw", "--btf", btf, "-b", "json")
@@ -304,7 +306,7 @@ class TestGenerate:
             "no classic form of pelt_se_tp: it is a bare tracepoint, which has no record [no-such-form]"
         )
         assert tpgen("sys_enter_close", "--raw", *sources) == refusal(
-            "no raw form of syscalls:sys_enter_close: no BTF tells where the kernel keeps the registers of a system"
+            "no raw form of syscalls:sys_enter_close: no BTF shows where the kernel has the registers of a system"
             " call [no-such-form]"
         )
 
@@ -355,9 +357,7 @@ class TestUnwritable:
     def test_file_for_a_directory(self, btf: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("old")
         done = tpgen("sched_*", "--btf", btf, "-o", tmp_path / "file")
-        assert done == refusal(
-            f"-o {tmp_path}/file names one file, and several are made [usage]; -o {tmp_path}/file/ is a directory"
-        )
+        assert done == refusal(f"-o {tmp_path}/file is one file, but several are made [usage]; name a directory")
         done = tpgen("sched_*", "--btf", btf, "-o", tmp_path / "file" / "sub")
         assert done == refusal(f"{tmp_path}/file/sub: cannot write: Not a directory [unwritable]")
         assert files(tmp_path) == {"file": "old"}

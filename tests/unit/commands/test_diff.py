@@ -199,8 +199,8 @@ def test_a_verifier_with_a_table_that_nobody_has_is_unknown(tmp_path: Path) -> N
     new, old = write_btf(tmp_path / "new", b), kernel(tmp_path / "old", event=Declared(SKB))
     note = (
         f"tpgen: note: what the verifier of {new} assumes about NULL is not known; it is not compared in 1 of the"
-        f" events of which {old} tells [diff-left-out]; as root the running kernel is asked; of another one its source"
-        " tree tells, as --headers\n"
+        f" events of which {old} tells [diff-left-out]; run as root for the running kernel; give the source tree of"
+        " another one with --headers\n"
     )
     for pair in ((old, new), (new, old)):
         done = tpgen("diff", *pair)
@@ -402,7 +402,7 @@ def test_of_two_modules_with_the_event_each_is_compared_with_itself(tmp_path: Pa
 def test_nothing_is_said_of_modules_that_were_not_read(tmp_path: Path) -> None:
     old = with_modules(tmp_path, "old", {"first": Declared(cls="first")})
     new = with_modules(tmp_path, "new", {"first": Declared(cls="first")}, m=EVENT)
-    note = "no events of modules of old are known; the 1 that only new has are left out [diff-left-out]"
+    note = "no events of modules of old are known, so the 1 that only new has are left out [diff-left-out]"
     for pair in ((old, new), (new, old)):
         done = tpgen("diff", *pair)
         assert done.err == line(note, "note")

@@ -303,7 +303,7 @@ SECTIONS = {
     ),
     "type section not of words": (
         patched(12, (78).to_bytes(4, "little")),
-        "{0}: corrupt BTF: the type section is not made of whole words [btf-truncated]",
+        "{0}: corrupt BTF: the size of the type section is not a multiple of 4 [btf-truncated]",
     ),
     "type section too long": (
         patched(12, (0x7FFFFFF0).to_bytes(4, "little")),
@@ -350,7 +350,7 @@ def module_of(base: BtfBuilder) -> BtfBuilder:
 def test_split_without_base(tmp_path: Path) -> None:
     path = write_btf(tmp_path / "xe", module_of(small_btf()))
     assert tpgen("show", "of_module", "--btf", path) == refusal(
-        f"{path}: this is the BTF of a module, which continues that of its kernel [btf-no-base]; "
+        f"{path}: this is the BTF of a module, and the BTF of its kernel is missing [btf-no-base]; "
         "give the kernel's own BTF as well: --btf vmlinux --btf MODULE"
     )
 
@@ -368,7 +368,7 @@ def test_split_on_another_base(other: str, command: list[str], tmp_path: Path) -
     vmlinux = write_btf(tmp_path / "vmlinux", wrong)
     done = tpgen(*command, "--btf", vmlinux, "--btf", path)
     assert done == refusal(
-        f"{path}: this module's BTF does not continue that in {vmlinux} [btf-wrong-base]; "
+        f"{path}: the BTF of this module was not made for that in {vmlinux} [btf-wrong-base]; "
         "give the BTF of the kernel that the module was built for"
     )
 
@@ -376,7 +376,7 @@ def test_split_on_another_base(other: str, command: list[str], tmp_path: Path) -
 def test_two_kernels(tmp_path: Path) -> None:
     one, two = write_btf(tmp_path / "one"), write_btf(tmp_path / "two")
     assert tpgen("show", "e", "--btf", one, "--btf", two) == refusal(
-        f"{two}: both this and {one} are a kernel's BTF [btf-two-kernels]; give one of them"
+        f"{two}: this and {one} are both the BTF of a kernel [btf-two-kernels]; give one of them"
     )
 
 
@@ -392,7 +392,7 @@ def test_directory_for_a_file(tmp_path: Path) -> None:
 def test_another_architecture(tmp_path: Path) -> None:
     path = write_btf(tmp_path / "vmlinux")
     assert tpgen("list", "--btf", path, "--arch", "s390x") == refusal(
-        f"{path}: this BTF is not of s390x: byte order or pointer size differ [arch-mismatch]"
+        f"{path}: this BTF is not for s390x: byte order or pointer size differ [arch-mismatch]"
     )
 
 

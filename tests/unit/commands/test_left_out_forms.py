@@ -75,7 +75,7 @@ def test_many_reasons() -> None:
         "no classic form of 2 events (s:e0, s:e1), each since reason 0",
         "no classic form of 2 events (s:e2, s:e3), each since reason 1",
     ]
-    assert [note.message for note in notes[16:]] == ["28 more events lack a form, for 14 other reasons"]
+    assert [note.message for note in notes[16:]] == ["28 more events do not have a form, for 14 other reasons"]
 
 
 def test_the_same_doubt_about_many_system_calls(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_fields_count() -> None:
 def test_a_type_of_no_event_is_noted(spelled: str, hint: str, kernels: tuple[str, ...]) -> None:
     done = tpgen("list", "--type", spelled, "sched:*", *kernels, "--json")
     said = spelled.replace("struct*", "struct *")
-    note = line(f"no event that was looked at hands out {said!r} [unknown-type]{hint}", "note")
+    note = line(f"no event here has the type {said!r} [unknown-type]{hint}", "note")
     assert done == Done(0, "[]\n", note)
 
 

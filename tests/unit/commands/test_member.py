@@ -34,7 +34,7 @@ def test_what_is_no_member_is_refused(text: str) -> None:
 
 def test_several_need_a_directory() -> None:
     done = tpgen("--member", "a:b", "--member", "c:d")
-    assert done == refusal("2 members are meant [usage]; give -o DIR for the 2 files")
+    assert done == refusal("stdout takes one member, not 2 [usage]; give -o DIR for the 2 files")
 
 
 def test_a_build_makes_the_same(tmp_path: Path) -> None:
@@ -109,4 +109,4 @@ def test_a_program_gets_the_same(tmp_path: Path) -> None:
 )
 def test_nothing_else_is_asked_for(more: tuple[str, ...], named: str) -> None:
     done = tpgen(*more, "--member", "a:b")
-    assert done == refusal(f"--member goes without {named} [usage]; its header is for every kernel")
+    assert done == refusal(f"--member cannot be combined with {named} [usage]; its header is for every kernel")

@@ -128,7 +128,7 @@ def test_unreadable(option: str, tmp_path: Path) -> None:
 
 def test_live_and_files() -> None:
     done = tpgen("probe", "--kernel", "live", "--release", "6.1")
-    assert done == refusal("--kernel live is asked itself [usage]; leave the files away")
+    assert done == refusal("--kernel live reads the running kernel itself [usage]; leave out the files")
 
 
 # --- the running kernel

@@ -150,7 +150,7 @@ class TestLastLine:
 
     def test_memory(self, failing: Callable[[BaseException], None]) -> None:
         failing(MemoryError())
-        assert self.run() == refusal("there is not enough memory for this [memory]; give fewer events or files at once")
+        assert self.run() == refusal("not enough memory [memory]; give fewer events or files at once")
 
     def test_a_file_of_which_nobody_thought(self, failing: Callable[[BaseException], None]) -> None:
         """It is named, and not taken for stdout."""

@@ -197,7 +197,7 @@ USAGE = {
     ),
     "files": (
         ("list", "--kernel", "mine-old", "--kernel", "mine-new", "--btf", "x"),
-        "--kernel and files: a catalog has its own [usage]; give one or the other",
+        "--kernel NAME and files exclude each other [usage]; give one or the other",
     ),
     "a command for one kernel": (
         ("catalog", "export", "mine-[nm]*", "-o", "x"),
@@ -205,8 +205,8 @@ USAGE = {
     ),
     "two byte orders": (
         ("left", "--kernel", "*"),
-        "mine-new and mine-big are too different for one file [usage]; a program is made for one byte order and one "
-        "size of pointers: --arch names one for all",
+        "mine-new and mine-big are too different for one file [usage]; a program has one byte order and one size "
+        "of pointers: choose one with --arch",
     ),
     "an event of none": (
         ("show", "elft", *THREE),

@@ -88,7 +88,7 @@ def test_syscall(tmp_path: Path) -> None:
     sources = ("--btf", write_btf(tmp_path / "b"), "--tracefs", write_tracefs(tmp_path))
     out = tpgen("show", "sys_enter_close", *sources).out
     assert "  attach   raw_tp/sys_enter, tp_btf/sys_enter, tp/syscalls/sys_enter_close\n" in out
-    assert "\nraw arguments: none, no BTF tells where the kernel keeps the registers of a system call\n" in out
+    assert "\nraw arguments: none, no BTF shows where the kernel has the registers of a system call\n" in out
     assert "       8  |aaaa....|  a int __syscall_nr @8\n      16  |bbbbbbbb|  b unsigned int fd @16\n" in out
 
 
@@ -217,7 +217,7 @@ def test_only_btf_tells_the_module(tmp_path: Path) -> None:
     modules = {line.split()[0]: line.split()[-1] for line in formats.out.splitlines()}
     assert (modules["sched:sched_switch"], modules["syscalls:sys_enter_close"]) == ("?", "vmlinux")
     refused = tpgen("show", "mine", "--headers", tmp_path / "trace.h", "--module", "yours")
-    assert "it is of a module that only BTF tells" in refused.err
+    assert "it is of a module that only BTF has" in refused.err
 
 
 @pytest.mark.parametrize(("said", "nullable"), [(None, None), (Nullness.MAYBE, True), (Nullness.NEVER, False)])

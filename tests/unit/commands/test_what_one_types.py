@@ -159,7 +159,7 @@ def test_a_name_with_a_suffix_is_a_file(path: str, btf: Path, tmp_path: Path) ->
     assert file.read_text() == tpgen("sched_switch", "--raw", "--btf", btf).out
     file.unlink()
     assert tpgen("sched_*", "--raw", "--btf", btf, "-o", file) == refusal(
-        f"-o {file} names one file, and several are made [usage]; -o {file}/ is a directory"
+        f"-o {file} is one file, but several are made [usage]; -o {file}/ is a directory"
     )
     assert not file.exists()
 
@@ -174,7 +174,7 @@ def test_what_is_there_is_what_it_is(btf: Path, tmp_path: Path) -> None:
         f"{file}/: cannot write: Not a directory [unwritable]"
     )
     assert tpgen("sched_*", "--raw", "--btf", btf, "-o", file) == refusal(
-        f"-o {file} names one file, and several are made [usage]; name a directory"
+        f"-o {file} is one file, but several are made [usage]; name a directory"
     )
     assert file.read_text() == (directory / "raw_sched_switch.h").read_text() != ""
 

@@ -96,6 +96,6 @@ def test_words_that_are_blank_are_seen() -> None:
 
 @pytest.mark.parametrize("release", ["odd", "6", "6.1 x", "6.1\n", "v6.1"])
 def test_a_release_that_is_none(release: str, btf: Path) -> None:
-    said = f"{release!r} is no release of a kernel [usage]; as `uname -r` prints it: 6.12.107+deb13-amd64"
+    said = f"{release!r} is not the release of a kernel [usage]; as `uname -r` prints it: 6.12.107+deb13-amd64"
     for command in (["sched_switch"], ["show", "sched_switch"], ["list"], ["check"], ["probe"]):
         assert tpgen(*command, "--btf", btf, "--release", release) == refusal(said)

@@ -167,8 +167,8 @@ def test_each_object_meets_its_own(here: Path) -> None:
 
 def test_no_kernel_of_its_byte_order(here: Path) -> None:
     assert tpgen("doctor", "big.bpf.o", *AMD64_OPTIONS) == refusal(
-        "big.bpf.o: this object is big-endian, and none of these kernels is [arch-mismatch]; "
-        "`tpgen catalog list --json` tells the byte order of each"
+        "big.bpf.o: this object is big-endian, but none of these kernels is [arch-mismatch]; "
+        "`tpgen catalog list --json` shows the byte order of each"
     )
 
 
@@ -224,11 +224,11 @@ def test_never(here: Path) -> None:
 REFUSED = {
     "no program": (
         ["--program", "off_*"],
-        "--program 'off_*' means no program [usage]; there is on_execveat, on_start, on_switch, on_wakeup",
+        "--program 'off_*' matches no program [usage]; there is on_execveat, on_start, on_switch, on_wakeup",
     ),
     "no variable": (["--set", "x=1"], "--set 'x': no object has such a variable [usage]"),
     "no value": (["--set", "x"], "--set without a value [usage]; give VAR=VALUE, such as targ_ms=1"),
-    "no number": (["--set", "x=y"], "--set 'x=y': this is no number [usage]; give VAR=VALUE, such as targ_ms=1"),
+    "no number": (["--set", "x=y"], "--set 'x=y': not a number [usage]; give VAR=VALUE, such as targ_ms=1"),
     "no baseline": (["--baseline", "none.json"], "none.json: cannot read: No such file or directory [unreadable]"),
 }  # fmt: skip
 

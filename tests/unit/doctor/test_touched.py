@@ -105,7 +105,7 @@ def test_an_object_that_attaches_to_nothing(tmp_path: Path) -> None:
 
 def test_byte_orders(obj: Path) -> None:
     done = tpgen("diff", "6.12-s390x", "6.12-arm64", "--object", obj)
-    assert done == refusal(f"{obj}: this object is of another byte order than the kernels [arch-mismatch]")
+    assert done == refusal(f"{obj}: the byte order of this object is not that of the kernels [arch-mismatch]")
 
 
 def test_a_file_that_is_no_object(obj: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_vendor_hooks(tmp_path: Path) -> None:
         args = found["android_rvh_pick"]["args"]
         assert [arg["type"] for arg in args] == ["struct task_struct *", "int *"]  # type: ignore[attr-defined]
     assert "  attach " not in tpgen("show", "android_vh_tick", "--headers", tmp_path, *ARCH).out
-    why = "it is a vendor hook or the like, a tracepoint for which the kernel makes nothing that BPF attaches to"
+    why = "it is a vendor hook or the like: the kernel makes nothing for it that BPF could attach to"
     done = tpgen("android_vh_tick", "--raw", "--headers", tmp_path, *ARCH)
     assert done == refusal(f"no raw form of sched:android_vh_tick: {why} [no-such-form]")
 

@@ -401,7 +401,7 @@ class TestSeveralHeaders:
         versions(tmp_path)
         done = tpgen("mali_job", "--classic", "--headers", tmp_path, "--arch", "x86_64", "--no-cache")
         assert done.code == 2
-        assert "[header-alternatives]; give the header that is meant as --headers; or the BTF of the kernel" in done.err
+        assert "[header-alternatives]; give the right header as --headers; or the BTF of the kernel" in done.err
         # The likeliest first, so many places, and how many more.
         assert all(f"{tmp_path}/v{number}/mali_trace.h:2:1 in any case" in done.err for number in range(4))
         assert "; 4 more [header-alt" in done.err

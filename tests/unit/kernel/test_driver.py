@@ -284,4 +284,4 @@ def test_the_reason_is_the_true_one(driver: Path, kernel: tuple[str, str]) -> No
     (driver / "trace.h").write_text(TRACE.replace("__field(pid_t, pid)", "__feild(pid_t, pid)"))
     done = tpgen("punt_push", "--classic", *kernel, "--headers", driver)
     assert done.code == 2
-    assert "no header that could be read has its class punt_push: `tpgen check` tells what could not" in done.err
+    assert "no header that could be read has its class punt_push: `tpgen check` lists what could not" in done.err

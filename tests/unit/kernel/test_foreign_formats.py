@@ -83,7 +83,7 @@ def test_the_raw_form_does_not_depend_on_the_record(tmp_path: Path) -> None:
     """That its record differs is no reason to refuse what the registers tell (which this BTF does not)."""
     root, image = tracefs(tmp_path / "t", close(8, 24)), btf(tmp_path / "vmlinux", 8, 8, 16)
     done = tpgen("sys_enter_close", "--raw", "--tracefs", str(root), "--btf", str(image))
-    assert "no BTF tells where the kernel keeps the registers of a system call [no-such-form]" in done.err
+    assert "no BTF shows where the kernel has the registers of a system call [no-such-form]" in done.err
     assert "record-offset" not in done.err
 
 
@@ -186,14 +186,14 @@ def test_what_tracefs_alone_does_not_tell(tmp_path: Path) -> None:
     """That an event's arguments are unknown does not mean that it has no tracepoint."""
     root = tracefs(tmp_path, {"s/e": (Line("int a", 8, 4, 1),)})
     done = tpgen("s:e", "--raw", "--tracefs", str(root), "--arch", "x86_64")
-    message = "no raw form of s:e: its raw arguments are unknown: no BTF and no headers tell them [no-such-form]"
+    message = "no raw form of s:e: its raw arguments are unknown: neither BTF nor headers have them [no-such-form]"
     assert (done.code, done.err) == (2, line(message))
 
 
 def test_a_system_call_without_tracefs(tmp_path: Path) -> None:
     done = tpgen("sys_enter_openat", "--btf", str(write_btf(tmp_path / "vmlinux")))
     assert done.code == 2
-    hint = "only tracefs tells the events of system calls: read it as root, or give --tracefs"
+    hint = "only tracefs has the events of system calls: read it as root, or give --tracefs"
     assert done.err.endswith(f" [unknown-event]; {hint}\n")
 
 

@@ -129,7 +129,7 @@ def test_no_macro(word: str, tmp_path: Path) -> None:
         done = tpgen("list", "--headers", tmp_path, flag, word)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
         assert f"{flag} " in done.err
-        assert done.err.endswith("this is no name of a macro [usage]; give NAME\n")
+        assert done.err.endswith("not the name of a macro [usage]; give NAME\n")
 
 
 def test_define_and_undefine_contradict_each_other() -> None:
@@ -179,14 +179,13 @@ def test_empty_values_are_refused(command: str, option: options.KernelOption) ->
 def test_conditions_without_headers(words: tuple[str, ...]) -> None:
     done = tpgen("list", *words, "--btf", "x")
     assert done == refusal(
-        f"{words[0][:8] if words[0][1] == '-' else words[0][:2]} decides what of --headers counts "
-        "[usage]; give --headers as well"
+        f"{words[0][:8] if words[0][1] == '-' else words[0][:2]} only affects --headers [usage]; give --headers as well"
     )
 
 
 def test_release_of_a_kernel_that_has_its_own() -> None:
     done = tpgen("list", "--kernel", "6.12", "--release", "6.1")
-    assert done == refusal("--release is that of files, and kernel 6.12 has its own [usage]; leave --release away")
+    assert done == refusal("--release is for files, and kernel 6.12 has its own release [usage]; leave out --release")
 
 
 @pytest.mark.parametrize("kernel", [(), ("--kernel", "live")], ids=["default", "live"])

@@ -50,7 +50,7 @@ def test_raw_arguments_without_btf(no_btf: Path) -> None:
     write_tracefs(no_btf, OWN)
     done = tpgen("block_rq_issue", "--raw")
     assert done.code == 2
-    assert "its raw arguments are unknown: no BTF and no headers tell them [no-such-form]" in done.err
+    assert "its raw arguments are unknown: neither BTF nor headers have them [no-such-form]" in done.err
 
 
 def test_neither(no_btf: Path) -> None:

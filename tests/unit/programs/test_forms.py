@@ -17,7 +17,7 @@ def event(kind: Kind, attach_name: str | None, record: Record | None = None) -> 
 
 
 BARE = "it is a bare tracepoint, which has no record"
-UNKNOWN = "its record is unknown: no tracefs, no BTF and no headers tell it"
+UNKNOWN = "its record is unknown: neither tracefs, BTF nor headers have it"
 
 
 @pytest.mark.parametrize(

@@ -494,7 +494,7 @@ class TestNewEncoding:
         ("offset", "length", "message"),
         [
             (4, 1 << 20, "the layout section lacks 1048548 of 1048576 bytes"),
-            (4, 2, "the layout section is not made of whole words"),
+            (4, 2, "the size of the layout section is not a multiple of 4"),
         ],
     )
     def test_bad_layout(self, offset: int, length: int, message: str) -> None:

@@ -173,7 +173,7 @@ REFUSED = {
     "boot image of lzo": (bzimage(b"\x89LZO\x00\r\n\x1a\n" + bytes(range(256))), LZO),
     "four times compressed": (
         gzip.compress(gzip.compress(gzip.compress(gzip.compress(BLOB)))),
-        "f: compressed more than three times over [image-corrupt]",
+        "f: compressed more than three times [image-corrupt]",
     ),
 }
 

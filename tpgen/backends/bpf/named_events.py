@@ -73,7 +73,7 @@ def named_events(
             found.append(_Named([each.view for each in views], named))
     if not found and not refused:
         what = groups[0][-1].event.title if len(groups) == 1 else f"{len(groups)} events"
-        message = f"nothing tells names of values of {what}"
+        message = f"no source has names for values of {what}"
         raise fail("no-names", message, hint="; ".join(note.message for note in notes[:1]) or None)
     return NamedEvents(_files(found, kernels, prelude(len(found))), notes, len(groups), refused)
 

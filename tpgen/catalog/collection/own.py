@@ -69,7 +69,7 @@ def remove(patterns: Sequence[str]) -> list[str]:
 
 def _unknown(pattern: str, shipped: Sequence[str]) -> TpgenError:
     if any(fnmatchcase(name, pattern) for name in shipped):
-        hint = "a kernel that came with tpgen stays; `tpgen catalog list` tells which are yours"
+        hint = "shipped kernels cannot be removed; `tpgen catalog list` shows which are yours"
     else:
         hint = "`tpgen catalog list` lists all"
     return fail("unknown-kernel", f"no kernel of yours is called {pattern!r}", hint=hint)

@@ -79,5 +79,5 @@ class Baseline:
 
 
 def _malformed(path: str) -> TpgenError:
-    message = "this is no array of findings"
+    message = "not an array of findings"
     return fail("baseline-malformed", message, path, "write one with `tpgen doctor OBJECT --json > FILE`")

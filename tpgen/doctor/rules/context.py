@@ -58,7 +58,7 @@ def _load(case: Case, access: Access) -> Iterator[Finding]:
             return  # which the rule about the number of arguments tells
     if access.offset % access.size or (case.is_tp_btf and access.offset % SLOT_BYTES):
         divisor = SLOT_BYTES if case.is_tp_btf else access.size
-        yield refused_load(case, "unaligned", f"loads {bytes_at}, which is no multiple of {divisor}", told)
+        yield refused_load(case, "unaligned", f"loads {bytes_at}, which is not a multiple of {divisor}", told)
     elif access.offset >= end:
         yield refused_load(case, "past-end", f"loads {bytes_at}, behind every context", told)
 
@@ -89,17 +89,17 @@ def _gap(case: Case, gap: Gap) -> Finding:
     told = Told(gap.place)
     match gap.reason:
         case Unfollowed.VARIABLE_OFFSET if not _is_memory_access(case, gap):
-            message = "hands on the context at an offset that is known only when it runs: what is read is not known"
+            message = "passes on the context at an offset that is known only at run time: what is read is unknown"
         case Unfollowed.VARIABLE_OFFSET:
             message = "reads the context at an offset that is known only when it runs"
             return refused_load(case, "variable-access", message, told)
         case Unfollowed.UNKNOWN_RELOCATION:
-            message = "reads the context where a relocation tells that is not known of this kernel: --btf tells"
+            message = "reads the context at an offset that depends on an unknown relocation of this kernel: give --btf"
             return found(case, Verdict.DEPENDS, "core-unknown", message, told)
         case Unfollowed.ESCAPED:
-            message = "stores the context's address where it is not followed: what is read there is not known"
+            message = "stores the address of the context where it cannot be followed: what is read there is unknown"
         case Unfollowed.LIMIT:
-            message = "takes too many steps to follow: what it reads there is not known"
+            message = "takes too many steps to follow: what it reads there is unknown"
         case Unfollowed.CORRUPT:
             message = "has an instruction that leads nowhere: what it reads is not known"
     return found(case, Verdict.DEPENDS, "not-followed", message, told)

@@ -51,14 +51,14 @@ def _absent(case: Case) -> Finding:
     errno = "ESRCH" if case.is_tp_btf else "ENOENT"
     without_btf = kernel.tracepoints(section.event, section.module)
     if without_btf:
-        message = f"{section.event} is of module {without_btf[0].module}, of which this kernel has no BTF"
+        message = f"{section.event} is of module {without_btf[0].module}, which has no BTF on this kernel"
         hint = f'SEC("{section._replace(type=ProgramType.RAW_TP, sleepable=False).name}") needs none'
         return found(case, verdict, "no-tracepoint", message, errno=errno, hint=hint)
     of_module = f" of {section.module}" if section.module else ""
     message = f"there is no raw tracepoint {section.event}{of_module}"
     way_on = _raw_way_on(kernel, section)
     if not kernel.knows_modules and way_on is None:
-        message += " in vmlinux; of modules nothing is known"
+        message += " in vmlinux; nothing is known of modules"
         return found(case, Verdict.DEPENDS, "no-tracepoint", message)
     return found(case, verdict, "no-tracepoint", message, errno=errno, hint=way_on)
 
@@ -97,17 +97,17 @@ def _no_event(case: Case) -> Finding:
     message, hint = f"there is no event {title}", _record_way_on(kernel, section)
     unknown = _unknown_events(kernel, section.system)
     if hint is None and unknown:
-        return found(case, Verdict.DEPENDS, "no-event", f"whether there is an event {title} is not known: {unknown}")
+        return found(case, Verdict.DEPENDS, "no-event", f"it is not known whether there is an event {title}: {unknown}")
     return found(case, Verdict.REFUSED_ATTACH, "no-event", message, errno="ENOENT", hint=hint)
 
 
 def _unknown_events(kernel: KnownKernel, system: str) -> str | None:
     """The sort of the kernel's events of which nothing is known and one of that system may be; None where all are."""
     if not kernel.knows_systems:
-        return "no source tells the systems of events"
+        return "no source has the systems of events"
     if system == "syscalls" and not kernel.knows_syscalls:
-        return "only tracefs tells the events of system calls"
-    return None if kernel.knows_modules else "of modules nothing is known"
+        return "only tracefs has the events of system calls"
+    return None if kernel.knows_modules else "nothing is known of modules"
 
 
 def _record_way_on(kernel: KnownKernel, section: ProgramSection) -> str | None:
@@ -145,7 +145,7 @@ def _sleepable(case: Case, events: Sequence[Event]) -> Iterator[Finding]:
             yield found(case, verdict, "sleepable", message, errno="EINVAL", hint=_awake(case))
         return
     if takes is None:
-        yield found(case, Verdict.DEPENDS, "sleepable", f"whether {name} may be sleepable is not known")
+        yield found(case, Verdict.DEPENDS, "sleepable", f"it is not known whether {name} may be sleepable")
         return
     if case.is_tp_btf:
         refused = case.kernel.has(SLEEPABLE_BY_ATTACHMENT)

@@ -28,7 +28,7 @@ def feature_findings(case: Case) -> Iterator[Finding]:
 def _core(case: Case) -> Iterator[Finding]:
     for place, failed in case.outcomes.refused.items():
         told = Told(place, expected=Expected(failed.what, None, "relocation"))
-        message = f"asks for {failed.what}, for which nothing of the object is loaded: {failed.refused}"
+        message = f"asks for {failed.what}, and so nothing of the object is loaded: {failed.refused}"
         yield refused_load(case, "core-missing", message, told, failed.errno or "EINVAL")
     yield from _of_modules(case)
     for place in sorted(case.found.failed):

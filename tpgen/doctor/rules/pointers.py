@@ -80,10 +80,10 @@ def _tp_btf(case: Case, event: Event, value: Value, use: PointerUse) -> Iterator
         case Nullness.NEVER:
             pass
         case Nullness.ERROR:
-            message = f"follows {what}, which may be an error and therefore is a number to the verifier"
+            message = f"follows {what}, which may be an error, so that the verifier treats it as a number"
             yield found(case, Verdict.REFUSED_LOAD, "deref-scalar", message, told, "EACCES", _PROBE_READ)
         case Nullness.MAYBE if not use.checked:
-            message = f"follows {what} without a test for NULL, which it may be"
+            message = f"follows {what} without a test for NULL, and it may be NULL"
             yield found(case, Verdict.REFUSED_LOAD, "null-argument", message, told, "EACCES", "test it first")
         case Nullness.MAYBE:
             pass
@@ -111,7 +111,9 @@ def _licence(case: Case, use: PointerUse) -> Iterator[Finding]:
     asked = case.kernel.has(GPL_TO_FOLLOW)
     told = Told(use.place, use.offset // SLOT_BYTES, use.offset)
     licence = repr(case.obj.license) if case.obj.license else "none"
-    message = f"follows ctx[{told.slot}] under the licence {licence}, and the kernel asks for one compatible with GPL"
+    message = (
+        f"follows ctx[{told.slot}] under the licence {licence}, but the kernel requires one compatible with the GPL"
+    )
     if asked is None:
         yield found(case, Verdict.DEPENDS, "not-gpl", f"{message}, or does not yet, in this release", told)
     elif asked:

@@ -175,7 +175,7 @@ def _other_struct(case: Case, event: Event, value: Value) -> Finding | None:
         if alike is False:
             return found(case, Verdict.WRONG, "other-type", message, told, hint=_header(case, event))
         if alike is None:
-            message = f"{message}; whether one of these structs begins with the other is not known: --btf tells"
+            message = f"{message}; it is not known whether one of these structs begins with the other: give --btf"
             return found(case, Verdict.DEPENDS, "other-type", message, told)
     return None
 

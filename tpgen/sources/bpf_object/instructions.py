@@ -54,20 +54,22 @@ def decode(section: bytes, big_endian: bool, path: str) -> tuple[Instruction | N
     """
     order = ">" if big_endian else "<"
     if len(section) % INSTRUCTION_BYTES:
-        raise fail("object-corrupt", "a section of instructions ends inside one", path)
+        raise fail("object-corrupt", "a section ends inside an instruction", path)
     found: list[Instruction | None] = []
     words = struct.iter_unpack(order + "BBhi", section)
     for opcode, registers, offset, immediate in words:
         high, low = registers >> 4, registers & 15
         destination, source = (high, low) if big_endian else (low, high)
         if high > _LAST_REGISTER or low > _LAST_REGISTER:
-            raise fail("object-corrupt", f"instruction {len(found)} of a section has a register that no BPF has", path)
+            raise fail(
+                "object-corrupt", f"instruction {len(found)} of a section uses a register that BPF does not have", path
+            )
         if opcode != _WIDE:
             found.append(Instruction(opcode, destination, source, offset, immediate))
             continue
         second = next(words, None)
         if second is None:
-            raise fail("object-corrupt", "a section of instructions ends inside a wide one", path)
+            raise fail("object-corrupt", "a section ends inside a wide instruction", path)
         whole = immediate & 0xFFFFFFFF | (second[3] & 0xFFFFFFFF) << 32
         found += (Instruction(opcode, destination, source, offset, whole), None)
     return tuple(found)

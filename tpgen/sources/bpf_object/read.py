@@ -66,11 +66,11 @@ def read_objects(data: bytes, name: str) -> Objects:
     if _BPF_HEADER.match(data):
         return (_ObjectReader(data, name).read(),)
     if data[:4] == ELF_MAGIC and data[18:20] in (b"\xf7\0", b"\0\xf7"):
-        raise fail("object-corrupt", "an ELF file for BPF that is not a relocatable one of 64 bits", name)
+        raise fail("object-corrupt", "an ELF file for BPF, but not a relocatable one of 64 bits", name)
     found = tuple(_embedded(data))
     if not found:
-        hint = "give what clang -target bpf made, or an executable or a library that holds such a file uncompressed"
-        raise fail("object-none", "no BPF object and none inside", name, hint)
+        hint = "give the output of clang -target bpf, or an executable or a library that contains it uncompressed"
+        raise fail("object-none", "not a BPF object, and none inside", name, hint)
     if len(found) > _MOST_OBJECTS:
         raise fail("object-too-large", f"more than {_MOST_OBJECTS} BPF objects inside", name)
     return tuple(_ObjectReader(data[start:end], f"{name}@{start}").read() for start, end in found)

@@ -16,9 +16,9 @@ CORRUPT = "corrupt BPF object: "
 EXT = "corrupt section .BTF.ext: "
 #: What is said of those that are refused when they are read.
 SAID = {
-    "odd-length": "a section of instructions ends inside one [object-corrupt]",
-    "half-of-a-wide-one": "a section of instructions ends inside a wide one [object-corrupt]",
-    "registers-that-do-not-exist": "instruction 0 of a section has a register that no BPF has [object-corrupt]",
+    "odd-length": "a section ends inside an instruction [object-corrupt]",
+    "half-of-a-wide-one": "a section ends inside a wide instruction [object-corrupt]",
+    "registers-that-do-not-exist": "instruction 0 of a section uses a register that BPF does not have [object-corrupt]",
     "call-out": f"{CORRUPT}call of instruction 1073741825 of section 'raw_tp/sched_switch', which has none there "
     "[object-corrupt]",
     "relocation-out": f"{CORRUPT}relocation of byte 792 of section 'raw_tp/sched_switch' [object-corrupt]",

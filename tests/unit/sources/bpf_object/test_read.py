@@ -227,5 +227,5 @@ def test_objects_inside_a_file(folder: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x7fELF", b"none" * 100])
 def test_nothing_inside(data: bytes) -> None:
-    with pytest.raises(TpgenError, match=r"^f: no BPF object and none inside \[object-none\]"):
+    with pytest.raises(TpgenError, match=r"^f: not a BPF object, and none inside \[object-none\]"):
         read_objects(data, "f")
