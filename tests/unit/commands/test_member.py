@@ -69,9 +69,9 @@ WRONG = {
     "'task_struct:__state|state'",
     'members = "a:b"\nevents = "open"': f"3:1: members and events exclude each other [toml-value]; {OF_THEIR_OWN}",
     'members = "a:b"\nkernel = "6.12"': f"3:1: members and kernel exclude each other [toml-value]; {OF_THEIR_OWN}",
-    'members = ["a:b", "c:d"]\nfile = "x.h"': "3:8: 2 files are made, which cannot be the one file x.h [toml-value]; "
+    'members = ["a:b", "c:d"]\nfile = "x.h"': "3:8: 2 files are made, and they cannot all be x.h [toml-value]; "
     "give a directory",
-    "members = 1": "2:1: members is an array of strings that are not empty [toml-value]",
+    "members = 1": "2:1: members must be an array of strings that are not empty [toml-value]",
     'directory = "x"': "1: a [[generate]] needs events, or members [toml-value]",
 }
 
