@@ -7,7 +7,9 @@ no list: it is given one.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,12 @@ def test_scripts_of_the_example(script: str, newest: tuple[str, ...]) -> None:
     ):
         started_by = Path(f"/proc/{os.getpid()}/comm").read_text().strip() + " +" if script == "signals-raw.bt" else ""
         lines_until(tracer, [f"{COMM} +{pid} +10 +{COMM} +{pid} +{started_by}0$"])
+
+
+def test_check_of_the_example(newest: tuple[str, ...]) -> None:
+    """It puts the module's name before that of the tracepoint: vmlinux."""
+    programs = {"BPFTRACE": shlex.join(newest), "TPGEN": f"{sys.executable} -m tpgen", "PYTHONPATH": str(CHECKOUT)}
+    command = (EXAMPLE / "check", EXAMPLE / "signals-raw.bt", "--kernel", "5.10", "--kernel", "7.2")
+    done = subprocess.run(command, env=os.environ | programs, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("signal_generate.2.bpf.o: 1 program at tracepoints: 1 fine;")
