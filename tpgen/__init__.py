@@ -1,3 +1,3 @@
 """tpgen: what a Linux tracepoint hands to a program, found out and compiled into accessors."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

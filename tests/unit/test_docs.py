@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import tpgen as package
+
 ROOT = Path(__file__).parents[2]
 _ROW = re.compile(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#:]+)\)")
@@ -163,6 +165,14 @@ def test_every_part_of_the_package_is_in_the_architecture() -> None:
         path.name for path in (ROOT / "tpgen" / "sources" / "headers").iterdir() if (path / "__init__.py").exists()
     ]
     assert {part for part in (*parts, *wings) if f"`{part}" not in text} <= {"integrations"}
+
+
+def test_the_release_is_the_same_everywhere() -> None:
+    """The newest one of the changelog, and those that the documents tell others to use."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[(.*?)\]", changelog, re.MULTILINE)[0] in (package.__version__, "Unreleased")
+    named = {found for path in DOCUMENTS for found in re.findall(r"(?:tpgen@|rev: )v([\d.]+\d)", path.read_text())}
+    assert named == {package.__version__}
 
 
 def test_every_document_is_in_the_list() -> None:
