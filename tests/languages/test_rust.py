@@ -15,7 +15,7 @@ from support import odd_kernel
 from support.bpf_asm import Machine, functions
 from support.cli import tpgen
 from support.compilers import TARGETS, Compiler, disassembly
-from support.languages import rust_check, rust_object
+from support.languages import rust_check, rust_errors, rust_object
 from support.libbpf import BpfObject
 from support.values import Place, contexts
 from support.workload import Child
@@ -43,6 +43,11 @@ VALUE = """\
 #[no_mangle]
 pub extern "C" fn {function}(ctx: *mut c_void) -> u64 {{
     tracepoints::{accessor}(&{context}::new(ctx)) as i64 as u64
+}}
+"""
+USE = """\
+pub fn f(ctx: *mut c_void) {{
+    tracepoints::{accessor}(&aya_ebpf::programs::{context}::new(ctx));
 }}
 """
 # As the language itself has it; of what the kernel uses.
@@ -84,6 +89,35 @@ def test_odd_kernel(odd: Odd, tmp_path: Path, target: str) -> None:
         for name in values
     }
     assert found == {(m, name): number & _U64 for m, (values, _) in modules.items() for name, number in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("accessor", "context", "error"),
+    [
+        ("raw_802154_self::r#type", "RawTracePointContext", None),
+        ("raw_802154_self::r#type", "BtfTracePointContext", None),
+        (
+            "raw_802154_self::r#type",
+            "TracePointContext",
+            "the trait bound `TracePointContext: ",
+        ),
+        ("tp_802154_self::super_", "TracePointContext", None),
+        ("tp_802154_self::super_", "RawTracePointContext", "mismatched types"),
+        ("raw_802154_self::missing", "RawTracePointContext", "cannot find function `missing`"),
+    ],
+)
+def test_only_what_the_context_has_compiles(
+    odd: Odd, tmp_path: Path, accessor: str, context: str, error: str | None
+) -> None:
+    odd("rust", tmp_path / "tracepoints.rs", False)
+    function = USE.format(context=context, accessor=accessor)
+    said = rust_errors(tmp_path, CRATE + function, "bpfel")
+    assert said == "" if error is None else error in said
+
+
+def test_the_other_byte_order_does_not_compile(odd: Odd, tmp_path: Path) -> None:
+    odd("rust", tmp_path / "tracepoints.rs", True)
+    assert "made for another byte order" in rust_errors(tmp_path, CRATE, "bpfel")
 
 
 # --- the running kernel

@@ -58,6 +58,15 @@ def rust_check(folder: Path, target: str) -> None:
     _rustc(folder, target, libraries, "check", "check.rs", "-Dwarnings", "--emit=metadata", "-o", "check.rmeta")
 
 
+def rust_errors(folder: Path, source: str, target: str) -> str:
+    """What rustc has against a crate whose root is `source`, with the module tracepoints.rs that lies in `folder`."""
+    libraries = _libraries(folder, target)
+    (folder / "wrong.rs").write_text(source)
+    command = _command(target, libraries, "wrong", "wrong.rs", "--emit=metadata", "-o", "wrong.rmeta")
+    environment = os.environ | {"RUSTC_BOOTSTRAP": "1"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False).stderr
+
+
 def _libraries(folder: Path, target: str) -> tuple[Path, ...]:
     """The folders of core and of the stand-in for aya-ebpf."""
     core = _core(target)
@@ -69,10 +78,13 @@ def _libraries(folder: Path, target: str) -> tuple[Path, ...]:
 
 
 def _rustc(folder: Path, target: str, libraries: tuple[Path, ...], name: str, *arguments: str) -> None:
+    run(*_command(target, libraries, name, *arguments), cwd=folder, RUSTC_BOOTSTRAP="1")
+
+
+def _command(target: str, libraries: tuple[Path, ...], name: str, *arguments: str) -> tuple[str, ...]:
     paths = [f"-L{path}" for path in libraries]
     paths += ["--extern", "aya_ebpf"] if len(libraries) > 1 else []
-    triple = f"{target}-unknown-none"
-    run(RUSTC, *_FLAGS, "--target", triple, "--crate-name", name, *paths, *arguments, cwd=folder, RUSTC_BOOTSTRAP="1")
+    return RUSTC, *_FLAGS, "--target", f"{target}-unknown-none", "--crate-name", name, *paths, *arguments
 
 
 def _core(target: str) -> Path:

@@ -115,6 +115,7 @@ pub mod maps {
 }
 
 pub mod programs {
+    use super::helpers::{bpf_probe_read_kernel, Error};
     use super::{c_void, EbpfContext};
 
     pub struct BtfTracePointContext {
@@ -161,6 +162,11 @@ pub mod programs {
         #[inline(always)]
         pub fn new(ctx: *mut c_void) -> TracePointContext {
             TracePointContext { ctx }
+        }
+
+        #[inline(always)]
+        pub unsafe fn read_at<T>(&self, offset: usize) -> Result<T, Error> {
+            bpf_probe_read_kernel((self.ctx as *const u8).add(offset) as *const T)
         }
     }
 
