@@ -34,13 +34,15 @@ _HEADER = re.compile(r"\s*\[{1,2}\s*[\w-][^\]]*\]{1,2}\s*(#.*)?\r?")
 class NamedKernel(NamedTuple):
     """A kernel by a word in the file: the name of a `[kernel.NAME]`, or what --kernel takes.
 
-    The paths of the request are as in the file, relative to its directory or absolute.
+    The paths of the request are as in the file, relative to its directory or absolute. Where the word is no table's,
+    `hint` names the table that may be meant; "" where it is like none.
     """
 
     word: str
     request: KernelRequest
     is_table: bool
     position: Position
+    hint: str
 
 
 @frozen
@@ -197,6 +199,7 @@ class _Reader:
                 known.get(word) or KernelRequest(kernel=word),
                 word in known,
                 self._text.find(line, "kernels" if kernel is None else "kernel", word),
+                "" if word in known else nearest(word, known, "", cutoff=0.7),
             )
             for word in dict.fromkeys(words)
         )

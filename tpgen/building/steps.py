@@ -145,9 +145,20 @@ def _opened(each: Generate, open_kernels: Opener) -> Mapping[str, KernelEvents]:
     """The kernels of a `[[generate]]` by their names."""
     opened: list[tuple[str | None, KernelEvents]] = []
     for named in each.kernels or (None,):
-        with _at(named.position if named else each.where("kernel")):
+        with _at(named.position if named else each.where("kernel")), _hinted(named.hint if named else ""):
             opened += open_kernels(named)
     return apart(opened)
+
+
+@contextlib.contextmanager
+def _hinted(hint: str) -> Iterator[None]:
+    """Give `unknown-kernel` raised in this block the hint, if there is one."""
+    try:
+        yield
+    except TpgenError as error:
+        unknown = (hint and diagnostic.code == "unknown-kernel" for diagnostic in error.diagnostics)
+        hinted = (d._replace(hint=hint) if u else d for d, u in zip(error.diagnostics, unknown, strict=True))
+        raise TpgenError(*hinted) from None
 
 
 @contextlib.contextmanager

@@ -212,10 +212,9 @@ class KernelEvents(ABC):
         where = f"in {self.label}"
         if candidates and module is not None:
             events = self.events(candidates, raw_only=True, nullness=False)
-            modules = sorted({event.image or "a module that only BTF has" for event in events})
-            return fail(
-                "unknown-event", f"no event {pattern!r} of module {module} {where}", hint=_or("it is of", modules)
-            )
+            modules = sorted({event.image for event in events if event.image is not None})
+            hint = _or("it is of", modules) if modules else "only BTF has the module of an event: omit --module"
+            return fail("unknown-event", f"no event {pattern!r} of module {module} {where}", hint=hint)
         if candidates and all(key.system is None for key in candidates):
             hint = f"only tracefs, headers and catalogs have the system: give only {candidates[0].name!r}"
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)

@@ -84,6 +84,10 @@ WRONG = {
         "3:1: backend bpf has no option flat [bad-option]; it has ",
     ),
     "unknown kernel": (G + "events = 'e'\nkernel = 'nokernel'\n", "3:10: "),
+    "misspelt name of a table": (
+        "[kernel.board]\nbtf = 'vmlinux'\n" + G + "events = 'e'\nkernel = 'baord'\n",
+        "5:10: no kernel 'baord' [unknown-kernel]; did you mean board?",
+    ),
     "unknown kernel of several": (
         G + "events = 'e'\nkernels = [\n  '6.12',\n  'nokernel',\n]\n", "5:3: no kernel 'nokernel' [unknown-kernel]; "
     ),
