@@ -146,8 +146,8 @@ def _run(arguments: list[str]) -> int:
     if arguments[0].startswith("-"):
         arguments = _command_first(arguments)
     first, *rest = arguments
-    if first == "help" and rest:
-        return _command(_known(rest[0]), ["--help"])
+    if first == "help" and rest and rest[0] != "help":
+        return _command(_known(rest[0]), [*rest[1:], "--help"])
     if first in ("-h", "--help", "help"):
         from tpgen.commands.common.terminal import print_text
 

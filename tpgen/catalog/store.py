@@ -224,7 +224,9 @@ def listed(known: Sequence[StoredKernel], patterns: Sequence[str]) -> list[Store
     for pattern in patterns:
         found = _listed(known, pattern)
         if not found:
-            raise fail("unknown-kernel", f"no kernel is called {pattern!r}", hint="`tpgen catalog list` lists all")
+            names = (item.info.name for item in known)
+            hint = nearest(pattern, names, "`tpgen catalog list` lists all", cutoff=0.7)
+            raise fail("unknown-kernel", f"no kernel is called {pattern!r}", hint=hint)
         chosen += found
     return [item for item in known if item in chosen] if patterns else list(known)
 

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _unknown(code: str, known: list[str]) -> TpgenError:
-    return fail("usage", f"no code {code!r}", hint=nearest(code, known, "`tpgen explain` lists all codes"))
+    return fail("usage", f"no code {code!r}", hint=nearest(code.lower(), known, "`tpgen explain` lists all codes"))
 
 
 def explanations() -> Iterator[tuple[str, dict[str, str]]]:

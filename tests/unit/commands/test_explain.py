@@ -36,7 +36,11 @@ def test_without_one_all_are_listed() -> None:
 
 @pytest.mark.parametrize(
     ("code", "hint"),
-    [("header-unbalance", "did you mean header-unbalanced?"), ("zzzz", "`tpgen explain` lists all codes")],
+    [
+        ("header-unbalance", "did you mean header-unbalanced?"),
+        ("USAGE", "did you mean usage?"),
+        ("zzzz", "`tpgen explain` lists all codes"),
+    ],
 )
 def test_no_code(code: str, hint: str) -> None:
     assert tpgen("explain", "usage", code) == refusal(f"no code {code!r} [usage]; {hint}")

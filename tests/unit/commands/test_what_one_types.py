@@ -32,6 +32,18 @@ def test_help_of_a_command(command: str) -> None:
     assert done.out.startswith(f"usage: tpgen {command} ")
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, "sched_switch", "catalog add"])
+def test_each_command_has_the_version(command: str) -> None:
+    for flag in ("-V", "--version"):
+        assert tpgen(*command.split(), flag) == tpgen("-V")
+
+
+def test_help_of_an_act() -> None:
+    assert tpgen("help", "catalog", "add") == tpgen("catalog", "add", "--help")
+    assert tpgen("help", "catalog", "add").out.startswith("usage: tpgen catalog add ")
+    assert tpgen("help", "help") == tpgen("help")
+
+
 def test_help_of_what_is_no_command() -> None:
     assert tpgen("help", "shwo") == refusal("no command 'shwo' [usage]; did you mean show?")
     assert tpgen("help", "sched_switch").err.startswith(

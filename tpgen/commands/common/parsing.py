@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 
+from tpgen import __version__
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common.base import Quiet
 from tpgen.commands.common.options import MACRO_ACTION, MACROS, Declared, kernel_options
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that reports a mistake in one line. Each has -q."""
+    """An argparse parser that reports a mistake in one line. Each has -q and -V."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -25,6 +26,9 @@ class Parser(argparse.ArgumentParser):
         if self.add_help:
             self.add_argument(
                 "-q", "--quiet", action=_Quiet, nargs=0, default=argparse.SUPPRESS, help="print no notes on stderr"
+            )
+            self.add_argument(
+                "-V", "--version", action="version", version=f"tpgen {__version__}", help="print the version"
             )
 
     def _get_formatter(self) -> argparse.HelpFormatter:
