@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tpgen.model import Event, Record
 
 _OF_SYSCALLS = ("sys_enter_", "sys_exit_")
+# Of more events than these, nobody meant one.
+_MOST_MEANT = 5
 
 
 class EventKey(NamedTuple):
@@ -220,9 +222,9 @@ class KernelEvents(ABC):
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=hint)
         if near := self._near_systems(pattern, system):
             return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", near, "?"))
-        if candidates and system is not None:
-            known = sorted({str(key) for key in candidates})
-            return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known[:5], "?"))
+        known = sorted({str(key) for key in candidates})
+        if system is not None and 0 < len(known) <= _MOST_MEANT:  # of other systems
+            return fail("unknown-event", f"no event {pattern!r} {where}", hint=_or("did you mean", known, "?"))
         call = pattern.rpartition(":")[2].startswith(_OF_SYSCALLS)
         if call and not any(name.startswith(_OF_SYSCALLS) for name in self.names):
             hint = "only tracefs has the events of system calls: read it as root, or give --tracefs"

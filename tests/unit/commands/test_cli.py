@@ -51,7 +51,7 @@ UNKNOWN = {
         f"no event 'page_ref:sched_wakeup' {WHERE} [unknown-event]; did you mean sched:sched_wakeup?",
     ),
     "pattern that matches nothing": (
-        "nothing:*", f"no event 'nothing:*' {WHERE} [unknown-event]; ",
+        "nothing:*", f"no event 'nothing:*' {WHERE} [unknown-event]; `tpgen list` lists all events",
     ),
     "ftrace's own": ("ftrace:function", f"no event 'ftrace:function' {WHERE} [unknown-event]; "),
     "upper case": ("SCHED_SWITCH", f"no event 'SCHED_SWITCH' {WHERE} [unknown-event]; did you mean sched_switch?"),
