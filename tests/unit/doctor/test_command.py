@@ -1,4 +1,4 @@
-"""`tpgen doctor`: its page's commands on its page's program, what it takes, what it says, what it returns."""
+"""`tpgen doctor` on the program of docs/doctor.md: what it takes, what it says, what it returns."""
 
 from __future__ import annotations
 
