@@ -181,6 +181,16 @@ def test_every_document_is_in_the_list() -> None:
     assert there - {"README.md"} <= set(listed)
 
 
+NEIGHBOURS = [path for path in DOCUMENTS if path.parent.name == "neighbours"]
+
+
+@pytest.mark.parametrize("page", NEIGHBOURS, ids=lambda path: path.name)
+def test_pages_about_other_tools_have_one_shape(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#{2,} (.*)$", text, re.MULTILINE)
+    assert headings == ["How to do it there", "What tpgen adds", "Both together"]
+
+
 _LIMIT = re.compile(r"^\| [^|]+ \| (\d+)(?: (bytes|KiB|MiB|GiB))? \| `([\w.]+):(\w+)` \|$", re.MULTILINE)
 _UNITS = {"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
