@@ -1,3 +1,3 @@
-"""tpgen: what a Linux tracepoint hands to a program, found out and compiled into accessors."""
+"""tpgen: finds out which values a Linux tracepoint passes to a program, and generates accessors for them."""
 
 __version__ = "0.2.0"

@@ -20,7 +20,7 @@ def _leave(*_: object) -> None:
 
 
 def _interrupt(*_: object) -> None:
-    """Raise once: what cleans up is not interrupted by whoever is impatient."""
+    """Raise once, so that a second Ctrl-C does not interrupt the cleaning up."""
     _seen.append(True)
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     raise KeyboardInterrupt

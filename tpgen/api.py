@@ -83,10 +83,10 @@ def open_kernel(
     arch: str | None = None,
     use_cache: bool = True,
 ) -> Kernel:
-    """Open the kernel that is named, as for `--kernel`, or described by files, as for the options of their names.
+    """Open a kernel by name, like `--kernel`, or from files, like the options of the same names.
 
-    Without either it is the running one, or else the newest that came with tpgen, which a note then reports. Headers
-    that are broken cost themselves, and are among the notes. Raises `TpgenError`.
+    Without arguments it is the running kernel, or if that cannot be read the newest shipped one, which a note reports.
+    Headers that are broken are left out, with a note. Raises `TpgenError`.
     """
     from tpgen.opening import open_kernel
 
@@ -116,7 +116,7 @@ def open_kernels(*names: str, arch: str | None = None, use_cache: bool = True) -
 
 
 def join_kernels(kernels: Iterable[Kernel] | Mapping[str, Kernel]) -> Kernels:
-    """The kernels, at least one, to be generated for together; by the names of the mapping where it is one."""
+    """Join one or more kernels to generate for all of them; a mapping gives their names."""
     from tpgen.opening import apart
 
     named = kernels.items() if isinstance(kernels, Mapping) else ((None, kernel) for kernel in kernels)
@@ -172,9 +172,9 @@ def backends() -> tuple[Loaded, ...]:
 
 
 def check(kernel: Kernel, *patterns: str, module: str | None = None) -> Check:
-    """The comparisons of the kernel's sources about the tracepoints that any of the patterns means; all without one.
+    """Compare the sources of the kernel, for the tracepoints that match a pattern, or for all without a pattern.
 
-    Raises `TpgenError` `bad-pattern`, and `unknown-event` where a pattern means none.
+    Raises `TpgenError`: `bad-pattern`, or `unknown-event` if a pattern matches none.
     """
     events = kernel._events
     keys = events.select_all(patterns or ("*",), module)
@@ -220,8 +220,8 @@ def atlas(
 ) -> SiteTotal:
     """Write a static site about the events of these kernels below `directory`; returns the counts of its files.
 
-    Without kernels these are all that are stored, with `arch` those of that architecture. `base_url` is the address
-    that the site will have, for its sitemap. Raises `TpgenError`, `usage` where something else than a site is there.
+    Without kernels these are all stored ones, with `arch` only those of that architecture. `base_url` is the address
+    of the site, for its sitemap. Raises `TpgenError`; `usage` if the directory has something else than a site.
     """
     from tpgen.atlas.publish import checked_url, publish
     from tpgen.atlas.site import Atlas
@@ -263,17 +263,17 @@ class Tracepoint:
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """The comparisons of what the kernel's sources say of it."""
+        """The comparisons of the kernel's sources about it."""
         return tuple(self._kernel.comparisons(self._key))
 
     def why_not(self, form: Form) -> str | None:
-        """The reason why there are no values of that form, None where there are."""
+        """Return why the tracepoint has no values of that form; None if it has them."""
         return missing(self.event, form)
 
     def values(self, form: Form) -> tuple[Value, ...]:
-        """The raw arguments by slot, or the fields of the classic record, and where in the context they lie.
+        """Return the raw arguments by slot, or the fields of the classic record, with their places in the context.
 
-        Raises `TpgenError` `no-such-form`, and `CheckFailed` where the kernel's sources contradict each other.
+        Raises `TpgenError` `no-such-form`, and `CheckFailed` if the kernel's sources contradict each other.
         """
         from tpgen.values import classic_values, raw_values
 
@@ -287,7 +287,7 @@ class Tracepoint:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The comparisons of a kernel's sources, and diagnostics of what its headers hold that was not read."""
+    """The comparisons of a kernel's sources, and diagnostics about parts of its headers that were not read."""
 
     comparisons: tuple[Comparison, ...]
     skipped: tuple[Diagnostic, ...]
@@ -321,9 +321,9 @@ class StoredKernels(tuple["StoredKernel", ...]):
 
 
 class GeneratedFiles(list[GeneratedFile]):
-    """Generated files. `notes` tell what of the tracepoints that patterns meant was left out, and why.
+    """Generated files. `notes` report matched tracepoints that were left out, and why.
 
-    The severity of one is `error` where sources contradict each other about a tracepoint.
+    The severity of a note is `error` if sources contradict each other about the tracepoint.
     """
 
     def __init__(self, files: Iterable[GeneratedFile], notes: tuple[Diagnostic, ...]) -> None:
@@ -368,9 +368,9 @@ class Kernel:
         return self._events.target
 
     def query(self, *patterns: str, module: str | None = None) -> tuple[Tracepoint, ...]:
-        """The tracepoints that any of the patterns means, as on the command line; all without one.
+        """Return the tracepoints that match a pattern, as on the command line; without a pattern all of them.
 
-        Raises `TpgenError` `bad-pattern`, and `unknown-event` where a pattern means none.
+        Raises `TpgenError`: `bad-pattern`, or `unknown-event` if a pattern matches none.
         """
         keys = self._events.select_all(patterns or ("*",), module)
         events = self._events.events(keys)
@@ -384,7 +384,7 @@ class Kernel:
         return check(self, *patterns, module=module).findings
 
     def raw_support(self) -> tuple[bool | None, Sequence[Evidence]]:
-        """Whether it supports raw tracepoints, None where nothing decides; and the evidence."""
+        """Return whether it supports raw tracepoints (None if unknown), and the evidence."""
         from tpgen.probe import answer, of_kernel
 
         evidence = of_kernel(self._events)
@@ -399,13 +399,13 @@ class Kernel:
         options: Mapping[str, OptionValue] | None = None,
         values: bool = False,
     ) -> GeneratedFiles:
-        """The files that a backend makes of the tracepoints; in all of its forms if none is named.
+        """Generate files for the tracepoints with a backend, in all of its forms if none is named.
 
         With `values`, which is for backend bpf, these are headers with the names of values of arguments and fields.
 
-        What a pattern means as well, and has no such form or fails its check, is left out, and `notes` of the result
-        say so. Raises `TpgenError`; `CheckFailed` where sources contradict each other about a tracepoint that is named
-        in full, or about all.
+        A tracepoint that a pattern matches, but that has no such form or fails its check, is left out; `notes` of the
+        result report it. Raises `TpgenError`; `CheckFailed` if sources contradict each other about a tracepoint that
+        is named in full, or about all of them.
         """
         alone = join_kernels([self])
         return alone.generate(*patterns, backend=backend, forms=forms, module=module, options=options, values=values)
@@ -420,7 +420,7 @@ class Kernels:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that tell the kernels apart, as generated files have them."""
+        """The names of the kernels in generated files."""
         return tuple(self._events)
 
     def __getitem__(self, name: str) -> Kernel:

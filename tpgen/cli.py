@@ -85,7 +85,7 @@ def _open_streams() -> None:
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether an exception came of Ctrl-C: Python wraps whatever is raised while it makes a class, for one."""
+    """Whether an exception comes from Ctrl-C. Python wraps those that are raised while it makes a class, for one."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -125,7 +125,7 @@ def _say(text: str) -> None:
 
 
 def _drop_stdout() -> None:
-    """Let whatever is still to be written to stdout go nowhere."""
+    """Discard what is still to be written to stdout."""
     try:  # noqa: SIM105  # contextlib takes longer to import
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):  # it is no stream of the process
@@ -180,7 +180,7 @@ _VALUED = ("-o", "--output", "-b", "--backend", *(option.flag for option in KERN
 
 
 def _command_first(arguments: list[str]) -> list[str]:
-    """The arguments with the command in front, where options stand before it."""
+    """The arguments with the command first, if options come before it."""
     rest = iter(enumerate(arguments))
     for at, word in rest:
         if word in COMMANDS:

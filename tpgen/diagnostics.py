@@ -40,7 +40,7 @@ class Position(NamedTuple):
 class Diagnostic(NamedTuple):
     """One finding: a stable `code` for programs, a `message` and a `hint` for people.
 
-    `chain` is how the place came about, innermost first: the macro expansions of a header, for example.
+    `chain` are the steps that led to the place, innermost first, for example the macro expansions of a header.
     """
 
     code: str
@@ -72,14 +72,14 @@ class Diagnostic(NamedTuple):
         }
 
     def _text(self, head: str) -> str:
-        """The message behind its head. Text from an input may hold anything: what cannot be printed is escaped."""
+        """The message without its head. Text from an input is escaped if it cannot be printed."""
         chain = "".join(f", {link}" for link in self.chain)
         hint = f"; {self.hint}" if self.hint else ""
         return printable(f"{head}{self.message}{chain} [{self.code}]{hint}")
 
 
 class TpgenError(Exception):
-    """Raised where a stage cannot go on; carries the diagnostics that say why."""
+    """Raised if a stage cannot continue; it has the diagnostics with the reasons."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
         assert diagnostics, "an error without a diagnostic explains nothing"
@@ -144,7 +144,7 @@ def described(error: BaseException) -> str:
 def excerpt(text: str, position: Position, width: int | None = None) -> str:
     """The line of `text` that `position` is in and a caret under its column; "" where it is in none.
 
-    Of a line that has no room in `width` it is what is around the column.
+    If the line is longer than `width`, it is the part around the column.
     """
     lines = text.split("\n")
     if position.line is None or not 0 < position.line <= len(lines):
@@ -159,7 +159,7 @@ def excerpt(text: str, position: Position, width: int | None = None) -> str:
 
 
 def shortened(text: str) -> str:
-    """`text`, or its beginning where it is too long for a message."""
+    """`text`, or its beginning if it is too long for a message."""
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -176,7 +176,7 @@ def printable_lines(text: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    """JSON with what cannot be printed, which is in its strings alone, escaped as JSON escapes it."""
+    """JSON in which characters that cannot be printed are escaped; they are only in its strings."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c == "\n" or c.isprintable() else _json_escape(c) for c in text)

@@ -56,10 +56,10 @@ class Array:
 
 @frozen
 class Struct:
-    """A struct or a union (`keyword`), opaque: a tracepoint hands out its address or its bytes.
+    """A struct or a union (`keyword`), without its members: a tracepoint has its address or its bytes.
 
-    `name` is None for an anonymous one; `size_bytes` and `align_bytes` are None when unknown or not asked for (behind a
-    pointer). `forward` tells one that BTF has as declared only, which is another kind to a relocation.
+    `name` is None for an anonymous one; `size_bytes` and `align_bytes` are None if unknown or not needed (behind a
+    pointer). `forward` means that BTF only declares it, which is another kind to a relocation.
     """
 
     keyword: str
@@ -133,9 +133,9 @@ class Nullness(StrEnum):
 
 @frozen
 class Argument:
-    """Argument number `slot` (a u64 at `ctx[slot]`) of a raw tracepoint; `name` is None where no source names it.
+    """Argument number `slot` (a u64 at `ctx[slot]`) of a raw tracepoint; `name` is None if no source has it.
 
-    `nullness` is None for what is no pointer, and where no source tells.
+    `nullness` is None if the argument is no pointer, or if no source knows.
     """
 
     name: str | None
@@ -148,7 +148,7 @@ class Argument:
 class Field:
     """A member of the classic record, as TP_STRUCT__entry declares it.
 
-    `type` is the declared type; for a dynamic field it is the element's type (None when no source tells it) and
+    `type` is the declared type; for a dynamic field it is the element's type (None if no source has it) and
     `offset_bytes`/`size_bytes` are those of the u32 locator. A syscalls: argument is declared narrower than the
     `size_bytes` of the slot that holds it. `name` is without the `__data_loc_`/`__rel_loc_` prefix.
     """
@@ -181,7 +181,7 @@ class Record:
 @frozen
 class Register:
     """A register of a system call that the kernel saved: `size_bytes` at `offset_bytes` of the `struct pt_regs` that
-    its tracepoint hands out, or of the current `struct task_struct` where `of_task`.
+    its tracepoint has, or of the current `struct task_struct` where `of_task`.
 
     `name` is the member's; `mask` has the bits that count, None where all do.
     """
@@ -215,7 +215,7 @@ SYSCALL_TRACEPOINTS = ("sys_enter", "sys_exit")
 class Syscall:
     """A system call as the raw tracepoint `tracepoint`, sys_enter or sys_exit, which all calls share, reports it.
 
-    `number` is the call's, and `registers` say where the rest is found; each is None where unknown.
+    `number` is that of the call. `registers` are the places of its arguments. Each is None if unknown.
     """
 
     tracepoint: str
@@ -252,7 +252,7 @@ class Origin(StrEnum):
 
 @frozen
 class Alternative:
-    """A definition of an event in a header, and the condition that it stands under; None where there is none."""
+    """A definition of an event in a header, and the condition of the `#if` around it, None without one."""
 
     position: Position
     condition: str | None
@@ -268,11 +268,11 @@ class Event:
 
     The key is (`module`, `name`): module is None for vmlinux. `attach_name` is what raw_tp and tp_btf attach to, None
     when the event has no tracepoint of its own (syscalls:). `args` is None when unknown and () when there are none.
-    `class_candidates` holds the equally good classes where `class_name` could not be decided. `sleepable` tells
-    that programs may sleep there, `ambiguous` that another of the kernel's images has a tracepoint of the same name.
+    `class_candidates` are the classes that fit equally well, if `class_name` could not be decided. `sleepable` means
+    that programs can sleep there, `ambiguous` that another image of the kernel has a tracepoint of the same name.
     `nullness_origin` is the source of the arguments' nullness. `syscall` is that of a syscalls: event.
-    `alternatives` are the definitions in headers: several where nothing decides which of them this kernel has, and then
-    only what all of them have in common is known.
+    `alternatives` are the definitions in headers. If nothing decides which one this kernel has, there are several, and
+    only what they have in common is known.
     """
 
     system: str | None
@@ -298,14 +298,14 @@ class Event:
 
     @property
     def image(self) -> str | None:
-        """The module, or `vmlinux` where BTF has the event there; None where nothing tells.
+        """The module, or `vmlinux` if BTF has the event there; None if unknown.
 
-        Headers and format files are of vmlinux and of modules alike.
+        Headers and format files do not show it.
         """
         in_vmlinux = self.kind == Kind.SYSCALL or self.args_origin in _OF_AN_IMAGE
         return self.module or ("vmlinux" if in_vmlinux else None)
 
     @property
     def title(self) -> str:
-        """`system:name`, or the bare name where no source has the system."""
+        """`system:name`, or only the name if no source has the system."""
         return f"{self.system}:{self.name}" if self.system else self.name

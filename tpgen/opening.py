@@ -47,14 +47,14 @@ def open_kernel(request: KernelRequest, report: Report) -> KernelEvents:
 
 
 def open_kernels(requests: Iterable[KernelRequest], report: Report) -> dict[str, KernelEvents]:
-    """Open the kernels of several requests, as `open_kernel` does, and as `apart` tells them."""
+    """Open the kernels of several requests with `open_kernel`, and name them with `apart`."""
     return apart((None, open_kernel(request, report)) for request in expanded(requests))
 
 
 def on_hand(big_endian: Container[bool], arch: str | None = None) -> list[KernelRequest]:
-    """Requests for all shipped kernels of these byte orders, and for the running one where it can be asked.
+    """Requests for all shipped kernels of these byte orders, and for the running one if it can be read.
 
-    With `arch` those of that architecture alone. Raises `unknown-arch`.
+    With `arch` only those of that architecture. Raises `unknown-arch`.
     """
     from tpgen.catalog.store import stored_kernels
 
@@ -67,10 +67,10 @@ def on_hand(big_endian: Container[bool], arch: str | None = None) -> list[Kernel
 
 
 def open_fleet(names: Sequence[str], arch: str | None, report: Report) -> dict[str, KernelEvents]:
-    """Open all kernels that any of the names means, as `--kernel` does, oldest first; all stored ones without a name.
+    """Open all kernels that match a name, like `--kernel`, oldest first; without a name all stored ones.
 
-    With `arch` those of that architecture alone. Kernels of one file come from one opened catalog, so that they share
-    what is read of it. Files that cannot be read are reported where no name asks for them. Raises `TpgenError`.
+    With `arch` only those of that architecture. Kernels of one file share one opened catalog, and what is read from it.
+    Files that cannot be read are reported, unless a name asks for them. Raises `TpgenError`.
     """
     from tpgen.catalog.read import Catalog
     from tpgen.catalog.store import located, stored_kernels
@@ -109,7 +109,7 @@ def open_by_name(requests: Iterable[KernelRequest], report: Report) -> dict[str,
 
 
 def _named_by(request: KernelRequest) -> str | None:
-    """The name of the kernel of a request; None where its catalog has it."""
+    """The name of the kernel of a request; None if its catalog has the name."""
     if request.kernel is not None:
         return "live" if request.kernel == "live" else None
     if request.has_files:
@@ -118,9 +118,9 @@ def _named_by(request: KernelRequest) -> str | None:
 
 
 def expanded(requests: Iterable[KernelRequest]) -> list[KernelRequest]:
-    """The requests, with one for each kernel in place of one that names several, by a glob or a file, each once.
+    """The requests. A request that names several kernels, by a glob or a file, becomes one for each kernel.
 
-    Raises `unknown-kernel` where there is none, and what is wrong with the file.
+    Each kernel is there once. Raises `unknown-kernel` if there is none, and errors about the file.
     """
     return list(dict.fromkeys(request._replace(kernel=name) for request in requests for name in _names(request)))
 
@@ -135,9 +135,9 @@ def _names(request: KernelRequest) -> Sequence[str | None]:
 
 
 def apart(opened: Iterable[tuple[str | None, KernelEvents]]) -> dict[str, KernelEvents]:
-    """The kernels by names of their own, each once: those that are given, else of the catalog, else the release.
+    """The kernels by unique names, each once: the given name, else that of the catalog, else the release.
 
-    The oldest is the first, by the releases; in the order that they have where a release is not known.
+    They are sorted by release, oldest first. Kernels whose release is unknown stay in their order.
     """
     kernels: dict[object, tuple[str, KernelEvents]] = {}
     for name, kernel in opened:
@@ -163,17 +163,17 @@ def _identity(kernel: KernelEvents) -> object:
 
 
 def _name_of(kernel: KernelEvents) -> str:
-    """The name of a kernel beside others, which says nothing of this machine: files have paths in their label."""
+    """The name of a kernel among others. It contains nothing of this machine; labels of files have paths."""
     if kernel.label == LIVE_LABEL or not hasattr(kernel, "catalog"):
         return kernel.release or "unknown release"
     return kernel.label
 
 
 def open_catalog(request: KernelRequest, report: Report) -> CatalogKernel | None:
-    """Open the kernel from a catalog where a name means one, or where no kernel is named and none can be asked.
+    """Open the kernel from a catalog: if the name means one, or without a name if the running one cannot be read.
 
-    None where sources are meant. Raises `TpgenError` where options contradict each other or have no effect,
-    `unknown-kernel`, and what is wrong with the catalog.
+    None if sources are meant. Raises `TpgenError` if options contradict each other or have no effect,
+    `unknown-kernel`, and errors about the catalog.
     """
     _refuse_useless(request)
     if request.kernel == "live" or (request.kernel is None and (request.has_files or live_kernel_askable())):
@@ -267,9 +267,9 @@ def open_named(name: str, report: Report) -> KernelEvents:
 
 
 def kernel_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words up to the first that names no kernel, and the others, which are patterns of events.
+    """The words before the first that does not name a kernel, and the others, which are patterns of events.
 
-    What could be an event's name means a kernel only where it is `live` or that of a stored one, not a file.
+    A word that could be the name of an event means a kernel only if it is `live` or a stored kernel, not a file.
     """
     number = next((number for number, word in enumerate(words) if not _names_kernel(word)), len(words))
     return list(words[:number]), list(words[number:])
@@ -300,8 +300,9 @@ class Compared(NamedTuple):
 def compare_sources(request: KernelRequest, patterns: Sequence[str], module: str | None, report: Report) -> Compared:
     """Compare the sources of the kernel of a request, for the events that any of the patterns means.
 
-    A catalog has stored its comparisons. Headers alone are compared with the running kernel. Where they are a driver's
-    and no event is named, all of theirs are meant, and what of them cannot be read is an error. Raises `TpgenError`.
+    A catalog has its comparisons stored. Headers without other files are compared with the running kernel. For headers
+    of a driver without a pattern, all of their events are compared, and a part that cannot be read is an error. Raises
+    `TpgenError`.
     """
     catalog = open_catalog(request, report)
     if catalog is not None and not request.headers:
@@ -349,10 +350,10 @@ def open_sources(
     contents: Mapping[str, bytes] | None = None,
     syscalls: bool = False,
 ) -> Sources:
-    """Open the sources of a request; `contents` are those of files that are not on disk under their names.
+    """Open the sources of a request; `contents` are the contents of files that are not on disk under their names.
 
-    With `syscalls` the C files beside the headers are read as well. Raises `TpgenError` where the sources contradict
-    each other.
+    With `syscalls` the C files beside the headers are read too. Raises `TpgenError` if the sources contradict each
+    other.
     """
     from tpgen.kernel.sources import open_files, open_live
 

@@ -1,9 +1,9 @@
 """Writing generated files: all or nothing, atomically, and only what changed.
 
-A symbolic link at the end of a path that the user named is followed, and its target replaced, unless it is somebody
-else's in a directory that everybody may write to, such as /tmp. Below the directory of a build (`inside`) none is
-followed, at whatever place: each step is taken from the directory before it, so that no race leads out either. A file
-that is replaced keeps its mode and, as far as this user may, its owner.
+A symbolic link at the end of a path that the user named is followed, and its target replaced, unless it belongs to
+another user in a directory that everybody can write to, such as /tmp. Below the directory of a build (`inside`) no link
+is followed: each step starts at the directory before it, so that a race cannot lead out either. A file that is replaced
+keeps its mode and, if this user is permitted to set it, its owner.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Place(NamedTuple):
         return self.path[: self.path.rfind("/") + 1]
 
     def status(self, follow: bool = False) -> os.stat_result | None:
-        """The status of what is there, None where there is nothing."""
+        """The status of the file at the place, None if there is none."""
         try:
             return os.stat(self.name, dir_fd=self.directory, follow_symlinks=follow)
         except FileNotFoundError:
@@ -107,7 +107,7 @@ class _Named:
 
 
 class Inside:
-    """A directory and what is below it, where no name and no symbolic link leads out. Names are as `is_inside` has it.
+    """A directory and everything below it. No name and no symbolic link leads out. `is_inside` checks the names.
 
     Its methods raise `TpgenError` `unwritable`. Close it.
     """
@@ -135,7 +135,7 @@ class Inside:
         return place, place.status() is not None
 
     def read(self, name: str) -> bytes | None:
-        """The content of a regular file, None where there is none."""
+        """The contents of a regular file, None if there is none."""
         try:
             return self.place(name, make=False)[0].read()
         except (OSError, TpgenError):
@@ -228,7 +228,7 @@ def _make_directories(path: str, made: list[str]) -> None:
 
 @contextlib.contextmanager
 def _parents(path: str) -> Iterator[None]:
-    """Make the directories above a file; those that are empty are removed again where the block raises."""
+    """Make the directories above a file. If the block raises, those that are empty are removed again."""
     made: list[str] = []
     parent = os.path.dirname(path)
     try:
@@ -338,7 +338,7 @@ def _write_into(path: str, data: bytes) -> list[str]:
 def replacing(path: str) -> Iterator[str]:
     """Yield the path of a new file to fill; it replaces that at `path` when the block ends. Raises `unwritable`.
 
-    What is written to it is on disk by then, whatever happens to the machine. Directories are made as needed.
+    The contents are on disk then, also after a crash of the machine. Missing directories are made.
     """
     with _parents(path), _replacing(path) as new:
         yield new
@@ -369,7 +369,7 @@ def _replacing(path: str) -> Iterator[str]:
 
 
 def _replace(contents: Iterable[tuple[_Place, bool, Data]]) -> list[str]:
-    """Put each content at its place, except where the same is there already; return the paths of the others.
+    """Put each content at its place, unless the file has it already; return the paths of files that changed.
 
     False means that there is nothing at the place, True that there may be.
     """
@@ -439,7 +439,7 @@ def _target(place: _Place) -> _Place:
 
 
 def _may_follow(path: str, link: os.stat_result) -> bool:
-    """Whether a link may be followed, as the kernel decides it where fs.protected_symlinks is set."""
+    """Whether a link can be followed, by the rule of the kernel for fs.protected_symlinks."""
     directory = os.stat(os.path.dirname(path) or ".")
     for_all = stat.S_ISVTX | stat.S_IWOTH
     return directory.st_mode & for_all != for_all or link.st_uid in (os.geteuid(), directory.st_uid)

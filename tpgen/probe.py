@@ -1,7 +1,7 @@
 """Evidence that a kernel supports raw tracepoints (BPF_PROG_TYPE_RAW_TRACEPOINT), or does not.
 
-The most decisive evidence is asked for first. Live, a program of two instructions is loaded and opened; nothing is ever
-attached. Offline, BTF tells, or a symbol; what is not there proves nothing: BTF can be stripped, a System.map can
+The strongest evidence comes first. On the running kernel, a program of two instructions is loaded and opened; nothing
+is attached. Otherwise BTF or a symbol is evidence. A missing one proves nothing: BTF can be stripped, a System.map can
 be a stub. A release is only a hint, since vendors backport. No event is resolved.
 """
 
@@ -23,14 +23,14 @@ LIVE_SYMBOLS = "/proc/kallsyms"
 
 @frozen
 class Evidence:
-    """A single piece of evidence. `supported` is None where it does not decide."""
+    """A single piece of evidence. `supported` is None if it does not decide."""
 
     what: str
     supported: bool | None
 
 
 def answer(evidence: Iterable[Evidence]) -> bool | None:
-    """Whether raw tracepoints are supported; None where nothing decides."""
+    """Whether raw tracepoints are supported; None if nothing decides."""
     return next((item.supported for item in evidence if item.supported is not None), None)
 
 

@@ -1,6 +1,6 @@
-"""Values: where in its context a program finds what a tracepoint hands out, and what it may do with it.
+"""Values: the places of a tracepoint's values in the context of a program, and what the program can do with them.
 
-What a translator of tracing scripts asks for each `$name`, of raw arguments and of record fields alike.
+A translator of tracing scripts needs these for each `$name`, for raw arguments and for fields of records.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ WRITABLE_TRACEPOINTS = frozenset(("bpf_test_finish", "nbd_send_request"))
 class Value(NamedTuple):
     """A raw argument or a field of the classic record.
 
-    `offset_bytes` and `size_bytes` are those of the value's own bytes in the context: on a big-endian target they are
-    the last ones of a slot. `size_bytes` is None for a struct that the sources do not define.
+    `offset_bytes` and `size_bytes` are the place of the value's own bytes in the context; on a big-endian target these
+    are the last ones of a slot. `size_bytes` is None for a struct that the sources do not define.
 
-    `name` is None where no source names it. `type` is the declared one, that of the elements for a `dynamic` field
-    (whose bytes are its locator), and None where no source tells. `kind` is int, float, enum, ptr, struct, union, array
-    or dynamic; None for a name that no source explains. `pointee` is what a pointer points to and an array is made of.
+    `name` is None if no source has it. `type` is the declared one, for a `dynamic` field (whose bytes are its locator)
+    that of the elements, and None if no source has it. `kind` is int, float, enum, ptr, struct, union, array
+    or dynamic; None for a type that no source defines. `pointee` is what a pointer points to or an array contains.
 
-    `dereferencable` tells whether there is an object of a known kind to be had through the value, as `*v`, `v->member`
-    or `v[0]`: not through `void *` or a pointer to a function. `writable` tells whether programs may write there.
+    `dereferencable` says whether the value points to an object of a known type, for `*v`, `v->member` or `v[0]`; it is
+    False for `void *` and for a pointer to a function. `writable` says whether programs can write to that object.
     """
 
     name: str | None
@@ -63,7 +63,7 @@ class Value(NamedTuple):
 
     @property
     def declaration(self) -> str | None:
-        """The value as the kernel declares it, None where its type is unknown; `arg0` where it has no name."""
+        """The value as the kernel declares it; None if its type is unknown. Without a name it is called `arg0`."""
         if self.type is None:
             return None
         name = self.name or f"arg{self.slot}"
@@ -80,7 +80,7 @@ def raw_values(event: Event, target: Target) -> tuple[Value, ...]:
 
 
 def classic_values(event: Event, target: Target) -> tuple[Value, ...]:
-    """The fields of an event's classic record, all of which are placed, in their order."""
+    """The fields of an event's classic record in their order; all of them must have an offset."""
     assert event.record is not None
     return tuple(_field(field, event.kind, target) for field in event.record.fields)
 

@@ -1,1 +1,1 @@
-"""The atlas: a static site of what the events of kernels hand out, and of what changed between the kernels."""
+"""The atlas: a static site with the events of kernels, and with what changed between the kernels."""

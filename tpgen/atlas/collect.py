@@ -1,4 +1,4 @@
-"""The events of all kernels with their histories, and all that pages tell of them."""
+"""The events of all kernels with their histories, and all facts for their pages."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _paths(names: Sequence[Known]) -> list[str]:
 def entries(
     found: Sequence[Located], kernels: Sequence[Kernel], opened: Mapping[str, KernelEvents]
 ) -> tuple[Entry, ...]:
-    """The entries of events, in their order. All that pages tell of them is read, and the kernels are asked no more."""
+    """The entries of events in their order. All facts for their pages are read; the kernels are not needed then."""
     standing = [list(_standing(each.history, kernels)) for each in found]
     wanted: dict[Kernel, list[EventKey]] = {}
     for members in standing:

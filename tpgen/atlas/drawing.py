@@ -1,4 +1,4 @@
-"""The drawing of a record: rows of eight bytes, each cut into what lies there."""
+"""The drawing of a record: rows of eight bytes, each divided into its fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_ROWS = 4
 class Cell(NamedTuple):
     """Some bytes of a row that belong together: of the field `name`, of the `pad`, or of a `hole` (`name` is None).
 
-    `goes_on` tells that the field began in an earlier row.
+    `goes_on` means that the field began in an earlier row.
     """
 
     kind: str

@@ -38,7 +38,7 @@ class Atlas(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """All facts that a site tells: the kernels are asked no more."""
+    """All facts of a site; the kernels are not needed after that."""
 
     base_url: str | None
     kernels: tuple[Kernel, ...]
@@ -47,7 +47,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(atlas: Atlas) -> Prepared:
-    """Read all that a site tells of the kernels of an atlas."""
+    """Read all facts about the kernels of an atlas."""
     history = histories(atlas.opened)
     kernels = known_kernels(history, atlas.opened)
     events = located(history)

@@ -1,4 +1,4 @@
-"""The types that have a page: who hands one out is a question; of plain numbers it is none."""
+"""The types that have a page; plain numbers have none."""
 
 from __future__ import annotations
 

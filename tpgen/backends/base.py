@@ -52,11 +52,11 @@ class JoinedRequest(NamedTuple):
 
 
 class KernelRequests(NamedTuple):
-    """Requests of one kernel, event by event in the order in which the user asked.
+    """The requests for one kernel, event by event, in the order of the user.
 
-    `label` names the kernel in messages, `release` is its uname -r, None where unknown. `raw_evidence` tells, when it
-    is called, whether the kernel supports raw tracepoints: `tpgen.probe.answer` draws the conclusion.
-    With `is_stand_in` nobody named this kernel: it stands for the running one, which cannot be asked.
+    `label` names the kernel in messages. `release` is its uname -r, None if unknown. `raw_evidence` returns the
+    evidence about raw tracepoints when it is called; `tpgen.probe.answer` draws the conclusion. With `is_stand_in` the
+    user did not name this kernel: it replaces the running one, which cannot be read.
     """
 
     label: str
@@ -68,7 +68,7 @@ class KernelRequests(NamedTuple):
 
     @property
     def release_text(self) -> str | None:
-        """The release as generated files tell it, None where unknown."""
+        """The release for generated files, None if unknown."""
         return (
             f"{self.release}, in place of a running kernel that cannot be asked" if self.is_stand_in else self.release
         )
@@ -91,11 +91,11 @@ class Option(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Everything that one rendering is made from; it may get more members, which no backend has to look at.
+    """The input of one rendering. Later versions may add members, which backends can ignore.
 
-    `kernels` is one, but for a backend that says `several_kernels`. `options` has every option of the backend. `joined`
-    are the requests of several kernels, oldest first, joined by the event's name; none where there is one kernel.
-    `in_directory` tells that the files are to lie beside each other, each under its own name.
+    `kernels` has one item, unless the backend sets `several_kernels`. `options` has a value for every option of the
+    backend. `joined` are the requests of several kernels, oldest first, joined by the name of the event; it is empty
+    for one kernel. `in_directory` says that the files will lie in one directory, each under its own name.
     """
 
     kernels: tuple[KernelRequests, ...]
@@ -158,8 +158,8 @@ class Backend(Protocol):
         ...
 
     def render(self, job: Job) -> Iterable[GeneratedFile]:
-        """The files: one for each request, event, system or kernel, or one alone, as the backend's users need them.
+        """Return the files: one for each request, event, system or kernel, or one in all, as the users need them.
 
-        Raises `TpgenError` where the input is at fault; any other exception is the backend's own fault, and told so.
+        Raises `TpgenError` if the input is at fault. Any other exception is reported as a fault of the backend.
         """
         ...

@@ -1,4 +1,4 @@
-"""Backend `bpftrace`: a script that prints what the events hand out, with every value under its name and type.
+"""Backend `bpftrace`: a script that prints the values of events, each with its name and type.
 
 bpftrace takes the fields of a record from the kernel that it runs on; of the raw arguments it knows no more than that
 they are 64 bits each, so that the script cuts them to their types.

@@ -33,8 +33,8 @@ class GenerateRequest(NamedTuple):
 
 class Generated(NamedTuple):
     """The result of `generate`. `files` is a one-shot iterator that renders each file when it is consumed, which can
-    fail as `Loaded.render` says. `events` counts those that the patterns matched, `requests` the forms of them.
-    `refused` are the findings about matched events that therefore have no files.
+    fail like `Loaded.render`. `events` counts the events that matched the patterns, `requests` their forms. `refused`
+    are the findings about matched events; these events have no files.
     """
 
     files: Iterator[GeneratedFile]
@@ -45,14 +45,14 @@ class Generated(NamedTuple):
 
 
 class CheckFailed(TpgenError):
-    """Raised where the sources contradict each other about an event of the request."""
+    """Raised if the sources contradict each other about an event of the request."""
 
 
 def generate(renderer: Loaded, kernel: KernelEvents, request: GenerateRequest, partial: bool = False) -> Generated:
-    """Generate the files for `request`. Only what passed its checks reaches a backend.
+    """Generate the files for `request`. A backend gets only events that passed the check.
 
-    Raises `CheckFailed` with all findings, with `partial` only where every event has one; `TpgenError` for a request
-    that cannot be met, `no-such-form` among them.
+    Raises `CheckFailed` with all findings; with `partial` only if every event has one. Raises `TpgenError`, for example
+    `no-such-form`, if the request cannot be fulfilled.
     """
     forms = forms_of(renderer, request.named)
     keys = kernel.select_all(request.patterns, request.module)
@@ -87,7 +87,7 @@ def raw_evidence(kernel: KernelEvents) -> Sequence[Evidence]:
 
 
 def forms_of(renderer: Loaded, named: Sequence[Form]) -> list[Form]:
-    """The `named` forms, or all that the backend has where none is named. Raises `usage` for one that it has not."""
+    """The `named` forms, or all forms of the backend if none is named. Raises `usage` for a form that it has not."""
     if unknown := set(named) - set(renderer.backend.forms):
         form, has = min(unknown), ", ".join(renderer.backend.forms)
         raise fail("usage", f"backend {renderer.plugin.name} has no {form} form", hint=f"it has {has}")

@@ -1,4 +1,4 @@
-"""Backend `python`: decoders for the records that trace_pipe_raw and perf hand out, in a module of their own.
+"""Backend `python`: decoders for the records from trace_pipe_raw and perf, in a module of their own.
 
 The generated module needs nothing but Python's standard library, and reads records of the kernel's byte order on any
 machine.

@@ -1,9 +1,9 @@
-"""Which backends there are: the entry points of the group `tpgen.backends`, ours and those of other packages.
+"""Finding backends: the entry points of the group `tpgen.backends`, ours and those of other packages.
 
 Reading the entry points of an environment takes as long as half of a run (importlib.metadata: 38 ms). So our own ones
-are repeated in `BUILT_IN`, which a test holds against pyproject.toml, and nobody reads entry points as long as only
-built-in backends are asked for. From there on all go the same way: `Plugin.load` imports, calls and examines each, and
-`Loaded.render` examines what each makes.
+are repeated in `BUILT_IN`, which a test compares with pyproject.toml, and entry points are not read if only built-in
+backends are used. After that all are treated alike: `Plugin.load` imports, calls and checks each, and `Loaded.render`
+checks its files.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ class Plugin(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A backend that has what the interface asks for, and where it is from."""
+    """A backend that fulfils the interface, and the package that it is from."""
 
     plugin: Plugin
     backend: Backend
 
     @property
     def takes_dynamic_events(self) -> bool:
-        """Whether it is given events without a tracepoint of their own, as it may say: `dynamic_events = True`."""
+        """Whether it gets events without a tracepoint of their own: it sets `dynamic_events = True`."""
         return getattr(self.backend, "dynamic_events", False) is True
 
     def options(self, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
@@ -116,10 +116,10 @@ class Loaded(NamedTuple):
         return {name: given.get(name, option.default) for name, option in known.items()}
 
     def render(self, job: Job) -> Iterator[GeneratedFile]:
-        """The files that the backend makes of `job`, each made when it is consumed: a kernel's are too many to hold.
+        """The files that the backend makes for `job`. Each is made when it is consumed: memory has no room for all.
 
-        Raises `TpgenError` on the way: what the backend has to say of the input; `backend-broken` where the backend
-        fails or makes what cannot be written; `same-name` where two files would be one.
+        Raises `TpgenError` meanwhile: an error of the backend about the input; `backend-broken` if the backend fails or
+        makes something that cannot be written; `same-name` if two files have one name.
         """
         assert len(job.kernels) == 1 or self.backend.several_kernels, "asked for what the backend cannot do"
         names: set[str] = set()
@@ -131,7 +131,7 @@ class Loaded(NamedTuple):
             yield file
 
     def _same_name(self, job: Job, name: str) -> TpgenError:
-        """The `same-name` of a file, with the first events that are called alike where there are any."""
+        """The error `same-name` for a file, with the first events that have the same name, if there are any."""
         hint = "its file names must be different for each event: please report it to its author"
         by_name: dict[str, dict[Event, None]] = {}
         of_one = (request.event for kernel in job.kernels for request in kernel.requests)
@@ -144,7 +144,7 @@ class Loaded(NamedTuple):
         return fail("same-name", f"{self.plugin} makes two files with the name {name}", hint=hint)
 
     def _render(self, job: Job) -> Iterator[GeneratedFile]:
-        """The files of another package's backend, of which nothing is taken for granted."""
+        """The files of a backend of another package; everything about them is checked."""
         with self.plugin._theirs("failed"):
             files = iter(self.backend.render(job))
         while True:
@@ -264,7 +264,7 @@ def _made(value: str) -> Backend:
 
 
 class _Examined:
-    """Another package's backend, whose attributes are asked for once: they may be properties that do as they like."""
+    """A backend of another package. Its attributes are read once, because they can be properties that change."""
 
     def __init__(self, backend: object) -> None:
         for name in (*_MEMBERS, "render"):

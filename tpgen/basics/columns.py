@@ -30,7 +30,7 @@ def aligned(
 
 
 def in_blocks(rows: Iterable[Sequence[str]], width: int | None = None) -> Iterator[str]:
-    """The lines of a table of which nothing is cut: what has no room in `width` stands below the other columns."""
+    """The lines of a table in which nothing is cut: text that does not fit into `width` is below the other columns."""
     return _in_blocks(list(rows), (), width)
 
 

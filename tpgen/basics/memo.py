@@ -1,4 +1,4 @@
-"""Memoised methods: their results are dropped with the object, where functools.cache would keep both for ever."""
+"""Memoised methods. Their results are dropped with the object; functools.cache would keep both alive."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def memoised(
 ) -> Callable[Concatenate[_Self, _Params], _Result]:
     """A method, or a function of an object, that computes its result once for each object and further arguments.
 
-    These are hashable. The results are stored in the object, which nothing in them keeps alive.
+    The arguments must be hashable. The results are stored in the object, and do not keep it alive.
     """
     name = f"_memo {method.__module__}.{method.__qualname__}"
 

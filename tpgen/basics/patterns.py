@@ -21,7 +21,7 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 class _Pattern:
-    """Stands for a compiled regular expression, whose methods it takes over when one of them is asked for."""
+    """A regular expression that is compiled when one of its methods is first used."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -35,7 +35,7 @@ class _Pattern:
 
 
 def is_made_of(characters: str, text: str) -> bool:
-    """Whether the text has these characters alone, and at least one."""
+    """Whether the text has only these characters, and at least one."""
     return bool(text) and not text.strip(characters)
 
 

@@ -1,4 +1,4 @@
-"""How far work is that takes a while: the loops that do it tell, and whoever watches is told. Mostly that is nobody."""
+"""Progress of long work: the loops that do it report to a watcher, if there is one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Watching:
 
 
 def watch(watcher: Watcher | None) -> None:
-    """Let `watcher` be told from here on, None nobody."""
+    """Report to `watcher` from here on; None turns reports off."""
     _Watching.by = watcher
 
 
@@ -31,7 +31,7 @@ def tell(what: str, done: int = 0, of: int = 0) -> None:
 
 
 def counted(what: str, items: Collection[_Item], processes: int = 1) -> Iterable[_Item]:
-    """The items, each told when it is taken, if there are several. Of what processes share these are one's part."""
+    """The items, each reported when it is taken, if there are several. Of shared work these are one process's part."""
     return items if _Watching.by is None or len(items) < 2 else _told(what, items, processes)
 
 

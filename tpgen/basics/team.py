@@ -1,7 +1,7 @@
-"""One piece of work done by two processes: this one and a fork of it, where a second core is free.
+"""Work that is shared by two processes, this one and a fork of it, if a second core is free.
 
-Both run the same program over the same data, each with its share of the items, and exchange what the other needs. What
-a fork cannot do, for whatever reason, this process does again alone: so errors are told as if there were no other.
+Both run the same program over the same data, each with its share of the items, and exchange what the other needs. If
+the fork fails for any reason, this process does its work again, so that errors are reported as without a fork.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PartnerLost(Exception):
 
 
 class Team:
-    """The processes that share a piece of work, as the one of them sees it whose number is `rank`: here it is alone."""
+    """The processes that share work, as seen by the one with the number `rank`. In this class it is the only one."""
 
     rank = 0
     size = 1
@@ -144,7 +144,7 @@ def _close(descriptors: Sequence[int]) -> None:
 
 
 def _serve(work: Callable[[Team], object], pair: _Pair, pipes: Sequence[int]) -> None:
-    """Do the share of the fork, which never returns, says nothing, and holds nothing open that its parent has open."""
+    """Do the share of the fork. It never returns, prints nothing, and has none of its parent's files open."""
     try:
         kept = pipes[0], pipes[3]
         os.closerange(0, kept[0])
@@ -157,7 +157,7 @@ def _serve(work: Callable[[Team], object], pair: _Pair, pipes: Sequence[int]) ->
 
 
 def _end(child: int) -> None:
-    """End the fork, which has no more to say, and wait for it. A program may wait for all its children itself."""
+    """End the fork, whose result is complete, and wait for it. A program may wait for all its children itself."""
     with suppress(OSError):
         os.kill(child, signal.SIGKILL)
     with suppress(OSError):

@@ -18,7 +18,7 @@ else:
     from types import FunctionType
 
     class Protocol:
-        """A base class of classes that say what others have."""
+        """A base class for protocols: classes that describe what others have."""
 
         __slots__ = ()
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def depfile(targets: list[str], inputs: Inputs) -> str:
-    """The dependencies of the targets, in make's format. Each input is a target as well, so that one can go away."""
+    """The dependencies of the targets, in make's format. Each input is a target too, and so can be removed."""
     trees = {
         **dict.fromkeys(installed_directories(), ""),
         **{tree: suffix for tree, (_, suffix) in inputs.trees.items()},

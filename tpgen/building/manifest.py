@@ -1,6 +1,6 @@
 """The manifest: dependencies and outputs of a build. It decides whether there is anything to do.
 
-It lies beside the generated files. A file that it does not know is not ours: it is neither overwritten nor removed. It
+It lies beside the generated files. A file that is not in it is not ours: it is neither overwritten nor removed. It
 may be somebody else's, committed with a project, so it is signed with a key of this user's; one that is not is a hint.
 Every no-op build reads it, so nothing here imports more than it must.
 """
@@ -194,7 +194,7 @@ def _hints(outputs: dict[str, Any]) -> dict[str, Output]:
 
 
 def dump(manifest: Manifest) -> bytes:
-    """The manifest as it is on disk: a line that tells that this user wrote it, then JSON."""
+    """The manifest as text: a line that proves that this user wrote it, then JSON."""
     inputs = manifest.inputs
     data = {
         "format": _FORMAT,

@@ -97,7 +97,7 @@ class BuildRequest:
                 write_files(home, [(os.path.basename(self.manifest_path), data)])
 
     def write_side_files(self, manifest: Manifest) -> None:
-        """Write the stamp and the depfile, where they are asked for and not as they should be."""
+        """Write the stamp and the depfile, if they are asked for and not up to date."""
         if self.stamp is not None:
             _write(self.stamp, checksums(manifest).encode())
         if self.depfile is not None:

@@ -59,9 +59,9 @@ def check(request: BuildRequest, defaults: Defaults, report: Report) -> Checked:
 
 
 def build(request: BuildRequest, defaults: Defaults, adopt: bool, report: Report) -> Built:
-    """Write what is wanted, unless whoever had the lock has done so meanwhile. Raises `TpgenError`.
+    """Write the files, unless the process that had the lock before did so. Raises `TpgenError`.
 
-    With `adopt`, files that are in the way are overwritten. Events are left out whose sources contradict each other:
+    With `adopt`, files of others are overwritten. Events are left out whose sources contradict each other:
     then neither stamp nor depfile is written, and the next build tries again.
     """
     with _locked(request.toml):
@@ -148,7 +148,7 @@ class _Kernels:
         return self._open[request]
 
     def add_files_read(self) -> None:
-        """Add the files that opened kernels have read beside those that were asked for: what headers include."""
+        """Add the files that opened kernels have read in addition to the named ones, such as included headers."""
         for kernel in self._open.values():
             for path in files_read(kernel):
                 if os.path.isfile(path):

@@ -55,9 +55,9 @@ class Rendered:
 
 
 def render(wanted: list[Generate], open_kernels: Opener, inputs: Inputs, manifest: str) -> Rendered:
-    """Render the files that are wanted, none of which is the `manifest`. What is read is added to `inputs` before.
+    """Render the files; none of them may be the `manifest`. Files that are read are added to `inputs` first.
 
-    Raises `TpgenError`, with a position in tpgen.toml where the mistake can be there.
+    Raises `TpgenError`, with a position in tpgen.toml if the mistake can be there.
     """
     rendered = Rendered()
     owners: dict[str, Generate] = {}
@@ -219,7 +219,7 @@ def _difference(name: str, old: bytes | None, new: bytes | None) -> Iterator[str
 
 
 def _ours(home: Inside, name: str, manifest: Manifest, wanted: Mapping[str, bytes]) -> list[str]:
-    """The outputs of the last build that are no longer wanted, as far as it is known that this user made them.
+    """The outputs of the last build that are no longer asked for, if this user certainly made them.
 
     What is of another build in the same directory as well, of which there is a manifest, stays for it.
     """

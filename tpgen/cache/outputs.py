@@ -1,7 +1,7 @@
 """Cache of generated output, keyed by identity of the kernels, fingerprint of the installation and command line.
 
-What a run makes of the running kernel, or of such as are named, follows from these three and from nothing else, so an
-entry has all of them in full and is valid for ever. It is only stored for a command line of which every option is known
+The output of a run depends only on these three, so an entry has all of them in full and stays valid. It is only stored
+for a command line of which every option is known
 to be decided by its own text and by what the kernels are (`CachedInvocation.storing`): an option that is not known here
 makes a run uncached, never stale. Whatever is wrong with the cache, the kernel is asked instead.
 
@@ -120,7 +120,7 @@ class CachedInvocation:
                 yield name, content
 
     def key(self) -> bytes:
-        """The full key of the entry. Raises `OSError` where this kernel cannot be told from others."""
+        """The full key of the entry. Raises `OSError` if this kernel cannot be identified."""
         if self._key is None:
             identity = kernel_identity.of(self.kernels)
             if identity is None:
@@ -139,7 +139,7 @@ class CachedInvocation:
 class CachedOutput:
     """Generated files, each with its name and content; `files` can be an iterator that renders as it is consumed.
 
-    `notes` are the lines for the user. `separate` tells that the files are not to be joined.
+    `notes` are the lines for the user. `separate` means that the files must not be joined.
     """
 
     def __init__(self, files: Iterable[tuple[str, Content]], notes: Sequence[str], separate: bool) -> None:

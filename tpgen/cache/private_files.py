@@ -46,7 +46,7 @@ class PrivateFiles:
         return os.path.join(self.directory, name)
 
     def read(self, name: str) -> bytes:
-        """Read a file that this user alone can have written. Raises `OSError`."""
+        """Read a file that only this user can have written. Raises `OSError`."""
         path = self.path(name)
         if not is_own(os.lstat(os.path.dirname(path)), stat.S_ISDIR):
             raise OSError("not this user's own directory")
@@ -128,7 +128,7 @@ def _discard_directory(path: str) -> None:
 
 
 def _touch(descriptor: int) -> None:
-    """Let the time of a file tell that it was used, if that can be done."""
+    """Set the time of a file to now, to show that it was used, if that is possible."""
     try:  # noqa: SIM105
         os.utime(descriptor)
     except OSError:

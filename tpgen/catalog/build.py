@@ -40,9 +40,9 @@ class Entry(NamedTuple):
 
 
 def add_kernel(writer: CatalogWriter, entry: Entry, report: Report) -> list[Diagnostic]:
-    """Add a kernel to a catalog. `report` gets what a user should know about it.
+    """Add a kernel to a catalog. `report` gets the notes for the user.
 
-    Returns what of its sources could not be read, and which the catalog therefore lacks.
+    Returns diagnostics about sources that could not be read, and that the catalog therefore does not have.
 
     Raises `TpgenError`: `usage` where the entry contradicts itself, and whatever opening the kernel raises.
     """

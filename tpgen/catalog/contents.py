@@ -68,7 +68,7 @@ class EventRow(NamedTuple):
 
 
 class Located(NamedTuple):
-    """An event of a kernel: its number, which tells all but the line, and what it refers to."""
+    """An event of a kernel: its number, which identifies everything but the line, and the rows that it refers to."""
 
     number: Any
     row: EventRow
@@ -221,7 +221,7 @@ class CatalogContents:
         return [record for _, _, _, record in self._fetch("class", (row.of_class for row in rows))]
 
     def _fetch_types(self, numbers: Iterable[Any]) -> None:
-        """Have types at hand, with all that they are made of."""
+        """Load types, with all types that they contain."""
         wanted = list(numbers)
         while wanted:
             read = self._fetch("type", wanted)
@@ -229,7 +229,7 @@ class CatalogContents:
             wanted = [*(row[3] for row in read), *(row[1] for row in params)]
 
     def _fetch(self, table: str, numbers: Iterable[Any]) -> list[tuple[Any, ...]]:
-        """Have the rows of these numbers at hand; return those that were not, each after its number."""
+        """Load the rows with these numbers; return those that were not loaded before, each after its number."""
         columns, by, order = _REFERRED[table]
         at_hand = self._at_hand.setdefault(table, {})
         unread = sorted({number for number in numbers if isinstance(number, int) and number not in at_hand})
@@ -455,7 +455,7 @@ def line_number(value: Any) -> int:
 def _nullness_origin(
     args: tuple[Argument, ...] | None, sources: tuple[Origin, ...], names_origin: Origin | None
 ) -> Origin | None:
-    """The source of the arguments' nullness, as far as the kernel's sources tell."""
+    """The source of the arguments' nullness, if the kernel's sources have it."""
     if all(arg.nullness is None for arg in args or ()):
         return None
     return sources[0] if sources else names_origin

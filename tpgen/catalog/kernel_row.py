@@ -1,4 +1,4 @@
-"""The row of a kernel in a catalog, as what it says."""
+"""The row of a kernel in a catalog, converted from and to facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_BUILD_ID_BYTES = 64
 
 
 def kernel_info(row: tuple[Any, ...]) -> KernelInfo:
-    """Return what the row of a kernel tells. Raises `ValueError` where it breaks a rule."""
+    """Return the facts in the row of a kernel. Raises `ValueError` if it breaks a rule."""
     name, release, distribution, arch, pointer_size, big_endian, long_long_align, build_id, sources = row
     if pointer_size not in (4, 8) or long_long_align not in (4, 8):
         validate.wrong("target", (pointer_size, long_long_align))
@@ -31,7 +31,7 @@ def kernel_info(row: tuple[Any, ...]) -> KernelInfo:
 
 
 def kernel_columns(info: KernelInfo, events: int) -> tuple[Any, ...]:
-    """Return the row of a kernel with so many events, without its number."""
+    """Return the row of a kernel with this number of events, without the row's own number."""
     target = info.target
     abi = (target.arch, target.pointer_size, int(target.big_endian), target.long_long_align)
     return info.name, info.release, info.distribution, *abi, info.build_id, " ".join(info.sources), events

@@ -1,4 +1,4 @@
-"""Classes, systems and elements of dynamic fields, as catalogs know them, for what BTF alone leaves open."""
+"""Classes, systems and element types of dynamic fields from catalogs, which BTF alone does not have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class KnownClasses:
-    """The classes of events in the stored catalogs, for a kernel of a `release`. They are opened at the first question.
+    """The classes of events in the stored catalogs, for a kernel of a `release`. They are opened when needed.
 
     Only what a catalog has from headers counts: whatever it found out otherwise, the kernel itself tells as well. With
     `shipped_only` the catalogs of this user do not count, so that the same files say the same on every machine.
@@ -45,7 +45,7 @@ class KnownClasses:
         return kernels
 
     def of(self, name: str, module: str | None, possible: Collection[str]) -> str | None:
-        """The class of an event, one of the `possible` ones that fit it equally well; None where no catalog decides.
+        """The class of an event, one of the `possible` ones that fit equally well; None if no catalog decides.
 
         Catalogs of this very release decide; else all that know one of the possible must agree, whatever the kernel.
         """

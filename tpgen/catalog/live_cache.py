@@ -72,7 +72,7 @@ def _opened(path: str, label: str, asked: bool) -> CatalogKernel:
 
 
 class CachingKernel(KernelEvents):
-    """The running kernel from its sources; its catalog goes into the cache once all of its events are asked for.
+    """The running kernel from its sources. When all of its events are asked for, its catalog is stored in the cache.
 
     A wrapper and no `CheckedKernel`, so that a run that finds a catalog does not import what reads sources.
     """
@@ -200,7 +200,7 @@ def _files() -> PrivateFiles:
 
 
 def _key() -> str | None:
-    """The beginning of the name of the running kernel's file; None where it cannot be told from other kernels."""
+    """The beginning of the name of the running kernel's file; None if the kernel cannot be identified."""
     import hashlib
 
     identity = kernel_identity.current()

@@ -110,7 +110,7 @@ class Catalog:
 
     @cached_property
     def telling_null(self) -> frozenset[int]:
-        """The numbers of the kernels that tell of NULL: one alone is asked more quickly."""
+        """The numbers of the kernels that have information about NULL."""
         from tpgen.sources.source_tree.null_args import NULLABLE_SUFFIX
 
         query = (
@@ -168,7 +168,7 @@ _UNREADABLE = ("format-malformed", "unreadable")
 
 
 class CatalogKernel(KernelEvents):
-    """A kernel from a catalog; its events are read when they are asked for."""
+    """A kernel from a catalog. Its events are read when they are needed."""
 
     def __init__(self, catalog: Catalog, info: KernelInfo, label: str) -> None:
         self.catalog = catalog
@@ -295,7 +295,7 @@ class CatalogKernel(KernelEvents):
                 raise self._file.malformed(f"{self.info.name!r} has {len(self._located)} events, not {self.count}")
 
     def tells_null(self) -> bool | None:
-        """Look for what the verifier told, or its table, and for arguments whose names have the suffix."""
+        """Look for the verifier's answers, or its table, and for arguments whose names have the suffix."""
         from tpgen.sources.source_tree.null_args import NULLABLE_SUFFIX
 
         if "btf" not in self.info.sources:

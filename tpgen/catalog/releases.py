@@ -16,7 +16,7 @@ _BETWEEN = re.compile(r"[-+.~ ]+")
 
 
 class Release(NamedTuple):
-    """A release in its parts: whatever sorts it, and the words that say for what it is made."""
+    """A release in its parts: those that sort it, and the words that name its flavour."""
 
     order: tuple[Any, ...]
     flavour: tuple[str, ...]

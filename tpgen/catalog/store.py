@@ -1,4 +1,4 @@
-"""The store of catalogs: those that travel with tpgen and those that the user added, found by what `--kernel` says.
+"""The store of catalogs: the shipped ones and those that the user added, found by the value of `--kernel`.
 
 `6.12` is a release, as far as it is written: the newest 6.12 for this machine's architecture. `debian-6.12-arm64` asks
 for a distribution and an architecture as well. A name that the user gave, or a whole release, says it exactly. What is
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+~-]{0,99}")
 
 @frozen
 class StoredKernel:
-    """A kernel in a catalog file with so many events, one that travels with tpgen where `shipped` is set."""
+    """A kernel in a catalog file with its number of events; `shipped` is set if it comes with tpgen."""
 
     info: KernelInfo
     path: str
@@ -171,7 +171,7 @@ def by_image(path: str) -> StoredKernel | None:
 
 
 def _in_file_of_its_name(name: str) -> CatalogKernel | None:
-    """The user's kernel of that name in the file where `catalog add` keeps it, without a look at other files."""
+    """The user's kernel of that name in the file where `catalog add` stores it; no other file is read."""
     directory = user_catalogs()
     if directory is None or not _NAME.fullmatch(name):
         return None
@@ -275,7 +275,7 @@ def best(wanted: str, known: Iterable[StoredKernel], arch: str | None) -> Stored
 
 
 def best_shipped(wanted: str, shipped: Sequence[StoredKernel], arch: str | None) -> StoredKernel | None:
-    """Of the kernels that came with tpgen, the one that `wanted` means, whatever the user added."""
+    """The shipped kernel that `wanted` means, regardless of the user's own."""
     return _newest(
         [item for item in shipped if item.info.name == wanted],
         [item for item in shipped if _fits(item.info, wanted, arch or "")],
@@ -311,7 +311,7 @@ def _fits(info: KernelInfo, wanted: str, arch: str | None) -> bool:
 
 
 def newest_shipped(arch: str | None = None) -> StoredKernel | None:
-    """The newest kernel that came with tpgen: for `arch`, else for this machine, else for what most machines are."""
+    """The newest shipped kernel: for `arch`, else for this machine, else for x86_64."""
     shipped = _shipped()[0]
     for wanted in (target_named(arch).arch,) if arch else (machine(), "x86_64"):
         fitting = [item for item in shipped if item.info.target.arch == wanted]

@@ -1,4 +1,4 @@
-"""The running kernel from a catalog that lacks what its verifier assumes of NULL: where that is wanted it is asked."""
+"""The running kernel from a catalog without its verifier's assumptions about NULL, which are asked for when needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class UnaskedKernel(CatalogKernel):
-    """The kernel of such a catalog. Once it was asked about all of its events, `store` gets it with the answers."""
+    """The kernel of such a catalog. When all of its events have been asked about, `store` gets it with the answers."""
 
     def __init__(self, of: CatalogKernel, store: Store) -> None:
         super().__init__(of.catalog, of.info, of.label)

@@ -1,4 +1,4 @@
-"""A kernel from a catalog with drivers' headers: the drivers' events have its types, as BTF would tell them."""
+"""A kernel from a catalog with headers of drivers: the drivers' events get the types of the kernel, as from BTF."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class CatalogTypes:
         return next((ctype for ctype in types if isinstance(ctype, Array)), None)
 
     def enumerator(self, name: str) -> int | None:
-        """The value of a constant; a catalog tells no other than that."""
+        """The value of a constant; it is the only one that a catalog has."""
         return self._comm.length if self._comm and name == "TASK_COMM_LEN" else None
 
     @property

@@ -109,7 +109,7 @@ class CatalogWriter:
         roots: Collection[str] = (),
         nullness: bool = True,
     ) -> None:
-        """Add all events of `kernel`, from whatever it takes them, with the outcome of all comparisons.
+        """Add all events of `kernel`, from any sources, with the outcome of all comparisons.
 
         Without `nullness` they come without what only the running kernel's verifier tells.
         Paths below one of `roots` are written without it, so that no catalog says where on whose machine the sources

@@ -1,4 +1,4 @@
-"""`tpgen atlas`: a static site of what events hand out, kernel by kernel."""
+"""`tpgen atlas`: a static site with the events of many kernels."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell(files: Written, request: BuildRequest, options: argparse.Namespace) -> None:
-    """Tell what became of the files, by their names below the directory of the build, where that is asked for."""
+    """Report what was done with the files, by their names below the directory of the build, if asked for."""
     if options.json:
         told = {"changed": files.changed, "removed": files.removed, "unchanged": files.unchanged}
         base.print_object({"directory": request.root, **told})

@@ -1,4 +1,4 @@
-"""`tpgen catalog`: the kernels on hand."""
+"""`tpgen catalog`: the stored kernels."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _known(kernel: CatalogKernel, found: KernelSummary) -> dict[str, object]:
 
 
 def _told(kernel: CatalogKernel, found: KernelSummary) -> Iterable[str]:
-    """The lines that tell what is known of a kernel."""
+    """The lines with what is known about a kernel."""
     info = kernel.info
     modules = [module for module in found.modules if module.name is not None]
     identified = sum(module.build_id is not None for module in modules)

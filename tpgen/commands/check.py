@@ -56,7 +56,7 @@ def _for_programs(options: argparse.Namespace) -> bool:
 
 
 def _output(checked: Sequence[Compared], options: argparse.Namespace) -> str:
-    """The text for whatever reads stdout."""
+    """The text for stdout."""
     if options.json:
         from tpgen.kernel.report import report_json
 

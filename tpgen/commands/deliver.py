@@ -74,7 +74,7 @@ class Screen:
 
     @classmethod
     def make_room(cls) -> None:
-        """Take the line away, if there is one."""
+        """Remove the line, if there is one."""
         if (erase := cls.erase) is not None:
             cls.erase = None
             erase()

@@ -92,7 +92,7 @@ def _variables(words: Iterable[str]) -> dict[str, int]:
 
 
 def _kernels(options: argparse.Namespace) -> KernelsOf:
-    """The kernels that the source options mean; without any those on hand."""
+    """The kernels of the source options; without any, all stored ones and the running one."""
     from tpgen.doctor.examine import known_kernels, of_byte_order
 
     requests = base.kernel_requests(options)
@@ -112,7 +112,7 @@ def _print_text(examined: Sequence[Examined], options: argparse.Namespace) -> No
 
 
 def _for_programs(examined: Sequence[Examined], options: argparse.Namespace) -> str:
-    """The text for whatever reads stdout."""
+    """The text for stdout."""
     if options.annotate:
         from tpgen.doctor.reports.annotations import annotations_of
 

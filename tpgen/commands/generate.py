@@ -167,7 +167,7 @@ def _values(options: argparse.Namespace) -> int:
 
 
 def _deliver(output: CachedOutput, options: argparse.Namespace) -> None:
-    """Deliver the files, and tell which changed where that is asked for."""
+    """Deliver the files, and report which changed if asked for."""
     changed = deliver(output, options.output)
     if options.verbose:
         base.tell(f"wrote {path}" for path in changed)
@@ -184,7 +184,7 @@ def _in_directory(options: argparse.Namespace) -> bool:
 
 
 def _prelude(options: argparse.Namespace, headers: int) -> Prelude:
-    """The prelude of so many headers that are for BPF programs."""
+    """The prelude for this number of headers."""
     from tpgen.backends.bpf.prelude import Prelude
 
     return Prelude.of(getattr(options, BACKEND + "prelude"), headers, _in_directory(options))

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _handing_out(events: Sequence[Event], spelled: str) -> list[bool]:
-    """Which of the events hand out the type of that spelling; where none does, a note has one that may be meant."""
+    """The events that have the type of that spelling; if none has, a note suggests another one."""
     from tpgen.show import handed_out, plain_type
 
     wanted = plain_type(spelled)
@@ -78,7 +78,7 @@ def _handing_out(events: Sequence[Event], spelled: str) -> list[bool]:
 
 
 def _unknown_type(wanted: str, known: Sequence[str]) -> Diagnostic:
-    """The note that no event hands out a type, with one of the same name, or of one like it."""
+    """The note that no event has a type, with one of the same or a similar name."""
     from difflib import get_close_matches
 
     name = _name_of(wanted)

@@ -144,7 +144,7 @@ class _Comparison:
     def _once(
         self, compare: Callable[[_Facts, _Facts], Iterable[Change]], old: _Facts, new: _Facts
     ) -> Iterable[Change]:
-        """The changes that `compare` finds, which it is asked for once."""
+        """The changes that `compare` finds; it is called once."""
         key = id(old), id(new)
         if key not in self._found:
             self._found[key] = old, new, tuple(compare(old, new))
@@ -275,7 +275,7 @@ def _matched(
 
 
 def _bare_name(arg: Argument) -> str:
-    """The name of an argument without the suffix that only tells that it may be NULL."""
+    """The name of an argument without the suffix that only marks it as one that can be NULL."""
     return (arg.name or "").removesuffix(NULLABLE_SUFFIX)
 
 

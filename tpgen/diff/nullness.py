@@ -1,4 +1,4 @@
-"""Assumptions of two kernels' verifiers about NULL, which a tp_btf program has to know and a raw_tp program has not.
+"""Assumptions of two kernels' verifiers about NULL. They matter to tp_btf programs, and not to raw_tp programs.
 
 A verifier that has neither the table of such arguments nor the suffix in their names holds each pointer for valid.
 """
@@ -46,7 +46,7 @@ class Assumptions:
 
 
 def is_open(args: Iterable[Argument]) -> bool:
-    """Whether nothing tells of one of these, a pointer, what the verifier assumes of it."""
+    """Whether one of these is a pointer about which the verifier's assumption is unknown."""
     return any(map(_is_open, args))
 
 
@@ -68,7 +68,7 @@ def nullness_change(before: Argument, after: Argument) -> Iterator[Change]:
 
 
 def left_out(events: Iterable[EventDiff], names: tuple[str, str]) -> Iterator[Diagnostic]:
-    """Notes on pointers of which only one of the two kernels tells what is assumed."""
+    """Notes on pointers about which the assumption of only one of the two kernels is known."""
     pairs = [(event.before, event.after) for event in events if event.before is not None and event.after is not None]
     for (before, after), (without, other) in (((0, 1), names), ((1, 0), names[::-1])):
         number = sum(any(map(_is_open, pair[before].args or ())) and _tells(pair[after]) for pair in pairs)

@@ -1,6 +1,6 @@
 """Accesses of a program to its context, and what it does with the pointers that it finds there.
 
-`flow.analysis` finds these in the instructions; `judge` holds them against a kernel's event. Offsets and sizes are in
+`flow.analysis` finds these in the instructions; `judge` compares them with a kernel's event. Offsets and sizes are in
 bytes.
 """
 

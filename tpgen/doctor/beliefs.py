@@ -1,4 +1,4 @@
-"""Beliefs: what the author of a program took its context for, by the source text, structs and relocations in it.
+"""Beliefs: what the author of a program expected in its context, by the source text, structs and relocations.
 
 Objects keep a line of source for their instructions. Where BPF_PROG names the arguments, that line has the signature,
 or as much of it as is on its first line; elsewhere a load may say `(struct sock *)ctx[0]`. Programs at records declare
@@ -186,14 +186,14 @@ def essential(name: str) -> str:
 
 
 def bare(name: str) -> str:
-    """The name of a field without what says that it is a locator."""
+    """The name of a field without the prefix of a locator."""
     return next((name.removeprefix(prefix) for prefix in _LOCATORS if name.startswith(prefix)), name)
 
 
 def member_belief(
     obj: BpfObject, function: Function | None, access: Access, relocated: Mapping[int, Belief]
 ) -> Belief | None:
-    """The member that the author meant by an access to a record; None where nothing tells.
+    """The member that the author meant by an access to a record; None if unknown.
 
     `relocated` are the members that the program finds by relocations, by where these put them.
     """

@@ -1,4 +1,4 @@
-"""Judgements: what becomes of the programs of an object on a kernel.
+"""Judgements: what happens to the programs of an object on a kernel.
 
 A program is followed with the values of constants that the file has, and with what `variables` say. Then each constant
 that a branch depends on is taken for another: who loads the program may set it. What is found only then makes the

@@ -99,7 +99,7 @@ class KnownKernel:
         return major << 16 | minor << 8 | (_LAST_NUMBER if silent else min(last, _LAST_NUMBER))
 
     def has(self, turn: Turn) -> bool | None:
-        """Whether its verifier has a change; None where nothing tells."""
+        """Whether its verifier has a change; None if unknown."""
         return turn.happened(self.release)
 
     # --- events
@@ -158,7 +158,7 @@ class KnownKernel:
 
     @cached_property
     def knows_modules(self) -> bool:
-        """Whether any event of a module is known, without which the absence of one tells nothing."""
+        """Whether events of modules are known; otherwise a missing event proves nothing."""
         return self.is_live or any(key.module is not None for key in self._keys)
 
     @cached_property
@@ -208,7 +208,7 @@ class KnownKernel:
 
     @cached_property
     def tests_null(self) -> bool | None:
-        """Whether its verifier expects NULL in raw arguments; None where nothing tells."""
+        """Whether its verifier expects NULL in raw arguments; None if unknown."""
         return self.events.tells_null()
 
     def never_null(self, events: Iterable[Event]) -> frozenset[int]:
@@ -225,7 +225,7 @@ class KnownKernel:
 
     @cached_property
     def takes_sleepable(self) -> bool | None:
-        """Whether sleepable programs may be at the tracepoints of system calls; None where nothing tells."""
+        """Whether sleepable programs can be at the tracepoints of system calls; None if unknown."""
         if self.images:
             return self.images[0].has_string(_CALLED_WHERE_IT_MAY_FAULT)
         known = [event for name in SYSCALL_TRACEPOINTS for event in self.namesakes(name)]
@@ -238,7 +238,7 @@ class KnownKernel:
 
 
 class _RunningKernel(KnownKernel):
-    """The running kernel from its cache: its BTF is opened when it is asked for."""
+    """The running kernel from its cache. Its BTF is opened when it is needed."""
 
     @cached_property
     def _opened(self) -> Mapping[str | None, Btf]:

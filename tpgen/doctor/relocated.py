@@ -23,7 +23,7 @@ class Resolved(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The kernel lacks it: the loader poisons the instruction. `what` is the access as C: `task_struct.__state`.
+    """The kernel does not have it; the loader poisons the code. `what` is the access as C: `task_struct.__state`.
 
     Where the loader refuses the whole object instead, whatever its programs reach, `refused` says why and `errno` with
     what: the kernel has two such types that differ, or the instruction is not what the relocation says.
@@ -35,7 +35,7 @@ class Failed(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """Nothing that is known of the kernel tells: `what` is the access as C, `struct_name` as in `Resolved`."""
+    """The result is unknown for this kernel: `what` is the access as C, `struct_name` as in `Resolved`."""
 
     what: str
     struct_name: str | None = None

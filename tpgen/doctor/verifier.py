@@ -1,4 +1,4 @@
-"""Refusals of kernels' verifiers at tracepoints where they differ, by release and by what a kernel tells of itself.
+"""Refusals of verifiers at tracepoints that differ between kernels, by release and by the kernel's own data.
 
 A `Turn` is a change between two releases that were tried: of those in between nobody knows. Each names the commit.
 """

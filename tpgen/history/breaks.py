@@ -1,4 +1,4 @@
-"""Breaks: what changed of an event from each kernel to the next one that tells of it."""
+"""Breaks: what changed in an event from each kernel to the next one that knows it."""
 
 from __future__ import annotations
 

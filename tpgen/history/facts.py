@@ -1,7 +1,7 @@
 """Facts of the history of events over several kernels.
 
-Kernels go by the names that the caller gave them, oldest first. What no source of a kernel tells makes it no other
-kernel: it is listed as unknown.
+Kernels go by the names that the caller gave them, oldest first. A fact that no source of a kernel has is no
+difference: the kernel is listed as unknown.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Known:
 
 @frozen
 class Step:
-    """A kernel, and the next one of its family that tells of the event. Without such a family, another is the next."""
+    """A kernel, and the next one of its family that knows the event; without such a family, another kernel."""
 
     before: str
     after: str

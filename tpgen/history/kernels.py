@@ -27,7 +27,7 @@ class Lineage(NamedTuple):
 
 
 def lineage(kernel: KernelEvents) -> Lineage:
-    """The family of a kernel. Where its release is numbers alone, a name such as `debian-6.1-686-pae` tells it."""
+    """The family of a kernel. If its release is only numbers, it comes from a name such as `debian-6.1-686-pae`."""
     info = getattr(kernel, "info", None)  # which a catalog has
     distribution: str = (info.distribution if info else None) or ""
     release = release_of(kernel.release or "")

@@ -1,6 +1,6 @@
 """States of an event: its facts on some kernels, and which of them are the same in a form.
 
-Two are the same where `diff` finds no change from one to the other. What one does not tell is no change.
+Two are the same if `diff` finds no change between them. An unknown fact is no change.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Comparisons:
         return sorted(groups, key=lambda group: min(oldest(state.mask) for state in group))
 
     def best(self, group: Sequence[State], form: Form) -> State:
-        """The newest of the states of which most is known."""
+        """The newest of the states with the most known facts."""
         if len(group) == 1:
             return group[0]
         return max(group, key=lambda state: (-self.unknowns(state.event, form), newest(state.mask)))

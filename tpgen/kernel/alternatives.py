@@ -85,7 +85,7 @@ def has_members(fields_of: FieldsOf, form: HeaderForm) -> bool:
 
 
 def has_types(fields_of: FieldsOf, form: HeaderForm) -> bool:
-    """Whether the record's fields are of the same types in the other source, as far as both tell."""
+    """Whether the fields of the record have the same types in the other source, as far as both have them."""
     return has_members(fields_of, form) and all(
         ours.type is None or theirs.type is None or same_type(ours.type, theirs.type)
         for ours, theirs in zip(form.fields or (), fields_of(form) or (), strict=True)

@@ -30,7 +30,7 @@ class KernelTypes(Protocol):
 
 
 def measured(ctype: CType, types: KernelTypes) -> CType:
-    """Evaluate the lengths of the arrays in `ctype`, as far as the kernel's types tell them."""
+    """Evaluate the lengths of the arrays in `ctype`, if the kernel's types have them."""
     match ctype:
         case Array(length=None, length_text=str(text)):
             length = _length(text, types)

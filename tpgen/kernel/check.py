@@ -1,4 +1,4 @@
-"""Check: comparing what the sources of one kernel say of an event.
+"""Check: comparing the facts of one kernel's sources about an event.
 
 A comparison agrees, or yields findings with stable codes, or could not be made, and then says why. Nothing is repaired
 here; the backends are only given events that have no finding.
@@ -268,7 +268,7 @@ def _syscall_offsets(record: Record, count: int, word: int) -> list[int | None]:
 
 
 def _unknown_context(key: EventKey, form: Format) -> Diagnostic:
-    """The note on a system call whose context no source tells: the long header is not part of it on every kernel."""
+    """The note on a system call whose context no source has: the long header is not part of it on every kernel."""
     message = (
         f"{key}: its programs may find number and arguments elsewhere than this file says: the common header is longer "
         "than 8 bytes, and kernels differ in what they build with it"

@@ -1,4 +1,4 @@
-"""Event classes: which class an event is of, where the kernel does not say so.
+"""Event classes: finding the class of an event if the kernel does not show it.
 
 BTF has the records of classes and the prototypes of events. Headers know the class; else names, prototypes and the
 fields that tracefs shows lead to it, or to several that fit equally well.

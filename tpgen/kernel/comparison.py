@@ -37,7 +37,7 @@ class Comparison(NamedTuple):
 
 
 def doubts(comparisons: Iterable[Comparison]) -> list[Diagnostic]:
-    """The findings that raise doubts: one for all events of which the same is said."""
+    """The findings that raise doubts: one for all events with the same text."""
     found: dict[str, list[Diagnostic]] = {}
     for finding in (d for comparison in comparisons for d in comparison.findings if d.code in DOUBTS):
         found.setdefault(finding.code, []).append(finding)

@@ -25,9 +25,9 @@ _MOST_MEANT = 5
 
 
 class EventKey(NamedTuple):
-    """The key of an event within one kernel. `system` is None where unknown, `module` for vmlinux.
+    """The key of an event within one kernel. `system` is None if unknown, `module` is None for vmlinux.
 
-    `dynamic` tells a probe or a synthetic event that somebody defined from the tracepoint of its name.
+    `dynamic` is True for a probe or a synthetic event that a user defined, which can have the name of a tracepoint.
     """
 
     system: str | None
@@ -47,9 +47,9 @@ class Part(StrEnum):
 
 
 class KernelEvents(ABC):
-    """One kernel's events. `label` names the kernel in messages, `release` is its uname -r where that is known.
+    """One kernel's events. `label` names the kernel in messages, `release` is its uname -r if known.
 
-    `notes` say what of the kernel could not be read and why that matters.
+    `notes` report what could not be read, and why that matters.
     """
 
     def __init__(self, label: str, target: Target, release: str | None, notes: tuple[Diagnostic, ...] = ()) -> None:
@@ -77,15 +77,15 @@ class KernelEvents(ABC):
 
     @abstractmethod
     def events(self, keys: list[EventKey], raw_only: bool = False, nullness: bool = True) -> list[Event]:
-        """The events of `keys`, in their order; with `raw_only` they may come without class and record.
+        """The events of `keys` in their order. With `raw_only` they may have no class and no record.
 
-        Without `nullness` they may come without what only the running kernel's verifier tells, which takes a while.
+        Without `nullness` they may lack what only the running kernel's verifier knows, which takes time to ask.
         """
 
     def fingerprints(self, names: Collection[str] | None = None) -> Iterator[tuple[EventKey, Hashable]]:
-        """Each event with a value that tells its facts: what kernels have with equal ones is the same in both forms.
+        """Each event with a fingerprint of its facts: events with equal fingerprints are the same in both forms.
 
-        With `names` those events that are called so. Facts without equal values may be the same nevertheless.
+        With `names` only events with these names. Events with different fingerprints can still be the same.
         """
         keys = self.keys() if names is None else [key for name in names for key in self.keys_of(name)]
         for key, event in zip(keys, self.events(keys), strict=True):
@@ -112,21 +112,21 @@ class KernelEvents(ABC):
         return sum(bit for bit, kernel in kernels.items() if kernel.tells_null() is False)
 
     def tells(self, part: Part) -> bool:
-        """Whether its sources tell of all events of that sort: of those that they do not have, there are none.
+        """Whether its sources have all events of that sort, so that an event which they do not have does not exist.
 
-        Of what runs or lies in files, they may have left out any module.
+        Sources of the running kernel, or from files, can lack any module.
         """
         return part is Part.SYSCALLS and any(key.system == "syscalls" for key in self.keys())
 
     def listed(self, keys: list[EventKey]) -> list[Event]:
         """The events of `keys` for a list of them, in their order: name, module, kind, class and arguments.
 
-        They may come without whatever else is known of them.
+        They may lack all other facts.
         """
         return self.events(keys, nullness=False)
 
     def comparisons(self, key: EventKey, raw_only: bool = False) -> Iterable[Comparison]:
-        """The comparisons of sources about an event, with `raw_only` those about its raw arguments alone."""
+        """The comparisons of sources about an event; with `raw_only` only those of its raw arguments."""
         return ()
 
     def symbols(self, key: EventKey) -> EventSymbols:
@@ -149,11 +149,11 @@ class KernelEvents(ABC):
         return ()
 
     def broken_headers(self) -> Sequence[Diagnostic]:
-        """Return what is wrong with headers of the kernel: what else they hold is read, and so are all others."""
+        """Return the faults in headers of the kernel. The rest of these headers, and all other headers, are read."""
         return ()
 
     def left_out(self) -> Sequence[Diagnostic]:
-        """Return notes on what headers of the kernel hold that looks like events and is not among them."""
+        """Return notes about parts of headers that look like events and were not taken as such."""
         return ()
 
     def clues(self, name: str) -> list[str]:
@@ -174,13 +174,13 @@ class KernelEvents(ABC):
         return [first._replace(severity=Severity.NOTE)]
 
     def raw_evidence(self) -> Iterable[tuple[str, bool | None]]:
-        """Whether the kernel's data tells that it has raw tracepoints: each look, and None where it is undecided."""
+        """The evidence in the kernel's data about raw tracepoints; None in an item that does not decide."""
         return ()
 
     def tells_null(self) -> bool | None:
-        """Whether the verifier expects that a raw argument is NULL, by the kernel's own evidence; None where unknown.
+        """Whether the verifier knows raw arguments that can be NULL, by the kernel's own evidence; None if unknown.
 
-        Where it is False, a tp_btf program may follow every pointer untested.
+        If it is False, a tp_btf program can dereference every pointer without a test.
         """
         return None
 
@@ -248,7 +248,7 @@ class KernelEvents(ABC):
         return [f"'{near}:{name}'" for near in difflib.get_close_matches(system, sorted(systems), n=3, cutoff=0.7)]
 
     def _near_misses(self, pattern: str) -> list[str]:
-        """The events that are called alike, upper case or lower; where there are none, all of such a system."""
+        """The events with a similar name, in upper or lower case; if there are none, those of a similar system."""
         from difflib import get_close_matches
 
         names = {name.lower(): name for name in self.names}
@@ -288,7 +288,7 @@ def meant(keys: Iterable[EventKey], pattern: str, module: str | None = None) -> 
 def split_pattern(pattern: str) -> tuple[str | None, str]:
     """The system and the name of a pattern; None where any system will do. Raises `bad-pattern` for an empty name.
 
-    As to SystemTap, `:sched_switch` is no error: it names no system.
+    As in SystemTap, `:sched_switch` is valid: it names no system.
     """
     system, _, name = pattern.rpartition(":")
     if not name:

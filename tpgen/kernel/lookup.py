@@ -58,7 +58,7 @@ class _EventsOf(NamedTuple):
 
 
 class Lookup(KernelEvents):
-    """The sources of one kernel, by event. What takes a while to read is read once, and only where it is needed."""
+    """The sources of one kernel, by event. Each source is read once, and only when it is needed."""
 
     def __init__(self, sources: Sources) -> None:
         release = sources.release if sources.release and is_word(sources.release) else None
@@ -142,7 +142,7 @@ class Lookup(KernelEvents):
 
     @property
     def is_asked(self) -> bool:
-        """Whether the kernel itself tells which events it has, and not its headers alone."""
+        """Whether the kernel itself shows which events it has, and not only its headers."""
         return bool(self.sources.btfs or self.sources.tracefs)
 
     def _driver_events(self, name: str) -> list[HeaderEvent]:
@@ -209,7 +209,7 @@ class Lookup(KernelEvents):
         return _EventsOf(tuple(traced), tuple(systems), dynamic)
 
     def _known_system(self, name: str, module: str | None) -> str | None:
-        """Return the system that catalogs know of the event, where tracefs cannot be read."""
+        """Return the system of the event in catalogs, if tracefs cannot be read."""
         known = self.sources.known_classes if self.sources.tracefs is None else None
         return known.system_of(name, module) if known else None
 
@@ -226,7 +226,7 @@ class Lookup(KernelEvents):
 
     @staticmethod
     def _system_in(systems: list[str], module: str | None) -> str | None:
-        """Return the module's system among those with an event of this name: its namesake where there are several."""
+        """Return the module's system among those with an event of this name; of several, its namesake."""
         if len(systems) > 1 and module in systems:
             return module
         return systems[0] if systems else None
@@ -400,7 +400,7 @@ class Lookup(KernelEvents):
             yield lambda form: shown.fields
 
     def _of_module(self, forms: list[HeaderForm], module: str) -> list[HeaderForm]:
-        """Return the forms in headers beside a module's objects, and of a system that is called as one of these."""
+        """Return the forms in headers beside a module's objects, and of a system with the name of one of these."""
         makefiles = self.sources.tree.makefiles if self.sources.tree else None
         if makefiles is None:
             return forms
@@ -468,7 +468,7 @@ class Lookup(KernelEvents):
 
     @cached_property
     def headers_match(self) -> bool:
-        """Whether headers and kernel are of the same release, as far as both tell: else the headers do not decide."""
+        """Whether headers and kernel have the same release, if both are known; if not, headers decide nothing."""
         headers, release = self.sources.headers, self.sources.release
         if headers is None or headers.release is None or release is None:
             return True

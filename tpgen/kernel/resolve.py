@@ -1,6 +1,6 @@
 """Resolve: the facts of all sources of one kernel, joined into one `Event` per tracepoint.
 
-Each fact is taken from the source that knows it best: raw arguments' types from BTF, their order from TP_ARGS in the
+Each fact comes from the source that knows it best: raw arguments' types from BTF, their order from TP_ARGS in the
 headers, offsets as the kernel reports them, dynamic fields' element types from tracefs. The event says which.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Kernel(Lookup):
-    """One kernel's events, each resolved when it is asked for, the same whatever was asked for before."""
+    """The events of one kernel. Each is resolved when it is needed; the result does not depend on the order."""
 
     def __init__(self, sources: Sources) -> None:
         super().__init__(sources)
@@ -263,7 +263,7 @@ class Kernel(Lookup):
         return record if all(map(is_, fields, record.fields)) else replace(record, fields=tuple(fields))
 
     def _with_known_elements(self, record: Record, classes: list[str], key: EventKey) -> Record:
-        """Add the element types of dynamic fields that catalogs know, where no source of this kernel tells them."""
+        """Add the element types of dynamic fields from catalogs, if no source of this kernel has them."""
         if self.sources.known_classes is None or not any(map(_lacks_elements, record.fields)):
             return record
         fields = (
@@ -307,7 +307,7 @@ class Kernel(Lookup):
         return found or ctype
 
     def _dynamic(self, key: EventKey) -> Event:
-        """Return a probe or a synthetic event that somebody defined, of which its format file tells all."""
+        """Return a probe or a synthetic event that a user defined; its format file has all facts about it."""
         form = self.format(key)
         record, origin = self._record(key, None, form, ClassChoice(None, None))
         return Event(
@@ -411,7 +411,7 @@ def _sized(ctype: CType | None, field: Field, target: Target) -> CType | None:
 
 
 def _signed(record: Record) -> Record:
-    """Add the signs of fields, as far as their types tell."""
+    """Add the signs of fields, if their types have them."""
     fields = (f if f.type is None or f.dynamic else replace(f, signed=is_signed(f.type)) for f in record.fields)
     return replace(record, fields=tuple(fields))
 
@@ -428,7 +428,7 @@ def _syscall_fields(event: str, defined: SyscallDefine, target: Target) -> tuple
 
 
 def _lacks_elements(field: Field) -> bool:
-    """Whether no source tells what a dynamic field is made of."""
+    """Whether no source has the element type of a dynamic field."""
     return field.dynamic is not None and field.type is None
 
 

@@ -1,4 +1,4 @@
-"""Opening the sources of one kernel: its BTF, its tracefs, its headers, wherever the user says that they are."""
+"""Opening the sources of one kernel: its BTF, its tracefs, its headers, at the places that the user names."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SourceTree(NamedTuple):
     """A tree of headers and sources, as far as it is read.
 
     `roots` are the trees, directories and headers that were given. Headers at or below `drivers` are in no tree of the
-    kernel: what it lacks of their events it gets with their driver. `makefiles` define names for the modules' files.
+    kernel: the events in them come with their driver. `makefiles` define names for the modules' files.
     `null_args` is the verifier's table of arguments that may be NULL, None where the tree lacks it. `syscalls` are the
     system calls that its C files define, None where these are not read.
     """
@@ -131,7 +131,7 @@ def open_live(headers: HeaderOptions | None = None, known_classes: KnownClasses 
 
     Without headers, `known_classes` tell which of several classes an event is of.
 
-    A kernel without BTF is opened as far as tracefs tells of it. Raises `TpgenError` where there is neither.
+    A kernel without BTF is opened with what tracefs has. Raises `TpgenError` if there is neither.
     """
     uname = os.uname()
     btfs, notes = _open_live_btf(uname.machine)
@@ -185,7 +185,7 @@ def open_headers(headers: HeaderOptions, target: Target, label: str, release: st
 
 
 def _open_live_btf(arch: str) -> tuple[tuple[BtfTracepoints, ...], tuple[Diagnostic, ...]]:
-    """Open the BTF of the running kernel; where it has none, but a tracefs that can be read, return why."""
+    """Open the BTF of the running kernel. If it has none, but tracefs can be read, return the reason."""
     if live_kernel_readable() or not live_kernel_askable():
         return _open_btf(_live_btf_paths(), arch, one_kernel=True), ()
     message = "the running kernel has no BTF: raw arguments are unknown, and records are known from tracefs"
@@ -229,7 +229,7 @@ def _open_tree(
 ) -> SourceTree | None:
     """Open the trees of headers; a tree of no kernel is compiled for the one of another, or of `kernel_release`.
 
-    `with_types` tells that nothing but the headers defines types.
+    With `with_types` only the headers define types.
     """
     if not given.paths:
         return None

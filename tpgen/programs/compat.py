@@ -121,9 +121,9 @@ def _number_is_kept(old: CType, new: CType) -> bool:
 
 
 def _kind_of_value_is_kept(old: CType, new: CType) -> bool:
-    """Whether a number is still of the kind that the name of its type tells: pid_t, blk_status_t, __be32.
+    """Whether a number still has the kind that the name of its type implies: pid_t, blk_status_t, __be32.
 
-    A name alone for the same bits is a better declaration of the same value, unless it tells the order of its bytes.
+    Another name for the same bits is a better declaration of the same value, unless the name implies a byte order.
     """
     if not isinstance(stripped(old), Int) or not isinstance(stripped(new), Int):
         return True
@@ -149,7 +149,7 @@ _BYTE_ORDERS = frozenset(f"__{order}{size}" for order in ("be", "le") for size i
 
 
 def _same_sign(old: Int | Enum, new: Int | Enum) -> bool:
-    """Whether two numbers of one size are read alike. BTF does not tell the sign of an enum or of a plain char."""
+    """Whether two numbers of one size are read in the same way. BTF has no sign of an enum or of a plain char."""
     if isinstance(old, Enum) or isinstance(new, Enum):
         return True
     return old.signed == new.signed or (is_string(old) and is_string(new))

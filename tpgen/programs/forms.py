@@ -1,4 +1,4 @@
-"""The forms in which an event hands out its data, and why an event lacks one of them."""
+"""The forms in which programs get the data of an event, and why an event does not have one of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tpgen.spelling import spell
 
 
 class Form(StrEnum):
-    """The two things a tracepoint hands out: its raw arguments and its classic record."""
+    """The two forms of a tracepoint's data: its raw arguments and its classic record."""
 
     RAW = "raw"
     CLASSIC = "classic"
 
 
 def missing(event: Event, form: Form) -> str | None:
-    """Why `event` cannot be had in `form`, None where it can."""
+    """Return why `event` does not have `form`; None if it has it."""
     if form == Form.RAW:
         if event.syscall is not None:
             return _unidentified(event.syscall)
@@ -45,7 +45,7 @@ def missing(event: Event, form: Form) -> str | None:
 
 
 def unattachable(event: Event, form: Form) -> str | None:
-    """Why no BPF program can be attached to get `event` in `form`, although it has it; None where one can.
+    """Return why no BPF program can be attached for `form`, although the event has it; None if one can.
 
     The kernel refuses tp programs at the event of a probe or a synthetic one: with EINVAL, and of these with ENODEV.
     """
@@ -55,7 +55,7 @@ def unattachable(event: Event, form: Form) -> str | None:
 
 
 def lacking(event: Event, form: Form, reason: str, is_stored: bool = False) -> Diagnostic:
-    """The note that `event` lacks a form for `reason`, with a code of its own where headers leave it open.
+    """The note that `event` does not have a form, with a code of its own if headers leave it open.
 
     With `is_stored` the event is from a catalog, which can only be made again.
     """
@@ -119,7 +119,7 @@ _KINDS = {Form.RAW: "raw arguments", Form.CLASSIC: "record"}
 
 
 def _undecided(event: Event, form: Form) -> str | None:
-    """Why headers do not tell the form of `event`; None where they do, or have none."""
+    """Return why headers do not decide the form of `event`; None if they do, or if there are none."""
     if not _is_undecided(event, form):
         return None
     places = [
@@ -153,7 +153,7 @@ def _what_decides(event: Event, is_stored: bool) -> str:
 
 
 def _unidentified(call: Syscall) -> str | None:
-    """Why `call` cannot be told from other system calls, or its arguments not be found; None where both can."""
+    """Return why `call` cannot be identified, or its arguments cannot be found; None if both can."""
     if call.registers is None:
         return "no BTF shows where the kernel has the registers of a system call"
     return "its number is unknown on this architecture" if call.number is None else None

@@ -30,17 +30,17 @@ RAW_TYPES = (ProgramType.RAW_TP, ProgramType.TP_BTF)
 
 
 def raw_types(event: Event) -> tuple[ProgramType, ...]:
-    """The types of programs that are given the raw arguments of `event`.
+    """The types of programs that get the raw arguments of `event`.
 
-    No tp_btf program attaches to a module without BTF, whose events only headers tell. No module has any before Linux
-    36e68442d1af ("bpf: Load and verify kernel module BTFs") (in v5.11).
+    No tp_btf program attaches to a module without BTF; only headers have its events. No module has any before
+    Linux 36e68442d1af ("bpf: Load and verify kernel module BTFs") (in v5.11).
     """
     of_btf = event.args_origin == Origin.BTF or event.names_origin in (Origin.PROBESTUB, Origin.TRACEITER)
     return RAW_TYPES if event.module is None or of_btf else (ProgramType.RAW_TP,)
 
 
 class ProgramSection(NamedTuple):
-    """A section of programs of `type` at the tracepoint `event`, which is None where the name leaves it open.
+    """A section of programs of `type` at the tracepoint `event`, which is None if the name does not contain it.
 
     `system` is that of the event, for `ProgramType.TP` alone, which without one is not attached. `module` is the image
     that libbpf is to look in, for `ProgramType.TP_BTF` alone. `writable` programs (`.w`) may write what their context
@@ -91,7 +91,7 @@ _FLAGS = {
 
 
 def parse_section(name: str) -> ProgramSection | None:
-    """The section of that name; None where libbpf does not take it for one of programs at tracepoints.
+    """The section of that name; None if libbpf does not treat it as one of programs at tracepoints.
 
     Long and short forms of a name give the same section.
     """

@@ -1,6 +1,6 @@
-"""Facts of several kernels about one event: where each value is, and the conditions that hold where it is there.
+"""Facts of several kernels about one event: the place of each value, and the conditions that are true on these kernels.
 
-Conditions are relocations, which a loader resolves on the kernel where it loads a program (CO-RE). Kernels go by the
+Conditions are relocations, which a loader resolves on the kernel where it loads a program (CO-RE). Kernels have the
 names that the caller gave them, oldest first.
 """
 
@@ -114,9 +114,9 @@ class FieldPlace:
 class JoinedArgument:
     """A raw argument by name, with the type `type` in which all kernels' values fit.
 
-    Of `places` the first one counts whose condition holds; where none does it is absent. `struct` is the tag of what
-    it points to where kernels have pointers to several structs under one name. `nullness` is the strictest.
-    `unseen` are kernels that have it, but no BTF from which a loader could tell.
+    The first of `places` whose condition is true counts; if none is, the argument is absent. `struct` is the tag of the
+    struct that it points to, if kernels have pointers to different structs under one name. `nullness` is the strictest
+    of all kernels. `unseen` are kernels that have it, but no BTF in which a loader could see it.
     """
 
     name: str
@@ -133,7 +133,7 @@ class JoinedArgument:
 
 @frozen
 class JoinedField:
-    """A field of the classic record by name. Of `places` the first one counts whose condition holds.
+    """A field of the classic record by name. The first of `places` whose condition is true counts.
 
     `type` is that in which all kernels' values fit; None for a field whose bytes are copied, which are a string where
     `is_string`, and of which nobody knows what they are where not `is_known`. `struct` and `unseen` are as for an

@@ -1,6 +1,6 @@
 """Backend `bpf`: C headers with structs, assertions and accessors for BPF programs.
 
-`raw`, `classic` and `syscall` decide what a header holds, as a `Header`; `render` prints it by the templates.
+`raw`, `classic` and `syscall` decide the contents of a header, as a `Header`; `render` prints it with the templates.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Headers for several kernels: what the kernels share is read as ever, the rest where the loader finds it."""
+"""Headers for several kernels: values at the same place are read directly, others where the loader finds them."""
 
 from __future__ import annotations
 

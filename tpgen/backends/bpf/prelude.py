@@ -34,7 +34,7 @@ _HEAD = """\
 
 
 class Prelude:
-    """The common parts of headers; with `is_shared` as files, those that any of the headers has asked for."""
+    """The common parts of headers that any of the headers needs; with `is_shared` as files of their own."""
 
     def __init__(self, is_shared: bool) -> None:
         self._is_shared = is_shared

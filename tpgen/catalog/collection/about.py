@@ -28,7 +28,7 @@ class KindSummary(NamedTuple):
 
 
 class ModuleSummary(NamedTuple):
-    """A module with so many events, None for what is built in, and its build id in hex where it is known."""
+    """A module (None for what is built in) with its number of events, and its build id in hex if known."""
 
     name: str | None
     events: int

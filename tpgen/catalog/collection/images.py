@@ -1,4 +1,4 @@
-"""Kernels by their images: the GNU build id of an image or a module tells which of the stored kernels it is of."""
+"""Finding stored kernels by their images: by the GNU build id of an image or a module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merging catalogs: the kernels of several files in one, which has the same bytes however its parts came about.
+"""Merging catalogs: the kernels of several files in one. The result does not depend on how its parts were made.
 
 The kernels come in the order of their names, each with its events in the order of their keys, and what is stored once
 is numbered as these need it. Memory is what one kernel takes, and the names of all; the rest is on disk.

@@ -1,4 +1,4 @@
-"""Kernels of this user's own: those of a file kept under their names, and removing some."""
+"""Kernels of this user: storing those of a file under their names, and removing some."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_all(path: str) -> list[str]:
 
 
 def remove(patterns: Sequence[str]) -> list[str]:
-    """Remove the user's kernels that are called so, or as a glob says; return their names.
+    """Remove the user's kernels with these names or globs; return their names.
 
     A file that cannot be read goes by its own name. Raises `TpgenError` `unknown-kernel` where one of the patterns
     means none of the user's, and then nothing is removed; `unwritable`.

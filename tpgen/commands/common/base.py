@@ -30,13 +30,13 @@ EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
 class Quiet:
-    """Whether notes are left away: what is told of kernels and files comes from functions that know no options."""
+    """Whether notes are hidden. The functions that report notes on kernels and files do not know the options."""
 
     asked = False
 
 
 def begin() -> None:
-    """Begin a command: what an earlier one in this process was told does not count."""
+    """Begin a command; options of an earlier command in this process do not count."""
     Quiet.asked = False
 
 
@@ -57,7 +57,7 @@ def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
 
 
 def tell(lines: Iterable[str]) -> None:
-    """Print lines about what is done, which was asked for, to stderr."""
+    """Print lines about the progress, which `-v` asked for, to stderr."""
     say("".join(f"tpgen: {printable(line)}\n" for line in lines))
 
 
@@ -70,7 +70,7 @@ def open_kernel(options: argparse.Namespace) -> KernelEvents:
 
 
 def open_kernels(options: argparse.Namespace) -> dict[str, KernelEvents]:
-    """Open the kernels that the source options mean, oldest first, by names that tell them apart; mostly it is one."""
+    """Open the kernels of the source options, oldest first, by unique names; usually it is one."""
     return opening.open_kernels(kernel_requests(options), report_note)
 
 

@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Quiet(argparse.Action):
-    """Leaves notes away from here on."""
+    """Hides notes from here on."""
 
     def __call__(self, *_: object) -> None:
         Quiet.asked = True

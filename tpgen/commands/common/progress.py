@@ -1,4 +1,4 @@
-"""Progress of a command that takes a while, for whoever waits at a terminal."""
+"""Progress of a long command, for a user at a terminal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _erase() -> None:
 
 
 def begin() -> None:
-    """Show progress from here on: at a terminal that can be written over, and where no -q leaves it away."""
+    """Show progress from here on, if stderr is a terminal that can be written over and -q was not given."""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not Quiet.asked:
         watch(Line().tell)
 

@@ -39,9 +39,9 @@ Entry = tuple[str, int, int]
 
 
 class TypeWriter:
-    """Types in BTF of little endian, which says nothing of the target's.
+    """Types in little-endian BTF, for targets of any byte order.
 
-    The first one is the one that is asked for. A type that is not known is void.
+    The first type is the requested one. A type that is unknown is void.
     """
 
     def __init__(self, target: Target) -> None:

@@ -1,6 +1,6 @@
 """Types of a kernel of which only its events are known: `struct trace_event_raw_<class>` and `btf_trace_<event>`.
 
-Of all other types nothing is known, not even whether they exist.
+Nothing is known about other types, not even whether they exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RECORD, _PROTOTYPE = "trace_event_raw_", "btf_trace_"
 
 
 class CatalogTypes(Types):
-    """The types that a kernel's events tell of."""
+    """The types that are known from a kernel's events."""
 
     def __init__(self, events: KernelEvents) -> None:
         self._events = events

@@ -1,4 +1,4 @@
-"""Accesses of relocations in the object's own types, in the form in which a kernel's types are asked for them."""
+"""Accesses of relocations in the object's own types, in the form in which they are looked up in a kernel's types."""
 
 from __future__ import annotations
 

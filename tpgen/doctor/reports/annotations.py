@@ -1,4 +1,4 @@
-"""Findings as annotations: each at its line of the source, with the kernels that it holds on."""
+"""Findings as annotations: each at its line of the source, with the kernels that it concerns."""
 
 from __future__ import annotations
 

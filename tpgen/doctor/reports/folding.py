@@ -1,4 +1,4 @@
-"""Judgements of an object on many kernels, folded: each finding once, with the kernels that it holds on."""
+"""Judgements of an object on many kernels, joined: each finding once, with the kernels that it concerns."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _findings(judgements: Iterable[Judgement]) -> int:
 
 
 class Folded(NamedTuple):
-    """A finding about a program, and the kernels that it holds on, in their order.
+    """A finding about a program, and the kernels that it concerns, in their order.
 
-    The finding is that of the first, with a way on for all of them.
+    The finding is that of the first, with a hint for all of them.
     """
 
     object: str

@@ -12,7 +12,7 @@ _MOST_PARTS = 64
 class SourcePaths:
     """Paths of sources as they are below `root`, or else below this directory, or as far as they differ.
 
-    What is there is told by `exists`, which takes a relative path.
+    `exists` says whether a relative path is a file.
     """
 
     def __init__(

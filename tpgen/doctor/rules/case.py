@@ -66,7 +66,7 @@ def found(
     case: Case, verdict: Verdict, code: str, message: str, told: Told | None = None, errno: str | None = None,
     hint: str | None = None,
 ) -> Finding:  # fmt: skip
-    """A finding of that verdict, which says the stage; without a place it is about the program as a whole."""
+    """A finding with that verdict, which implies the stage. Without a place it is about the whole program."""
     told = told or Told()
     line = case.obj.line_of(told.place or case.program.function.place)
     return Finding(
@@ -119,7 +119,7 @@ def _lies_in(field: Field, value: Value) -> bool:
 
 
 def first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """The findings without those that tell the same of another instruction."""
+    """The findings without duplicates for other instructions."""
     seen = set()
     for finding in findings:
         expected = finding.expected.name if finding.expected else None

@@ -1,4 +1,4 @@
-"""Rules for programs that get a record: what lies where they read, and what the author meant.
+"""Rules for programs that get a record: what is at the places that they read, and what the author meant.
 
 Source: perf_event_set_bpf_prog() of kernel/events/core.c, trace_event_get_offsets() of kernel/trace/trace_events.c and
 struct syscall_tp_t of kernel/trace/trace_syscalls.c.
@@ -163,7 +163,7 @@ class _Record:
             yield from self._other_name(told, belief, field, begin)
 
     def _other_name(self, told: Told, belief: Belief, field: _Field, begin: int) -> Iterator[Finding]:
-        """A finding where the author's member is another one than the field that lies there."""
+        """A finding if the author meant another member than the field at that place."""
         name, value = belief.name, field.value
         if name is None or bare(name) == value.name or name.startswith(_UNNAMED):
             return

@@ -21,7 +21,7 @@ _LONGEST_RECORD = 8192
 
 
 def context_findings(case: Case) -> Iterator[Finding]:
-    """Findings that hold whatever the event is."""
+    """Findings that do not depend on the event."""
     for access in sorted(case.found.accesses, key=lambda access: access.place):
         match access.kind:
             case AccessKind.LOAD:

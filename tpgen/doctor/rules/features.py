@@ -1,6 +1,6 @@
-"""Rules about what else a program needs of its kernel: types and members, instructions, helpers, maps, symbols.
+"""Rules about other needs of a program: types and members, instructions, helpers, maps, symbols.
 
-Where the kernel has BTF that tells, else its release, where that was tried.
+The BTF of the kernel decides if there is one, else its release, where that was tried.
 """
 
 from __future__ import annotations

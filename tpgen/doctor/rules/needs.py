@@ -1,4 +1,4 @@
-"""Needs of an object's functions, whatever the kernel: newer instructions, helpers, maps.
+"""Needs of an object's functions on any kernel: newer instructions, helpers, maps.
 
 Of a program the kernel loads all functions that it may call; some things are refused in code too that never runs.
 """

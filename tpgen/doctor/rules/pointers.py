@@ -38,7 +38,7 @@ def pointer_findings(case: Case, event: Event | None) -> Iterator[Finding]:
 
 
 def _followed_numbers(case: Case) -> Iterator[Finding]:
-    """A record has numbers alone, to the verifier."""
+    """To the verifier a record has only numbers."""
     for use in sorted((use for use in case.found.pointers if use.followed), key=lambda use: use.place):
         message = f"follows what is at {use.offset} of the record, a number to the verifier"
         yield found(
@@ -92,7 +92,7 @@ def _tp_btf(case: Case, event: Event, value: Value, use: PointerUse) -> Iterator
 
 
 def _unknown_nullness(case: Case, what: str, told: Told, use: PointerUse) -> Iterator[Finding]:
-    """A finding where nothing tells whether the verifier expects NULL there, and the program does not."""
+    """A finding if it is unknown whether the verifier expects NULL there, and the program does not test for it."""
     if use.checked or case.kernel.tests_null is False:
         return
     message = f"follows {what} without a test for NULL; whether the verifier expects one is not known of this kernel"
