@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import signal
 import struct
@@ -12,7 +14,7 @@ import pytest
 from languages.conftest import SIGNAL_AND_EXEC
 from support import aya
 from support.cli import tpgen
-from support.libbpf import BpfObject
+from support.libbpf import BpfObject, VerifierError
 from support.projects import CHECKOUT
 from support.workload import Child
 
@@ -90,19 +92,36 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
 """
 
 
-def test_both_read_the_same(rust: aya.Rust, tmp_path: Path) -> None:
-    (tmp_path / "src").mkdir()
-    (tmp_path / "Cargo.toml").write_text((CHECKOUT / "examples/rust/ebpf/Cargo.toml").read_text())
+# After the helper had the address of the field, the compiler loads through it.
+TOGETHER = """
+#[tracepoint(category = "sched", name = "sched_process_exec")]
+pub fn exec_by_both(ctx: TracePointContext) -> u32 {
+    let pid: i32 = unsafe { ctx.read_at(12) }.unwrap_or(-1);
+    see(0, pid);
+    see(1, tracepoints::tp_sched_process_exec::pid(&ctx));
+    0
+}
+"""
+
+
+def made(rust: aya.Rust, folder: Path, source: str) -> Path:
+    """The object of the programs."""
+    (folder / "src").mkdir()
+    (folder / "Cargo.toml").write_text((CHECKOUT / "examples/rust/ebpf/Cargo.toml").read_text())
     events = ("sched:sched_process_exec", "signal:signal_generate")
-    assert tpgen(*events, "-b", "rust", "-o", tmp_path / "src/tracepoints.rs").code == 0
+    assert tpgen(*events, "-b", "rust", "-o", folder / "src/tracepoints.rs").code == 0
+    (folder / "src/main.rs").write_text(source)
+    build = (*shlex.split(rust.programs), "build", "-q", "--release", "--target", "bpfel-unknown-none")
+    built = subprocess.run(build, cwd=folder, env=rust.environment, capture_output=True, text=True, check=False)
+    assert (built.returncode, built.stderr) == (0, "")
+    return folder / "target/bpfel-unknown-none/release/trail"
+
+
+def test_both_read_the_same(rust: aya.Rust, tmp_path: Path) -> None:
     child = Child(SIGNAL_AND_EXEC, [])
     try:
         child.await_line("ready")
-        (tmp_path / "src/main.rs").write_text(f"{SOURCE}const CHILD: u32 = {child.pid};\n")
-        build = (*shlex.split(rust.programs), "build", "-q", "--release", "--target", "bpfel-unknown-none")
-        built = subprocess.run(build, cwd=tmp_path, env=rust.environment, capture_output=True, text=True, check=False)
-        assert (built.returncode, built.stderr) == (0, "")
-        with BpfObject(tmp_path / "target/bpfel-unknown-none/release/trail") as programs:
+        with BpfObject(made(rust, tmp_path, f"{SOURCE}const CHILD: u32 = {child.pid};\n")) as programs:
             for program in ("exec_by_hand", "exec_by_name", "signal_by_hand", "signal_by_name", "signal_by_btf"):
                 programs.attach(program)
             child.go()
@@ -112,3 +131,14 @@ def test_both_read_the_same(rust: aya.Rust, tmp_path: Path) -> None:
     finally:
         child.close()
     assert seen == (child.pid, child.pid, signal.SIGUSR1, signal.SIGUSR1, signal.SIGUSR1)
+
+
+def test_one_program_does_not_do_both(rust: aya.Rust, tmp_path: Path) -> None:
+    """docs/troubleshooting.md has the message. Linux 7.2 and later accept such a load."""
+    programs = BpfObject(made(rust, tmp_path, f"{SOURCE}{TOGETHER}const CHILD: u32 = 0;\n"), programs=["exec_by_both"])
+    major, minor = map(int, re.findall(r"\d+", os.uname().release)[:2])
+    if (major, minor) >= (7, 2):
+        with programs:
+            return
+    with pytest.raises(VerifierError, match="dereference of modified ctx ptr"), programs:
+        pass
