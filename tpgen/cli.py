@@ -124,6 +124,17 @@ def _say(text: str) -> None:
     say(text)
 
 
+def _say_diagnostics(lines: Sequence[str]) -> None:
+    """Write lines of diagnostics to stderr, as `base.report` does."""
+    if not sys.stderr.isatty() and "CLICOLOR_FORCE" not in os.environ:
+        write_to_stderr("".join(f"{line}\n" for line in lines))
+        return
+    from tpgen.commands.common.terminal import say_diagnostic
+
+    for line in lines:
+        say_diagnostic(line)
+
+
 def _drop_stdout() -> None:
     """Discard what is still to be written to stdout."""
     try:  # noqa: SIM105  # contextlib takes longer to import
@@ -171,12 +182,19 @@ def _run(arguments: list[str]) -> int:
         return _command("generate", arguments, invocation=invocation)
     deliver(output, invocation.output)
     if output.notes:
-        _say("".join(f"{note}\n" for note in output.notes))
+        _say_diagnostics(output.notes)
     return EXIT_DONE
 
 
 # The options with a value that may stand before a command.
-_VALUED = ("-o", "--output", "-b", "--backend", *(option.flag for option in KERNEL_OPTIONS if option.kind != FLAG))
+_VALUED = (
+    "-o",
+    "--output",
+    "-b",
+    "--backend",
+    "--color",
+    *(option.flag for option in KERNEL_OPTIONS if option.kind != FLAG),
+)
 
 
 def _command_first(arguments: list[str]) -> list[str]:

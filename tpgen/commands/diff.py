@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tpgen.commands.common import base
 from tpgen.commands.common.parsing import Parser
-from tpgen.commands.common.terminal import add_color, colours, print_text
+from tpgen.commands.common.terminal import colours, print_text
 from tpgen.commands.deliver import write
 from tpgen.diagnostics import printable_json, printable_lines
 from tpgen.opening import kernel_names
@@ -36,7 +37,6 @@ def parser() -> Parser:
         help="only changes that concern the BPF programs in this file; repeatable",
     )  # fmt: skip
     made.add_argument("--json", action="store_true", help="print JSON: an object; for more kernels an array")
-    add_color(made)
     made.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")
     return made
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(found)
     else:
-        _print_text(found, colours(options.color))
+        _print_text(found, colours(sys.stdout))
     return base.EXIT_CHECK_FAILED if options.exit_code and any(each.changed for each in found) else base.EXIT_DONE
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from tpgen import opening
 from tpgen.commands.common import base
 from tpgen.commands.common.options import FLEET_OPTIONS
 from tpgen.commands.common.parsing import Parser, add
-from tpgen.commands.common.terminal import add_color, colours, print_text
+from tpgen.commands.common.terminal import colours, print_text
 from tpgen.commands.deliver import write
 from tpgen.diagnostics import printable_json, printable_lines
 
@@ -27,7 +28,6 @@ def parser() -> Parser:
     add(made, FLEET_OPTIONS)
     made.add_argument("--module", metavar="NAME", help="only events that belong to this module on at least one kernel")
     made.add_argument("--json", action="store_true", help="print JSON: an object")
-    add_color(made)
     return made
 
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(found)
     else:
-        coloured = colours(options.color)
+        coloured = colours(sys.stdout)
         for text in history_texts(found, coloured):
             print_text(text if coloured else printable_lines(text))
     return base.EXIT_DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -21,6 +22,7 @@ from support.doctor_cases import compiled
 from support.small_kernel import write_btf, write_tracefs
 
 from tpgen.basics.columns import aligned, in_blocks
+from tpgen.cache.outputs import CachedOutput
 from tpgen.commands.common.all_commands import subcommands
 from tpgen.commands.common.terminal import folded
 from tpgen.commands.deliver import COMMANDS
@@ -217,6 +219,61 @@ def test_colours_in_a_pipe(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert ("\x1b[" in tpgen("diff", "6.1", "6.12", "sched:*", *words).out) is expected
+
+
+RED = "\x1b[1;31merror:\x1b[m"
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "stream", "expected"),
+    [
+        ((), {}, Terminal, True),
+        ((), {}, io.StringIO, False),
+        ((), {"TERM": "dumb"}, Terminal, False),
+        ((), {"NO_COLOR": "1"}, Terminal, False),
+        ((), {"NO_COLOR": ""}, Terminal, True),
+        ((), {"CLICOLOR_FORCE": "1"}, io.StringIO, True),
+        (("--color", "always"), {"NO_COLOR": "1"}, io.StringIO, True),
+        (("--color=never",), {"CLICOLOR_FORCE": "1"}, Terminal, False),
+        (("--color", "auto"), {}, Terminal, True),
+    ],
+)
+def test_colours_of_messages(
+    words: tuple[str, ...],
+    environment: dict[str, str],
+    stream: type[io.StringIO],
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same before and behind the command, and of a command without one."""
+    for name in ("NO_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"TERM": "xterm", "COLUMNS": "200"} | environment).items():
+        monkeypatch.setenv(name, value)
+    nope = ("nope", "--kernel", "6.1")
+    for done in (
+        tpgen("show", *nope, *words, stream=stream),
+        tpgen(*words, "show", *nope, stream=stream),
+        tpgen(*nope, *words, stream=stream),
+    ):
+        head = f"tpgen: {RED if expected else 'error:'} no event 'nope' in debian-6.1-amd64"
+        assert (done.code, done.err[: len(head)]) == (2, head)
+
+
+def test_notes_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that finds its output in the cache says the notes that are there as any other."""
+    note = f"tpgen: note: {'a word ' * 20}[layout-packed]"
+    found = CachedOutput([("header.h", "/* text */\n")], [note], False)
+    monkeypatch.setattr("tpgen.cache.outputs.CachedInvocation.lookup", lambda _: found)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("NO_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    words = ("sched_switch", "--kernel", "6.12")
+    assert tpgen(*words) == Done(0, "/* text */\n", f"{note}\n")
+    done = tpgen(*words, stream=Terminal)
+    assert done.err.startswith("tpgen: \x1b[1;36mnote:\x1b[m a word")
+    assert 70 < widest(done.err) <= 80
 
 
 def test_headings_are_for_a_terminal(kernel: tuple[str, ...]) -> None:

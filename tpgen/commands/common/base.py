@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tpgen import opening
 from tpgen.basics.typing import TYPE_CHECKING
-from tpgen.commands.common.terminal import say, width_of
+from tpgen.commands.common.terminal import Color, say, say_diagnostic, width_of
 from tpgen.commands.deliver import write
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail, printable, printable_json
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
@@ -38,6 +38,7 @@ class Quiet:
 def begin() -> None:
     """Begin a command; options of an earlier command in this process do not count."""
     Quiet.asked = False
+    Color.wish = "auto"
 
 
 def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
@@ -49,7 +50,7 @@ def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
     for diagnostic in diagnostics:
         if Quiet.asked and diagnostic.severity == Severity.NOTE:
             continue
-        say(f"{diagnostic.line}\n")
+        say_diagnostic(diagnostic.line)
         if excerpts and sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:
             with contextlib.suppress(TpgenError):
                 text = read_bytes(position.path, _MOST_OF_AN_EXCERPT).decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from tpgen import __version__
 from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common.base import Quiet
 from tpgen.commands.common.options import MACRO_ACTION, MACROS, Declared, kernel_options
-from tpgen.commands.common.terminal import USUAL_WIDTH, folded, width_of
+from tpgen.commands.common.terminal import USUAL_WIDTH, Color, folded, width_of
 from tpgen.diagnostics import fail, nearest
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that reports a mistake in one line. Each has -q and -V."""
+    """An argparse parser that reports a mistake in one line. Each has -q, -V and --color."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -30,6 +30,10 @@ class Parser(argparse.ArgumentParser):
             self.add_argument(
                 "-V", "--version", action="version", version=f"tpgen {__version__}", help="print the version"
             )
+            self.add_argument(
+                "--color", action=_Color, choices=("auto", "always", "never"), default=argparse.SUPPRESS,
+                metavar="WHEN", help="always, never, or auto: only at a terminal (default: auto)",
+            )  # fmt: skip
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Of itself it would ask by shutil, which imports all compressors, at every start.
@@ -67,6 +71,13 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             of = action.option_strings[-1] if action.option_strings else f"`{self.prog}`"
             raise fail("usage", f"no {value!r} for {of}", hint=nearest(str(value), map(str, action.choices)))
+
+
+class _Color(argparse.Action):
+    """Decides about colours."""
+
+    def __call__(self, _parser: object, _values: object, value: Any, _option: object = None) -> None:
+        Color.wish = value
 
 
 class _Quiet(argparse.Action):

@@ -16,7 +16,6 @@ from tpgen.commands.deliver import Screen, write, write_to_stderr
 from tpgen.diagnostics import printable_lines
 
 if TYPE_CHECKING:
-    import argparse
     from typing import TextIO
 
 #: The width of what is not asked, or does not answer.
@@ -135,19 +134,35 @@ def _is_utf8() -> bool:
 # --- colours
 
 
-def add_color(parser: argparse.ArgumentParser) -> None:
-    """Add the option that decides about colours."""
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="auto: only at a terminal (default: auto)"
-    )
+class Color:
+    """The wish of `--color`, which each command takes: messages come from functions that know no options."""
+
+    wish = "auto"
 
 
-def colours(wish: str) -> bool:
-    """Whether stdout is to have colours, by --color, else by NO_COLOR and CLICOLOR_FORCE (https://no-color.org)."""
-    if wish != "auto":
-        return wish == "always"
+def colours(stream: TextIO) -> bool:
+    """Whether a stream is to have colours, by --color, else by NO_COLOR and CLICOLOR_FORCE (https://no-color.org)."""
+    if Color.wish != "auto":
+        return Color.wish == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+# The colours of gcc.
+_SEVERITIES = {"error": "\x1b[1;31m", "note": "\x1b[1;36m"}
+
+
+def say_diagnostic(line: str) -> None:
+    """Write the line of a diagnostic to stderr; the word for its severity in colour, as compilers have it."""
+    text = shown(f"{line}\n", sys.stderr)
+    if colours(sys.stderr):
+        places = {text.find(f"{word}:"): word for word in _SEVERITIES}
+        at = min((place for place in places if place >= 0), default=-1)
+        if at >= 0:
+            word = places[at]
+            text = f"{text[:at]}{_SEVERITIES[word]}{word}:\x1b[m{text[at + len(word) + 1 :]}"
+    Screen.make_room()
+    write_to_stderr(text)
