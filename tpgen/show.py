@@ -368,7 +368,7 @@ def handed_out(event: Event) -> set[str]:
 
 def plain_type(spelled: str) -> str:
     """A spelling of a type without qualifiers, and with one way to set blanks."""
-    return " ".join(_QUALIFIERS.sub(" ", spelled).replace("*", " * ").split()).replace("* *", "**")
+    return " ".join(_QUALIFIERS.sub(" ", spelled).replace("*", " * ").split()).replace("* ", "*")
 
 
 def list_json(events: Sequence[Event], prototypes: bool = False) -> list[dict[str, Any]]:

@@ -41,6 +41,7 @@ def test_fields_count() -> None:
     ("spelled", "hint"),
     [
         ("struct zzzzzzzz *", ""),
+        ("struct zzzzzzzz ***", ""),
         ("task_struct", "; did you mean 'struct task_struct *'?"),
         ("task_struct*", "; did you mean 'struct task_struct *'?"),
         ("struct task_strcut *", "; did you mean 'struct task_struct *'?"),
