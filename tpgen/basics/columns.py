@@ -1,4 +1,4 @@
-"""Tables of text: columns that are aligned, and that are cut or stand below each other where a line has less room."""
+"""Tables of text with aligned columns. Where a line has no room for all, columns are cut or stand below the others."""
 
 from __future__ import annotations
 
@@ -14,28 +14,25 @@ _LEAST = 8
 def aligned(
     rows: Iterable[Sequence[str]], right: Collection[int] = (), width: int | None = None, cut: str = CUT
 ) -> Iterator[str]:
-    """A line for each row, the columns numbered `right` on the right; without `width` as wide as they are.
+    """The lines of a table, one for each row. The columns with the numbers `right` hold numbers, aligned on the right.
 
-    Where a line would be wider than `width`, the widest columns are cut, which `cut` shows: the first, which names the
-    row, to no less than half of `width`, and those on the right, which are numbers, never. Where that is not enough,
-    the last columns stand below the others.
+    If a line is wider than `width`, the widest columns are cut, and `cut` marks the place. Numbers are never cut. The
+    first column names the row, and it keeps at least half of `width`. If the line is still too wide, the last columns
+    stand below the others.
     """
     rows = list(rows)
-    widths = _widths(rows)
     if width is not None and rows:
+        widths = _widths(rows)
         _narrow(widths, right, width)
-    return _in_blocks(
-        [[_cut(cell, size, cut) for cell, size in zip(row, widths, strict=True)] for row in rows], right, width
-    )
+        rows = [[_cut(cell, size, cut) for cell, size in zip(row, widths, strict=True)] for row in rows]
+    return in_blocks(rows, width, right)
 
 
-def in_blocks(rows: Iterable[Sequence[str]], width: int | None = None) -> Iterator[str]:
-    """The lines of a table in which nothing is cut: text that does not fit into `width` is below the other columns."""
-    return _in_blocks(list(rows), (), width)
+def in_blocks(rows: Sequence[Sequence[str]], width: int | None = None, right: Collection[int] = ()) -> Iterator[str]:
+    """The lines of a table in which nothing is cut. Columns that do not fit into `width` stand below the others.
 
-
-def _in_blocks(rows: Sequence[Sequence[str]], right: Collection[int], width: int | None) -> Iterator[str]:
-    """The lines of one table after the other, each with the first column and as many others as have room beside it."""
+    Each of these blocks begins with the first column.
+    """
     widths = _widths(rows)
     for number, columns in enumerate(_fitting(widths, width)):
         if number:
@@ -50,7 +47,7 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _fitting(widths: Sequence[int], width: int | None) -> Iterator[list[int]]:
-    """The numbers of the columns of each table: the first, and at least one more."""
+    """The numbers of the columns of each block: the first, and at least one more."""
     columns, used = [0], sum(widths[:1])
     for column, size in enumerate(widths[1:], 1):
         used += len(_GAP) + size
@@ -62,7 +59,7 @@ def _fitting(widths: Sequence[int], width: int | None) -> Iterator[list[int]]:
 
 
 def _narrow(widths: list[int], right: Collection[int], width: int) -> None:
-    """Take from the widest columns until all fit into `width`, or none may be narrower; those on the right may not."""
+    """Make the widest columns narrower until all fit into `width` or have their least width."""
     least = [width // 2, *(size if at in right else _LEAST for at, size in enumerate(widths[1:], 1))]
     total = width - len(_GAP) * (len(widths) - 1)
     for those in (range(1, len(widths)), range(1)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from tpgen.basics.columns import aligned
 from tpgen.commands.common import base
 from tpgen.commands.common.parsing import Parser
 from tpgen.commands.common.terminal import print_text
@@ -34,12 +35,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _text(loaded: Loaded) -> str:
     plugin, backend = loaded.plugin, loaded.backend
-    options = [(_usage(option), option.help) for option in backend.options]
-    width = max((len(usage) for usage, _ in options), default=0)
+    options = aligned((_usage(option), option.help) for option in backend.options)
     lines = [
         f"{plugin.name}: {backend.description}",
         f"  from {plugin.distribution} {plugin.version}; forms: {', '.join(backend.forms)}",
-        *(f"  {usage:<{width}}  {about}" for usage, about in options),
+        *(f"  {line}" for line in options),
     ]
     return "".join(f"{line}\n" for line in lines)
 
