@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
 
     _Item = TypeVar("_Item")
-    #: Is told what is done, and how much of how much; 0 of 0 where nobody counts, of 0 where nobody knows the end.
+    #: Gets what is being done, how much of it is done, and of how much. The last is 0 if it is not known; both are 0 if
+    #: nothing is counted.
     Watcher: TypeAlias = Callable[[str, int, int], None]
 
 
 class _Watching:
-    """The one who watches this process."""
+    """The watcher of this process."""
 
     by: Watcher | None = None
 
@@ -25,13 +26,16 @@ def watch(watcher: Watcher | None) -> None:
 
 
 def tell(what: str, done: int = 0, of: int = 0) -> None:
-    """Tell how far some work is."""
+    """Report how far some work is."""
     if _Watching.by is not None:
         _Watching.by(what, done, of)
 
 
 def counted(what: str, items: Collection[_Item], processes: int = 1) -> Iterable[_Item]:
-    """The items, each reported when it is taken, if there are several. Of shared work these are one process's part."""
+    """The items. If there are several, taking one reports how many were taken before it.
+
+    With `processes`, that many processes share the work, and `items` are the part of this one.
+    """
     return items if _Watching.by is None or len(items) < 2 else _told(what, items, processes)
 
 

@@ -12,7 +12,7 @@ from tpgen.paths import names_directory
 
 TYPE_CHECKING = False  # as in typing, whose import is not worth it
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tpgen.cache.outputs import CachedOutput, Content
 
@@ -66,18 +66,23 @@ def _print(contents: Sequence[Content]) -> None:
             sys.stdout.buffer.write(content)
 
 
-class Screen:
-    """The terminal beside the output: a line about progress may stand there, which is erased before other text."""
+#: Erases the line of the terminal that the cursor is in.
+ERASE_LINE = "\r\033[K"
 
-    erase: Callable[[], None] | None = None
+
+class Screen:
+    """The terminal that stderr is. A line about progress may stand there, and it is erased before any other text."""
+
+    has_line = False
+    #: Whether anything was written to stdout.
     has_output = False
 
     @classmethod
     def make_room(cls) -> None:
-        """Remove the line, if there is one."""
-        if (erase := cls.erase) is not None:
-            cls.erase = None
-            erase()
+        """Erase the line about progress, if there is one."""
+        if cls.has_line:
+            cls.has_line = False
+            write_to_stderr(ERASE_LINE)
 
 
 def write(text: str) -> None:

@@ -9,34 +9,29 @@ import time
 from tpgen.basics.progress import watch
 from tpgen.commands.common.base import Quiet
 from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
-from tpgen.commands.deliver import Screen, write_to_stderr
+from tpgen.commands.deliver import ERASE_LINE, Screen, write_to_stderr
 from tpgen.diagnostics import printable
 
-# A command that takes no longer than the first of these shows nothing; then there is something new as often as that.
+# A command shows nothing before the first of these has passed, and then something new after each of the second.
 _FIRST_SECONDS, _EACH_SECONDS = 1.0, 0.1
-_ERASE = "\r\033[K"
 
 
 class Line:
-    """One line on the terminal that stderr is, which is written over, and goes before anything else is written."""
+    """One line on the terminal that stderr is. It is written over, and erased before anything else is written."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _FIRST_SECONDS
         Screen.has_output = False
 
     def tell(self, what: str, done: int, of: int) -> None:
-        """Show how far some work is, where the last time is long enough ago."""
+        """Show how far some work is, if the last time is long enough ago."""
         if (now := time.monotonic()) < self._next or (Screen.has_output and not sys.stdout.isatty()):
-            return  # what is in a pipe may be on the terminal by now, by a pager
+            return  # a pager may already show on the terminal what went into the pipe
         self._next = now + _EACH_SECONDS
         count = f": {done} of {of}" if of else f": {done}" if done else ""
         width = width_of(sys.stderr) or USUAL_WIDTH
-        write_to_stderr(f"{_ERASE}{printable(what + count)[: width - 1]}")
-        Screen.erase = _erase
-
-
-def _erase() -> None:
-    write_to_stderr(_ERASE)
+        write_to_stderr(f"{ERASE_LINE}{printable(what + count)[: width - 1]}")
+        Screen.has_line = True
 
 
 def begin() -> None:
