@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: What messages call the kernel that this machine runs.
 LIVE_LABEL = "the running kernel"
-# As vendors lengthen it.
+# Two numbers, and whatever a vendor adds to them.
 _RELEASE = pattern(r"[0-9]+\.[0-9]+[!-~]*")
 
 #: Reports what a user should know about the kernel that was opened.
@@ -392,7 +392,7 @@ def _header_options(request: KernelRequest) -> HeaderOptions:
 
 def _refuse_useless(request: KernelRequest) -> None:
     """Raise `usage` for options without a meaning or an effect, `arch-mismatch` for one that this machine is not of."""
-    refuse_no_release(request.release)
+    check_release(request.release)
     for given, flag in ((request.config, "--config"), (request.defines, "-D"), (request.undefines, "-U")):
         if given and not request.headers:
             raise fail("usage", f"{flag} only affects --headers", hint="give --headers as well")
@@ -406,8 +406,8 @@ def _refuse_useless(request: KernelRequest) -> None:
         raise fail("arch-mismatch", message, hint=f"--kernel 6.12 --arch {request.arch} is another's")
 
 
-def refuse_no_release(release: str | None) -> None:
-    """Raise `usage` for what is no release of a kernel."""
+def check_release(release: str | None) -> None:
+    """Raise `usage` for a text that is not the release of a kernel."""
     if release is not None and not _RELEASE.fullmatch(release):
         hint = "as `uname -r` prints it: 6.12.107+deb13-amd64"
         raise fail("usage", f"{release!r} is not the release of a kernel", hint=hint)

@@ -1,4 +1,4 @@
-"""Releases of kernels, as distributions write them: their numbers, their order, and the flavours that they name."""
+"""Releases of kernels, as distributions write them: their numbers, their order, and their flavours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tpgen.target import target_named
 
 #: The numbers that a release begins with.
 NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_NUMBERED = re.compile(r"(\d+(?:\.\d+)*)(.*)", re.DOTALL | re.ASCII)
+_NUMBERED = re.compile(rf"({NUMBERS.pattern})(.*)", re.DOTALL)
 _PARTS = re.compile(r"\d+|[a-zA-Z]+", re.ASCII)
 _BETWEEN = re.compile(r"[-+.~ ]+")
 
@@ -24,10 +24,10 @@ class Release(NamedTuple):
 
 
 def release_of(text: str) -> Release | None:
-    """The parts of a release; None for a text that begins with no number.
+    """The parts of a release; None for a text that does not begin with a number.
 
-    Numbers count as such, and -rc comes before. The flavour is what words have no digit, and all behind the name of an
-    architecture, as in `arm64-16k`: other words are of the release, such as `deb13`.
+    Numbers are compared as numbers, and -rc3 comes before the release. The flavour is all words without a digit, and
+    all words behind the name of an architecture, as in `arm64-16k`. Other words, such as `deb13`, belong to the order.
     """
     found = _NUMBERED.match(text)
     if found is None:
@@ -47,10 +47,10 @@ def release_of(text: str) -> Release | None:
     return Release((tuple(map(int, numbers.split("."))), is_final, order), tuple(flavour), behind_arch)
 
 
-# Words of a release that name no flavour.
+# Words without a digit that are not a flavour.
 _NO_FLAVOURS = ("rc", "dirty")
 _HASH = re.compile(r"g[0-9a-f]{7,}")
-# Names of architectures in releases that are no other names of targets.
+# Names of architectures in releases that no target has.
 _OTHER_NAMES = re.compile(r"[3-6]86|powerpc(?:64)?(?:le)?")
 
 
@@ -65,7 +65,7 @@ def _is_architecture(word: str) -> bool:
 
 
 def age(release: str | None) -> tuple[Any, ...]:
-    """Sort key of releases, the oldest first: 6.1.0-9 before 6.1.0-57. It is that of none where it has no number."""
+    """Sort key of releases, the oldest first: 6.1.0-9 before 6.1.0-57. Those without a number come first."""
     found = release_of(release or "")
     return found.order if found else ((), False, ())
 

@@ -49,11 +49,11 @@ def _evidence(options: argparse.Namespace, so_far: list[Evidence]) -> Iterator[E
     """Yield the evidence in the order of its weight; `so_far` is what was yielded before."""
     from tpgen import probe
     from tpgen.kernel.sources import open_files
-    from tpgen.opening import refuse_no_release
+    from tpgen.opening import check_release
     from tpgen.paths import LIVE_BTF, live_kernel_readable
 
     kernel = base.kernel_request(options).kernel
-    refuse_no_release(options.release)
+    check_release(options.release)
     release: str | None
     files = options.btf or options.tracefs or options.headers or options.symbols or options.release
     if kernel == "live" and files:
