@@ -20,9 +20,11 @@ from support.old_and_new import NEW, OLD, compile_program
 _REPLACED = ("https://example.org/tpgen", f"v{VERSION}", "debian-*-amd64")
 
 
+_GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+
+
 def git(*arguments: str, cwd: Path) -> str:
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    done = subprocess.run(("git", *identity, *arguments), cwd=cwd, capture_output=True, text=True, check=True)
+    done = subprocess.run((*_GIT, *arguments), cwd=cwd, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -41,10 +43,9 @@ class Repository:
             configuration = configuration.replace(shown, str(here))
         (self.here / ".pre-commit-config.yaml").write_text(configuration)
         git("add", "-A", cwd=self.here)
-        command = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "all")
         environment = os.environ | {"PRE_COMMIT_HOME": str(self.here.parent / "pre-commit")}
         done = subprocess.run(
-            command,
+            (*_GIT, "commit", "-qm", "all"),
             cwd=self.here,
             env=environment,
             stdout=subprocess.PIPE,

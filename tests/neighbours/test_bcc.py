@@ -47,18 +47,23 @@ def generate(*arguments: str | Path) -> None:
     assert (done.code, done.err) == (0, "")
 
 
+def sees_signals(script: str, folder: Path, environment: dict[str, str]) -> None:
+    """The script prints the signals that a process sends itself."""
+    (folder / "signals.py").write_text(script)
+    with (
+        signalling() as pid,
+        killed((PYTHON, "signals.py"), cwd=folder, env=environment, stdout=subprocess.PIPE) as tracer,
+    ):
+        lines_until(tracer, [rf"{pid} 10 0$"])
+
+
 def test_the_page_s_program(tmp_path: Path, environment: dict[str, str]) -> None:
     """From its page, as a reader has it."""
     (command,) = re.findall(r"^\$ tpgen (signal_generate .*)$", PAGE, re.MULTILINE)
     (script,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     *arguments, output = command.split()
     generate(*arguments, tmp_path / output)
-    (tmp_path / "signals.py").write_text(script)
-    with (
-        signalling() as pid,
-        killed((PYTHON, "signals.py"), cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as tracer,
-    ):
-        lines_until(tracer, [rf"{pid} 10 0$"])
+    sees_signals(script, tmp_path, environment)
 
 
 def test_accessors_of_the_record_take_args(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -66,12 +71,7 @@ def test_accessors_of_the_record_take_args(tmp_path: Path, environment: dict[str
     (script,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     script = script.replace("RAW_TRACEPOINT_PROBE(signal_generate)", "TRACEPOINT_PROBE(signal, signal_generate)")
     script = re.sub(r"raw_signal_generate_(\w+)\(ctx\)", r"tp_signal_generate_\1(args)", script)
-    (tmp_path / "signals.py").write_text(script.replace("perf_submit(ctx", "perf_submit(args"))
-    with (
-        signalling() as pid,
-        killed((PYTHON, "signals.py"), cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as tracer,
-    ):
-        lines_until(tracer, [rf"{pid} 10 0$"])
+    sees_signals(script.replace("perf_submit(ctx", "perf_submit(args"), tmp_path, environment)
 
 
 def test_pointer_of_an_accessor_is_read_with_a_helper(tmp_path: Path, environment: dict[str, str]) -> None:
