@@ -171,7 +171,8 @@ def test_trace_pipe_raw(running: Running, trace_instance: TraceInstance, tmp_pat
     for (time, record), line in zip(found, lines, strict=True):
         dead = "true" if getattr(record, "group_dead", False) else "false"
         text = TEXTS[f"{record.SYSTEM}:{record.NAME}"].format(r=_Unsigned(record), dead=dead)
-        assert text in line
+        # The upper half of the register of an int is what the C library left there: the sign since Debian 13's.
+        assert text in re.sub(r"(?<=dfd: 0x)f{8}(?=[0-9a-f]{8},)", "", line)
         seconds = re.search(r" (\d+\.\d{6}): ", line)
         assert seconds is not None
         assert abs(time / 1e9 - float(seconds[1])) < 2e-6
