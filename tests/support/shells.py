@@ -50,7 +50,9 @@ def completed_by_bash(share: Path, words: str, scripts: Path, home: Path) -> lis
 
 def completed_by_fish(share: Path, words: str, scripts: Path, home: Path) -> list[str]:
     script = f"source {share / 'fish/vendor_completions.d/tpgen.fish'}; complete -C '{words}'"
-    return [line.partition("\t")[0] for line in run(("fish", "-c", script), scripts, home).splitlines()]
+    found = [line.partition("\t")[0] for line in run(("fish", "-c", script), scripts, home).splitlines()]
+    # fish 4 offers what has the letters anywhere, too.
+    return [word for word in found if word.startswith(words.split()[-1])]
 
 
 def zsh_completes(share: Path, words: str, whole: str, scripts: Path, home: Path) -> None:

@@ -19,6 +19,8 @@ from tpgen.cli import main
 from tpgen.commands.common.progress import Line
 from tpgen.commands.deliver import Screen
 
+pytestmark = pytest.mark.compilers
+
 LINE = re.compile("\r\x1b\\[K([^\r\n]*)")
 
 

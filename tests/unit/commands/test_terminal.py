@@ -30,6 +30,8 @@ from tpgen.commands.deliver import COMMANDS
 
 ROOT = Path(__file__).parents[3]
 
+pytestmark = pytest.mark.compilers
+
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:

@@ -78,8 +78,7 @@ class Interned:
         return self._known.execute("INSERT OR IGNORE INTO checked VALUES (?, ?)", (target, event)).rowcount == 1
 
     def close(self) -> None:
-        """Write all that is pending, and forget the digests."""
-        self.flush()
+        """Forget the digests."""
         self._known.close()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from tpgen.basics.progress import counted
@@ -33,20 +34,16 @@ def merge(path: str, inputs: Sequence[str], leave_out: Collection[str] = ()) -> 
     Raises `TpgenError`: what is wrong with an input, `catalog-conflict` for two kernels of one name, `unwritable`.
     """
     places = {name: paths for name, paths in _places(inputs).items() if name not in leave_out}
-    with replacing(path) as temporary, new_file(temporary) as connection:
-        merger = _Merger(connection)
+    with replacing(path) as temporary, new_file(temporary) as connection, closing(_Merger(connection)) as merger:
         for name in counted("copying kernels", sorted(places)):
             merger.add(name, places[name])
-        merger.close()
     return len(places)
 
 
 def pick_to(path: str, source: str, name: str) -> None:
     """Write one kernel of a file to an empty one that nobody else looks at. Raises as `merge` does, and `OSError`."""
-    with new_file(path) as connection:
-        merger = _Merger(connection)
+    with new_file(path) as connection, closing(_Merger(connection)) as merger:
         merger.add(name, [source])
-        merger.close()
 
 
 def _places(inputs: Sequence[str]) -> dict[str, list[str]]:
@@ -94,7 +91,7 @@ class _Merger:
         self._into.flush()
 
     def close(self) -> None:
-        """Finish: nothing is added any more."""
+        """Close all that is open; what was added is written."""
         for copier in self._copiers.values():
             copier.close()
         self._into.close()
