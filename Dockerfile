@@ -1,12 +1,12 @@
-# tpgen in a container, made of Debian's packages and nothing else: docs/ci.md. Debian 13 has no Python module for zstd, with
-# which some distributions compress images and packages; `--build-arg DEBIAN=testing` has.
+# tpgen in a container, made of Debian's packages and nothing else: docs/ci.md. To read kernels and packages that are
+# compressed with zstd, tpgen needs Python 3.14 or the module backports.zstd. Debian 13 has neither: `--build-arg DEBIAN=sid`.
 ARG DEBIAN=13
 
 FROM debian:${DEBIAN}-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
     python3-hatchling python3-pip
 COPY . /src
-# Without its hook, which makes completion for shells and manual pages.
+# The hook of the build makes completion for shells and manual pages, which a container does not need.
 RUN HATCH_BUILD_NO_HOOKS=true pip install --no-index --no-deps --no-build-isolation --root /image --root-user-action ignore /src
 
 FROM debian:${DEBIAN}-slim
