@@ -144,8 +144,9 @@ class Session:
 
     def _start(self, script: Path, output: int) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            ("bash", str(script)), env=self._environment, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            # A shell without job control starts what is behind `&` so that it ignores Ctrl-C; this would inherit that.
+            ("env", "--default-signal=INT", "bash", str(script)), env=self._environment,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self._groups.append(process.pid)
         return process

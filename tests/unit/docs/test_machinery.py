@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -155,6 +156,15 @@ $ touch more; tail -f more
     assert ran(text, tmp_path) == 1
     with pytest.raises(AssertionError, match="does not print what is shown"):
         ran(text.replace("1\n2", "one").replace("=30", "=1"), tmp_path / "page")
+
+
+def test_a_command_is_interrupted_where_tests_are_not(tmp_path: Path) -> None:
+    """As behind `&` of a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert ran("<!-- test: until=30 -->\n```console\n$ echo here; tail -f /dev/null\nhere\n```", tmp_path) == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_excerpt_stands_in_its_file() -> None:
