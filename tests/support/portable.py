@@ -39,7 +39,8 @@ EVENTS = (
     "sched_stat_runtime", "nbd_send_request", "mark_victim", "block_bio_backmerge", "hrtimer_expire_entry",
 )  # fmt: skip
 
-#: What programs with every accessor begin with: a macro to read a value, and one to copy one.
+#: What programs with every accessor begin with: macros that read a value, copy a string and copy other bytes. For these
+#: Linux 5.10 wants a buffer that was written to: docs/proofs.md.
 PREAMBLE = """
 #define SEC(name) __attribute__((section(name), used))
 char LICENSE[] SEC("license") = "GPL";
@@ -47,8 +48,9 @@ char LICENSE[] SEC("license") = "GPL";
 	unsigned long long value = (unsigned long long)accessor(ctx); \\
 	__asm__ volatile("" : : "r"(value)); \\
 } while (0)
-#define READ(accessor) do { \\
-	char buffer[64]; \\
+#define STRING(accessor) char buffer[64]; COPY(accessor)
+#define BYTES(accessor) char buffer[64] = {}; COPY(accessor)
+#define COPY(accessor) do { \\
 	long length = accessor(ctx, buffer, sizeof(buffer)); \\
 	__asm__ volatile("" : : "r"(buffer), "r"(length) : "memory"); \\
 } while (0)
@@ -61,6 +63,12 @@ class Accessor(NamedTuple):
     name: str
     result: str
     copies: bool
+    macro: str
+
+    @property
+    def call(self) -> str:
+        """A statement that reads it, by a macro of PREAMBLE."""
+        return f"{{ {self.macro}({self.name}); }}"
 
 
 class Header(NamedTuple):
@@ -74,9 +82,18 @@ class Header(NamedTuple):
 
 def read(path: Path) -> Header:
     text = path.read_text()
-    found = (Accessor(m["name"], m["result"].strip(), bool(m["copies"])) for m in _ACCESSOR.finditer(text))
+    found = (
+        Accessor(m["name"], m["result"].strip(), bool(m["copies"]), _macro(text, m)) for m in _ACCESSOR.finditer(text)
+    )
     accessors = {each.name: each for each in found if each.name.startswith(path.stem + "_")}
     return Header(path, path.stem, accessors, tuple(m["section"] for m in _SECTION.finditer(text)))
+
+
+def _macro(text: str, function: re.Match[str]) -> str:
+    """The macro of PREAMBLE that calls this function of a header."""
+    if not function["copies"]:
+        return "VALUE"
+    return "BYTES" if "tpgen_read_bytes(" in text[function.end() : text.index("\n}", function.end())] else "STRING"
 
 
 class Pair(NamedTuple):
@@ -119,14 +136,10 @@ def _program(pair: Pair, call: str) -> str:
     return f'SEC("{pair.section}") int {pair.name}(void *ctx)\n{{\n\t{call}\n\treturn 0;\n}}\n'
 
 
-def _call(accessor: Accessor) -> str:
-    return f"{'READ' if accessor.copies else 'VALUE'}({accessor.name});"
-
-
 def units(chosen: Sequence[Pair], portable: Path, fixed: Path) -> tuple[str, str]:
     """The source of both objects, which include headers below these folders."""
-    ours = [_program(pair, f"if ({pair.presence})\n\t\t{_call(pair.portable)}") for pair in chosen]
-    theirs = [_program(pair, _call(pair.fixed)) for pair in chosen if pair.fixed is not None]
+    ours = [_program(pair, f"if ({pair.presence})\n\t\t{pair.portable.call}") for pair in chosen]
+    theirs = [_program(pair, pair.fixed.call) for pair in chosen if pair.fixed is not None]
     names = list(dict.fromkeys(pair.prefix for pair in chosen))
     known = list(dict.fromkeys(pair.prefix for pair in chosen if pair.fixed is not None))
     return _unit(portable, names, ours), _unit(fixed, known, theirs)

@@ -101,8 +101,10 @@ def tried(
 ) -> Tried:
     """What became of every program on each kernel in turn, which loads the modules first."""
     tree, folder = Tree(request.param), tmp_path_factory.mktemp(request.param)
-    homes = events.by_kernel[f"debian-{request.param}-amd64"]
-    objects = objects_of(portable, homes, folder / "objects", len(tree.btf) > 1)
+    kernel = f"debian-{request.param}-amd64"
+    homes = events.by_kernel[kernel]
+    headers = [path for path in headers_in(portable) if f"Not on {kernel}" not in path.read_text()]
+    objects = objects_of(headers, homes, folder / "objects", len(tree.btf) > 1)
     wanted = {*homes.values()} - {*TWINS} | {*ALGORITHMS}
     modules = in_loading_order(tree, [path for path in tree.modules if module_name(path) in wanted])
     lines = [*load_modules(modules), *(Line(f"attach /{path.name}") for path in objects)]
@@ -118,10 +120,10 @@ def tried(
     return result
 
 
-def objects_of(portable: Path, homes: Mapping[str, str], folder: Path, with_btf: bool) -> list[Path]:
+def objects_of(headers: Sequence[Path], homes: Mapping[str, str], folder: Path, with_btf: bool) -> list[Path]:
     """Objects of one type of program each. Only modules `with_btf` have what tp_btf programs are attached to."""
     programs: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
-    for path in headers_in(portable):
+    for path in headers:
         module, header = homes.get(path.stem.partition("_")[2]), read(path)
         for section in header.sections if module else ():
             kind = section.partition("/")[0]
@@ -144,7 +146,7 @@ def programs_of(header: Header, section: str, module: str) -> Iterator[str]:
     kind, accessors = section.partition("/")[0], list(header.accessors.values())
     alone = [each for each in accessors if kind == "tp_btf" and _is_doubtful(each)]
     for number, chosen in enumerate([[each for each in accessors if each not in alone], *([each] for each in alone)]):
-        calls = "".join(f"\tif ({_presence(header, each)})\n\t\t{_call(each)}\n" for each in chosen)
+        calls = "".join(f"\tif ({_presence(header, each)})\n\t\t{each.call}\n" for each in chosen)
         name = f"m_{module}__{kind}__{'alone' if number else 'all'}__{header.prefix}{f'__{number}' if number else ''}"
         yield f'SEC("{section}") int {name}(void *ctx)\n{{\n\t(void)ctx;\n{calls}\treturn 0;\n}}\n'
 
@@ -157,10 +159,6 @@ def _is_doubtful(accessor: Accessor) -> bool:
 def _presence(header: Header, accessor: Accessor) -> str:
     value = accessor.name.removeprefix(header.prefix + "_")
     return f"{header.prefix}_has_{re.sub('_read(_bytes)?$', '', value) if accessor.copies else value}()"
-
-
-def _call(accessor: Accessor) -> str:
-    return f"{'READ' if accessor.copies else 'VALUE'}({accessor.name});"
 
 
 def test_no_program_is_refused(tried: Tried) -> None:
