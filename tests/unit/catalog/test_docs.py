@@ -35,7 +35,7 @@ ANSWERS: dict[str, list[tuple[object, ...]]] = {
         ("debian-7.2-amd64", 3, "unsigned int", "prev_state"),  # since Linux 5.18
     ],
     "The record of an event.": [("prev_comm", "char [16]", 8, 16), ("prev_state", "long", 32, 8)],
-    "Every event that hands out a struct sock.": [("sock", "sock_exceed_buf_limit", 0)],
+    "Every event with a struct sock * among its raw arguments.": [("sock", "sock_exceed_buf_limit", 0)],
     "The fields of a system call.": [(0, "__syscall_nr", "int"), (2, "filename", "const char __user *")],
 }
 
