@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group: see pytest-xdist, without which the tests run as well")
     config.addinivalue_line("markers", "own_tracefs: mounts what it needs where no other test sees it")
     config.addinivalue_line("markers", "live: needs root, a running kernel with BTF, tracefs and BPF")
-    config.addinivalue_line("markers", "compilers: needs clang 14, ziglang and llvm-objdump")
+    config.addinivalue_line("markers", "compilers: needs clang, ziglang and llvm-objdump")
     config.addinivalue_line("markers", "kernel_btf: needs the BTF of the running kernel")
     config.addinivalue_line("markers", "build_systems: needs make, cmake, ninja, meson and clang")
     config.addinivalue_line("markers", "package_tools: needs dpkg-deb and rpmbuild")
@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs Debian's chromium, Playwright and axe")
     config.addinivalue_line("markers", "bare_machines: needs root and debootstrap")
     config.addinivalue_line("markers", "containers: needs root, debootstrap, podman and runc")
-    config.addinivalue_line("markers", "languages: needs go, Debian's rustc with its sources, clang 14 and bpftrace")
+    config.addinivalue_line("markers", "languages: needs go, Debian's rustc with its sources, clang and bpftrace")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the marks in the same hook

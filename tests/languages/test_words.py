@@ -10,7 +10,7 @@ import pytest
 from support import bpftrace, words
 from support.bpf_asm import Machine, functions
 from support.cli import tpgen
-from support.compilers import disassembly
+from support.compilers import CLANG, disassembly
 from support.languages import run, rust_check, rust_object
 
 from languages.test_bpftrace import VERSIONS, command
@@ -156,7 +156,7 @@ def test_systemtap(kernel: tuple[Path, Path], tmp_path: Path) -> None:
                 place = f"__builtin_offsetof(struct {form}_{event}, data.{word}{'_' * (word in (*words.C, 'bool'))})"
                 unit.append(f'_Static_assert({place} == {first + step * at}, "{form} {event} {word}");')
     (tmp_path / "unit.c").write_text("\n".join(unit) + "\n")
-    run("clang-14", "-std=gnu11", "-fsyntax-only", "-Wall", "-Werror", "unit.c", cwd=tmp_path)
+    run(CLANG, "-std=gnu11", "-fsyntax-only", "-Wall", "-Werror", "unit.c", cwd=tmp_path)
 
 
 # --- bpftrace

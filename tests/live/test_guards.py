@@ -21,7 +21,7 @@ import pytest
 from support import guarded
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import tpgen
-from support.compilers import Compiler
+from support.compilers import CLANG, Compiler
 from support.guarded import CLASSIC, RAW, Subject, Unit
 from support.libbpf import BpfObject, LibbpfError, VerifierError
 from support.programs import loaded
@@ -126,7 +126,7 @@ def stubs_of(kernel: str, subjects: Mapping[str, Subject]) -> str:
 def run_here(text: str, folder: Path) -> list[int]:
     """What a C program for this machine prints, as numbers."""
     (folder / "native.c").write_text(text)
-    command = ("clang-14", "-O1", "-w", str(folder / "native.c"), "-o", str(folder / "native"))
+    command = (CLANG, "-O1", "-w", str(folder / "native.c"), "-o", str(folder / "native"))
     subprocess.run(command, check=True)
     done = subprocess.run([str(folder / "native")], capture_output=True, text=True, check=True)
     return [int(line) for line in done.stdout.split()]

@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 
 from corpus.dumped import images
 
-from support.compilers import Compiler
+from support.compilers import CLANG, Compiler
 from support.debian import AptRoot, cache_dir
 from support.headers import ROOT
 from support.kernel_facts import Field, TracepointImage, parsed_format
@@ -399,7 +399,7 @@ def built_for_s390x(folder: Path) -> Path:
         subprocess.run(("dpkg-deb", "-x", str(archive.download(package)), str(root)), check=True)
     include, lib = root / "usr/include", root / "usr/lib/s390x-linux-gnu"
     (gcc,) = (root / "usr/lib/gcc/s390x-linux-gnu").iterdir()
-    compile_it = ("clang-14", "--target=s390x-linux-gnu", f"--sysroot={root}", "-O1", "-std=gnu11", f"-I{include}")
+    compile_it = (CLANG, "--target=s390x-linux-gnu", f"--sysroot={root}", "-O1", "-std=gnu11", f"-I{include}")
     obj = folder / "joined.o"
     subprocess.run((*compile_it, f"-I{include}/s390x-linux-gnu", "-c", str(_SOURCE), "-o", str(obj)), check=True)
     link = (sys.executable, "-m", "ziglang", "ld.lld", "-m", "elf64_s390", "-static", "-o", str(output))

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from support.compilers import CLANG
 from support.debian import cache_dir
 
 #: Debian's, not one that somebody has in front of it on the path.
@@ -24,7 +25,7 @@ _BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n
 @functools.cache
 def missing_languages() -> str | None:
     """Why the tests of other languages cannot run here, None where they can."""
-    for tool in ("go", "gofmt", RUSTC, "clang-14", "clang-format", "bpftrace"):
+    for tool in ("go", "gofmt", RUSTC, CLANG, "clang-format", "bpftrace"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if not Path("/usr/share/gocode/src/github.com/cilium/ebpf").exists():
@@ -47,7 +48,7 @@ def rust_object(folder: Path, source: str, target: str) -> Path:
     (folder / "program.rs").write_text(source)
     bitcode, made = folder / f"program.{target}.bc", folder / f"program.{target}.o"
     _rustc(folder, target, libraries, "program", "program.rs", "--emit=obj", "-Ccodegen-units=1", "-o", str(bitcode))
-    run("clang-14", "-target", target, "-O2", "-c", "-x", "ir", bitcode, "-o", made, cwd=folder)
+    run(CLANG, "-target", target, "-O2", "-c", "-x", "ir", bitcode, "-o", made, cwd=folder)
     return made
 
 

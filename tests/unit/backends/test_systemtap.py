@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 from support.btf_builder import BOOL, SIGNED, BtfBuilder
 from support.cli import refusal, tpgen
+from support.compilers import CLANG
 from support.dwarf import Member, Object, name_of, pahole, type_of, type_text
 from support.small_kernel import small_btf, write_btf, write_tracefs
 from support.stubs import stubs
@@ -393,7 +394,7 @@ def test_big_endian(form: str, values: str, tmp_path: Path) -> None:
         "raw": ("preempt", 7, 1), "classic": ("prev_comm", 8, 16),
     }[form])  # fmt: skip
     headers = {path.name: path.read_bytes() for path in (tmp_path / "c").iterdir()}
-    compile_all(tmp_path, ("clang-14", "-target", "s390x-linux-gnu"), headers, kernel_named(S390X), expected)
+    compile_all(tmp_path, (CLANG, "-target", "s390x-linux-gnu"), headers, kernel_named(S390X), expected)
     assert seen_by_pahole(tmp_path / "dwarf", 0 if form == "raw" else 8) == expected
     header = Object((tmp_path / "dwarf" / "sched.o").read_bytes()).elf.header
     assert (header.e_ident.EI_DATA, header.e_ident.EI_CLASS) == ("ELFDATA2MSB", "ELFCLASS64")
