@@ -145,7 +145,7 @@ def test_generate(small: api.Kernel) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"flatt": True}, "backend systemtap has no option flatt"), ({"flat": 1}, "option flat is true or false"),
+        ({"flatt": True}, "backend systemtap has no option flatt"), ({"flat": 1}, "option flat must be true or false"),
         ({"emit": "cobol"}, "no 'cobol' for option emit"),
     ],
 )  # fmt: skip

@@ -34,7 +34,7 @@ def test_nothing_is_written_twice(tmp_path: Path) -> None:
 
 def test_a_directory_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(TpgenError, match=r"other files than an atlas's \[usage\]"):
+    with pytest.raises(TpgenError, match=r"files that do not belong to an atlas \[usage\]"):
         publish(atlas("one"), str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
