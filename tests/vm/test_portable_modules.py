@@ -102,7 +102,7 @@ def tried(
     """What became of every program on each kernel in turn, which loads the modules first."""
     tree, folder = Tree(request.param), tmp_path_factory.mktemp(request.param)
     kernel = f"debian-{request.param}-amd64"
-    homes = events.by_kernel[kernel]
+    homes = _still_there(tree, events.by_kernel[kernel])
     headers = [path for path in headers_in(portable) if f"Not on {kernel}" not in path.read_text()]
     objects = objects_of(headers, homes, folder / "objects", len(tree.btf) > 1)
     wanted = {*homes.values()} - {*TWINS} | {*ALGORITHMS}
@@ -118,6 +118,17 @@ def tried(
     report.append(title + ", ".join(f"{count} {what}" for what, count in counts.items()))
     report += [f"{tree.vmlinuz.name}: {row}" for row in result.rows()]
     return result
+
+
+def _still_there(tree: Tree, homes: Mapping[str, str]) -> Mapping[str, str]:
+    """The events that this update of the kernel has as well, which the BTF of its modules shows where there is some."""
+    vmlinuz, *modules = tree.btf
+    if not modules:
+        return homes
+    files = [vmlinuz, *(path for path in modules if module_name(path) in {*homes.values()})]
+    listed = json.loads(tpgen("list", "--json", *(word for path in files for word in ("--btf", path))).out)
+    names = {event["name"] for event in listed}
+    return {name: module for name, module in homes.items() if name in names}
 
 
 def objects_of(headers: Sequence[Path], homes: Mapping[str, str], folder: Path, with_btf: bool) -> list[Path]:
