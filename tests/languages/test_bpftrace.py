@@ -103,12 +103,14 @@ except BlockingIOError: pass
 os.execv("/bin/true", ["true"])
 """
 EVENTS = ("signal:signal_generate", "filelock:posix_lock_inode", "sched:sched_process_exec")
+# Debian 13's version reads every dynamic string of a record as an empty one, in scripts that are written by hand too.
+_EMPTY_STRINGS = "v0.23"
 # In the order of the events; 10 is SIGUSR1, -6 SI_TKILL, -11 -EAGAIN.
 LINES = {
     "--classic": (
         r"signal_generate sig=10 errno=0 code=-6 comm=tpgen-bpftrace pid={pid} group=0 result=0",
         r"posix_lock_inode .* pid={pid} flags=1 type=1 fl_start=10 fl_end=12 ret=-11",
-        r"sched_process_exec filename=/bin/true pid={pid} old_pid={pid}",
+        r"sched_process_exec filename={program} pid={pid} old_pid={pid}",
     ),
     "--raw": (
         r"signal_generate sig=10 info=0x\w+ task=0x\w+ .*group=0 result=0",
@@ -125,6 +127,8 @@ def test_values(version: str, tmp_path: Path) -> None:
     form = "--classic" if version == "installed" else "--raw"
     done = tpgen(*EVENTS, form, "-b", "bpftrace")
     assert (done.code, done.err) == (0, "")
+    of = subprocess.run((*command(version), "--version"), stdout=subprocess.PIPE, text=True, check=True).stdout
+    program = "" if _EMPTY_STRINGS in of else "/bin/true"
     with open(tmp_path / "locked", "w+") as locked:
         fcntl.lockf(locked, fcntl.LOCK_EX)
         acting = (sys.executable, "-I", "-S", "-c", _ACTIONS, locked.name)
@@ -137,5 +141,5 @@ def test_values(version: str, tmp_path: Path) -> None:
                 lines_until(tracing, ["signal_generate "])
                 assert child.stdin is not None
                 child.stdin.close()
-                lines_until(tracing, [line.format(pid=child.pid) + "$" for line in LINES[form]])
+                lines_until(tracing, [line.format(pid=child.pid, program=program) + "$" for line in LINES[form]])
             assert child.wait() == 0

@@ -42,7 +42,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(compiler: Compiler, portable: Path, fixed: Path, tmp_path: Path) -> list[Verdict]:
     """What becomes of the program of each accessor."""
     made = objects(portable, fixed, tmp_path / "objects", compiler)
-    command = [str(comparer(tmp_path)), *(str(path) for pair in made.files for path in pair)]
+    command = [str(comparer(tmp_path, static=False)), *(str(path) for pair in made.files for path in pair)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return verdicts(done.stdout)
 

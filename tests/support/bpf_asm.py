@@ -109,16 +109,21 @@ def truncates(insns: Sequence[Insn], size: int) -> bool:
     """Whether the code narrows a register to `size` bytes: a pair of shifts, a mask, or a 32-bit move."""
     texts = [insn.text for insn in insns]
     bits = 8 * size
-    if any(re.fullmatch(rf"[rw]\d+ &= {(1 << bits) - 1}", text) for text in texts):
+    if any(re.fullmatch(rf"[rw]\d+ &= {_number((1 << bits) - 1)}", text) for text in texts):
         return True
     if bits == 32 and any(re.fullmatch(r"w(\d+) = w\1", text) for text in texts):
         return True
     for width, register in ((64, "r"), (32, "w")):
-        left = [text for text in texts if re.fullmatch(rf"{register}\d+ <<= {width - bits}", text)]
-        right = [text for text in texts if re.fullmatch(rf"{register}\d+ s?>>= {width - bits}", text)]
+        left = [text for text in texts if re.fullmatch(rf"{register}\d+ <<= {_number(width - bits)}", text)]
+        right = [text for text in texts if re.fullmatch(rf"{register}\d+ s?>>= {_number(width - bits)}", text)]
         if left and right:
             return True
     return False
+
+
+def _number(value: int) -> str:
+    """A pattern for a number: llvm-objdump prints decimals up to 18, and hexadecimals since."""
+    return f"(?:{value}|{value:#x})"
 
 
 def _signed(value: int, bits: int) -> int:

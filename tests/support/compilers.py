@@ -89,6 +89,16 @@ def _ziglang() -> Compiler:
 COMPILERS = (_clang(CLANG), _ziglang())
 
 
+def libbpf_program(source: Path, output: Path, *, static: bool) -> Path:
+    """A program that uses libbpf. A `static` one runs in a machine that has nothing else; Debian 13 cannot link one."""
+    options = ("-std=gnu11", "-O1", "-Wall", "-Wextra", *(("-static",) if static else ()))
+    command = ("gcc", *options, str(source), "-o", str(output), "-lbpf", "-lelf", "-lz")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CompileError(command, done.stderr)
+    return output
+
+
 def disassembly(obj: Path) -> str:
     """llvm-objdump's text for the code of `obj`, without raw bytes."""
     tool = shutil.which("llvm-objdump-14") or shutil.which("llvm-objdump")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from support.compilers import COMPILERS, Compiler
+from support.compilers import COMPILERS, Compiler, libbpf_program
 
 TESTS = Path(__file__).parents[1]
 CASES = TESTS / "doctor_cases"
@@ -55,12 +54,9 @@ def compiled(folder: Path, compiler: Compiler = COMPILERS[0], target: str = "bpf
     return [compiler.compile(path, folder / f"{path.name.removesuffix('.c')}.o", **how) for path in SOURCES]
 
 
-def driver(folder: Path) -> Path:
-    """tests/vm/doctor.c as a static program with libbpf in it."""
-    output = folder / "doctor"
-    command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", str(_DRIVER), "-o", str(output))
-    subprocess.run((*command, "-lbpf", "-lelf", "-lz"), check=True, capture_output=True)
-    return output
+def driver(folder: Path, *, static: bool = True) -> Path:
+    """tests/vm/doctor.c as a program, which the machines of tests/vm need to be a static one."""
+    return libbpf_program(_DRIVER, folder / "doctor", static=static)
 
 
 def outcomes(lines: Iterable[str]) -> dict[str, Outcome]:

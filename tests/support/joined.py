@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 
 from corpus.dumped import images
 
-from support.compilers import CLANG, Compiler
+from support.compilers import CLANG, Compiler, libbpf_program
 from support.debian import AptRoot, cache_dir
 from support.headers import ROOT
 from support.kernel_facts import Field, TracepointImage, parsed_format
@@ -382,12 +382,9 @@ def plan(objects: Mapping[str, str]) -> list[Line]:
     return lines + [Line(f"act {name} {' '.join(events)}") for name, events in ACTS.items()]
 
 
-def built(folder: Path) -> Path:
-    """joined.c as a static program with libbpf in it."""
-    output = folder / "joined"
-    command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", str(_SOURCE), "-o", str(output))
-    subprocess.run((*command, "-lbpf", "-lelf", "-lz"), check=True, capture_output=True)
-    return output
+def built(folder: Path, *, static: bool = True) -> Path:
+    """joined.c as a program, which the machines of tests/vm need to be a static one."""
+    return libbpf_program(_SOURCE, folder / "joined", static=static)
 
 
 def built_for_s390x(folder: Path) -> Path:

@@ -19,7 +19,9 @@ from support.debian import cache_dir
 RUSTC = "/usr/bin/rustc"
 STAND_IN = Path(__file__).parent.parent / "data" / "aya_ebpf" / "lib.rs"
 _FLAGS = ("--edition", "2021", "--crate-type", "rlib", "-Copt-level=2", "-Cpanic=abort", "-Zalways-encode-mir")
-_BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
+_BUILTINS = (
+    "#![allow(unknown_lints, internal_features)]\n#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
+)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from support.compilers import libbpf_program
 from support.debian import AptRoot, Tree, cache_dir
 from support.vm import Line, boot
 
@@ -78,10 +79,7 @@ Fates = Mapping[Program, Fate]
 def loader(folder: Path) -> Path:
     """loads.c as a static program with libbpf in it."""
     source = Path(__file__).parents[1] / "vm" / "loads.c"
-    output = folder / "loads"
-    command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", str(source), "-o", str(output))
-    subprocess.run((*command, "-lbpf", "-lelf", "-lz"), check=True, capture_output=True)
-    return output
+    return libbpf_program(source, folder / "loads", static=True)
 
 
 def fates_here(loads: Path, objects: Sequence[Cut], folder: Path) -> Fates:

@@ -6,13 +6,12 @@ Each accessor has a program of its own in each object, with one name, which test
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from support.accessors import headers_in
-from support.compilers import Compiler
+from support.compilers import Compiler, libbpf_program
 from support.programs import Job, chunks, compiled
 from tpgen.kernel.request import KernelRequest
 from tpgen.opening import open_kernel
@@ -208,13 +207,10 @@ def extra(compared: Sequence[Verdict]) -> list[Verdict]:
     return [each for each in compared if each.verdict == "extra" and f"{each.name}__nullable" not in names]
 
 
-def comparer(folder: Path) -> Path:
-    """portable.c as a static program with libbpf in it."""
+def comparer(folder: Path, *, static: bool = True) -> Path:
+    """portable.c as a program, which the machines of tests/vm need to be a static one."""
     source = Path(__file__).parents[1] / "vm" / "portable.c"
-    output = folder / "portable"
-    command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", str(source), "-o", str(output))
-    subprocess.run((*command, "-lbpf", "-lelf", "-lz"), check=True, capture_output=True)
-    return output
+    return libbpf_program(source, folder / "portable", static=static)
 
 
 def differing(names: Sequence[str], module: str | None = "vmlinux") -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.cli import tpgen
-from support.compilers import COMPILERS
+from support.compilers import COMPILERS, libbpf_program
 from support.debian import Tree
 from support.names import ABSENT, PROGRAM, printed_flags, seen
 from support.shipped import AMD64_OPTIONS
@@ -44,9 +44,7 @@ def files(headers: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "7.2"])
 def test_names(kernel: str, files: dict[str, bytes], headers: Path, report: list[str], tmp_path: Path) -> None:
-    tree, init = Tree(kernel), tmp_path / "names"
-    command = ("gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", _SOURCE, "-o", init)
-    subprocess.run((*command, "-lbpf", "-lelf", "-lz"), check=True)
+    tree, init = Tree(kernel), libbpf_program(_SOURCE, tmp_path / "names", static=True)
     run = boot(tree, init.read_bytes(), [Line(f"names /{name}") for name in files], tmp_path / "boot", {}, files)
     blob = tmp_path / "btf"
     blob.write_bytes(btf_sections(tree.vmlinuz.read_bytes(), str(tree.vmlinuz)).btf)
