@@ -166,6 +166,7 @@ RUST = """\
 #[link_section = "license"]
 pub static LICENSE: [u8; 4] = *b"GPL\\0";
 
+#[repr(C)]
 pub struct Seen {
     runs: u64,
     numbers: [i64; 4],
