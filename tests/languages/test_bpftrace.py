@@ -121,10 +121,12 @@ LINES = {
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("version", VERSIONS)
-def test_values(version: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "form"),
+    [(version, form) for version in VERSIONS for form in LINES if (version, form) != ("installed", "--raw")],
+)
+def test_values(version: str, form: str, tmp_path: Path) -> None:
     """A script that runs prints what happened, negative numbers among it."""
-    form = "--classic" if version == "installed" else "--raw"
     done = tpgen(*EVENTS, form, "-b", "bpftrace")
     assert (done.code, done.err) == (0, "")
     of = subprocess.run((*command(version), "--version"), stdout=subprocess.PIPE, text=True, check=True).stdout
