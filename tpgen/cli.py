@@ -129,8 +129,10 @@ def _say_diagnostics(lines: Sequence[str]) -> None:
     if not sys.stderr.isatty() and "CLICOLOR_FORCE" not in os.environ:
         write_to_stderr("".join(f"{line}\n" for line in lines))
         return
+    from tpgen.commands.common.base import begin
     from tpgen.commands.common.terminal import say_diagnostic
 
+    begin()
     for line in lines:
         say_diagnostic(line)
 

@@ -267,7 +267,8 @@ def test_colours_of_messages(
 
 
 def test_notes_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that finds its output in the cache says the notes that are there as any other."""
+    """A run that finds its output in the cache says the notes that are there as any other, whatever ran before."""
+    assert tpgen("explain", "usage", "--color", "never").code == 0
     note = f"tpgen: note: {'a word ' * 20}[layout-packed]"
     found = CachedOutput([("header.h", "/* text */\n")], [note], False)
     monkeypatch.setattr("tpgen.cache.outputs.CachedInvocation.lookup", lambda _: found)
