@@ -12,7 +12,7 @@ import os
 import sys
 
 from tpgen import __version__
-from tpgen.commands.deliver import COMMANDS, deliver, write_to_stderr
+from tpgen.commands.deliver import COMMANDS, Screen, deliver, write_to_stderr
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 
 TYPE_CHECKING = False  # as in typing, which a run that finds its output in the cache goes without
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run tpgen with `argv` (the process's own by default); returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_streams()
+    Screen.begin()
     # A run builds facts and prints them: looking for garbage among them would cost a tenth of its time and find none.
     # Python does so once more at the end of the process, where there is no need to either.
     gc.disable()
@@ -129,10 +130,8 @@ def _say_diagnostics(lines: Sequence[str]) -> None:
     if not sys.stderr.isatty() and "CLICOLOR_FORCE" not in os.environ:
         write_to_stderr("".join(f"{line}\n" for line in lines))
         return
-    from tpgen.commands.common.base import begin
     from tpgen.commands.common.terminal import say_diagnostic
 
-    begin()
     for line in lines:
         say_diagnostic(line)
 
@@ -225,22 +224,15 @@ def _command(name: str, arguments: list[str], **known: object) -> int:
     """Run a command on its `arguments`; what is `known` besides is added to its options."""
     from importlib import import_module
 
-    from tpgen.commands.common import base
-
-    base.begin()
     command = import_module(f"tpgen.commands.{name}")
     # Most are read without argparse, which takes a tenth of a run for one event.
     plain = command.plain(arguments) if hasattr(command, "plain") else None
     options = plain or command.parser().parse_args(arguments)
     vars(options).update(known)
-    if not sys.stderr.isatty():
-        code: int = command.run(options)
-        return code
-    from tpgen.commands.common import progress
+    run = command.run
+    if sys.stderr.isatty():
+        from tpgen.commands.common.progress import watched
 
-    progress.begin()
-    try:
-        code = command.run(options)
-    finally:
-        progress.end()
+        run = watched(run)
+    code: int = run(options)
     return code

@@ -71,11 +71,24 @@ ERASE_LINE = "\r\033[K"
 
 
 class Screen:
-    """The terminal that stderr is. A line about progress may stand there, and it is erased before any other text."""
+    """The terminal of a run: what the user wants to see there, and what stands there.
 
+    It is one for the process, since messages come from functions that do not know the options. A line about progress
+    may stand there, and it is erased before any other text.
+    """
+
+    #: Whether notes are hidden, by `-q`.
+    quiet = False
+    #: The value of `--color`.
+    color = "auto"
     has_line = False
     #: Whether anything was written to stdout.
     has_output = False
+
+    @classmethod
+    def begin(cls) -> None:
+        """Begin a run: nothing of an earlier one in this process counts."""
+        cls.quiet, cls.color, cls.has_line, cls.has_output = False, "auto", False, False
 
     @classmethod
     def make_room(cls) -> None:

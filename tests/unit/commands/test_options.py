@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpgen.commands.common import base
+from tpgen.commands.deliver import Screen
 from tpgen.diagnostics import TpgenError
 from tpgen.kernel.options import KERNEL_OPTIONS
 
@@ -33,7 +33,7 @@ def by_argparse(command: Any, words: list[str]) -> dict[str, Any] | None:
     except TpgenError:
         return None
     finally:
-        base.begin()
+        Screen.begin()
 
 
 @pytest.mark.parametrize("name", ["generate", "list", "show"])

@@ -136,6 +136,7 @@ def test_none_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("tpgen.commands.common.progress.time.monotonic", lambda: now[0])
     with contextlib.redirect_stderr(Terminal()) as err:
+        Screen.begin()
         line = Line()
         for number, now[0] in enumerate((100.0, 100.99, 101.0, 101.05, 101.11, 101.12)):
             line.tell("files", number, 6)

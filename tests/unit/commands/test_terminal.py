@@ -266,6 +266,15 @@ def test_colours_of_messages(
         assert (done.code, done.err[: len(head)]) == (2, head)
 
 
+def test_options_are_those_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a run ends before its command is known."""
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("NO_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    assert tpgen("explain", "usage", "--color", "never").code == 0
+    assert tpgen("help", "shwo", stream=Terminal).err.startswith("tpgen: \x1b[1;31merror:\x1b[m no command")
+
+
 def test_notes_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that finds its output in the cache says the notes that are there as any other, whatever ran before."""
     assert tpgen("explain", "usage", "--color", "never").code == 0

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tpgen import opening
 from tpgen.basics.typing import TYPE_CHECKING
-from tpgen.commands.common.terminal import Color, say, say_diagnostic, width_of
-from tpgen.commands.deliver import write
+from tpgen.commands.common.terminal import say, say_diagnostic, width_of
+from tpgen.commands.deliver import Screen, write
 from tpgen.diagnostics import Diagnostic, Severity, TpgenError, excerpt, fail, printable, printable_json
 from tpgen.kernel.options import FLAG, KERNEL_OPTIONS
 from tpgen.kernel.request import KernelRequest
@@ -29,18 +29,6 @@ _MOST_OF_AN_EXCERPT = 1 << 26
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_UNKNOWN = 0, 1, 2, 3
 
 
-class Quiet:
-    """Whether notes are hidden. The functions that report notes on kernels and files do not know the options."""
-
-    asked = False
-
-
-def begin() -> None:
-    """Begin a command; options of an earlier command in this process do not count."""
-    Quiet.asked = False
-    Color.wish = "auto"
-
-
 def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
     """Print diagnostics, one line each; at a terminal with the place in the input below it.
 
@@ -48,7 +36,7 @@ def report(diagnostics: Iterable[Diagnostic], excerpts: bool = True) -> None:
     are left out.
     """
     for diagnostic in diagnostics:
-        if Quiet.asked and diagnostic.severity == Severity.NOTE:
+        if Screen.quiet and diagnostic.severity == Severity.NOTE:
             continue
         say_diagnostic(diagnostic.line)
         if excerpts and sys.stderr.isatty() and (position := diagnostic.position) and position.line is not None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from tpgen import __version__
 from tpgen.basics.typing import TYPE_CHECKING
-from tpgen.commands.common.base import Quiet
 from tpgen.commands.common.options import MACRO_ACTION, MACROS, Declared, kernel_options
-from tpgen.commands.common.terminal import USUAL_WIDTH, Color, folded, width_of
+from tpgen.commands.common.terminal import USUAL_WIDTH, folded, width_of
+from tpgen.commands.deliver import Screen
 from tpgen.diagnostics import fail, nearest
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ class _Color(argparse.Action):
     """Decides about colours."""
 
     def __call__(self, _parser: object, _values: object, value: Any, _option: object = None) -> None:
-        Color.wish = value
+        Screen.color = value
 
 
 class _Quiet(argparse.Action):
     """Hides notes from here on."""
 
     def __call__(self, *_: object) -> None:
-        Quiet.asked = True
+        Screen.quiet = True
 
 
 class _Macro(argparse.Action):

@@ -7,10 +7,14 @@ import sys
 import time
 
 from tpgen.basics.progress import watch
-from tpgen.commands.common.base import Quiet
+from tpgen.basics.typing import TYPE_CHECKING
 from tpgen.commands.common.terminal import USUAL_WIDTH, width_of
 from tpgen.commands.deliver import ERASE_LINE, Screen, write_to_stderr
 from tpgen.diagnostics import printable
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
 
 # A command shows nothing before the first of these has passed, and then something new after each of the second.
 _FIRST_SECONDS, _EACH_SECONDS = 1.0, 0.1
@@ -21,7 +25,6 @@ class Line:
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _FIRST_SECONDS
-        Screen.has_output = False
 
     def tell(self, what: str, done: int, of: int) -> None:
         """Show how far some work is, if the last time is long enough ago."""
@@ -34,13 +37,17 @@ class Line:
         Screen.has_line = True
 
 
-def begin() -> None:
-    """Show progress from here on, if stderr is a terminal that can be written over and -q was not given."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not Quiet.asked:
+def watched(run: Callable[[Namespace], int]) -> Callable[[Namespace], int]:
+    """A command that shows its progress, if the terminal that stderr is can be written over and -q was not given."""
+
+    def watched_run(options: Namespace) -> int:
+        if os.environ.get("TERM") == "dumb" or Screen.quiet:
+            return run(options)
         watch(Line().tell)
+        try:
+            return run(options)
+        finally:
+            watch(None)
+            Screen.make_room()
 
-
-def end() -> None:
-    """Show no progress any more."""
-    watch(None)
-    Screen.make_room()
+    return watched_run

@@ -134,16 +134,10 @@ def _is_utf8() -> bool:
 # --- colours
 
 
-class Color:
-    """The wish of `--color`, which each command takes: messages come from functions that know no options."""
-
-    wish = "auto"
-
-
 def colours(stream: TextIO) -> bool:
     """Whether a stream is to have colours, by --color, else by NO_COLOR and CLICOLOR_FORCE (https://no-color.org)."""
-    if Color.wish != "auto":
-        return Color.wish == "always"
+    if Screen.color != "auto":
+        return Screen.color == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
